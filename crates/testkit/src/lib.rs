@@ -1,1 +1,20 @@
-//! Placeholder.
+//! What tests stand on: a private world per test with its own home, sockets, tmux servers and
+//! daemon, a small blocking HTTP client, and waiting with a bound. Only ever a dev-dependency.
+//!
+//! Linux and macOS differ in one thing here: without `/proc` the check for processes left behind
+//! finds nothing.
+
+mod daemon;
+mod env;
+mod http;
+mod output;
+pub mod process;
+mod tmux;
+pub mod wait;
+
+pub use daemon::Daemon;
+pub use env::TestEnv;
+pub use http::{Http, Next, Reply, Stream};
+pub use output::{Invocation, Output};
+pub use process::Signal;
+pub use tmux::Tmux;
