@@ -1,0 +1,159 @@
+//! One argument of a tmux command, which cannot be built from raw text by accident.
+//!
+//! Three things happen to an argument on its way: the command parser may split it (newline, `;`),
+//! the option parser may take it for a flag (leading `-`), and many commands *expand* it as a
+//! format, which runs `#(shell commands)`. The first two are settled by how [`crate::command`]
+//! renders; the third depends on the position, so there are two constructors for text:
+//!
+//! | position | tmux expands it | constructor |
+//! |---|---|---|
+//! | `new-session -s`, `-n`, `-c`; `new-window -c`, `-n`; `split-window -c`; `respawn-pane -c` | yes | [`Arg::expanded`] |
+//! | `rename-session`, `rename-window`, `select-pane -T` | yes | [`Arg::expanded`] |
+//! | `send-keys -l`, `set-buffer`, `new-session -e`, `set-environment`, `set-option @x` | no | [`Arg::verbatim`] |
+//! | the command and its arguments behind `new-session`, `new-window`, `respawn-pane` | no | [`Arg::verbatim`] |
+//! | `display-message`, `-F`, `-f`, `if-shell -F`, `pipe-pane`, `run-shell` | yes, and more than once or with `strftime` | only [`Arg::format`] |
+//!
+//! Targets are ids. A name as a target is resolved by prefix, so it may reach somebody else.
+
+use thiserror::Error;
+
+use crate::{
+    format::Format,
+    ids::{PaneId, SessionId, WindowId},
+    limits::OWN_NAME_BYTES_MAX,
+};
+
+/// One argument, already safe for the position it is meant for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arg(Vec<u8>);
+
+/// Why a text cannot be an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ArgError {
+    #[error("a tmux argument cannot hold a NUL byte")]
+    Nul,
+    #[error("a name of ours has 1 to {OWN_NAME_BYTES_MAX} characters out of a-z, 0-9 and `-`")]
+    NotOurName,
+}
+
+impl Arg {
+    /// A flag or a fixed word: text from this program's own source.
+    pub fn word(word: &'static str) -> Arg {
+        Arg(word.as_bytes().to_vec())
+    }
+
+    pub fn number(number: u64) -> Arg {
+        Arg(number.to_string().into_bytes())
+    }
+
+    pub fn pane(id: PaneId) -> Arg {
+        Arg(id.to_string().into_bytes())
+    }
+
+    pub fn window(id: WindowId) -> Arg {
+        Arg(id.to_string().into_bytes())
+    }
+
+    pub fn session(id: SessionId) -> Arg {
+        Arg(id.to_string().into_bytes())
+    }
+
+    /// The session's current window, for commands whose target is a window or a pane.
+    pub fn current_window_of(id: SessionId) -> Arg {
+        Arg(format!("{id}:").into_bytes())
+    }
+
+    /// A format of our own making.
+    pub fn format(format: &Format) -> Arg {
+        Arg(format.to_string().into_bytes())
+    }
+
+    /// The name of something we made ourselves.
+    pub fn own_name(name: &OwnName) -> Arg {
+        Arg(name.as_str().as_bytes().to_vec())
+    }
+
+    /// Something we made ourselves, as a target: `=` makes tmux compare the whole name.
+    pub fn exactly(name: &OwnName) -> Arg {
+        Arg(format!("={}:", name.as_str()).into_bytes())
+    }
+
+    /// A client as tmux named it in a scan.
+    pub fn client(name: &ClientName) -> Arg {
+        Arg(name.0.clone().into_bytes())
+    }
+
+    /// Text for a position that tmux takes as it is.
+    pub fn verbatim(text: &[u8]) -> Result<Arg, ArgError> {
+        without_nul(text).map(|text| Arg(text.to_vec()))
+    }
+
+    /// Text for a position that tmux expands as a format, made to expand to itself.
+    pub fn expanded(text: &[u8]) -> Result<Arg, ArgError> {
+        without_nul(text).map(|text| Arg(inert(text)))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn without_nul(text: &[u8]) -> Result<&[u8], ArgError> {
+    if text.contains(&0) { Err(ArgError::Nul) } else { Ok(text) }
+}
+
+/// Doubles each `#`, which tmux halves again, except where it would not.
+///
+/// tmux keeps a run of `#` directly before `[` as it is (it is a style for the status line), so
+/// such a run must not be doubled.
+fn inert(text: &[u8]) -> Vec<u8> {
+    let mut safe = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.iter().position(|&byte| byte == b'#') {
+        let run = rest[start..].iter().take_while(|&&byte| byte == b'#').count();
+        let after = start + run;
+        safe.extend_from_slice(&rest[..after]);
+        if rest.get(after) != Some(&b'[') {
+            safe.resize(safe.len() + run, b'#');
+        }
+        rest = &rest[after..];
+    }
+    safe.extend_from_slice(rest);
+    safe
+}
+
+/// A name that we gave, out of a small alphabet that means nothing to tmux.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnName(String);
+
+impl OwnName {
+    /// `prefix` is ours and fixed; `id` must be out of `a-z`, `0-9` and `-`.
+    pub fn new(prefix: &'static str, id: &str) -> Result<OwnName, ArgError> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if id.is_empty() || id.len() > OWN_NAME_BYTES_MAX || !id.bytes().all(plain) {
+            return Err(ArgError::NotOurName);
+        }
+        Ok(OwnName(format!("{prefix}{id}")))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What tmux calls one of its clients: the path of its terminal, or `client-PID`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientName(String);
+
+impl ClientName {
+    /// `None` for a name that no tmux gives.
+    pub(crate) fn read(name: &str) -> Option<ClientName> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
+        let known = name.starts_with('/') || name.starts_with("client-");
+        (known && name.bytes().all(plain)).then(|| ClientName(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

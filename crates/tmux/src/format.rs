@@ -1,0 +1,109 @@
+//! Formats that we ask tmux to expand, built from known pieces only.
+//!
+//! A format is a small program: `#(...)` in it runs a shell. So there is no way from text to a
+//! [`Format`]; its pieces are variables from a closed list, marks made of a [`Nonce`], and tabs.
+
+use std::fmt;
+
+/// A random word that no name, path or title can contain, because it was made after them.
+///
+/// Use a fresh one for each scan. The daemon draws the bytes; this crate has no randomness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nonce(u64);
+
+impl Nonce {
+    pub const BYTES: usize = 16;
+
+    pub fn from_random(bytes: [u8; 8]) -> Nonce {
+        Nonce(u64::from_be_bytes(bytes))
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// What a nonce marks, as the letter behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// The facts of the server, at the beginning of a batch.
+    Server,
+    /// A record begins.
+    Begin,
+    /// A free text begins.
+    Text,
+    /// Stands for a newline within a free text.
+    Newline,
+    /// A record ends.
+    End,
+    /// The batch is complete.
+    Done,
+}
+
+impl Mark {
+    pub(crate) fn letter(self) -> u8 {
+        match self {
+            Mark::Server => b'S',
+            Mark::Begin => b'B',
+            Mark::Text => b'T',
+            Mark::Newline => b'N',
+            Mark::End => b'E',
+            Mark::Done => b'D',
+        }
+    }
+
+    pub(crate) fn from_letter(letter: u8) -> Option<Mark> {
+        [Mark::Server, Mark::Begin, Mark::Text, Mark::Newline, Mark::End, Mark::Done]
+            .into_iter()
+            .find(|mark| mark.letter() == letter)
+    }
+}
+
+/// A variable of tmux, by its name in the manual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Var(pub(crate) &'static str);
+
+/// One format, ready to be an argument.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Format {
+    text: String,
+}
+
+impl Format {
+    pub(crate) fn new() -> Format {
+        Format::default()
+    }
+
+    pub(crate) fn mark(mut self, nonce: Nonce, mark: Mark) -> Format {
+        self.text.push_str(&nonce.to_string());
+        self.text.push(char::from(mark.letter()));
+        self
+    }
+
+    /// Variables whose values hold no blanks, separated by tabs.
+    pub(crate) fn plain(mut self, vars: &[Var]) -> Format {
+        for (index, Var(name)) in vars.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\t" };
+            self.text.extend([separator, "#{", name, "}"]);
+        }
+        self
+    }
+
+    /// A variable that may hold anything: set off by a mark, its newlines replaced by one.
+    pub(crate) fn free(self, nonce: Nonce, Var(name): Var) -> Format {
+        let newline = char::from(Mark::Newline.letter());
+        let mut format = self.mark(nonce, Mark::Text);
+        format.text.extend(["#{s/\n/", &nonce.to_string()]);
+        format.text.push(newline);
+        format.text.extend(["/:", name, "}"]);
+        format
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

@@ -1,0 +1,264 @@
+//! What a scan asks for: the variables of each kind of row, and their types.
+
+use crate::{
+    arg::{Arg, ClientName},
+    command::{Command, Verb},
+    format::Var,
+    ids::{PaneId, SessionId, WindowId},
+    scan::{Fields, ScanError},
+};
+
+/// One kind of row. Its variables stand once, in the order in which `read` takes them.
+pub trait Row: Sized {
+    #[doc(hidden)]
+    const SHAPE: Shape;
+
+    /// The command that prints one record for each row, in `format`.
+    #[doc(hidden)]
+    fn list(format: Arg) -> Command;
+
+    #[doc(hidden)]
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError>;
+}
+
+/// The variables of a row: those without blanks first, then those that may hold anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    pub(crate) plain: &'static [Var],
+    pub(crate) free: &'static [Var],
+}
+
+/// Everything about one pane.
+///
+/// A pane of a window that is linked into two sessions has two rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaneRow {
+    pub brief: PaneBrief,
+    pub pane_index: u32,
+    pub tty: String,
+    /// Set once tmux knows it, which may be later than `dead`, or never; see
+    /// [`Version::exit_status_can_stick`](crate::version::Version::exit_status_can_stick).
+    pub dead_status: Option<i32>,
+    /// A number on Linux, a name elsewhere.
+    pub dead_signal: Option<String>,
+    pub in_mode: bool,
+    pub alternate_on: bool,
+    pub zoomed: bool,
+    pub history_size: u64,
+    pub command: String,
+    pub session_name: String,
+    pub window_name: String,
+    /// Bytes, for a path need not be UTF-8.
+    pub path: Vec<u8>,
+    pub title: String,
+}
+
+/// The facts that are cheap to ask for often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaneBrief {
+    pub pane: PaneId,
+    pub window: WindowId,
+    pub session: SessionId,
+    /// The process tmux started in the pane; `None` where there is none.
+    pub pid: Option<u32>,
+    pub dead: bool,
+    pub width: u32,
+    pub height: u32,
+    pub bell: bool,
+    /// When any pane of the window last wrote, in whole seconds of the server's clock.
+    pub window_activity: u64,
+    pub pane_active: bool,
+    pub window_active: bool,
+    pub window_index: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    pub session: SessionId,
+    pub created: u64,
+    /// How many clients show it.
+    pub attached: u32,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRow {
+    pub pid: u32,
+    pub created: u64,
+    pub control_mode: bool,
+    /// `None` for a client on its way in or out.
+    pub session: Option<SessionId>,
+    /// `None` for a name that cannot be a target.
+    pub name: Option<ClientName>,
+}
+
+/// What the server says of itself, beyond what every scan proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerRow {
+    pub version: String,
+    pub socket_path: Vec<u8>,
+}
+
+const BRIEF: [Var; 12] = [
+    Var("pane_id"),
+    Var("window_id"),
+    Var("session_id"),
+    Var("pane_pid"),
+    Var("pane_dead"),
+    Var("pane_width"),
+    Var("pane_height"),
+    Var("window_bell_flag"),
+    Var("window_activity"),
+    Var("pane_active"),
+    Var("window_active"),
+    Var("window_index"),
+];
+
+const FULL: [Var; 20] = [
+    Var("pane_id"),
+    Var("window_id"),
+    Var("session_id"),
+    Var("pane_pid"),
+    Var("pane_dead"),
+    Var("pane_width"),
+    Var("pane_height"),
+    Var("window_bell_flag"),
+    Var("window_activity"),
+    Var("pane_active"),
+    Var("window_active"),
+    Var("window_index"),
+    Var("pane_index"),
+    Var("pane_tty"),
+    Var("pane_dead_status"),
+    Var("pane_dead_signal"),
+    Var("pane_in_mode"),
+    Var("alternate_on"),
+    Var("window_zoomed_flag"),
+    Var("history_size"),
+];
+
+impl Row for PaneBrief {
+    const SHAPE: Shape = Shape { plain: &BRIEF, free: &[] };
+
+    fn list(format: Arg) -> Command {
+        Command::new(Verb::ListPanes).flag("-a").option("-F", format)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
+        Ok(PaneBrief {
+            pane: fields.parsed()?,
+            window: fields.parsed()?,
+            session: fields.parsed()?,
+            pid: u32::try_from(fields.parsed::<i64>()?).ok().filter(|&pid| pid > 0),
+            dead: fields.flag()?,
+            width: fields.parsed()?,
+            height: fields.parsed()?,
+            bell: fields.flag()?,
+            window_activity: fields.parsed()?,
+            pane_active: fields.flag()?,
+            window_active: fields.flag()?,
+            window_index: fields.parsed()?,
+        })
+    }
+}
+
+impl Row for PaneRow {
+    const SHAPE: Shape = Shape {
+        plain: &FULL,
+        free: &[
+            Var("pane_current_command"),
+            Var("session_name"),
+            Var("window_name"),
+            Var("pane_current_path"),
+            Var("pane_title"),
+        ],
+    };
+
+    fn list(format: Arg) -> Command {
+        PaneBrief::list(format)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
+        Ok(PaneRow {
+            brief: PaneBrief::read(fields)?,
+            pane_index: fields.parsed()?,
+            tty: fields.plain()?.to_owned(),
+            dead_status: fields.optional()?,
+            dead_signal: fields.optional()?,
+            in_mode: fields.flag()?,
+            alternate_on: fields.flag()?,
+            zoomed: fields.flag()?,
+            history_size: fields.parsed()?,
+            command: fields.text()?,
+            session_name: fields.text()?,
+            window_name: fields.text()?,
+            path: fields.bytes()?,
+            title: fields.text()?,
+        })
+    }
+}
+
+impl Row for SessionRow {
+    const SHAPE: Shape = Shape {
+        plain: &[Var("session_id"), Var("session_created"), Var("session_attached")],
+        free: &[Var("session_name")],
+    };
+
+    fn list(format: Arg) -> Command {
+        Command::new(Verb::ListSessions).option("-F", format)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
+        Ok(SessionRow {
+            session: fields.parsed()?,
+            created: fields.parsed()?,
+            attached: fields.parsed()?,
+            name: fields.text()?,
+        })
+    }
+}
+
+impl Row for ClientRow {
+    const SHAPE: Shape = Shape {
+        plain: &[
+            Var("client_pid"),
+            Var("client_created"),
+            Var("client_control_mode"),
+            Var("session_id"),
+        ],
+        free: &[Var("client_name")],
+    };
+
+    fn list(format: Arg) -> Command {
+        Command::new(Verb::ListClients).option("-F", format)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
+        Ok(ClientRow {
+            pid: fields.parsed()?,
+            created: fields.parsed()?,
+            control_mode: fields.flag()?,
+            session: fields.optional()?,
+            name: ClientName::read(&fields.text()?),
+        })
+    }
+}
+
+impl Row for ServerRow {
+    const SHAPE: Shape = Shape { plain: &[], free: &[Var("version"), Var("socket_path")] };
+
+    fn list(format: Arg) -> Command {
+        Command::new(Verb::DisplayMessage).flag("-p").arg(format)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
+        Ok(ServerRow { version: fields.text()?, socket_path: fields.bytes()? })
+    }
+}
+
+impl PaneRow {
+    /// Prints the same record for one pane; an empty one if there is no such pane.
+    pub(crate) fn show(pane: PaneId, format: Arg) -> Command {
+        Command::new(Verb::DisplayMessage).flag("-p").target_pane(pane).arg(format)
+    }
+}
