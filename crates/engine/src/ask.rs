@@ -1,0 +1,103 @@
+//! What clients ask for: adding, removing and reconnecting targets.
+
+use crate::engine::Engine;
+use crate::event::Event;
+use crate::ids::TargetId;
+use crate::input::{Decision, Effect, Refusal, Reply, Request};
+use crate::limits;
+use crate::observe::removed;
+use crate::target::TargetRow;
+use crate::time::Now;
+use crate::words::{EndReason, Health, TargetKind};
+
+impl Engine {
+    pub(crate) fn ask(&self, now: Now, request: &Request) -> Decision {
+        match request {
+            Request::AddTarget { target, name, kind, connection_ref } => {
+                self.add_target(now, target, name, *kind, connection_ref)
+            }
+            Request::RemoveTarget { name } => self.remove_target(name),
+            Request::ConnectTarget { name } => self.connect_target(name),
+        }
+    }
+
+    fn add_target(
+        &self,
+        now: Now,
+        target: &TargetId,
+        name: &str,
+        kind: TargetKind,
+        connection_ref: &str,
+    ) -> Decision {
+        if self.targets.len() >= limits::TARGETS_MAX {
+            return Decision::refuse(Refusal::TooManyTargets);
+        }
+        if self.target_named(name).is_some() || self.targets.contains_key(target) {
+            return Decision::refuse(Refusal::TargetExists(name.to_owned()));
+        }
+        let twin = self.targets().find(|it| it.kind == kind && it.connection_ref == connection_ref);
+        if let Some(twin) = twin {
+            let (name, other) = (name.to_owned(), twin.name.clone());
+            return Decision::refuse(Refusal::SameServer { name, other });
+        }
+        let row = TargetRow {
+            target: target.clone(),
+            name: name.to_owned(),
+            kind,
+            connection_ref: connection_ref.to_owned(),
+            is_default: self.targets.is_empty(),
+            health: Health::Ok,
+            trouble: None,
+            server: None,
+            last_seen_at: None,
+            updated_at: now.wall,
+        };
+        Decision {
+            events: vec![Event::TargetChanged(row.clone())],
+            effects: vec![Effect::Observe(row.clone())],
+            reply: Ok(Reply::Target(Box::new(row))),
+            ..Decision::default()
+        }
+    }
+
+    fn remove_target(&self, name: &str) -> Decision {
+        let Some(row) = self.target_named(name) else {
+            return Decision::refuse(Refusal::TargetUnknown(name.to_owned()));
+        };
+        let target = row.target.clone();
+        let mut events: Vec<Event> = self
+            .panes_of(&target)
+            .map(|memory| removed(&memory.row, EndReason::TargetRemoved))
+            .collect();
+        events.extend(self.sessions_of(&target));
+        events.push(Event::TargetRemoved { target: target.clone(), name: name.to_owned() });
+        Decision {
+            then: self.offers(&target, Some(now_after_everything())),
+            events,
+            effects: vec![Effect::Forget(target)],
+            ..Decision::default()
+        }
+    }
+
+    fn sessions_of(&self, target: &TargetId) -> impl Iterator<Item = Event> {
+        self.sessions()
+            .filter(move |row| row.target == *target)
+            .map(|row| Event::SessionRemoved { target: row.target.clone(), session: row.session })
+    }
+
+    fn connect_target(&self, name: &str) -> Decision {
+        let Some(row) = self.target_named(name) else {
+            return Decision::refuse(Refusal::TargetUnknown(name.to_owned()));
+        };
+        Decision {
+            effects: vec![Effect::Rescan(row.target.clone())],
+            reply: Ok(Reply::Target(Box::new(row.clone()))),
+            ..Decision::default()
+        }
+    }
+}
+
+/// A removed target will never show what its waiting events are about: no event is newer.
+fn now_after_everything() -> crate::time::MonoMs {
+    crate::time::MonoMs(i64::MAX)
+}

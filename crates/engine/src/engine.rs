@@ -1,0 +1,490 @@
+//! The engine's memory: the fold of all events, and the only way to change it.
+//!
+//! [`Engine::decide`] looks and concludes, [`Engine::apply`] folds one event. Nothing else
+//! mutates. Whoever holds the engine commits the events between the two.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, SessionRow};
+use crate::ids::{InboxId, PaneKey, RuntimeId, SessionId, TargetId};
+use crate::input::{Decision, Effect, Input, Note, Seen};
+use crate::limits;
+use crate::pane::{Cause, PaneRow};
+use crate::past::Past;
+use crate::settings::Settings;
+use crate::signal::{EventRow, InboxRow};
+use crate::state::{
+    Circumstances, Cursor, Evidence, Heard, LastKnown, Sight, StateRow, Verdict, fuse,
+};
+use crate::target::{Pulse, TargetRow};
+use crate::time::{Now, Stamp};
+use crate::words::{Health, State};
+
+/// The rows of the tables: what the engine is restored from and compared with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tables {
+    pub targets: Vec<TargetRow>,
+    pub sessions: Vec<SessionRow>,
+    pub panes: Vec<PaneRow>,
+    pub evidence: Vec<(RuntimeId, Evidence)>,
+    pub inbox: Vec<InboxRow>,
+}
+
+/// A target with what is volatile about it.
+#[derive(Clone, Debug)]
+pub(crate) struct TargetMemory {
+    pub(crate) row: TargetRow,
+    pub(crate) pulse: Pulse,
+    pub(crate) last_seen: Option<Stamp>,
+}
+
+/// A pane with what is volatile about it.
+#[derive(Clone, Debug)]
+pub(crate) struct PaneMemory {
+    pub(crate) row: PaneRow,
+    /// While the pane prints: when that was last journalled.
+    pub(crate) burst_reported: Option<Stamp>,
+    pub(crate) caption: CaptionBudget,
+}
+
+/// How many more changes of its caption a pane may journal now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CaptionBudget {
+    left: u32,
+    refilled: Option<Stamp>,
+    /// The listed caption is newer than the journalled one.
+    pub(crate) owed: bool,
+}
+
+impl Default for CaptionBudget {
+    fn default() -> Self {
+        Self { left: limits::CAPTION_BURST, refilled: None, owed: false }
+    }
+}
+
+impl CaptionBudget {
+    /// What is left now, refilled by the time that passed.
+    fn available(&self, now: Now) -> u32 {
+        let since = self.refilled.map_or(0, |at| now.since(at));
+        let gained = u32::try_from(since / limits::CAPTION_REFILL_MS).unwrap_or(u32::MAX);
+        self.left.saturating_add(gained).min(limits::CAPTION_BURST)
+    }
+
+    pub(crate) fn allows(&self, now: Now) -> bool {
+        self.available(now) > 0
+    }
+
+    /// When an owed caption may be journalled.
+    pub(crate) fn due(&self) -> Option<crate::time::MonoMs> {
+        self.owed.then_some(self.refilled?.plus(limits::CAPTION_REFILL_MS))
+    }
+
+    fn spend(&mut self, at: Stamp) {
+        let now = Now { wall: at.wall, mono: at.mono };
+        self.left = self.available(now).saturating_sub(1);
+        self.refilled = Some(at);
+        self.owed = false;
+    }
+}
+
+/// The pure core.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) targets: BTreeMap<TargetId, TargetMemory>,
+    pub(crate) sessions: BTreeMap<(TargetId, SessionId), SessionRow>,
+    pub(crate) panes: BTreeMap<PaneKey, PaneMemory>,
+    pub(crate) runtimes: BTreeMap<RuntimeId, PaneKey>,
+    pub(crate) evidence: BTreeMap<RuntimeId, Evidence>,
+    pub(crate) inbox: BTreeMap<InboxId, InboxRow>,
+}
+
+impl Engine {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            targets: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            panes: BTreeMap::new(),
+            runtimes: BTreeMap::new(),
+            evidence: BTreeMap::new(),
+            inbox: BTreeMap::new(),
+        }
+    }
+
+    /// The engine as the tables hold it, placed on the clock that `now` belongs to.
+    pub fn restore(settings: Settings, tables: Tables, now: Now) -> Self {
+        let mut engine = Self::new(settings);
+        for row in tables.targets {
+            engine.put_target(row);
+        }
+        for row in tables.sessions {
+            engine.sessions.insert((row.target.clone(), row.session), row);
+        }
+        for row in tables.panes {
+            engine.put_pane(row);
+        }
+        engine.evidence.extend(tables.evidence);
+        for row in tables.inbox {
+            engine.inbox.insert(row.inbox.clone(), row);
+        }
+        engine.rebase(now);
+        engine
+    }
+
+    /// The rows as they would be stored now.
+    pub fn tables(&self) -> Tables {
+        Tables {
+            targets: self.targets.values().map(|memory| memory.row.clone()).collect(),
+            sessions: self.sessions.values().cloned().collect(),
+            panes: self.panes.values().map(|memory| memory.row.clone()).collect(),
+            evidence: self.evidence.iter().map(|(id, it)| (id.clone(), it.clone())).collect(),
+            inbox: self.inbox.values().cloned().collect(),
+        }
+    }
+
+    /// Places every stored moment on the clock that `now` belongs to.
+    pub fn rebase(&mut self, now: Now) {
+        for memory in self.panes.values_mut() {
+            memory.row.last_seen.rebase(now);
+            if let Some(activity) = &mut memory.row.last_activity {
+                activity.rebase(now);
+            }
+        }
+        for evidence in self.evidence.values_mut() {
+            evidence.rebase(now);
+        }
+        for row in self.inbox.values_mut() {
+            row.ingested_at.rebase(now);
+        }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Replaces the settings. States follow with the next tick.
+    pub fn configure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    pub fn targets(&self) -> impl Iterator<Item = &TargetRow> {
+        self.targets.values().map(|memory| &memory.row)
+    }
+
+    pub fn target(&self, target: &TargetId) -> Option<&TargetRow> {
+        self.targets.get(target).map(|memory| &memory.row)
+    }
+
+    pub fn target_named(&self, name: &str) -> Option<&TargetRow> {
+        self.targets().find(|row| row.name == name)
+    }
+
+    pub fn sessions(&self) -> impl Iterator<Item = &SessionRow> {
+        self.sessions.values()
+    }
+
+    pub fn panes(&self) -> impl Iterator<Item = &PaneRow> {
+        self.panes.values().map(|memory| &memory.row)
+    }
+
+    pub fn pane(&self, key: &PaneKey) -> Option<&PaneRow> {
+        self.panes.get(key).map(|memory| &memory.row)
+    }
+
+    /// The pane that an active runtime lives in.
+    pub fn pane_of(&self, runtime: &RuntimeId) -> Option<&PaneRow> {
+        self.pane(self.runtimes.get(runtime)?)
+    }
+
+    pub fn evidence(&self, runtime: &RuntimeId) -> Option<&Evidence> {
+        self.evidence.get(runtime)
+    }
+
+    pub fn inbox(&self) -> impl Iterator<Item = &InboxRow> {
+        self.inbox.values()
+    }
+
+    /// Concludes what an input makes true. Changes nothing.
+    pub fn decide(&self, now: Now, input: &Input, past: &dyn Past) -> Decision {
+        match input {
+            Input::Observed { target, sight } => self.observe(now, target, sight, past),
+            Input::Signalled(signal) => self.hear(now, signal, past),
+            Input::Asked(request) => self.ask(now, request),
+            Input::Offered { inbox, complete } => self.offer(now, inbox, *complete, past),
+            Input::Ticked => self.tick(now),
+        }
+    }
+
+    /// What has to be under way for the present state: asked once after a start.
+    pub fn standing_effects(&self) -> Vec<Effect> {
+        self.targets().cloned().map(Effect::Observe).collect()
+    }
+
+    /// Folds one committed event.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::TargetChanged(row) => self.put_target(row.clone()),
+            Event::TargetRemoved { target, .. } => {
+                self.targets.remove(target);
+            }
+            Event::SessionChanged(row) => {
+                self.sessions.insert((row.target.clone(), row.session), row.clone());
+            }
+            Event::SessionRemoved { target, session } => {
+                self.sessions.remove(&(target.clone(), *session));
+            }
+            Event::PaneChanged { row, causes } => {
+                self.forget_ended(causes);
+                self.put_pane((**row).clone());
+            }
+            Event::PaneRemoved { key, ended } => {
+                self.drop_pane(key, ended.as_ref().map(|it| &it.0))
+            }
+            Event::ActivitySeen { target, panes } => {
+                for (pane, at) in panes {
+                    self.note_activity(&PaneKey::new(target, *pane), *at, true);
+                }
+            }
+            Event::EventRecorded(row) => {
+                let evidence = self.evidence.entry(row.runtime.clone()).or_default();
+                absorb(evidence, row, &self.settings);
+            }
+            Event::EventPended(row) => {
+                self.inbox.insert(row.inbox.clone(), (**row).clone());
+            }
+            Event::EventBound { inbox, .. } | Event::EventDropped { inbox, .. } => {
+                self.inbox.remove(inbox);
+            }
+        }
+    }
+
+    /// Folds one volatile fact.
+    pub fn note(&mut self, now: Now, note: &Note) {
+        match note {
+            Note::Seen { target, panes } => self.note_seen(target, panes, now.stamp()),
+            Note::Printed { target, pane } => {
+                self.note_activity(&PaneKey::new(target, *pane), now.stamp(), false);
+            }
+            Note::Caption { target, facts } => {
+                if let Some(memory) = self.panes.get_mut(&PaneKey::new(target, facts.pane)) {
+                    memory.row.facts = (**facts).clone();
+                    memory.caption.owed = true;
+                }
+            }
+            Note::Beat { target, beat } => {
+                if let Some(memory) = self.targets.get_mut(target) {
+                    memory.pulse.beat(memory.row.health, *beat, now, &self.settings);
+                }
+            }
+            Note::BurstOver { target, pane } => {
+                if let Some(memory) = self.panes.get_mut(&PaneKey::new(target, *pane)) {
+                    memory.burst_reported = None;
+                }
+            }
+        }
+    }
+
+    fn note_seen(&mut self, target: &TargetId, panes: &Seen, at: Stamp) {
+        if let Some(memory) = self.targets.get_mut(target) {
+            memory.last_seen = Some(at);
+            memory.row.last_seen_at = Some(at.wall);
+        }
+        match panes {
+            Seen::All => {
+                for memory in self.panes_of_mut(target) {
+                    memory.row.last_seen = at;
+                }
+            }
+            Seen::Some(panes) => {
+                for pane in panes {
+                    if let Some(memory) = self.panes.get_mut(&PaneKey::new(target, *pane)) {
+                        memory.row.last_seen = at;
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_activity(&mut self, key: &PaneKey, at: Stamp, journalled: bool) {
+        if let Some(memory) = self.panes.get_mut(key) {
+            memory.row.last_activity = memory.row.last_activity.max(Some(at));
+            if journalled {
+                memory.burst_reported = Some(at);
+            }
+        }
+    }
+
+    fn put_target(&mut self, row: TargetRow) {
+        let memory = self.targets.entry(row.target.clone()).or_insert_with(|| TargetMemory {
+            row: row.clone(),
+            pulse: Pulse::default(),
+            last_seen: None,
+        });
+        memory.row = row;
+    }
+
+    fn put_pane(&mut self, row: PaneRow) {
+        if let Some(runtime) = &row.runtime {
+            self.runtimes.insert(runtime.runtime.clone(), row.key.clone());
+            self.evidence.entry(runtime.runtime.clone()).or_default();
+        }
+        let at = row.last_seen;
+        match self.panes.get_mut(&row.key) {
+            Some(memory) => {
+                if memory.caption.owed || memory.row.facts.differs_only_in_caption(&row.facts) {
+                    memory.caption.spend(at);
+                }
+                memory.row = row;
+            }
+            None => {
+                let memory =
+                    PaneMemory { row, burst_reported: None, caption: CaptionBudget::default() };
+                self.panes.insert(memory.row.key.clone(), memory);
+            }
+        }
+    }
+
+    fn drop_pane(&mut self, key: &PaneKey, ended: Option<&RuntimeId>) {
+        self.panes.remove(key);
+        if let Some(runtime) = ended {
+            self.runtimes.remove(runtime);
+            self.evidence.remove(runtime);
+        }
+    }
+
+    fn forget_ended(&mut self, causes: &[Cause]) {
+        for cause in causes {
+            if let Cause::RuntimeEnded { runtime, .. } = cause {
+                self.runtimes.remove(runtime);
+                self.evidence.remove(runtime);
+            }
+        }
+    }
+
+    pub(crate) fn panes_of(&self, target: &TargetId) -> impl Iterator<Item = &PaneMemory> {
+        self.panes.values().filter(move |memory| memory.row.key.target == *target)
+    }
+
+    fn panes_of_mut(&mut self, target: &TargetId) -> impl Iterator<Item = &mut PaneMemory> {
+        self.panes.values_mut().filter(move |memory| memory.row.key.target == *target)
+    }
+
+    pub(crate) fn health_of(&self, target: &TargetId) -> Health {
+        self.targets.get(target).map_or(Health::Down, |memory| memory.row.health)
+    }
+
+    /// What fusion says of a pane now.
+    pub(crate) fn verdict(
+        &self,
+        row: &PaneRow,
+        evidence: &Evidence,
+        health: Health,
+        now: Now,
+    ) -> Verdict {
+        let circumstances = Circumstances {
+            evidence,
+            sight: Sight::of(row),
+            health,
+            alive: row.runtime.is_some(),
+            has_agent: row.runtime.as_ref().is_some_and(|runtime| runtime.agent.is_some()),
+        };
+        fuse(&circumstances, now, &self.settings)
+    }
+
+    /// Concludes a pane's state anew and writes it into `row` when it differs.
+    pub(crate) fn settle(
+        &self,
+        row: &mut PaneRow,
+        evidence: &Evidence,
+        health: Health,
+        now: Now,
+    ) -> Option<Cause> {
+        let verdict = self.verdict(row, evidence, health, now);
+        let from = row.state.state;
+        if verdict.is_shown_by(&row.state) {
+            return None;
+        }
+        row.state = succeed(&row.state, verdict, now);
+        Some(Cause::StateChanged { from, to: row.state.state })
+    }
+
+    /// The evidence for a pane's present runtime.
+    pub(crate) fn evidence_of(&self, row: &PaneRow) -> Evidence {
+        let runtime = row.runtime.as_ref();
+        runtime.and_then(|it| self.evidence.get(&it.runtime)).cloned().unwrap_or_default()
+    }
+
+    /// Checks what must hold between any two events; returns the first thing that does not.
+    pub fn check(&self) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        for (key, memory) in &self.panes {
+            if memory.row.key != *key {
+                return Err(format!("{key:?} is filed under another key"));
+            }
+            let Some(runtime) = &memory.row.runtime else { continue };
+            if self.runtimes.get(&runtime.runtime) != Some(key) {
+                return Err(format!("{} is not indexed", runtime.runtime));
+            }
+            if !seen.insert(&runtime.runtime) {
+                return Err(format!("{} lives in two panes", runtime.runtime));
+            }
+        }
+        match self.runtimes.keys().find(|runtime| !seen.contains(runtime)) {
+            Some(stray) => Err(format!("{stray} is active without a pane")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The row after a verdict that differs from it.
+fn succeed(row: &StateRow, verdict: Verdict, now: Now) -> StateRow {
+    let Verdict { state, reason, confidence, source } = verdict;
+    let since = if state == row.state { row.since } else { now.wall };
+    let last_known = match (state, row.state) {
+        (State::Unknown, State::Unknown) => row.last_known.clone(),
+        (State::Unknown, known) => {
+            Some(LastKnown { state: known, reason: row.reason.clone(), at: now.wall })
+        }
+        (
+            State::Error
+            | State::WaitingApproval
+            | State::WaitingInput
+            | State::Running
+            | State::Completed
+            | State::Idle,
+            _,
+        ) => None,
+    };
+    StateRow { state, reason, confidence, version: row.version + 1, source, since, last_known }
+}
+
+/// Adds one bound event to the evidence of its runtime.
+pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Settings) {
+    let signal = &row.signal;
+    let order = row.order();
+    let voice = evidence.voice_mut(signal.source);
+    voice.advance(Cursor {
+        event_id: signal.event_id.clone(),
+        event_type: signal.event_type.clone(),
+        order: order.clone(),
+        seq: signal.source_seq,
+        ingested_at: row.ingested_at.wall,
+    });
+    if let Some(claim) = &signal.claim {
+        let heard = Heard {
+            event_id: signal.event_id.clone(),
+            event_type: signal.event_type.clone(),
+            claim: claim.clone(),
+            order,
+            seq: signal.source_seq,
+            ingested_at: row.ingested_at,
+        };
+        voice.hear(heard, settings);
+    }
+    for (source, through) in &row.retires {
+        evidence.voice_mut(*source).expire(through);
+    }
+}

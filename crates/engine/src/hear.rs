@@ -1,0 +1,220 @@
+//! What an event means: repeated, late, about a life that ended, or news.
+
+use crate::engine::{Engine, absorb};
+use crate::event::Event;
+use crate::ids::{InboxId, RuntimeId, TargetId};
+use crate::input::{Acceptance, Decision, Effect, Input, Refusal, Reply};
+use crate::limits;
+use crate::observe::recognise;
+use crate::pane::PaneRow;
+use crate::past::{Past, PastEvent};
+use crate::signal::{
+    About, Binding, DropReason, EventRow, InboxRow, Signal, bind, effective_time, synthetic,
+};
+use crate::state::Sight;
+use crate::time::{MonoMs, Now, Stamp};
+
+impl About {
+    pub(crate) fn is_pane_of(&self, target: &TargetId) -> bool {
+        match self {
+            Self::Pane(key) => key.target == *target,
+            Self::Runtime(_) => false,
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn hear(&self, now: Now, signal: &Signal, past: &dyn Past) -> Decision {
+        match self.place(signal, past) {
+            Ok(Place::Runtime(runtime)) => self.record(now, signal, runtime),
+            Ok(Place::Waiting) => self.pend(now, signal, None),
+            Ok(Place::Ambiguous) => self.pend(now, signal, Some(DropReason::BindAmbiguous)),
+            Ok(Place::Duplicate { event, runtime }) => {
+                answer(Acceptance::Duplicate { event, runtime })
+            }
+            Err(refusal) => Decision::refuse(refusal),
+        }
+    }
+
+    /// Finds what the event is about, and whether it was here before.
+    fn place(&self, signal: &Signal, past: &dyn Past) -> Result<Place, Refusal> {
+        let earlier = match &signal.about {
+            About::Runtime(runtime) => {
+                past.event_by_key(runtime, signal.source, &signal.dedupe_key)
+            }
+            About::Pane(key) => past.event_by_pane_key(key, signal.source, &signal.dedupe_key),
+        };
+        if let Some(earlier) = earlier {
+            return repetition(signal, earlier);
+        }
+        if past.event_exists(&signal.event_id) {
+            return Err(Refusal::EventIdConflict(signal.event_id.clone()));
+        }
+        match &signal.about {
+            About::Runtime(runtime) if self.runtimes.contains_key(runtime) => {
+                Ok(Place::Runtime(runtime.clone()))
+            }
+            About::Runtime(runtime) if past.runtime_existed(runtime) => {
+                Err(Refusal::RuntimeStale(runtime.clone()))
+            }
+            About::Runtime(runtime) => Err(Refusal::RuntimeUnknown(runtime.clone())),
+            About::Pane(key) if !self.targets.contains_key(&key.target) => {
+                Err(Refusal::TargetUnknown(key.target.to_string()))
+            }
+            About::Pane(key) => {
+                match bind(self.pane(key).into_iter(), &signal.hints, &self.settings) {
+                    Binding::One(runtime) => Ok(Place::Runtime(runtime)),
+                    Binding::Several => Ok(Place::Ambiguous),
+                    Binding::None if self.inbox.len() >= limits::PENDING_EVENTS_MAX => {
+                        Err(Refusal::InboxFull)
+                    }
+                    Binding::None => Ok(Place::Waiting),
+                }
+            }
+        }
+    }
+
+    /// Records an event about an active runtime, and what follows for its state.
+    fn record(&self, now: Now, signal: &Signal, runtime: RuntimeId) -> Decision {
+        let mut decision = Decision::default();
+        let Some(before) = self.pane_of(&runtime) else {
+            return Decision::refuse(Refusal::RuntimeStale(runtime));
+        };
+        if signal.expects_version.is_some_and(|version| version != before.state.version) {
+            return answer(Acceptance::Void);
+        }
+        self.record_in(now, signal, before, now.stamp(), &mut decision);
+        decision.reply =
+            Ok(Reply::Accepted(Acceptance::Bound { event: signal.event_id.clone(), runtime }));
+        decision
+    }
+
+    /// Records an event in a pane's present runtime, which may be one this decision begins.
+    fn record_in(
+        &self,
+        now: Now,
+        signal: &Signal,
+        before: &PaneRow,
+        ingested_at: Stamp,
+        decision: &mut Decision,
+    ) {
+        let Some(runtime) = before.runtime.as_ref().map(|runtime| runtime.runtime.clone()) else {
+            return;
+        };
+        let mut evidence = self.evidence_of(before);
+        let mut recorded = EventRow {
+            signal: signal.clone(),
+            runtime,
+            ingested_at,
+            effective_time: effective_time(signal.event_time, ingested_at.wall, &self.settings),
+            retires: Vec::new(),
+        };
+        if signal.event_type == synthetic::STALE_DETECTED {
+            recorded.retires = evidence.disbelieved(&Sight::of(before), now, &self.settings);
+        }
+        absorb(&mut evidence, &recorded, &self.settings);
+        decision.events.push(Event::EventRecorded(Box::new(recorded)));
+        let mut row = before.clone();
+        let mut causes = Vec::new();
+        let labelled = row.runtime.as_ref().is_some_and(|runtime| runtime.agent.is_some());
+        if let (Some(agent), false) = (&signal.agent, labelled) {
+            recognise(&mut row, agent, &mut causes);
+        }
+        let health = self.health_of(&row.key.target);
+        causes.extend(self.settle(&mut row, &evidence, health, now));
+        if !causes.is_empty() {
+            row.updated_at = now.wall;
+            decision.events.push(Event::PaneChanged { row: Box::new(row), causes });
+        }
+    }
+
+    /// Lets an event wait, or files it with the reason why it never will be bound.
+    fn pend(&self, now: Now, signal: &Signal, reject: Option<DropReason>) -> Decision {
+        let inbox = InboxId::new(format!("in-{}", signal.event_id));
+        let event = signal.event_id.clone();
+        let mut decision = answer(Acceptance::Pending { event, inbox: inbox.clone() });
+        decision.events.push(Event::EventPended(Box::new(InboxRow {
+            inbox: inbox.clone(),
+            signal: signal.clone(),
+            ingested_at: now.stamp(),
+        })));
+        match (reject, &signal.about) {
+            (Some(reason), _) => decision.events.push(dropped(inbox, reason)),
+            (None, About::Pane(key)) => {
+                decision.effects.push(Effect::Rescan(key.target.clone()));
+            }
+            (None, About::Runtime(_)) => {}
+        }
+        decision
+    }
+
+    /// The waiting events that a look at `target` may have found a runtime for.
+    pub(crate) fn offers(&self, target: &TargetId, complete: Option<MonoMs>) -> Vec<Input> {
+        let waiting = self.inbox.values().filter(|row| row.signal.about.is_pane_of(target));
+        waiting.map(|row| Input::Offered { inbox: row.inbox.clone(), complete }).collect()
+    }
+
+    /// Binds one waiting event, drops it, or lets it go on waiting.
+    ///
+    /// An event that came before a look at everything began, and fits nothing that look found,
+    /// is about nothing.
+    pub(crate) fn offer(
+        &self,
+        now: Now,
+        inbox: &InboxId,
+        complete: Option<MonoMs>,
+        past: &dyn Past,
+    ) -> Decision {
+        let mut decision = Decision::default();
+        let Some(waiting) = self.inbox.get(inbox) else { return decision };
+        let About::Pane(key) = &waiting.signal.about else { return decision };
+        let (signal, inbox) = (&waiting.signal, waiting.inbox.clone());
+        let missed = complete.is_some_and(|began| waiting.ingested_at.mono < began);
+        match bind(self.pane(key).into_iter(), &signal.hints, &self.settings) {
+            Binding::One(runtime) => {
+                let known = past.event_by_key(&runtime, signal.source, &signal.dedupe_key);
+                decision.events.push(Event::EventBound { inbox, runtime });
+                if let (None, Some(row)) = (known, self.pane(key)) {
+                    self.record_in(now, signal, row, waiting.ingested_at, &mut decision);
+                }
+            }
+            Binding::Several => {
+                decision.events.push(dropped(inbox, DropReason::BindAmbiguous));
+            }
+            Binding::None if missed => {
+                decision.events.push(dropped(inbox, DropReason::BindNoCandidate));
+            }
+            Binding::None => {}
+        }
+        decision
+    }
+}
+
+pub(crate) fn dropped(inbox: InboxId, reason: DropReason) -> Event {
+    Event::EventDropped { inbox, reason }
+}
+
+/// Where an event belongs.
+enum Place {
+    Runtime(RuntimeId),
+    Waiting,
+    Ambiguous,
+    Duplicate { event: crate::ids::EventId, runtime: Option<RuntimeId> },
+}
+
+fn answer(acceptance: Acceptance) -> Decision {
+    Decision { reply: Ok(Reply::Accepted(acceptance)), ..Decision::default() }
+}
+
+/// An event under a key that was used: the same again, or another one by mistake.
+fn repetition(signal: &Signal, earlier: PastEvent) -> Result<Place, Refusal> {
+    let same = signal.event_type == earlier.event_type
+        && signal.source_event_id == earlier.source_event_id
+        && signal.source_seq == earlier.source_seq
+        && signal.action_id == earlier.action_id;
+    if same {
+        Ok(Place::Duplicate { event: earlier.event, runtime: earlier.runtime })
+    } else {
+        Err(Refusal::DedupeConflict(signal.dedupe_key.clone()))
+    }
+}

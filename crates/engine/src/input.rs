@@ -1,0 +1,207 @@
+//! Everything that can happen to the engine, as one closed enum, and what it answers.
+
+use crate::event::{Event, SessionRow};
+use crate::ids::{EventId, InboxId, PaneId, RuntimeId, TargetId};
+use crate::pane::{PaneFacts, ProcessIdentity};
+use crate::signal::Signal;
+use crate::target::{ServerFacts, TargetRow, Trouble};
+use crate::time::MonoMs;
+use crate::words::TargetKind;
+
+/// One thing that happened outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The observer saw something of a target.
+    Observed { target: TargetId, sight: Observation },
+    /// Somebody reported an event.
+    Signalled(Box<Signal>),
+    /// Somebody wants something done.
+    Asked(Request),
+    /// A waiting event is offered what is known now. `complete` is when a look at everything
+    /// began, if one has just ended.
+    Offered { inbox: InboxId, complete: Option<MonoMs> },
+    /// Time passed; whatever is due is settled.
+    Ticked,
+}
+
+/// One look at a target.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observation {
+    /// Everything there is; what is not listed does not exist.
+    Topology(Box<Topology>),
+    /// The present facts of some panes; says nothing about others.
+    Panes { server: ServerFacts, panes: Vec<PaneFacts> },
+    /// A cheap scan found these panes alive and as they were.
+    Unchanged,
+    /// A watched process ended.
+    ProcessEnded { pane: PaneId, process: ProcessIdentity },
+    /// Panes printed something.
+    Printed { panes: Vec<PaneId> },
+    /// The target answers and runs no tmux server.
+    NoServer,
+    /// A probe or command was answered.
+    Answered,
+    /// A probe or command failed.
+    Failed { trouble: Trouble, weight: u32 },
+    /// The target is fine but limited, or no longer.
+    Limited { trouble: Option<Trouble> },
+}
+
+/// A complete list of what one tmux server holds, apart from any `qd`'s own session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topology {
+    /// When the look began: what happened later it cannot have missed.
+    pub began: MonoMs,
+    pub server: ServerFacts,
+    pub sessions: Vec<SessionRow>,
+    pub panes: Vec<PaneFacts>,
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    AddTarget {
+        target: TargetId,
+        name: String,
+        kind: TargetKind,
+        connection_ref: String,
+    },
+    RemoveTarget {
+        name: String,
+    },
+    /// Try again now instead of when the back-off is over.
+    ConnectTarget {
+        name: String,
+    },
+}
+
+/// What has to be done outside once the events are committed.
+///
+/// All of these are repeatable: after a crash they are derived again from the tables.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Start observing a target.
+    Observe(TargetRow),
+    /// Stop observing it.
+    Forget(TargetId),
+    /// Look at it now.
+    Rescan(TargetId),
+}
+
+/// What the asker is told once the events are committed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    Done,
+    Target(Box<TargetRow>),
+    Accepted(Acceptance),
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Acceptance {
+    Bound {
+        event: EventId,
+        runtime: RuntimeId,
+    },
+    Pending {
+        event: EventId,
+        inbox: InboxId,
+    },
+    /// It was here before; nothing happened again.
+    Duplicate {
+        event: EventId,
+        runtime: Option<RuntimeId>,
+    },
+    /// A synthetic event that no longer applies.
+    Void,
+}
+
+/// Why the engine refuses. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("target `{0}` exists")]
+    TargetExists(String),
+    #[error("no target is named `{0}`")]
+    TargetUnknown(String),
+    #[error("there are {} targets already", crate::limits::TARGETS_MAX)]
+    TooManyTargets,
+    #[error("`{name}` leads to the same tmux server as `{other}`")]
+    SameServer { name: String, other: String },
+    #[error("no runtime has the id `{0}`")]
+    RuntimeUnknown(RuntimeId),
+    #[error("runtime `{0}` has ended")]
+    RuntimeStale(RuntimeId),
+    #[error("dedupe key `{0}` was used for another event")]
+    DedupeConflict(String),
+    #[error("event id `{0}` was used for another event")]
+    EventIdConflict(EventId),
+    #[error("{} events wait to be bound already", crate::limits::PENDING_EVENTS_MAX)]
+    InboxFull,
+}
+
+/// What is to become true, what is to be done then, and what to answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    pub events: Vec<Event>,
+    pub effects: Vec<Effect>,
+    pub notes: Vec<Note>,
+    /// Inputs that follow from this one, decided one by one once it is applied, in the same
+    /// transaction.
+    pub then: Vec<Input>,
+    pub reply: Result<Reply, Refusal>,
+}
+
+impl Default for Decision {
+    fn default() -> Self {
+        Self {
+            events: Vec::new(),
+            effects: Vec::new(),
+            notes: Vec::new(),
+            then: Vec::new(),
+            reply: Ok(Reply::Done),
+        }
+    }
+}
+
+impl Decision {
+    pub fn refuse(refusal: Refusal) -> Self {
+        Self { reply: Err(refusal), ..Self::default() }
+    }
+}
+
+/// A volatile fact: folded into memory, not journalled. What is lost of it in a crash, the next
+/// look brings back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// Panes were seen as they are.
+    Seen {
+        target: TargetId,
+        panes: Seen,
+    },
+    /// A pane printed something within a burst.
+    Printed {
+        target: TargetId,
+        pane: PaneId,
+    },
+    /// A caption changed once more than is journalled at once.
+    Caption {
+        target: TargetId,
+        facts: Box<PaneFacts>,
+    },
+    Beat {
+        target: TargetId,
+        beat: crate::target::Beat,
+    },
+    /// A pane has been quiet for a while.
+    BurstOver {
+        target: TargetId,
+        pane: PaneId,
+    },
+}
+
+/// Which panes a look confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    All,
+    Some(Vec<PaneId>),
+}

@@ -1,0 +1,38 @@
+//! Every bound of the engine, by name, with what happens at it.
+
+/// Panes of one target; the rest of a longer list is left out and the target says so.
+pub const PANES_PER_TARGET_MAX: usize = 20_000;
+/// Bytes of a session, window or command name; longer ones are cut at a character.
+pub const NAME_BYTES_MAX: usize = 4_096;
+/// Bytes of a title or path; longer ones are cut at a character.
+pub const TEXT_BYTES_MAX: usize = 4_096;
+/// Events that wait to be bound; one more is refused as overload.
+pub const PENDING_EVENTS_MAX: usize = 10_000;
+/// Bytes of an event's type, dedupe key and ids; longer ones are refused.
+pub const EVENT_KEY_BYTES_MAX: usize = 512;
+/// Bytes of an event's redacted payload.
+pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+/// Targets; one more is refused.
+pub const TARGETS_MAX: usize = 256;
+
+/// A process that replaces itself this soon after its start is still starting: `sh -c` handing
+/// over to its command is not a new life.
+pub const STARTUP_EXEC_MS: i64 = 1_000;
+/// Output this soon after a signal belongs to what the signal reported (a dialog being drawn).
+pub const SETTLE_MS: i64 = 2_000;
+/// Silence after which a burst of output is over.
+pub const BURST_QUIET_MS: i64 = 3_000;
+/// While a burst lasts, its last activity is journalled this often.
+pub const BURST_REPORT_MS: i64 = 60_000;
+/// Changes of title or command that are journalled at once; after these, one each refill.
+pub const CAPTION_BURST: u32 = 8;
+/// How long until a pane may journal one more change of its caption (a spinner in a title).
+pub const CAPTION_REFILL_MS: i64 = 20_000;
+
+/// Cuts `text` to at most `max` bytes without splitting a character.
+pub fn cut(text: &mut String, max: usize) {
+    if text.len() > max {
+        let end = (0..=max).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        text.truncate(end);
+    }
+}

@@ -1,0 +1,488 @@
+//! What a look at a target means: panes that came, changed, were replaced or went; a server that
+//! is another one now; a target that answers or does not.
+//!
+//! Speed and truth take the same path: a notification, a dead process or a full scan all end in
+//! the same comparison of facts with what is remembered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::{Engine, TargetMemory};
+use crate::event::{Event, SessionRow};
+use crate::ids::{AgentType, PaneId, PaneKey, RuntimeSeed, TargetId};
+use crate::input::{Decision, Effect, Note, Observation, Seen, Topology};
+use crate::limits;
+use crate::pane::{Cause, PaneFacts, PaneRow, ProcessIdentity, Runtime};
+use crate::past::Past;
+use crate::state::{Evidence, StateRow};
+use crate::target::{Beat, ServerFacts, TargetRow, Trouble};
+use crate::time::{Now, WallMs};
+use crate::words::{Confidence, EndReason, Health, State, reason};
+
+/// What one look at a target has to do with: gathered once, passed to each step.
+struct Look<'a> {
+    now: Now,
+    target: &'a TargetId,
+    health: Health,
+    past: &'a dyn Past,
+}
+
+impl Engine {
+    pub(crate) fn observe(
+        &self,
+        now: Now,
+        target: &TargetId,
+        sight: &Observation,
+        past: &dyn Past,
+    ) -> Decision {
+        let mut decision = Decision::default();
+        let Some(memory) = self.targets.get(target) else { return decision };
+        if let Some(topology) = self.foreign(target, sight) {
+            return self.refuse_server(now, memory, topology);
+        }
+        let (health, trouble) = self.beat(now, memory, sight, &mut decision);
+        let look = Look { now, target, health, past };
+        match sight {
+            Observation::Topology(topology) => self.see_all(&look, topology, &mut decision),
+            Observation::Panes { server, panes } => {
+                self.see_some(&look, memory, server, panes, &mut decision);
+            }
+            Observation::Unchanged => {
+                decision.notes.push(Note::Seen { target: target.clone(), panes: Seen::All });
+            }
+            Observation::ProcessEnded { pane, process } => {
+                self.see_end(&look, *pane, process, &mut decision);
+            }
+            Observation::Printed { panes } => self.see_output(&look, panes, &mut decision),
+            Observation::NoServer => self.see_nothing(&look, &mut decision),
+            Observation::Answered | Observation::Failed { .. } | Observation::Limited { .. } => {}
+        }
+        self.change_target(&look, memory, sight, trouble, &mut decision);
+        decision
+    }
+
+    /// A look that shows a server which another target shows already.
+    fn foreign<'a>(&self, target: &TargetId, sight: &'a Observation) -> Option<&'a ServerFacts> {
+        let server = match sight {
+            Observation::Topology(topology) => &topology.server,
+            Observation::Panes { server, .. } => server,
+            Observation::Unchanged
+            | Observation::ProcessEnded { .. }
+            | Observation::Printed { .. }
+            | Observation::NoServer
+            | Observation::Answered
+            | Observation::Failed { .. }
+            | Observation::Limited { .. } => return None,
+        };
+        self.owner_of(server, target).map(|_| server)
+    }
+
+    fn owner_of(&self, server: &ServerFacts, except: &TargetId) -> Option<&TargetRow> {
+        let owns = |row: &&TargetRow| {
+            row.target != *except && row.server.as_ref().is_some_and(|it| it.boot == server.boot)
+        };
+        self.targets().find(owns)
+    }
+
+    /// Two names for one server would list every pane twice: the later one stays down.
+    fn refuse_server(&self, now: Now, memory: &TargetMemory, server: &ServerFacts) -> Decision {
+        let mut decision = Decision::default();
+        let owner = self.owner_of(server, &memory.row.target).map_or("", |row| row.name.as_str());
+        let trouble = Trouble {
+            code: "E_TARGET_DUPLICATE_SERVER".to_owned(),
+            message: format!("this is the tmux server that target `{owner}` shows already"),
+        };
+        if memory.row.trouble.as_ref() != Some(&trouble) || memory.row.health != Health::Down {
+            let mut row = memory.row.clone();
+            row.health = Health::Down;
+            row.trouble = Some(trouble);
+            row.updated_at = now.wall;
+            decision.events.push(Event::TargetChanged(row));
+        }
+        decision
+    }
+
+    /// Counts the look for the target's health; returns the health and the trouble it leaves.
+    fn beat(
+        &self,
+        now: Now,
+        memory: &TargetMemory,
+        sight: &Observation,
+        decision: &mut Decision,
+    ) -> (Health, Option<Trouble>) {
+        let standing = memory.row.trouble.clone();
+        let (beat, trouble) = match sight {
+            Observation::Topology(_) | Observation::NoServer => (Beat::Topology, standing),
+            Observation::Panes { .. } | Observation::Unchanged | Observation::Answered => {
+                (Beat::Answered, standing)
+            }
+            Observation::Failed { trouble, weight } => {
+                (Beat::Failed { weight: *weight }, Some(trouble.clone()))
+            }
+            Observation::Limited { trouble } => return (memory.row.health, trouble.clone()),
+            // Neither comes from the target's own answer.
+            Observation::ProcessEnded { .. } | Observation::Printed { .. } => {
+                return (memory.row.health, standing);
+            }
+        };
+        let before = memory.row.health;
+        let health = memory.pulse.clone().beat(before, beat, now, &self.settings);
+        decision.notes.push(Note::Beat { target: memory.row.target.clone(), beat });
+        let recovered = health == Health::Ok && before != Health::Ok;
+        (health, if recovered { None } else { trouble })
+    }
+
+    /// Writes the target's row when the look changed it, and what its health means for its panes.
+    fn change_target(
+        &self,
+        look: &Look<'_>,
+        memory: &TargetMemory,
+        sight: &Observation,
+        trouble: Option<Trouble>,
+        decision: &mut Decision,
+    ) {
+        let mut row = memory.row.clone();
+        row.health = look.health;
+        row.trouble = trouble;
+        match sight {
+            Observation::Topology(topology) => row.server = Some(topology.server.clone()),
+            Observation::NoServer => row.server = None,
+            Observation::Panes { .. }
+            | Observation::Unchanged
+            | Observation::ProcessEnded { .. }
+            | Observation::Printed { .. }
+            | Observation::Answered
+            | Observation::Failed { .. }
+            | Observation::Limited { .. } => {}
+        }
+        if row == memory.row {
+            return;
+        }
+        row.updated_at = look.now.wall;
+        if look.health != Health::Down && look.health != memory.row.health {
+            row.last_seen_at = Some(look.now.wall);
+        }
+        let resettle = row.health != memory.row.health;
+        decision.events.push(Event::TargetChanged(row));
+        if resettle {
+            self.resettle(look, decision);
+        }
+    }
+
+    /// Concludes every state of a target anew, for panes that this decision has not touched.
+    fn resettle(&self, look: &Look<'_>, decision: &mut Decision) {
+        let touched: BTreeSet<PaneKey> = decision
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::PaneChanged { row, .. } => Some(row.key.clone()),
+                Event::PaneRemoved { key, .. } => Some(key.clone()),
+                Event::TargetChanged(_)
+                | Event::TargetRemoved { .. }
+                | Event::SessionChanged(_)
+                | Event::SessionRemoved { .. }
+                | Event::ActivitySeen { .. }
+                | Event::EventRecorded(_)
+                | Event::EventPended(_)
+                | Event::EventBound { .. }
+                | Event::EventDropped { .. } => None,
+            })
+            .collect();
+        let confirmed = decision.notes.iter().any(|note| matches!(note, Note::Seen { .. }));
+        for memory in self.panes_of(look.target) {
+            if touched.contains(&memory.row.key) {
+                continue;
+            }
+            let mut row = memory.row.clone();
+            if confirmed {
+                row.last_seen = look.now.stamp();
+            }
+            let evidence = self.evidence_of(&row);
+            if let Some(cause) = self.settle(&mut row, &evidence, look.health, look.now) {
+                row.updated_at = look.now.wall;
+                let causes = vec![cause];
+                decision.events.push(Event::PaneChanged { row: Box::new(row), causes });
+            }
+        }
+    }
+
+    fn see_all(&self, look: &Look<'_>, topology: &Topology, decision: &mut Decision) {
+        let boot = &topology.server.boot;
+        let listed: BTreeSet<PaneId> = topology.panes.iter().map(|facts| facts.pane).collect();
+        for memory in self.panes_of(look.target) {
+            let reason = match &memory.row.boot {
+                old if old != boot => EndReason::ServerGone,
+                _ if !listed.contains(&memory.row.key.pane) => EndReason::PaneGone,
+                _ => continue,
+            };
+            decision.events.push(removed(&memory.row, reason));
+        }
+        self.see_sessions(look, &topology.sessions, decision);
+        for facts in topology.panes.iter().take(limits::PANES_PER_TARGET_MAX) {
+            self.see_pane(look, &topology.server, facts, decision);
+        }
+        decision.notes.push(Note::Seen { target: look.target.clone(), panes: Seen::All });
+        decision.then = self.offers(look.target, Some(topology.began));
+    }
+
+    fn see_some(
+        &self,
+        look: &Look<'_>,
+        memory: &TargetMemory,
+        server: &ServerFacts,
+        panes: &[PaneFacts],
+        decision: &mut Decision,
+    ) {
+        if memory.row.server.as_ref().map(|known| &known.boot) != Some(&server.boot) {
+            decision.effects.push(Effect::Rescan(look.target.clone()));
+            return;
+        }
+        for facts in panes {
+            self.see_pane(look, server, facts, decision);
+        }
+        let seen = Seen::Some(panes.iter().map(|facts| facts.pane).collect());
+        decision.notes.push(Note::Seen { target: look.target.clone(), panes: seen });
+        decision.then = self.offers(look.target, None);
+    }
+
+    fn see_nothing(&self, look: &Look<'_>, decision: &mut Decision) {
+        for memory in self.panes_of(look.target) {
+            decision.events.push(removed(&memory.row, EndReason::ServerGone));
+        }
+        self.see_sessions(look, &[], decision);
+        decision.notes.push(Note::Seen { target: look.target.clone(), panes: Seen::All });
+        decision.then = self.offers(look.target, Some(look.now.mono));
+    }
+
+    fn see_sessions(&self, look: &Look<'_>, listed: &[SessionRow], decision: &mut Decision) {
+        let listed: BTreeMap<_, _> = listed.iter().map(|row| (row.session, row)).collect();
+        for row in self.sessions().filter(|row| row.target == *look.target) {
+            if !listed.contains_key(&row.session) {
+                let (target, session) = (row.target.clone(), row.session);
+                decision.events.push(Event::SessionRemoved { target, session });
+            }
+        }
+        for (session, row) in listed {
+            let mut row = row.clone();
+            limits::cut(&mut row.name, limits::NAME_BYTES_MAX);
+            if self.sessions.get(&(look.target.clone(), session)) != Some(&row) {
+                decision.events.push(Event::SessionChanged(row));
+            }
+        }
+    }
+
+    /// Compares one pane with what is remembered of it.
+    fn see_pane(
+        &self,
+        look: &Look<'_>,
+        server: &ServerFacts,
+        facts: &PaneFacts,
+        decision: &mut Decision,
+    ) {
+        let mut facts = facts.clone();
+        facts.bound();
+        let key = PaneKey::new(look.target, facts.pane);
+        let known = self.panes.get(&key).filter(|memory| memory.row.boot == server.boot);
+        let Some(memory) = known else {
+            decision.events.push(self.appear(look, server, key, facts));
+            return;
+        };
+        let before = &memory.row;
+        let mut row = PaneRow { facts, last_seen: look.now.stamp(), ..before.clone() };
+        let mut causes = Vec::new();
+        let evidence = self.succeed_runtime(look, before, &mut row, &mut causes);
+        causes.extend(self.settle(&mut row, &evidence, look.health, look.now));
+        if row.facts != before.facts {
+            let spinner = causes.is_empty() && before.facts.differs_only_in_caption(&row.facts);
+            if spinner && !memory.caption.allows(look.now) {
+                let (target, facts) = (look.target.clone(), Box::new(row.facts));
+                decision.notes.push(Note::Caption { target, facts });
+                return;
+            }
+            causes.push(Cause::Changed);
+        }
+        if !causes.is_empty() {
+            row.updated_at = look.now.wall;
+            decision.events.push(Event::PaneChanged { row: Box::new(row), causes });
+        }
+    }
+
+    fn appear(
+        &self,
+        look: &Look<'_>,
+        server: &ServerFacts,
+        key: PaneKey,
+        facts: PaneFacts,
+    ) -> Event {
+        let mut causes = vec![Cause::Appeared];
+        let previous = self.panes.get(&key).map(|memory| &memory.row.state);
+        let mut row = PaneRow {
+            boot: server.boot.clone(),
+            runtime: None,
+            state: fresh_state(previous, look.now.wall),
+            first_seen_at: look.now.wall,
+            last_seen: look.now.stamp(),
+            last_activity: None,
+            updated_at: look.now.wall,
+            key,
+            facts,
+        };
+        if !row.facts.dead {
+            let epoch = look.past.last_epoch(&row.key, &row.boot) + 1;
+            start(look, &mut row, epoch, &mut causes);
+        }
+        self.settle(&mut row, &Evidence::default(), look.health, look.now);
+        Event::PaneChanged { row: Box::new(row), causes }
+    }
+
+    /// Carries the pane's runtime over into `row`, or ends it and begins the next.
+    fn succeed_runtime(
+        &self,
+        look: &Look<'_>,
+        before: &PaneRow,
+        row: &mut PaneRow,
+        causes: &mut Vec<Cause>,
+    ) -> Evidence {
+        let Some(runtime) = &before.runtime else {
+            let ended = row.facts.process.same_process(&before.facts.process);
+            if !row.facts.dead && !ended {
+                let epoch = look.past.last_epoch(&row.key, &row.boot) + 1;
+                start(look, row, epoch, causes);
+            }
+            return Evidence::default();
+        };
+        if let Some(reason) = succession(before, &row.facts, runtime) {
+            row.runtime = None;
+            causes.push(Cause::RuntimeEnded { runtime: runtime.runtime.clone(), reason });
+            if !row.facts.dead {
+                start(look, row, runtime.epoch + 1, causes);
+            }
+            return Evidence::default();
+        }
+        if let (Some(seen), None) = (&row.facts.agent, &runtime.agent) {
+            recognise(row, &seen.agent.clone(), causes);
+        }
+        self.evidence_of(before)
+    }
+
+    fn see_end(
+        &self,
+        look: &Look<'_>,
+        pane: PaneId,
+        process: &ProcessIdentity,
+        decision: &mut Decision,
+    ) {
+        decision.effects.push(Effect::Rescan(look.target.clone()));
+        let Some(memory) = self.panes.get(&PaneKey::new(look.target, pane)) else { return };
+        let mut row = memory.row.clone();
+        let Some(runtime) = row.runtime.take() else { return };
+        if !row.facts.process.same_process(process) {
+            return;
+        }
+        let reason = EndReason::ProcessExited;
+        let mut causes = vec![Cause::RuntimeEnded { runtime: runtime.runtime, reason }];
+        causes.extend(self.settle(&mut row, &Evidence::default(), look.health, look.now));
+        row.updated_at = look.now.wall;
+        decision.events.push(Event::PaneChanged { row: Box::new(row), causes });
+    }
+
+    fn see_output(&self, look: &Look<'_>, panes: &[PaneId], decision: &mut Decision) {
+        let mut begun = Vec::new();
+        for pane in panes {
+            let Some(memory) = self.panes.get(&PaneKey::new(look.target, *pane)) else { continue };
+            if memory.burst_reported.is_none() {
+                begun.push((*pane, look.now.stamp()));
+            } else {
+                let (target, pane) = (look.target.clone(), *pane);
+                decision.notes.push(Note::Printed { target, pane });
+            }
+        }
+        if !begun.is_empty() {
+            let target = look.target.clone();
+            decision.events.push(Event::ActivitySeen { target, panes: begun });
+        }
+    }
+}
+
+/// Why the pane's runtime ended, if the facts say so.
+fn succession(before: &PaneRow, facts: &PaneFacts, runtime: &Runtime) -> Option<EndReason> {
+    let (old, new) = (&before.facts.process, &facts.process);
+    if facts.dead {
+        return Some(EndReason::ProcessExited);
+    }
+    if !old.same_process(new) {
+        return Some(EndReason::Respawned);
+    }
+    let age_ms = before.last_seen.wall.0 - new.started_ns.unwrap_or(0) / 1_000_000;
+    if !old.same_program(new) && age_ms > limits::STARTUP_EXEC_MS {
+        return Some(EndReason::Exec);
+    }
+    match (&before.facts.agent, &facts.agent) {
+        (Some(was), Some(is)) if !was.process.same_process(&is.process) => {
+            Some(EndReason::AgentStarted)
+        }
+        (Some(_), None) => Some(EndReason::AgentEnded),
+        (None, Some(is)) if began_later(is.process.started_ns, runtime.started_at) => {
+            Some(EndReason::AgentStarted)
+        }
+        (Some(_) | None, Some(_)) | (None, None) => None,
+    }
+}
+
+/// Whether a process began after the runtime it was found in: then it is a life of its own.
+fn began_later(started_ns: Option<i64>, runtime_started: WallMs) -> bool {
+    started_ns.is_some_and(|ns| ns / 1_000_000 > runtime_started.0 + limits::STARTUP_EXEC_MS)
+}
+
+/// Begins a runtime in `row` for the process it holds.
+fn start(look: &Look<'_>, row: &mut PaneRow, epoch: u64, causes: &mut Vec<Cause>) {
+    let agent = row.facts.agent.as_ref().map(|seen| seen.agent.clone());
+    let process = row.facts.agent.as_ref().map_or(row.facts.process, |seen| seen.process);
+    let started_ns =
+        process.started_ns.unwrap_or_else(|| look.now.wall.0.saturating_mul(1_000_000));
+    let seed = RuntimeSeed {
+        target: &row.key.target,
+        boot: &row.boot,
+        pane: row.key.pane,
+        epoch,
+        agent: agent.as_ref(),
+        started_ns: i128::from(started_ns),
+    };
+    let runtime = seed.runtime_id();
+    causes.push(Cause::RuntimeStarted { runtime: runtime.clone() });
+    row.runtime = Some(Runtime {
+        runtime,
+        boot: row.boot.clone(),
+        epoch,
+        agent,
+        pid: process.pid,
+        started_at: WallMs(started_ns / 1_000_000),
+    });
+    row.state.last_known = None;
+}
+
+/// Labels the running runtime; recognition alone begins nothing.
+pub(crate) fn recognise(row: &mut PaneRow, agent: &AgentType, causes: &mut Vec<Cause>) {
+    if let Some(runtime) = &mut row.runtime {
+        runtime.agent = Some(agent.clone());
+        causes.push(Cause::Recognised { agent: agent.clone() });
+    }
+}
+
+/// The state of a pane that nothing was said about yet. The version goes on counting, so that a
+/// number once seen never means another state of the same pane.
+fn fresh_state(previous: Option<&StateRow>, now: WallMs) -> StateRow {
+    StateRow {
+        state: State::Unknown,
+        reason: reason::NO_AGENT.to_owned(),
+        confidence: Confidence::High,
+        version: previous.map_or(1, |row| row.version + 1),
+        source: None,
+        since: now,
+        last_known: None,
+    }
+}
+
+pub(crate) fn removed(row: &PaneRow, reason: EndReason) -> Event {
+    let ended = row.runtime.as_ref().map(|runtime| (runtime.runtime.clone(), reason));
+    Event::PaneRemoved { key: row.key.clone(), ended }
+}

@@ -1,0 +1,181 @@
+//! Events as they arrive, how they find their runtime, and what becomes of them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AgentType, EventId, InboxId, PaneKey, RuntimeId};
+use crate::pane::PaneRow;
+use crate::settings::Settings;
+use crate::state::{Claim, OrderKey};
+use crate::time::{Stamp, WallMs};
+use crate::words::Source;
+
+/// The types of the reconciler's own events. They pass the same inbox as everyone's.
+pub mod synthetic {
+    pub const STALE_DETECTED: &str = "stale-detected";
+    pub const DEMOTION_DUE: &str = "demotion-due";
+    pub const TARGET_HEALTH_CHANGED: &str = "target-health-changed";
+}
+
+/// One event of envelope v1, its type normalised and its payload redacted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    pub event_id: EventId,
+    pub event_type: String,
+    pub source: Source,
+    pub dedupe_key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_event_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_seq: Option<i64>,
+    pub event_time: WallMs,
+    pub about: About,
+    #[serde(default, skip_serializing_if = "Hints::is_empty")]
+    pub hints: Hints,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action_id: Option<String>,
+    /// What the adapter reads in it; nothing for types that no adapter knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// The redacted payload. Kept beside the journal, which holds its hash.
+    #[serde(skip)]
+    pub payload: Option<String>,
+    /// The state version a synthetic event is about; it is void when the version moved on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expects_version: Option<u64>,
+}
+
+/// What an event says it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    Runtime(RuntimeId),
+    Pane(PaneKey),
+}
+
+/// What narrows down which of a pane's lives an event is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hints {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<WallMs>,
+}
+
+impl Hints {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn fit(&self, pid: u32, started_at: WallMs, settings: &Settings) -> bool {
+        let near = |start: WallMs| {
+            start.0.abs_diff(started_at.0) <= settings.bind_window_ms.unsigned_abs()
+        };
+        self.pid.is_none_or(|hint| hint == pid) && self.start.is_none_or(near)
+    }
+}
+
+/// The outcome of looking for the one runtime that fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Binding {
+    One(RuntimeId),
+    None,
+    Several,
+}
+
+/// Finds the one active runtime among `candidates` that fits the hints.
+pub fn bind<'a>(
+    candidates: impl Iterator<Item = &'a PaneRow>,
+    hints: &Hints,
+    settings: &Settings,
+) -> Binding {
+    let mut fitting = candidates
+        .filter_map(|row| row.runtime.as_ref())
+        .filter(|runtime| hints.fit(runtime.pid, runtime.started_at, settings));
+    match (fitting.next(), fitting.next()) {
+        (Some(one), None) => Binding::One(one.runtime.clone()),
+        (Some(_), Some(_)) => Binding::Several,
+        (None, _) => Binding::None,
+    }
+}
+
+/// The time an event counts for: the source's clock while it is believable, else ours.
+pub fn effective_time(event_time: WallMs, ingested_at: WallMs, settings: &Settings) -> WallMs {
+    let skew = event_time.0.abs_diff(ingested_at.0);
+    if skew <= settings.skew_budget_ms.unsigned_abs() { event_time } else { ingested_at }
+}
+
+/// An event that was bound to a runtime.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRow {
+    pub signal: Signal,
+    pub runtime: RuntimeId,
+    pub ingested_at: Stamp,
+    pub effective_time: WallMs,
+    /// The claims that a `stale-detected` event retires, with the sources that made them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retires: Vec<(Source, OrderKey)>,
+}
+
+impl EventRow {
+    pub fn order(&self) -> OrderKey {
+        let claim = self.signal.claim.as_ref();
+        OrderKey {
+            effective: self.effective_time,
+            urgency: claim.map_or(u8::MAX, |claim| claim.state as u8),
+            dedupe_key: self.signal.dedupe_key.clone(),
+        }
+    }
+}
+
+/// An event that waits for its runtime.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxRow {
+    pub inbox: InboxId,
+    pub signal: Signal,
+    pub ingested_at: Stamp,
+}
+
+/// What became of a waiting event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReason {
+    /// A look at the target, taken after the event came, showed nothing it could be about.
+    BindNoCandidate,
+    BindAmbiguous,
+    BindTtlExpired,
+}
+
+impl DropReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BindNoCandidate => "bind_no_candidate",
+            Self::BindAmbiguous => "bind_ambiguous",
+            Self::BindTtlExpired => "bind_ttl_expired",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_skew_budget_includes_its_edge() {
+        let cfg = Settings::default();
+        assert_eq!(effective_time(WallMs(0), WallMs(10_000), &cfg), WallMs(0));
+        assert_eq!(effective_time(WallMs(0), WallMs(10_001), &cfg), WallMs(10_001));
+        assert_eq!(effective_time(WallMs(20_000), WallMs(10_000), &cfg), WallMs(20_000));
+        assert_eq!(effective_time(WallMs(i64::MIN), WallMs(1), &cfg), WallMs(1));
+    }
+
+    #[test]
+    fn the_bind_window_includes_its_edge() {
+        let cfg = Settings::default();
+        let hints = |start| Hints { pid: Some(7), start: Some(WallMs(start)) };
+        assert!(hints(5_000).fit(7, WallMs(0), &cfg));
+        assert!(!hints(5_001).fit(7, WallMs(0), &cfg));
+        assert!(!hints(0).fit(8, WallMs(0), &cfg), "another pid");
+    }
+}

@@ -1,0 +1,352 @@
+//! The state of a runtime: evidence per source, and the one function that fuses it.
+//!
+//! What a source last said is the maximum of a total order, so the evidence is a function of the
+//! *set* of events, whatever order, repetition or delay they arrived in; and the state is a
+//! function of evidence, health and time. Nothing else can write it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::EventId;
+use crate::limits;
+use crate::pane::PaneRow;
+use crate::settings::Settings;
+use crate::time::{Now, Stamp, WallMs};
+use crate::words::{Confidence, Health, Source, State, reason};
+
+/// What an event says about the state, as an adapter reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    pub state: State,
+    pub reason: String,
+    pub confidence: Confidence,
+}
+
+/// Where an event stands among the others of its runtime.
+///
+/// The last two parts settle a tie in the same way for every order of arrival: of two claims
+/// about one moment the more urgent wins, and the dedupe key, which is unique per source, decides
+/// the rest. The moment of ingestion takes part only through the effective time, which is the
+/// ingestion where a source's clock is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderKey {
+    pub effective: WallMs,
+    /// The precedence of the claimed state; the smaller is the more urgent.
+    pub urgency: u8,
+    pub dedupe_key: String,
+}
+
+impl Ord for OrderKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let newer = self.effective.cmp(&other.effective);
+        let more_urgent = other.urgency.cmp(&self.urgency);
+        newer.then(more_urgent).then_with(|| self.dedupe_key.cmp(&other.dedupe_key))
+    }
+}
+
+impl PartialOrd for OrderKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// An event that counts as evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    pub event_id: EventId,
+    pub event_type: String,
+    pub claim: Claim,
+    pub order: OrderKey,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
+    pub ingested_at: Stamp,
+}
+
+impl Heard {
+    /// Whether this outranks `other`, which the same source said about the same runtime.
+    ///
+    /// Sequence numbers decide while they can. A source that starts counting anew is recognised
+    /// by a time that no pair of skewed clocks could explain.
+    fn supersedes(&self, other: &Self, settings: &Settings) -> bool {
+        let (Some(mine), Some(theirs)) = (self.seq, other.seq) else {
+            return self.order > other.order;
+        };
+        let restart = settings.skew_budget_ms.saturating_mul(2);
+        let ahead = self.order.effective.0.saturating_sub(other.order.effective.0);
+        if ahead > restart {
+            return true;
+        }
+        if ahead < -restart {
+            return false;
+        }
+        (mine, &self.order) > (theirs, &other.order)
+    }
+}
+
+/// The newest event of one source, whether or not it says anything about the state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    pub event_id: EventId,
+    pub event_type: String,
+    pub order: OrderKey,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
+    pub ingested_at: WallMs,
+}
+
+/// What one source last said. Numbered and unnumbered events are two streams, because no total
+/// order exists over both; the newer of their two heads speaks for the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voice {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbered: Option<Heard>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unnumbered: Option<Heard>,
+    /// Claims up to here were found stale; only a newer one revives the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_through: Option<OrderKey>,
+}
+
+impl Voice {
+    /// Moves the cursor on; an event from before it leaves it where it is.
+    pub fn advance(&mut self, cursor: Cursor) {
+        let seq = cursor.seq.max(self.cursor.as_ref().and_then(|current| current.seq));
+        let newer = self.cursor.as_ref().is_none_or(|current| cursor.order > current.order);
+        if newer {
+            self.cursor = Some(cursor);
+        }
+        if let Some(current) = &mut self.cursor {
+            current.seq = seq;
+        }
+    }
+
+    pub fn hear(&mut self, heard: Heard, settings: &Settings) {
+        let slot = if heard.seq.is_some() { &mut self.numbered } else { &mut self.unnumbered };
+        if slot.as_ref().is_none_or(|current| heard.supersedes(current, settings)) {
+            *slot = Some(heard);
+        }
+    }
+
+    pub fn head(&self) -> Option<&Heard> {
+        self.numbered.iter().chain(&self.unnumbered).max_by_key(|heard| &heard.order)
+    }
+
+    pub fn expire(&mut self, through: &OrderKey) {
+        if self.stale_through.as_ref().is_none_or(|current| through > current) {
+            self.stale_through = Some(through.clone());
+        }
+    }
+
+    fn retired(&self, heard: &Heard) -> bool {
+        self.stale_through.as_ref().is_some_and(|through| heard.order <= *through)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Heard> {
+        self.numbered.iter_mut().chain(&mut self.unnumbered)
+    }
+}
+
+/// Everything that has been said about one runtime.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub voices: BTreeMap<Source, Voice>,
+}
+
+impl Evidence {
+    pub fn voice_mut(&mut self, source: Source) -> &mut Voice {
+        self.voices.entry(source).or_default()
+    }
+
+    /// The newest event of any source.
+    pub fn last_event(&self) -> Option<&Cursor> {
+        self.voices.values().filter_map(|voice| voice.cursor.as_ref()).max_by_key(|it| &it.order)
+    }
+
+    pub fn rebase(&mut self, now: Now) {
+        for heard in self.voices.values_mut().flat_map(Voice::all_mut) {
+            heard.ingested_at.rebase(now);
+        }
+    }
+
+    /// The claim that speaks for the runtime: the newest of a deterministic source that is still
+    /// believed, else the newest the poller inferred.
+    pub fn winner(&self, sight: &Sight, now: Now, settings: &Settings) -> Option<(Source, &Heard)> {
+        let believed = |deterministic: bool| {
+            self.heads()
+                .filter(|(source, _)| source.is_deterministic() == deterministic)
+                .filter(|(source, heard)| self.believes(*source, heard, sight, now, settings))
+                .max_by_key(|(source, heard)| (&heard.order, std::cmp::Reverse(*source)))
+        };
+        believed(true).or_else(|| believed(false))
+    }
+
+    pub fn heads(&self) -> impl Iterator<Item = (Source, &Heard)> {
+        self.voices.iter().filter_map(|(source, voice)| Some((*source, voice.head()?)))
+    }
+
+    /// Whether a source's claim still counts: not retired, and confirmed not too long ago.
+    pub fn believes(
+        &self,
+        source: Source,
+        heard: &Heard,
+        sight: &Sight,
+        now: Now,
+        settings: &Settings,
+    ) -> bool {
+        let retired = self.voices.get(&source).is_some_and(|voice| voice.retired(heard));
+        !retired && now.since(sight.confirms(heard)) <= settings.stale_ttl_ms
+    }
+
+    /// The claims that count no longer and are not retired yet.
+    pub fn disbelieved(
+        &self,
+        sight: &Sight,
+        now: Now,
+        settings: &Settings,
+    ) -> Vec<(Source, OrderKey)> {
+        self.heads()
+            .filter(|(source, heard)| !self.believes(*source, heard, sight, now, settings))
+            .map(|(source, heard)| (source, heard.order.clone()))
+            .collect()
+    }
+}
+
+/// What the observer knows of the pane, as far as it confirms or contradicts a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// The target's last successful observation of the pane.
+    pub last_seen: Stamp,
+    /// The last output in the pane, where that is known.
+    pub last_activity: Option<Stamp>,
+}
+
+impl Sight {
+    pub fn of(row: &PaneRow) -> Self {
+        Self { last_seen: row.last_seen, last_activity: row.last_activity }
+    }
+
+    /// The last moment at which something still spoke for the claim.
+    ///
+    /// Output confirms `running`. Every other claim says that nothing moves: it is confirmed by
+    /// each look at a pane that has printed nothing since, apart from what drew the claim itself.
+    pub fn confirms(&self, heard: &Heard) -> Stamp {
+        let said = heard.ingested_at;
+        let moved = self.last_activity.filter(|moved| moved.mono > said.mono);
+        match (heard.claim.state, moved) {
+            (State::Running, moved) => moved.unwrap_or(said),
+            (
+                State::Error
+                | State::WaitingApproval
+                | State::WaitingInput
+                | State::Completed
+                | State::Idle
+                | State::Unknown,
+                Some(moved),
+            ) if moved.mono > said.plus(limits::SETTLE_MS) => said,
+            (
+                State::Error
+                | State::WaitingApproval
+                | State::WaitingInput
+                | State::Completed
+                | State::Idle
+                | State::Unknown,
+                _,
+            ) => self.last_seen.max(said),
+        }
+    }
+}
+
+/// A state as it is shown, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateRow {
+    pub state: State,
+    pub reason: String,
+    pub confidence: Confidence,
+    pub version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    pub since: WallMs,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_known: Option<LastKnown>,
+}
+
+/// The last definite state, kept beside an `unknown` one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastKnown {
+    pub state: State,
+    pub reason: String,
+    /// When it was last shown.
+    pub at: WallMs,
+}
+
+/// What fusion concludes, before it becomes a row with a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub state: State,
+    pub reason: String,
+    pub confidence: Confidence,
+    pub source: Option<Source>,
+}
+
+impl Verdict {
+    fn unknown(reason: &str, confidence: Confidence) -> Self {
+        Self { state: State::Unknown, reason: reason.to_owned(), confidence, source: None }
+    }
+
+    /// Whether `row` already shows exactly this.
+    pub fn is_shown_by(&self, row: &StateRow) -> bool {
+        (self.state, &self.reason, self.confidence, self.source)
+            == (row.state, &row.reason, row.confidence, row.source)
+    }
+}
+
+/// All that fusion looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    pub evidence: &'a Evidence,
+    pub sight: Sight,
+    pub health: Health,
+    /// The pane holds a living process.
+    pub alive: bool,
+    /// An agent was recognised in the runtime.
+    pub has_agent: bool,
+}
+
+/// The one place where a state is concluded.
+pub fn fuse(circumstances: &Circumstances<'_>, now: Now, settings: &Settings) -> Verdict {
+    let Circumstances { evidence, sight, health, alive, has_agent } = circumstances;
+    if *health == Health::Down {
+        return Verdict::unknown(reason::TARGET_UNREACHABLE, Confidence::Low);
+    }
+    if !alive {
+        return Verdict::unknown(reason::PROCESS_EXITED, Confidence::High);
+    }
+    match evidence.winner(sight, now, settings) {
+        Some((source, heard)) => shown(source, heard, now, settings),
+        None if evidence.heads().next().is_some() => {
+            Verdict::unknown(reason::STALE_SIGNAL, Confidence::Low)
+        }
+        None if *has_agent => Verdict::unknown(reason::INCONCLUSIVE, Confidence::Low),
+        None => Verdict::unknown(reason::NO_AGENT, Confidence::High),
+    }
+}
+
+/// A believed claim as it is shown now: `completed` is news only for a while.
+fn shown(source: Source, heard: &Heard, now: Now, settings: &Settings) -> Verdict {
+    let Claim { state, reason, confidence } = heard.claim.clone();
+    let demoted =
+        state == State::Completed && now.since(heard.ingested_at) >= settings.completed_ttl_ms;
+    if demoted {
+        return Verdict {
+            state: State::Idle,
+            reason: reason::COMPLETED_DEMOTED.to_owned(),
+            confidence: Confidence::Medium,
+            source: Some(source),
+        };
+    }
+    Verdict { state, reason, confidence, source: Some(source) }
+}

@@ -1,0 +1,144 @@
+//! What time alone makes true. The reconciler finds what is due and reports it as events, which
+//! pass the same inbox as everyone's; it never writes a state.
+
+use crate::engine::{Engine, PaneMemory};
+use crate::event::Event;
+use crate::hear::dropped;
+use crate::ids::{EventId, PaneId, TargetId};
+use crate::input::{Decision, Input, Note};
+use crate::limits;
+use crate::pane::Cause;
+use crate::signal::{About, DropReason, Hints, Signal, synthetic};
+use crate::state::Sight;
+use crate::time::{MonoMs, Now, Stamp};
+use crate::words::{Source, State};
+
+/// Why the engine wants to be called again, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline {
+    pub at: MonoMs,
+    pub why: &'static str,
+}
+
+impl Engine {
+    /// The next moment at which time alone changes something.
+    pub fn next_deadline(&self) -> Option<Deadline> {
+        let panes = self.panes.values().flat_map(|memory| self.pane_deadlines(memory));
+        let waiting = self.inbox.values().map(|row| Deadline {
+            at: row.ingested_at.plus(self.settings.pending_ttl_ms + 1),
+            why: "a waiting event expires",
+        });
+        panes.chain(waiting).min()
+    }
+
+    fn pane_deadlines(&self, memory: &PaneMemory) -> impl Iterator<Item = Deadline> {
+        let burst = memory.burst_reported.map(|reported| Deadline {
+            at: burst_due(memory, reported),
+            why: "a burst of output is over or goes on",
+        });
+        let caption =
+            memory.caption.due().map(|at| Deadline { at, why: "a caption may be journalled" });
+        let state = self.state_due(memory).map(|(at, _)| Deadline { at, why: "a state expires" });
+        [burst, caption, state].into_iter().flatten()
+    }
+
+    /// When the shown state expires by itself, and the event that says so.
+    fn state_due(&self, memory: &PaneMemory) -> Option<(MonoMs, &'static str)> {
+        let row = &memory.row;
+        let evidence = self.evidence.get(&row.runtime.as_ref()?.runtime)?;
+        let shown = evidence.voices.get(&row.state.source?)?.head()?;
+        let confirmed = Sight::of(row).confirms(shown);
+        let stale = confirmed.plus(self.settings.stale_ttl_ms + 1);
+        let demoted = shown.ingested_at.plus(self.settings.completed_ttl_ms);
+        if row.state.state == State::Completed && demoted <= stale {
+            return Some((demoted, synthetic::DEMOTION_DUE));
+        }
+        Some((stale, synthetic::STALE_DETECTED))
+    }
+
+    pub(crate) fn tick(&self, now: Now) -> Decision {
+        let mut decision = Decision::default();
+        for row in self.inbox.values() {
+            if now.since(row.ingested_at) > self.settings.pending_ttl_ms {
+                let reason = DropReason::BindTtlExpired;
+                decision.events.push(dropped(row.inbox.clone(), reason));
+            }
+        }
+        self.tick_bursts(now, &mut decision);
+        for memory in self.panes.values() {
+            if memory.caption.due().is_some_and(|due| due <= now.mono) {
+                let mut row = memory.row.clone();
+                row.updated_at = now.wall;
+                let causes = vec![Cause::Changed];
+                decision.events.push(Event::PaneChanged { row: Box::new(row), causes });
+            }
+            decision.then.extend(self.expiry(now, memory));
+        }
+        decision
+    }
+
+    /// The synthetic event for a state that no longer holds.
+    fn expiry(&self, now: Now, memory: &PaneMemory) -> Option<Input> {
+        let row = &memory.row;
+        let runtime = row.runtime.as_ref()?;
+        let (at, event_type) = self.state_due(memory)?;
+        let verdict =
+            self.verdict(row, &self.evidence_of(row), self.health_of(&row.key.target), now);
+        if at > now.mono || verdict.is_shown_by(&row.state) {
+            return None;
+        }
+        let version = row.state.version;
+        let dedupe_key = format!("reconcile:{event_type}:{}:state-v{version}", runtime.runtime);
+        Some(Input::Signalled(Box::new(Signal {
+            event_id: EventId::new(format!("ev-{event_type}-{}-v{version}", runtime.runtime)),
+            event_type: event_type.to_owned(),
+            source: Source::Poller,
+            dedupe_key,
+            source_event_id: None,
+            source_seq: None,
+            event_time: now.wall,
+            about: About::Runtime(runtime.runtime.clone()),
+            hints: Hints::default(),
+            agent: None,
+            action_id: None,
+            claim: None,
+            payload: None,
+            expects_version: Some(version),
+        })))
+    }
+
+    /// Ends the bursts that are over, and reports the ones that go on.
+    fn tick_bursts(&self, now: Now, decision: &mut Decision) {
+        let mut reports: Vec<(TargetId, Vec<(PaneId, Stamp)>)> = Vec::new();
+        for memory in self.panes.values() {
+            let Some(reported) = memory.burst_reported else { continue };
+            let (key, activity) = (&memory.row.key, memory.row.last_activity);
+            let Some(activity) = activity.filter(|_| burst_due(memory, reported) <= now.mono)
+            else {
+                continue;
+            };
+            if activity > reported {
+                match reports.last_mut() {
+                    Some((target, panes)) if *target == key.target => {
+                        panes.push((key.pane, activity));
+                    }
+                    Some(_) | None => {
+                        reports.push((key.target.clone(), vec![(key.pane, activity)]));
+                    }
+                }
+            }
+            if now.since(activity) >= limits::BURST_QUIET_MS {
+                let (target, pane) = (key.target.clone(), key.pane);
+                decision.notes.push(Note::BurstOver { target, pane });
+            }
+        }
+        let seen = reports.into_iter().map(|(target, panes)| Event::ActivitySeen { target, panes });
+        decision.events.extend(seen);
+    }
+}
+
+/// When a burst is next looked at: once it was quiet long enough, or has gone on long enough.
+fn burst_due(memory: &PaneMemory, reported: Stamp) -> MonoMs {
+    let quiet = memory.row.last_activity.unwrap_or(reported).plus(limits::BURST_QUIET_MS);
+    quiet.min(reported.plus(limits::BURST_REPORT_MS))
+}
