@@ -83,6 +83,11 @@ impl Arg {
         Arg(name.0.clone().into_bytes())
     }
 
+    /// A line for a shell that kills one process.
+    pub fn kill(pid: u32) -> Arg {
+        Arg(format!("kill -KILL {pid}").into_bytes())
+    }
+
     /// Text for a position that tmux takes as it is.
     pub fn verbatim(text: &[u8]) -> Result<Arg, ArgError> {
         without_nul(text).map(|text| Arg(text.to_vec()))

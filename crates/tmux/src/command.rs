@@ -12,13 +12,17 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     AttachSession,
+    BreakPane,
     DisplayMessage,
     KillSession,
     ListClients,
     ListPanes,
     ListSessions,
+    MoveWindow,
     NewSession,
+    RunShell,
     SetOption,
+    ShowOptions,
     SwitchClient,
 }
 
@@ -26,13 +30,17 @@ impl Verb {
     pub fn as_str(self) -> &'static str {
         match self {
             Verb::AttachSession => "attach-session",
+            Verb::BreakPane => "break-pane",
             Verb::DisplayMessage => "display-message",
             Verb::KillSession => "kill-session",
             Verb::ListClients => "list-clients",
             Verb::ListPanes => "list-panes",
             Verb::ListSessions => "list-sessions",
+            Verb::MoveWindow => "move-window",
             Verb::NewSession => "new-session",
+            Verb::RunShell => "run-shell",
             Verb::SetOption => "set-option",
+            Verb::ShowOptions => "show-options",
             Verb::SwitchClient => "switch-client",
         }
     }

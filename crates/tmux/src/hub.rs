@@ -1,8 +1,192 @@
 //! Our own small session, to which the control client is attached.
 //!
-//! A control client needs a session, and on a user's session it would be seen, would clear its
-//! alerts and could throttle its programs. So each installation has a session of its own while it is
+//! A control client needs a session. On one of the user's it would be seen, would clear its alerts
+//! and could throttle its programs; so each installation has a session of its own while it is
 //! connected: one window, one pane that sleeps, no status line, gone with its client.
+//!
+//! The life of a connection:
+//!
+//! 1. [`Hub::precheck`]: on some servers creating any session is fatal; then use forked commands.
+//! 2. A scan of the sessions: nothing but hubs means that there is nobody to watch for.
+//! 3. [`Hub::create`], by a forked `tmux`. A hub that is there already is fine.
+//! 4. [`Hub::attach`], by the `tmux` that stays; then [`Hub::handshake`] over it.
+//! 5. [`Hub::end_with_client`], where the client surely dies with us.
+//! 6. [`crate::upkeep`] on each hint that somebody came into the hub or left the server.
+//! 7. [`Hub::leave`], or kill the client process. Never just close its pipes: a client with unread
+//!    bytes then stays for ever and wedges the server's end.
+
+use thiserror::Error;
+
+use crate::{
+    arg::{Arg, ArgError, OwnName},
+    command::{Batch, Command, Verb},
+    format::Nonce,
+    ids::{PaneId, SessionId},
+    rows::{GreetingRow, OriginRow},
+    scan::{Scan, Scanned},
+    version::{Version, VersionError},
+};
 
 /// Every hub's name begins like this, whichever installation it belongs to.
-pub const HUB_PREFIX: &str = "_qd-";
+const PREFIX: &str = "_qd-";
+
+/// What sleeps in the hub: as long as a signed 32-bit count of seconds, which every `sleep` takes.
+const SLEEP: [&str; 2] = ["sleep", "2147483647"];
+
+/// Flags for a `tmux` that we fork for one batch: text as UTF-8, and never start a server.
+pub const FORKED_FLAGS: [&str; 2] = ["-u", "-N"];
+
+/// Flags for the `tmux` that stays: the same, in control mode.
+pub const CONTROL_FLAGS: [&str; 3] = ["-u", "-N", "-C"];
+
+/// Whether a session belongs to some `qd`, this one or another; such are in no answer.
+pub fn is_hub_name(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|id| OwnName::new(PREFIX, id).is_ok())
+}
+
+/// The hub of one installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hub {
+    name: OwnName,
+}
+
+/// What the handshake proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    pub session: SessionId,
+    pub client_pid: u32,
+    pub version: Version,
+    pub socket_path: Vec<u8>,
+}
+
+/// The far end is not the client that we started. Kill it and do not use control mode.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HandshakeError {
+    #[error("the handshake was answered {count} times")]
+    Answers { count: usize },
+    #[error("the client is attached to {name:?} instead of our own session")]
+    OtherSession { name: String },
+    #[error("the client has not the flags it was started with")]
+    Flags,
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    #[error("tmux {0} is too old")]
+    TooOld(Version),
+}
+
+impl Hub {
+    /// `installation` is out of `a-z`, `0-9` and `-`.
+    pub fn new(installation: &str) -> Result<Hub, ArgError> {
+        OwnName::new(PREFIX, installation).map(|name| Hub { name })
+    }
+
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Asks what [`may_create`] wants to know.
+    pub fn precheck() -> Batch {
+        let option = Arg::word("window-size");
+        Batch::from(Command::new(Verb::ShowOptions).flag("-gwv").arg(option))
+    }
+
+    /// Creates the session, detached. tmux refuses if it is there: see [`is_already_there`].
+    ///
+    /// The pane's program is given as separate words, so no shell runs in it. The options stand in
+    /// the same batch: with the user's global `destroy-unattached` a detached session would not
+    /// live until the next one.
+    pub fn create(&self) -> Batch {
+        let session = Command::new(Verb::NewSession)
+            .flag("-d")
+            .option("-s", Arg::own_name(&self.name))
+            .option("-n", Arg::word("qd"))
+            .option("-x", Arg::number(80))
+            .option("-y", Arg::number(24))
+            .option("-c", Arg::word("/"));
+        let session = SLEEP.into_iter().fold(session, Command::flag);
+        Batch::from(session)
+            .then(self.set("destroy-unattached", "off"))
+            .then(self.set("detach-on-destroy", "on"))
+            .then(self.set("status", "off"))
+    }
+
+    /// Attaches, as the arguments behind [`CONTROL_FLAGS`].
+    ///
+    /// `no-output` keeps a slow or stopped reader from freezing the user's programs; neither a size
+    /// nor `read-only` is ever given.
+    pub fn attach(&self) -> Batch {
+        let attach = Command::new(Verb::AttachSession)
+            .option("-t", Arg::exactly(&self.name))
+            .option("-f", Arg::word("ignore-size,no-output"));
+        Batch::from(attach)
+    }
+
+    /// The first question over a new control connection.
+    pub fn handshake(nonce: Nonce) -> Scan<GreetingRow> {
+        Scan::all(nonce)
+    }
+
+    /// Whether the answer comes from the client that we meant to start.
+    pub fn verify(&self, greeting: &Scanned<GreetingRow>) -> Result<Connection, HandshakeError> {
+        let [row] = greeting.rows.as_slice() else {
+            return Err(HandshakeError::Answers { count: greeting.rows.len() });
+        };
+        if row.session_name != self.name() {
+            return Err(HandshakeError::OtherSession { name: row.session_name.clone() });
+        }
+        let flags = row.flags;
+        if !(row.control_mode && flags.ignore_size && flags.no_output && flags.utf8) {
+            return Err(HandshakeError::Flags);
+        }
+        let version: Version = row.version.parse()?;
+        if !version.is_supported() {
+            return Err(HandshakeError::TooOld(version));
+        }
+        Ok(Connection {
+            session: row.session,
+            client_pid: row.client_pid,
+            version,
+            socket_path: row.socket_path.clone(),
+        })
+    }
+
+    /// Makes the session end with its client.
+    ///
+    /// Only where the client process dies with us: with its pipes closed but the process alive,
+    /// this option crashes the server at the next command.
+    pub fn end_with_client(&self) -> Batch {
+        Batch::from(self.set("destroy-unattached", "on"))
+    }
+
+    /// Ends the session; the client follows with `%exit`.
+    pub fn leave(&self) -> Batch {
+        let target = Arg::exactly(&self.name);
+        Batch::from(Command::new(Verb::KillSession).option("-t", target))
+    }
+
+    fn set(&self, option: &'static str, value: &'static str) -> Command {
+        Command::new(Verb::SetOption)
+            .option("-t", Arg::exactly(&self.name))
+            .flag(option)
+            .flag(value)
+    }
+}
+
+/// Reads the answer to [`Hub::precheck`]: whether creating a session leaves the server alive.
+///
+/// With `window-size manual` as the global default, every release before 3.7 dereferences a window
+/// that is not there yet.
+pub fn may_create(precheck: &[u8], version: &Version) -> bool {
+    !(version.global_manual_size_crashes() && precheck.trim_ascii() == b"manual")
+}
+
+/// Whether [`Hub::create`] was refused because the session exists.
+pub fn is_already_there(reason: &str) -> bool {
+    reason.contains("duplicate session")
+}
+
+/// Our own pane among all panes: the one in the hub that was started to sleep.
+pub fn own_pane(hub: SessionId, panes: &[OriginRow]) -> Option<PaneId> {
+    let ours = |row: &&OriginRow| row.session == hub && row.start_command.contains(SLEEP[1]);
+    panes.iter().filter(ours).map(|row| row.pane).min()
+}

@@ -21,3 +21,4 @@ pub mod rows;
 pub mod scan;
 
 pub mod hub;
+pub mod upkeep;

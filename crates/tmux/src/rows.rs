@@ -76,6 +76,8 @@ pub struct PaneBrief {
 pub struct SessionRow {
     pub session: SessionId,
     pub created: u64,
+    /// When somebody last typed into it or attached, in whole seconds.
+    pub activity: u64,
     /// How many clients show it.
     pub attached: u32,
     pub name: String,
@@ -86,10 +88,33 @@ pub struct ClientRow {
     pub pid: u32,
     pub created: u64,
     pub control_mode: bool,
+    pub flags: ClientFlags,
     /// `None` for a client on its way in or out.
     pub session: Option<SessionId>,
     /// `None` for a name that cannot be a target.
     pub name: Option<ClientName>,
+}
+
+/// The flags of a client that matter to us, out of the list that tmux prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientFlags {
+    /// Its size does not count for the windows it shows.
+    pub ignore_size: bool,
+    /// It is sent no output of panes.
+    pub no_output: bool,
+    /// It is sent text beyond ASCII as it is.
+    pub utf8: bool,
+}
+
+impl ClientFlags {
+    fn read(list: &str) -> ClientFlags {
+        let has = |flag: &str| list.split(',').any(|word| word == flag);
+        ClientFlags {
+            ignore_size: has("ignore-size"),
+            no_output: has("no-output"),
+            utf8: has("UTF-8"),
+        }
+    }
 }
 
 /// What the server says of itself, beyond what every scan proves.
@@ -97,6 +122,26 @@ pub struct ClientRow {
 pub struct ServerRow {
     pub version: String,
     pub socket_path: Vec<u8>,
+}
+
+/// What a control client learns about itself and the server, right after it attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GreetingRow {
+    pub session: SessionId,
+    pub client_pid: u32,
+    pub control_mode: bool,
+    pub flags: ClientFlags,
+    pub session_name: String,
+    pub version: String,
+    pub socket_path: Vec<u8>,
+}
+
+/// How a pane was started, to tell our own from what landed beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginRow {
+    pub pane: PaneId,
+    pub session: SessionId,
+    pub start_command: String,
 }
 
 const BRIEF: [Var; 12] = [
@@ -200,7 +245,12 @@ impl Row for PaneRow {
 
 impl Row for SessionRow {
     const SHAPE: Shape = Shape {
-        plain: &[Var("session_id"), Var("session_created"), Var("session_attached")],
+        plain: &[
+            Var("session_id"),
+            Var("session_created"),
+            Var("session_activity"),
+            Var("session_attached"),
+        ],
         free: &[Var("session_name")],
     };
 
@@ -212,6 +262,7 @@ impl Row for SessionRow {
         Ok(SessionRow {
             session: fields.parsed()?,
             created: fields.parsed()?,
+            activity: fields.parsed()?,
             attached: fields.parsed()?,
             name: fields.text()?,
         })
@@ -224,6 +275,7 @@ impl Row for ClientRow {
             Var("client_pid"),
             Var("client_created"),
             Var("client_control_mode"),
+            Var("client_flags"),
             Var("session_id"),
         ],
         free: &[Var("client_name")],
@@ -238,6 +290,7 @@ impl Row for ClientRow {
             pid: fields.parsed()?,
             created: fields.parsed()?,
             control_mode: fields.flag()?,
+            flags: ClientFlags::read(fields.plain()?),
             session: fields.optional()?,
             name: ClientName::read(&fields.text()?),
         })
@@ -253,6 +306,51 @@ impl Row for ServerRow {
 
     fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
         Ok(ServerRow { version: fields.text()?, socket_path: fields.bytes()? })
+    }
+}
+
+impl Row for GreetingRow {
+    const SHAPE: Shape = Shape {
+        plain: &[
+            Var("session_id"),
+            Var("client_pid"),
+            Var("client_control_mode"),
+            Var("client_flags"),
+        ],
+        free: &[Var("session_name"), Var("version"), Var("socket_path")],
+    };
+
+    fn list(format: Arg) -> Command {
+        ServerRow::list(format)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
+        Ok(GreetingRow {
+            session: fields.parsed()?,
+            client_pid: fields.parsed()?,
+            control_mode: fields.flag()?,
+            flags: ClientFlags::read(fields.plain()?),
+            session_name: fields.text()?,
+            version: fields.text()?,
+            socket_path: fields.bytes()?,
+        })
+    }
+}
+
+impl Row for OriginRow {
+    const SHAPE: Shape =
+        Shape { plain: &[Var("pane_id"), Var("session_id")], free: &[Var("pane_start_command")] };
+
+    fn list(format: Arg) -> Command {
+        PaneBrief::list(format)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
+        Ok(OriginRow {
+            pane: fields.parsed()?,
+            session: fields.parsed()?,
+            start_command: fields.text()?,
+        })
     }
 }
 

@@ -69,6 +69,11 @@ impl Version {
         self.release < Release::new(3, 4, 0)
     }
 
+    /// With `window-size manual` as the global default, creating any session kills the server.
+    pub fn global_manual_size_crashes(&self) -> bool {
+        self.release < Release::new(3, 7, 0)
+    }
+
     /// `capture-pane -p` over control mode leaks the whole reply; go through a buffer instead.
     pub fn capture_to_stdout_leaks(&self) -> bool {
         self.release < Release::new(3, 6, 0)
@@ -153,7 +158,7 @@ fn read_release(text: &str) -> Option<Release> {
     };
     let (major, minor) = number.split_once('.')?;
     let digits = minor.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
-    let patch = match minor[digits.len()..].as_bytes() {
+    let patch = match &minor.as_bytes()[digits.len()..] {
         [] => 0,
         [letter] => letter - b'a' + 1,
         _ => return None,
