@@ -25,6 +25,6 @@ pub mod explain;
 mod ask;
 mod hear;
 mod observe;
-mod tick;
+pub mod tick;
 
 pub use engine::Engine;
