@@ -1,1 +1,11 @@
-//! Placeholder.
+//! The daemon acts. It is the only crate with processes, files, sockets and a clock; what it does
+//! with them the engine has decided.
+//!
+//! Reading order: [`deck`] is the one loop; [`run`] wires everything to it.
+
+pub mod clock;
+pub mod config;
+pub mod ids;
+pub mod paths;
+
+pub mod deck;

@@ -1,0 +1,269 @@
+//! Takes secrets out of text before anything stores it. Fails closed: what cannot be read with
+//! certainty is not kept at all.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+/// What stands where a secret stood.
+pub const MARK: &str = "[redacted]";
+
+/// Larger payloads are not kept.
+pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+
+/// Why nothing of a payload is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    TooLarge,
+    /// It begins like JSON and is not: no telling which parts are secret.
+    BrokenJson,
+}
+
+/// The parts of a name that make its value a secret.
+const SECRET_WORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "signingkey",
+    "encryptionkey",
+    "credential",
+    "authorization",
+    "cookie",
+];
+
+/// Names that end in one of these are secrets although the word is harmless inside others.
+const SECRET_ENDINGS: &[&str] = &["pwd", "pat", "auth"];
+
+/// Names that hold a secret word and yet count something.
+const COUNTERS: &[&str] = &[
+    "tokens",
+    "inputtokens",
+    "outputtokens",
+    "totaltokens",
+    "maxtokens",
+    "tokencount",
+    "tokensused",
+    "maxoutputtokens",
+];
+
+/// A payload without its secrets.
+pub fn payload(raw: &str) -> Result<String, Unreadable> {
+    if raw.len() > PAYLOAD_BYTES_MAX {
+        return Err(Unreadable::TooLarge);
+    }
+    let trimmed = raw.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+    if !looks_like_json(trimmed) {
+        return Ok(text(raw));
+    }
+    let mut value: Value = serde_json::from_str(trimmed).map_err(|_| Unreadable::BrokenJson)?;
+    clean(&mut value);
+    Ok(value.to_string())
+}
+
+/// Whether a text begins as an object, or as an array of anything (and not as `[info] ...`).
+fn looks_like_json(trimmed: &str) -> bool {
+    let inner = trimmed.strip_prefix('[').map(str::trim_start);
+    let array = inner.is_some_and(|it| {
+        it.starts_with(['{', '[', ']', '"', '-', 't', 'f', 'n'])
+            || it.starts_with(|c: char| c.is_ascii_digit())
+            || it.is_empty()
+    });
+    array || trimmed.starts_with('{')
+}
+
+/// A line of text without its secrets.
+pub fn text(raw: &str) -> String {
+    let mut clean = raw.to_owned();
+    for rule in RULES.iter() {
+        if rule.pattern.is_match(&clean) {
+            clean = rule.pattern.replace_all(&clean, rule.replacement).into_owned();
+        }
+    }
+    assignments(&clean)
+}
+
+fn clean(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                match field {
+                    Value::Null | Value::Bool(_) => {}
+                    Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)
+                        if is_secret_name(name) =>
+                    {
+                        *field = Value::String(MARK.to_owned());
+                    }
+                    Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                        clean(field);
+                    }
+                }
+            }
+            let named: Vec<String> =
+                fields.keys().filter(|name| text(name) != **name).cloned().collect();
+            for name in named {
+                if let Some(field) = fields.remove(&name) {
+                    fields.insert(text(&name), field);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(clean),
+        // A payload may carry another one as text.
+        Value::String(inner) => {
+            *inner = payload(inner).unwrap_or_else(|_| text_of_broken(inner));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// A text inside a readable payload that only looks like JSON (source code, a shell line).
+fn text_of_broken(inner: &str) -> String {
+    text(inner)
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let folded: String =
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    if COUNTERS.contains(&folded.as_str()) {
+        return false;
+    }
+    SECRET_WORDS.iter().any(|word| folded.contains(word))
+        || SECRET_ENDINGS.iter().any(|word| folded.ends_with(word))
+}
+
+/// A form that secrets have by themselves.
+struct Rule {
+    pattern: Regex,
+    replacement: &'static str,
+}
+
+fn regex(pattern: &str) -> Regex {
+    // A pattern that does not compile is caught by the test that builds them all.
+    Regex::new(pattern).expect("the pattern is valid")
+}
+
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    let rule = |pattern, replacement| Rule { pattern: regex(pattern), replacement };
+    vec![
+        rule(
+            r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)",
+            MARK,
+        ),
+        rule(r"(?i)\b((?:proxy-)?authorization\s*[:=]\s*)[^\r\n]+", "${1}[redacted]"),
+        rule(r"(?i)\b((?:set-)?cookie\s*[:=]\s*)[^\r\n]+", "${1}[redacted]"),
+        rule(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", "${1} [redacted]"),
+        rule(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@]+@", "${1}[redacted]@"),
+        rule(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", MARK),
+        rule(
+            r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_[A-Za-z0-9_]{16,}|\bglpat-[A-Za-z0-9_-]{12,}|\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[A-Za-z0-9_-]{20,}|\bnpm_[A-Za-z0-9]{20,}|\bya29\.[A-Za-z0-9_-]{10,}|\bhf_[A-Za-z0-9]{20,}",
+            MARK,
+        ),
+    ]
+});
+
+/// A name and what links it to a value: an equals sign, a colon, or the blank after an option.
+static LINKED_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"(?:\b[A-Za-z][A-Za-z0-9_.-]*["']?\s*[:=]\s*)|(?:(?:^|\s)--?[A-Za-z][A-Za-z0-9_-]*\s+)"#,
+    )
+});
+
+/// A value: quoted, or up to the next thing that ends a word.
+static VALUE: LazyLock<Regex> =
+    LazyLock::new(|| regex(r#"^(?:"[^"\r\n]*"?|'[^'\r\n]*'?|[^\s"',;&)}\]]+)"#));
+
+/// Takes out the values of names that mark a secret. A value of a harmless name is looked into:
+/// it may hold the next assignment.
+fn assignments(raw: &str) -> String {
+    let mut clean = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(found) = LINKED_NAME.find(rest) {
+        let (linked, after) = rest.split_at(found.end());
+        clean.push_str(linked);
+        rest = after;
+        let name = linked[found.start()..].trim_end_matches([' ', '\t', '=', ':', '"', '\'']);
+        if !is_secret_name(name) || rest.starts_with(MARK) {
+            continue;
+        }
+        if let Some(value) = VALUE.find(rest) {
+            clean.push_str(MARK);
+            rest = &rest[value.end()..];
+        }
+    }
+    clean.push_str(rest);
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every form of secret, each with the part that must not remain.
+    const SECRETS: &[(&str, &str)] = &[
+        (r#"{"password":"hunter2"}"#, "hunter2"),
+        (r#"{"a":{"apiKey":["k1-abc","k2-def"]}}"#, "k1-abc"),
+        (r#"{"DB_PASSWORD":12345}"#, "12345"),
+        (r#"{"cmd":"export AWS_SECRET_ACCESS_KEY=abc/def+1"}"#, "abc/def"),
+        (r#"{"cmd":"curl -H 'Authorization: Bearer abcdef123456' x"}"#, "abcdef123456"),
+        (r#"{"cmd":"mysql --password hunter2 db"}"#, "hunter2"),
+        (r#"{"cmd":"mysql --password=hunter2 db"}"#, "hunter2"),
+        (r#"{"inner":"{\"token\":\"t0ps3cret\"}"}"#, "t0ps3cret"),
+        (r#"{"note":"key sk-abcdefghijklmnopqrst end"}"#, "sk-abcdefghijkl"),
+        ("password: hunter2", "hunter2"),
+        ("password = \"hunter two\"", "two"),
+        ("please set token=abc123 now", "abc123"),
+        ("a b token=abc123", "abc123"),
+        ("Cookie: session=abc; other=def", "def"),
+        ("git clone https://user:pa55@host/x", "pa55"),
+        ("ssh://me@host", "me@"),
+        ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "ghp_abc"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----", "MIIE"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIE cut off", "MIIE"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdef", "eyJzdWI"),
+    ];
+
+    #[test]
+    fn every_known_form_of_secret_is_taken_out() {
+        for (raw, secret) in SECRETS {
+            let kept = payload(raw).unwrap();
+            assert!(!kept.contains(secret), "{raw:?} left {kept:?}");
+            assert!(kept.contains(MARK), "{raw:?} left {kept:?}");
+        }
+    }
+
+    #[test]
+    fn redaction_is_stable_when_repeated() {
+        for (raw, _) in SECRETS {
+            let once = payload(raw).unwrap();
+            assert_eq!(payload(&once).as_ref(), Ok(&once), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_secret_stays() {
+        let raw = r#"{"tool":"Bash","input_tokens":12,"max_tokens":5,"path":"/home/x","ok":true}"#;
+        let kept: Value = serde_json::from_str(&payload(raw).unwrap()).unwrap();
+        assert_eq!(kept, serde_json::from_str::<Value>(raw).unwrap());
+        for plain in ["just a sentence, with: a colon", "http://host/path?x=1", "tokens: 5"] {
+            assert_eq!(text(plain), plain);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_kept() {
+        assert_eq!(payload(r#"{"password":"hun"#), Err(Unreadable::BrokenJson));
+        assert_eq!(payload(&"[".repeat(100_000)), Err(Unreadable::BrokenJson));
+        assert_eq!(payload(&"a".repeat(PAYLOAD_BYTES_MAX + 1)), Err(Unreadable::TooLarge));
+    }
+
+    #[test]
+    fn secrets_in_names_are_taken_out_too() {
+        let kept = payload(r#"{"sk-abcdefghijklmnopqrst":1}"#).unwrap();
+        assert!(!kept.contains("sk-abc"), "{kept}");
+    }
+}
