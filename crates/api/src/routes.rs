@@ -1,0 +1,489 @@
+//! The table of routes: what can be asked for, with what, and what comes back.
+//!
+//! The daemon builds its router from it, the client takes its paths from it,
+//! and `xtask codegen` writes OpenAPI and the reference page from it.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::config::ConfigAnswer;
+use crate::error_code::ErrorCode;
+use crate::events::{EventAccepted, EventEnvelope};
+use crate::explain::ExplainAnswer;
+use crate::health::HealthAnswer;
+use crate::list::ListQuery;
+use crate::panes::PaneList;
+use crate::query::{NoQuery, Parameter, Query};
+use crate::reference::encode_session;
+use crate::resolve::{ResolveAnswer, ResolveQuery};
+use crate::runtimes::RuntimeAnswer;
+use crate::sessions::{SessionList, SessionsQuery};
+use crate::shutdown::{ShutdownAccepted, ShutdownRequest};
+use crate::targets::{TargetAnswer, TargetCreate, TargetList};
+use crate::watch::WatchQuery;
+use crate::windows::{WindowList, WindowsQuery};
+
+/// `GET`: how the daemon is doing.
+pub const HEALTH: &str = "/v1/health";
+/// `GET`: the targets; `POST`: one more.
+pub const TARGETS: &str = "/v1/targets";
+/// `DELETE`: one target less.
+pub const TARGET: &str = "/v1/targets/{name}";
+/// `POST`: probe a target now.
+pub const TARGET_CONNECT: &str = "/v1/targets/{name}/connect";
+/// `GET`: the panes.
+pub const PANES: &str = "/v1/panes";
+/// `GET`: the windows.
+pub const WINDOWS: &str = "/v1/windows";
+/// `GET`: the sessions.
+pub const SESSIONS: &str = "/v1/sessions";
+/// `GET`: the watch stream.
+pub const WATCH: &str = "/v1/watch";
+/// `GET`: one runtime.
+pub const RUNTIME: &str = "/v1/runtimes/{id}";
+/// `GET`: why a runtime is in its state.
+pub const RUNTIME_EXPLAIN: &str = "/v1/runtimes/{id}/explain";
+/// `GET`: what a reference means.
+pub const RESOLVE: &str = "/v1/resolve";
+/// `POST`: an event.
+pub const EVENTS: &str = "/v1/events";
+/// `GET`: the configuration in use.
+pub const CONFIG: &str = "/v1/config";
+/// `POST`: end the daemon.
+pub const SHUTDOWN: &str = "/v1/shutdown";
+
+/// The media type of JSON answers and requests.
+pub const JSON: &str = "application/json";
+/// The media type of a watch stream.
+pub const JSON_LINES: &str = "application/x-ndjson";
+/// The media type of a watch stream for browsers, chosen by `Accept`.
+pub const EVENT_STREAM: &str = "text/event-stream";
+
+/// Fills the one variable of a path, such as the name of a target.
+#[must_use]
+pub fn fill(path: &str, value: &str) -> String {
+    match (path.find('{'), path.find('}')) {
+        (Some(open), Some(close)) if open < close => {
+            format!("{}{}{}", &path[..open], encode_session(value), &path[close + 1..])
+        }
+        _ => path.to_owned(),
+    }
+}
+
+/// The method of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Adds or asks for an act.
+    Post,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// The method as HTTP spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Which route it is; a `match` over it cannot forget one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RouteId {
+    /// How the daemon is doing.
+    Health,
+    /// The targets.
+    ListTargets,
+    /// One target more.
+    AddTarget,
+    /// Probe a target now.
+    ConnectTarget,
+    /// One target less.
+    RemoveTarget,
+    /// The panes.
+    ListPanes,
+    /// The windows.
+    ListWindows,
+    /// The sessions.
+    ListSessions,
+    /// The watch stream.
+    Watch,
+    /// One runtime.
+    ShowRuntime,
+    /// Why a runtime is in its state.
+    ExplainRuntime,
+    /// What a reference means.
+    Resolve,
+    /// An event.
+    EmitEvent,
+    /// The configuration in use.
+    ShowConfig,
+    /// End the daemon.
+    Shutdown,
+}
+
+/// A wire type, known by what makes its schema.
+#[derive(Clone, Copy)]
+pub struct TypeRef {
+    schema: fn(&mut SchemaGenerator) -> Schema,
+    name: fn() -> std::borrow::Cow<'static, str>,
+}
+
+impl TypeRef {
+    /// The wire type `T`.
+    #[must_use]
+    pub const fn of<T: JsonSchema>() -> Self {
+        Self { schema: SchemaGenerator::subschema_for::<T>, name: T::schema_name }
+    }
+
+    /// Its schema; what it refers to is added to the generator's definitions.
+    #[must_use]
+    pub fn schema(self, generator: &mut SchemaGenerator) -> Schema {
+        (self.schema)(generator)
+    }
+
+    /// Its name in the documents.
+    #[must_use]
+    pub fn name(self) -> String {
+        (self.name)().into_owned()
+    }
+}
+
+impl fmt::Debug for TypeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// What a successful answer holds.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer {
+    /// Nothing.
+    Empty,
+    /// One JSON object.
+    Json(TypeRef),
+    /// A stream of frames whose type depends on the scope asked for.
+    Frames,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// Which one it is.
+    pub id: RouteId,
+    /// Its method.
+    pub method: Method,
+    /// Its path; a variable stands in braces.
+    pub path: &'static str,
+    /// The name of the operation in OpenAPI.
+    pub operation: &'static str,
+    /// The keys its query string takes.
+    pub query: fn() -> Vec<Parameter>,
+    /// The body it takes.
+    pub request: Option<TypeRef>,
+    /// What a successful answer holds.
+    pub answer: Answer,
+    /// The status of a successful answer.
+    pub status: u16,
+    /// The errors it answers with, beside those of every route.
+    pub errors: &'static [ErrorCode],
+    /// Whether it is served on the user's own socket only.
+    pub own_socket_only: bool,
+    /// The version that brought it.
+    pub since: &'static str,
+    /// What it is for, in one sentence.
+    pub summary: &'static str,
+}
+
+/// The errors that any route may answer with.
+pub const COMMON_ERRORS: &[ErrorCode] = &[
+    ErrorCode::BadRequest,
+    ErrorCode::Forbidden,
+    ErrorCode::Internal,
+    ErrorCode::MethodNotAllowed,
+    ErrorCode::Overloaded,
+    ErrorCode::ShuttingDown,
+    ErrorCode::Timeout,
+    ErrorCode::Version,
+];
+
+/// The errors of every list.
+const LIST_ERRORS: &[ErrorCode] = &[
+    ErrorCode::CursorExpired,
+    ErrorCode::CursorInvalid,
+    ErrorCode::RefInvalid,
+    ErrorCode::RefInvalidEncoding,
+    ErrorCode::TargetNotFound,
+];
+
+/// The errors of a route that names a runtime.
+const RUNTIME_ERRORS: &[ErrorCode] = &[ErrorCode::RefInvalid, ErrorCode::RefNotFound];
+
+/// What most routes that read have in common.
+const READ: Route = Route {
+    id: RouteId::Health,
+    method: Method::Get,
+    path: HEALTH,
+    operation: "",
+    query: NoQuery::parameters,
+    request: None,
+    answer: Answer::Empty,
+    status: 200,
+    errors: &[],
+    own_socket_only: false,
+    since: "0.1.0",
+    summary: "",
+};
+
+/// Every route, in the order of the reference page.
+pub const ROUTES: &[Route] = &[
+    Route {
+        id: RouteId::Health,
+        path: HEALTH,
+        operation: "getHealth",
+        answer: Answer::Json(TypeRef::of::<HealthAnswer>()),
+        summary: "How the daemon, its database and its targets are doing.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ListTargets,
+        path: TARGETS,
+        operation: "listTargets",
+        answer: Answer::Json(TypeRef::of::<TargetList>()),
+        summary: "The targets, with their health and what there is on them.",
+        ..READ
+    },
+    Route {
+        id: RouteId::AddTarget,
+        method: Method::Post,
+        path: TARGETS,
+        operation: "addTarget",
+        request: Some(TypeRef::of::<TargetCreate>()),
+        answer: Answer::Json(TypeRef::of::<TargetAnswer>()),
+        status: 201,
+        errors: &[
+            ErrorCode::BodyTooLarge,
+            ErrorCode::OutcomeUnknown,
+            ErrorCode::StoreFull,
+            ErrorCode::StoreReadOnly,
+            ErrorCode::TargetDuplicateServer,
+            ErrorCode::TargetExists,
+            ErrorCode::Unsupported,
+        ],
+        summary: "Adds a target and begins to observe it.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ConnectTarget,
+        method: Method::Post,
+        path: TARGET_CONNECT,
+        operation: "connectTarget",
+        answer: Answer::Json(TypeRef::of::<TargetAnswer>()),
+        errors: &[ErrorCode::TargetNotFound, ErrorCode::TargetUnreachable],
+        summary: "Probes a target now and answers with what was found.",
+        ..READ
+    },
+    Route {
+        id: RouteId::RemoveTarget,
+        method: Method::Delete,
+        path: TARGET,
+        operation: "removeTarget",
+        status: 204,
+        errors: &[
+            ErrorCode::OutcomeUnknown,
+            ErrorCode::StoreFull,
+            ErrorCode::StoreReadOnly,
+            ErrorCode::TargetNotFound,
+            ErrorCode::TargetProtected,
+        ],
+        summary: "Stops observing a target and forgets it; its tmux server is left alone.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ListPanes,
+        path: PANES,
+        operation: "listPanes",
+        query: ListQuery::parameters,
+        answer: Answer::Json(TypeRef::of::<PaneList>()),
+        errors: LIST_ERRORS,
+        summary: "Every pane, agent or not, with its state.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ListWindows,
+        path: WINDOWS,
+        operation: "listWindows",
+        query: WindowsQuery::parameters,
+        answer: Answer::Json(TypeRef::of::<WindowList>()),
+        errors: LIST_ERRORS,
+        summary: "Every window, with what goes on in its panes.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ListSessions,
+        path: SESSIONS,
+        operation: "listSessions",
+        query: SessionsQuery::parameters,
+        answer: Answer::Json(TypeRef::of::<SessionList>()),
+        errors: LIST_ERRORS,
+        summary: "Every session, with what goes on in its panes.",
+        ..READ
+    },
+    Route {
+        id: RouteId::Watch,
+        path: WATCH,
+        operation: "watch",
+        query: WatchQuery::parameters,
+        answer: Answer::Frames,
+        errors: &[
+            ErrorCode::CursorInvalid,
+            ErrorCode::RefInvalid,
+            ErrorCode::RefInvalidEncoding,
+            ErrorCode::TargetNotFound,
+        ],
+        summary: "A snapshot, and then every change as it happens.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ShowRuntime,
+        path: RUNTIME,
+        operation: "getRuntime",
+        answer: Answer::Json(TypeRef::of::<RuntimeAnswer>()),
+        errors: RUNTIME_ERRORS,
+        summary: "One runtime, also one that has ended.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ExplainRuntime,
+        path: RUNTIME_EXPLAIN,
+        operation: "explainRuntime",
+        answer: Answer::Json(TypeRef::of::<ExplainAnswer>()),
+        errors: RUNTIME_ERRORS,
+        summary: "The evidence behind a runtime's state, and which of it decided.",
+        ..READ
+    },
+    Route {
+        id: RouteId::Resolve,
+        path: RESOLVE,
+        operation: "resolve",
+        query: ResolveQuery::parameters,
+        answer: Answer::Json(TypeRef::of::<ResolveAnswer>()),
+        errors: &[
+            ErrorCode::RefAmbiguous,
+            ErrorCode::RefInvalid,
+            ErrorCode::RefInvalidEncoding,
+            ErrorCode::RefNotFound,
+            ErrorCode::TargetNotFound,
+        ],
+        summary: "The one pane and runtime that a reference means.",
+        ..READ
+    },
+    Route {
+        id: RouteId::EmitEvent,
+        method: Method::Post,
+        path: EVENTS,
+        operation: "emitEvent",
+        request: Some(TypeRef::of::<EventEnvelope>()),
+        answer: Answer::Json(TypeRef::of::<EventAccepted>()),
+        status: 202,
+        errors: &[
+            ErrorCode::BodyTooLarge,
+            ErrorCode::IdempotencyConflict,
+            ErrorCode::OutcomeUnknown,
+            ErrorCode::RuntimeStale,
+            ErrorCode::StoreFull,
+            ErrorCode::StoreReadOnly,
+            ErrorCode::TargetNotFound,
+        ],
+        summary: "Takes an event; the answer says that it is durable.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ShowConfig,
+        path: CONFIG,
+        operation: "getConfig",
+        answer: Answer::Json(TypeRef::of::<ConfigAnswer>()),
+        summary: "The configuration in use, and where each part of it comes from.",
+        ..READ
+    },
+    Route {
+        id: RouteId::Shutdown,
+        method: Method::Post,
+        path: SHUTDOWN,
+        operation: "shutdown",
+        request: Some(TypeRef::of::<ShutdownRequest>()),
+        answer: Answer::Json(TypeRef::of::<ShutdownAccepted>()),
+        status: 202,
+        errors: &[ErrorCode::BodyTooLarge],
+        own_socket_only: true,
+        summary: "Begins to end the daemon gracefully.",
+        ..READ
+    },
+];
+
+impl Route {
+    /// The name of the path's variable, if it has one.
+    #[must_use]
+    pub fn variable(&self) -> Option<&'static str> {
+        let (_, rest) = self.path.split_once('{')?;
+        rest.split_once('}').map(|(name, _)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_row_is_complete_and_stands_for_itself() {
+        let operations: BTreeSet<_> = ROUTES.iter().map(|it| it.operation).collect();
+        let ids: BTreeSet<_> = ROUTES.iter().map(|it| it.id).collect();
+        let places: BTreeSet<_> = ROUTES.iter().map(|it| (it.path, it.method)).collect();
+        assert_eq!([operations.len(), ids.len(), places.len()], [ROUTES.len(); 3]);
+        for route in ROUTES {
+            assert!(route.path.starts_with("/v1/"), "{}", route.path);
+            assert!(route.summary.ends_with('.'), "{}", route.operation);
+            assert!(!route.operation.is_empty());
+        }
+    }
+
+    #[test]
+    fn errors_are_listed_once_and_in_order() {
+        for route in ROUTES {
+            let mut all = [COMMON_ERRORS, route.errors].concat();
+            let names: Vec<_> = route.errors.iter().map(|it| it.as_str()).collect();
+            assert!(names.is_sorted(), "{}: {names:?}", route.operation);
+            all.sort();
+            all.dedup();
+            assert_eq!(all.len(), COMMON_ERRORS.len() + route.errors.len(), "{}", route.operation);
+        }
+    }
+
+    #[test]
+    fn what_takes_a_body_can_refuse_a_long_one() {
+        for route in ROUTES.iter().filter(|it| it.request.is_some()) {
+            assert!(route.errors.contains(&ErrorCode::BodyTooLarge), "{}", route.operation);
+        }
+    }
+
+    #[test]
+    fn a_path_is_filled_with_its_value_encoded() {
+        assert_eq!(fill(TARGET_CONNECT, "a b/c"), "/v1/targets/a%20b%2Fc/connect");
+        assert_eq!(fill(HEALTH, "x"), "/v1/health");
+    }
+}
