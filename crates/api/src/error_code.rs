@@ -147,6 +147,9 @@ error_codes! {
     /// This target cannot be removed.
     TargetProtected = "E_TARGET_PROTECTED", 409, Conflict,
         "The default target stays; other targets can be removed.";
+    /// There are as many of these as the daemon keeps.
+    LimitReached = "E_LIMIT_REACHED", 409, Conflict,
+        "Remove one that is no longer needed; the limit is in the details.";
     /// The daemon has more to do than it accepts at once.
     Overloaded = "E_OVERLOADED", 503, Failure,
         "Wait a moment and repeat the request.";

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtimes::RuntimeItem;
 use crate::timestamp::Timestamp;
-use crate::words::{Confidence, SchemaVersion, Source, State};
+use crate::words::{Confidence, Health, SchemaVersion, Source, State};
 
 /// The evidence behind a state, and what was made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,10 +18,14 @@ pub struct ExplainAnswer {
     pub as_of: u64,
     /// The runtime, with the state that is explained.
     pub runtime: RuntimeItem,
-    /// The rule that decided, as a code.
-    pub rule: String,
-    /// What that rule says, in one sentence.
-    pub rule_meaning: String,
+    /// The rule that decided.
+    pub rule: DecisionRule,
+    /// Whether the target can be relied on.
+    pub target_health: Health,
+    /// How long ago an observation last confirmed the runtime.
+    pub last_seen_age_ms: u64,
+    /// How long ago there was output or input; null if there was none yet.
+    pub last_activity_age_ms: Option<u64>,
     /// When time alone would change the state next; null if it would not.
     pub next_change_at: Option<Timestamp>,
     /// All evidence there is, the one that won first.
@@ -49,14 +53,48 @@ pub struct Evidence {
     pub effective_at: Timestamp,
     /// When the daemon took it in.
     pub ingested_at: Timestamp,
-    /// How long ago it was last confirmed.
+    /// How long ago it was taken in.
     pub age_ms: u64,
-    /// How old it may become before it no longer counts; null if it keeps.
-    pub fresh_for_ms: Option<u64>,
+    /// How long ago something last confirmed it; this is what makes it stale.
+    pub confirmed_age_ms: u64,
     /// Whether it still counts.
     pub fresh: bool,
     /// Whether it decided.
     pub won: bool,
-    /// Why it did not decide, as a code; null if it did.
-    pub why_not: Option<String>,
+    /// Why it did not decide; null if it did.
+    pub why_not: Option<WhyNot>,
+}
+
+words! {
+    /// The rule by which a state was concluded.
+    pub enum DecisionRule {
+        /// The target is down, so nothing is known.
+        TargetDown = "target_down",
+        /// The process has ended.
+        ProcessEnded = "process_ended",
+        /// The newest fresh report of a hook, a notification or a wrapper wins.
+        NewestDeterministicClaim = "newest_deterministic_claim",
+        /// No such report is fresh; the newest observation wins.
+        NewestInferredClaim = "newest_inferred_claim",
+        /// A completion that has been shown long enough reads idle.
+        CompletedDemoted = "completed_demoted",
+        /// Something was said, and nothing confirms it any more.
+        StaleSignal = "stale_signal",
+        /// An agent runs, and nothing was said about it.
+        AgentWithoutSignal = "agent_without_signal",
+        /// No agent runs.
+        NoAgent = "no_agent",
+    }
+}
+
+words! {
+    /// Why a piece of evidence did not decide.
+    pub enum WhyNot {
+        /// Nothing has confirmed it for too long.
+        Expired = "expired",
+        /// Another is newer, or more urgent about the same moment.
+        Outranked = "outranked",
+        /// It said the same as the one that decided.
+        Agrees = "agrees",
+    }
 }

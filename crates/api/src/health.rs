@@ -83,8 +83,10 @@ pub struct TargetHealth {
     pub target: TargetName,
     /// Whether it can be relied on.
     pub health: Health,
-    /// Why not, as a code; null while all is well.
+    /// Why not, or what is limited, as a code; null while all is well.
     pub health_reason: Option<String>,
+    /// The same for people.
+    pub health_message: Option<String>,
     /// How its tmux server is being observed.
     pub observer_mode: ObserverMode,
     /// When it last answered.

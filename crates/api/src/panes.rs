@@ -71,8 +71,9 @@ pub struct PaneItem {
     pub in_mode: bool,
     /// Whether its window rang the bell since it was last looked at.
     pub bell: bool,
-    /// The other sessions its window is linked into; the pane counts once.
-    pub linked_sessions: Vec<LinkedSession>,
+    /// tmux's ids of the other sessions its window is linked into; the pane
+    /// counts once, under the session of its identity.
+    pub linked_sessions: Vec<String>,
 
     /// What the engine concluded.
     pub state: State,
@@ -120,17 +121,6 @@ pub struct PaneItem {
     pub first_seen_at: Timestamp,
     /// When something in this item, volatile times aside, changed last.
     pub updated_at: Timestamp,
-}
-
-/// Another session that shows a pane's window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LinkedSession {
-    /// tmux's id of the session.
-    pub session_id: String,
-    /// The session's name.
-    pub session_name: String,
-    /// The place of the window in that session.
-    pub window_index: u32,
 }
 
 /// What was known before a state became unknown.

@@ -276,6 +276,7 @@ pub const ROUTES: &[Route] = &[
         status: 201,
         errors: &[
             ErrorCode::BodyTooLarge,
+            ErrorCode::LimitReached,
             ErrorCode::OutcomeUnknown,
             ErrorCode::StoreFull,
             ErrorCode::StoreReadOnly,
@@ -403,6 +404,7 @@ pub const ROUTES: &[Route] = &[
             ErrorCode::BodyTooLarge,
             ErrorCode::IdempotencyConflict,
             ErrorCode::OutcomeUnknown,
+            ErrorCode::RefNotFound,
             ErrorCode::RuntimeStale,
             ErrorCode::StoreFull,
             ErrorCode::StoreReadOnly,

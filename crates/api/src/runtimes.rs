@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::panes::{LastKnown, PaneIdentity};
 use crate::target_name::TargetName;
 use crate::timestamp::Timestamp;
-use crate::words::{Confidence, SchemaVersion, Source, State};
+use crate::words::{Confidence, EndReason, SchemaVersion, Source, State};
 
 /// The answer about one runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,7 +32,7 @@ pub struct RuntimeItem {
     pub server_boot_id: String,
     /// tmux's id of its pane.
     pub pane_id: String,
-    /// The how-manieth runtime of that pane it is.
+    /// Which runtime of that pane it is, counted from 1.
     pub pane_epoch: u64,
     /// Where its pane stands now; null once the runtime has ended.
     pub pane: Option<PaneIdentity>,
@@ -44,8 +44,8 @@ pub struct RuntimeItem {
     pub started_at: Timestamp,
     /// When it ended; null while it lives.
     pub ended_at: Option<Timestamp>,
-    /// Why it ended, as a code; null while it lives.
-    pub ended_reason: Option<String>,
+    /// Why it ended; null while it lives.
+    pub ended_reason: Option<EndReason>,
     /// What the engine concluded; the last conclusion once it has ended.
     pub state: State,
     /// Why, as a code.

@@ -40,8 +40,10 @@ pub struct TargetItem {
     pub is_default: bool,
     /// Whether it can be relied on.
     pub health: Health,
-    /// Why not, as a code; null while all is well.
+    /// Why not, or what is limited, as a code; null while all is well.
     pub health_reason: Option<String>,
+    /// The same for people.
+    pub health_message: Option<String>,
     /// The tmux server there; null while none runs or none was seen.
     pub server: Option<TmuxServer>,
     /// How that server is being observed.

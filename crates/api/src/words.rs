@@ -223,6 +223,46 @@ words! {
     }
 }
 
+words! {
+    /// Why a runtime ended.
+    pub enum EndReason {
+        /// Its pane is gone.
+        PaneGone = "pane_gone",
+        /// Its process ended; the pane may stay, dead.
+        ProcessExited = "process_exited",
+        /// Its pane was given another process.
+        Respawned = "respawned",
+        /// Its process replaced its program.
+        Exec = "exec",
+        /// An agent's process started in its pane.
+        AgentStarted = "agent_started",
+        /// The agent's process ended and left its shell.
+        AgentEnded = "agent_ended",
+        /// The tmux server ended, or another took its place.
+        ServerGone = "server_gone",
+        /// Its target was removed.
+        TargetRemoved = "target_removed",
+    }
+}
+
+/// The reason codes of states that have a meaning of their own. Adapters of
+/// agents add others, so the wire type is text.
+pub const REASON_CODES: &[(&str, &str)] = &[
+    ("active", "The agent is at work."),
+    ("approval_requested", "The agent asked for a permission."),
+    ("completed_demoted", "It had completed, and that is a while ago."),
+    ("idle", "The agent does nothing."),
+    ("inconclusive", "An agent runs, and nothing was said about it."),
+    ("input_required", "The agent asked for input."),
+    ("no_agent", "No agent runs in the pane."),
+    ("process_exited", "The process has ended."),
+    ("runtime_error", "The agent reported a failure."),
+    ("stale_signal", "Something was said, and nothing confirms it any more."),
+    ("target_unreachable", "The target does not answer."),
+    ("task_completed", "The agent finished its work."),
+    ("unsupported_signal", "What was said cannot be interpreted."),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
