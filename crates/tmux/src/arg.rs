@@ -162,3 +162,119 @@ impl ClientName {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What tmux does to `#` when it expands a format: enough to see what our texts become, and
+    /// `Err` wherever it would look something up or run something.
+    fn expand(format: &[u8]) -> Result<Vec<u8>, &'static str> {
+        let mut result = Vec::new();
+        let mut rest = format;
+        while let [first, tail @ ..] = rest {
+            rest = tail;
+            if *first != b'#' {
+                result.push(*first);
+                continue;
+            }
+            let run = 1 + rest.iter().take_while(|&&byte| byte == b'#').count();
+            if rest.get(run - 1) == Some(&b'[') {
+                result.resize(result.len() + run, b'#');
+                rest = &rest[run - 1..];
+                continue;
+            }
+            let [second, tail @ ..] = rest else { return Err("a lone # at the end") };
+            rest = tail;
+            match second {
+                b'#' | b',' | b'}' => result.push(*second),
+                b'(' => return Err("runs a shell"),
+                b'{' => return Err("looks up a variable"),
+                letter if letter.is_ascii_alphabetic() => return Err("looks up an alias"),
+                other => result.extend([b'#', *other]),
+            }
+        }
+        Ok(result)
+    }
+
+    #[test]
+    fn the_model_of_expansion_sees_what_is_dangerous() {
+        assert_eq!(expand(b"#(touch x)"), Err("runs a shell"));
+        assert_eq!(expand(b"###(touch x)"), Err("runs a shell"));
+        assert_eq!(expand(b"#{pane_id}"), Err("looks up a variable"));
+        assert_eq!(expand(b"#H"), Err("looks up an alias"));
+        assert_eq!(expand(b"##(touch x)"), Ok(b"#(touch x)".to_vec()));
+        assert_eq!(expand(b"##[#[x"), Ok(b"##[#[x".to_vec()));
+    }
+
+    #[test]
+    fn text_for_an_expanded_position_has_its_hashes_doubled() {
+        for (text, safe) in [
+            ("plain", "plain"),
+            ("#(touch x)", "##(touch x)"),
+            ("##(touch x)", "####(touch x)"),
+            ("a#{E:b}#", "a##{E:b}##"),
+            ("#[fg=red]#", "#[fg=red]##"),
+            ("##[x", "##[x"),
+            ("%H;", "%H;"),
+            ("", ""),
+        ] {
+            let arg = Arg::expanded(text.as_bytes()).unwrap();
+            assert_eq!(arg.as_bytes(), safe.as_bytes(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nul_is_refused_because_tmux_would_cut_there() {
+        assert_eq!(Arg::expanded(b"a\0b"), Err(ArgError::Nul));
+        assert_eq!(Arg::verbatim(b"a\0b"), Err(ArgError::Nul));
+    }
+
+    #[test]
+    fn targets_are_ids_or_exact_names() {
+        let name = OwnName::new("_qd-", "a1").unwrap();
+        assert_eq!(Arg::pane(PaneId(1)).as_bytes(), b"%1");
+        assert_eq!(Arg::window(WindowId(2)).as_bytes(), b"@2");
+        assert_eq!(Arg::session(SessionId(3)).as_bytes(), b"$3");
+        assert_eq!(Arg::current_window_of(SessionId(3)).as_bytes(), b"$3:");
+        assert_eq!(Arg::exactly(&name).as_bytes(), b"=_qd-a1:");
+        assert_eq!(Arg::own_name(&name).as_bytes(), b"_qd-a1");
+    }
+
+    #[test]
+    fn a_name_of_ours_holds_nothing_that_means_something_to_tmux() {
+        for wrong in ["", "a b", "A", "a:b", "a.b", "#(x)", "a=b", "\u{e9}", "a\n", "a;"] {
+            assert_eq!(OwnName::new("_qd-", wrong), Err(ArgError::NotOurName), "{wrong:?}");
+        }
+        assert!(OwnName::new("_qd-", &"a".repeat(OWN_NAME_BYTES_MAX)).is_ok());
+        assert!(OwnName::new("_qd-", &"a".repeat(OWN_NAME_BYTES_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn a_client_is_a_target_only_under_a_name_that_tmux_gives() {
+        for name in ["/dev/pts/3", "/dev/ttys001", "client-4711"] {
+            let client = ClientName::read(name).unwrap();
+            assert_eq!(Arg::client(&client).as_bytes(), name.as_bytes());
+        }
+        for wrong in ["", "pts/3", "-x", "/dev/pts/3 ", "/dev/#(x)", "client-1;", "{marked}"] {
+            assert_eq!(ClientName::read(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn killing_takes_only_a_number() {
+        assert_eq!(Arg::kill(4711).as_bytes(), b"kill -KILL 4711");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_expanded_comes_out_as_it_was(
+            text in prop::collection::vec(prop::sample::select(b"##[]({,})abH%; \n\xff".to_vec()), 0..40)
+        ) {
+            let arg = Arg::expanded(&text).unwrap();
+            prop_assert_eq!(expand(arg.as_bytes()), Ok(text));
+        }
+    }
+}

@@ -193,3 +193,165 @@ fn keep_last_semicolon(arg: &[u8]) -> Vec<u8> {
         None => arg.to_vec(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// How tmux cuts a command line into words: enough of it for lines made by us, and a panic for
+    /// anything that it would expand.
+    fn words(line: &[u8]) -> Vec<Vec<u8>> {
+        let (body, end) = line.split_at(line.len() - 1);
+        assert_eq!(end, b"\n", "a line ends with its only newline");
+        let mut words = Vec::new();
+        let mut rest = body;
+        while !rest.is_empty() {
+            let (word, after) = match rest {
+                [b'"', tail @ ..] => quoted(tail),
+                _ => {
+                    let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+                    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-;".contains(byte);
+                    assert!(rest[..end].iter().all(plain), "{:?}", &rest[..end]);
+                    (rest[..end].to_vec(), &rest[end..])
+                }
+            };
+            words.push(word);
+            rest = after.strip_prefix(b" ").unwrap_or(after);
+        }
+        words
+    }
+
+    fn quoted(text: &[u8]) -> (Vec<u8>, &[u8]) {
+        let mut word = Vec::new();
+        let mut rest = text;
+        loop {
+            match rest {
+                [b'"', tail @ ..] => return (word, tail),
+                [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..] => {
+                    word.push(((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0'));
+                    rest = tail;
+                }
+                [byte @ b' '..=b'~', tail @ ..] if !b"\\$~".contains(byte) => {
+                    word.push(*byte);
+                    rest = tail;
+                }
+                _ => panic!("tmux would not take {rest:?} as it is"),
+            }
+        }
+    }
+
+    /// How a forked tmux cuts its arguments into commands.
+    fn commands(argv: Vec<Vec<u8>>) -> Vec<Vec<Vec<u8>>> {
+        let mut commands = vec![Vec::new()];
+        for mut arg in argv {
+            let mut ends = false;
+            if arg.last() == Some(&b';') {
+                arg.pop();
+                match arg.last_mut() {
+                    Some(last) if *last == b'\\' => *last = b';',
+                    _ => ends = true,
+                }
+            }
+            if !ends || !arg.is_empty() {
+                commands.last_mut().unwrap().push(arg);
+            }
+            if ends {
+                commands.push(Vec::new());
+            }
+        }
+        commands
+    }
+
+    fn show(text: &[u8]) -> Command {
+        Command::new(Verb::DisplayMessage).end_of_flags().arg(Arg::verbatim(text).unwrap())
+    }
+
+    #[test]
+    fn a_control_line_is_readable_where_it_can_be() {
+        let batch = Batch::from(Command::new(Verb::ListPanes).flag("-a"))
+            .then(Command::new(Verb::KillSession).target_session(SessionId(1)))
+            .then(Command::new(Verb::DisplayMessage).target_pane(PaneId(2)).arg(Arg::number(7)));
+        let line = String::from_utf8(batch.control_line().unwrap()).unwrap();
+        assert_eq!(
+            line,
+            "list-panes -a ; kill-session -t \"\\0441\" ; display-message -t \"%2\" 7\n"
+        );
+        assert_eq!(batch.commands(), 3);
+    }
+
+    #[test]
+    fn the_same_batch_as_arguments_needs_no_quotes() {
+        let batch = Batch::from(Command::new(Verb::ListPanes).flag("-a"))
+            .then(Command::new(Verb::MoveWindow).target_window(WindowId(1)));
+        let argv: Vec<String> =
+            batch.argv().unwrap().into_iter().map(|arg| String::from_utf8(arg).unwrap()).collect();
+        assert_eq!(argv, ["list-panes", "-a", ";", "move-window", "-t", "@1"]);
+    }
+
+    #[test]
+    fn a_newline_never_reaches_the_line() {
+        let line = Batch::from(show(b"a\nkill-server\n")).control_line().unwrap();
+        assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        assert_eq!(line, b"display-message -- \"a\\012kill-server\\012\"\n");
+    }
+
+    #[test]
+    fn a_semicolon_at_the_end_of_an_argument_stays_in_it() {
+        for (text, written) in [("a;", "a\\;"), (";", "\\;"), ("a\\;", "a\\\\;"), ("a;b", "a;b")] {
+            let argv = Batch::from(show(text.as_bytes())).argv().unwrap();
+            assert_eq!(argv.last().unwrap(), written.as_bytes(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_beyond_the_bound_is_refused_with_both_numbers() {
+        let long = Batch::from(show(&[b'x'; ARGV_BYTES_MAX]));
+        let error = long.argv().unwrap_err();
+        assert!(error.bytes > error.limit && error.limit == ARGV_BYTES_MAX);
+        assert!(long.control_line().is_ok());
+        let longer = Batch::from(show(&vec![b'\n'; COMMAND_LINE_BYTES_MAX / 4]));
+        assert_eq!(longer.control_line().unwrap_err().limit, COMMAND_LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn every_verb_is_a_word_of_its_own() {
+        let line = Batch::from(Command::new(Verb::AttachSession)).control_line().unwrap();
+        assert_eq!(words(&line), [b"attach-session".to_vec()]);
+    }
+
+    /// Any bytes but NUL, with those that mean something more often than others.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let hostile = prop::sample::select(b";\\\"'$~#{}%\n\t -=\x1b\xff\xc3\xa9".to_vec());
+        prop::collection::vec(prop_oneof![hostile, 1u8..], 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_survives_a_control_line(texts in prop::collection::vec(text(), 1..5)) {
+            let batch = texts[1..].iter().fold(Batch::from(show(&texts[0])), |batch, text| {
+                batch.then(show(text))
+            });
+            let mut expected = Vec::new();
+            for text in &texts {
+                expected.extend([b"display-message".to_vec(), b"--".to_vec(), text.clone()]);
+                expected.push(b";".to_vec());
+            }
+            expected.pop();
+            prop_assert_eq!(words(&batch.control_line().unwrap()), expected);
+        }
+
+        #[test]
+        fn every_text_survives_as_an_argument(texts in prop::collection::vec(text(), 1..5)) {
+            let batch = texts[1..].iter().fold(Batch::from(show(&texts[0])), |batch, text| {
+                batch.then(show(text))
+            });
+            let expected: Vec<_> = texts
+                .iter()
+                .map(|text| vec![b"display-message".to_vec(), b"--".to_vec(), text.clone()])
+                .collect();
+            prop_assert_eq!(commands(batch.argv().unwrap()), expected);
+        }
+    }
+}

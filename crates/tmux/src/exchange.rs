@@ -120,3 +120,87 @@ impl<T> Exchanges<T> {
         Some(Answer { ticket: done.ticket, result: result(done.output) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        command::{Command, Verb},
+        control::Guard,
+    };
+
+    fn batch(commands: usize) -> Batch {
+        let command = || Command::new(Verb::ListPanes);
+        (1..commands).fold(Batch::from(command()), |batch, _| batch.then(command()))
+    }
+
+    fn reply(flags: u64, error: bool, body: &str) -> Reply {
+        Reply { guard: Guard { time: 9, number: 1, flags }, error, body: body.into() }
+    }
+
+    fn said(body: &str) -> Reply {
+        reply(1, false, body)
+    }
+
+    #[test]
+    fn a_batch_is_answered_by_as_many_replies_as_it_has_commands() {
+        let mut exchanges = Exchanges::new();
+        let line = exchanges.send(&batch(3), "ticket").unwrap();
+        assert_eq!(line, b"list-panes ; list-panes ; list-panes\n");
+        assert_eq!(exchanges.take(said("a\n")), Ok(None));
+        assert_eq!(exchanges.take(said("")), Ok(None));
+        let answer = exchanges.take(said("b\n")).unwrap().unwrap();
+        assert_eq!(answer, Answer { ticket: "ticket", result: Ok(b"a\nb\n".to_vec()) });
+        assert_eq!(exchanges.waiting(), 0);
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_the_questions() {
+        let mut exchanges = Exchanges::new();
+        for ticket in 1..=3 {
+            exchanges.send(&batch(1), ticket).unwrap();
+        }
+        for ticket in 1..=3 {
+            assert_eq!(exchanges.oldest(), Some(&ticket));
+            let answer = exchanges.take(said("x")).unwrap().unwrap();
+            assert_eq!(answer.ticket, ticket);
+        }
+    }
+
+    #[test]
+    fn a_refusal_ends_its_batch_and_only_that() {
+        let mut exchanges = Exchanges::new();
+        exchanges.send(&batch(3), 1).unwrap();
+        exchanges.send(&batch(1), 2).unwrap();
+        assert_eq!(exchanges.take(said("a\n")), Ok(None));
+        let answer = exchanges.take(reply(1, true, "can't find pane: %9\n")).unwrap().unwrap();
+        assert_eq!(answer.ticket, 1);
+        assert_eq!(answer.result, Err(Refused { reason: "can't find pane: %9".into() }));
+        let answer = exchanges.take(said("b\n")).unwrap().unwrap();
+        assert_eq!(answer, Answer { ticket: 2, result: Ok(b"b\n".to_vec()) });
+    }
+
+    #[test]
+    fn blocks_of_somebody_else_do_not_count() {
+        let mut exchanges = Exchanges::new();
+        exchanges.send(&batch(1), ()).unwrap();
+        assert_eq!(exchanges.take(reply(0, false, "a hook\n")), Ok(None));
+        assert_eq!(exchanges.take(reply(0, true, "a hook's error\n")), Ok(None));
+        assert_eq!(exchanges.take(said("ours\n")).unwrap().unwrap().result, Ok(b"ours\n".to_vec()));
+    }
+
+    #[test]
+    fn an_answer_to_nothing_is_a_fault() {
+        assert_eq!(Exchanges::<()>::new().take(said("")), Err(Unasked));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_given_back() {
+        let mut exchanges = Exchanges::new();
+        for ticket in 0..BATCHES_IN_FLIGHT_MAX {
+            exchanges.send(&batch(1), ticket).unwrap();
+        }
+        assert_eq!(exchanges.send(&batch(1), 0), Err(SendError::TooManyWaiting));
+        assert!(exchanges.abandon().eq(0..BATCHES_IN_FLIGHT_MAX));
+    }
+}

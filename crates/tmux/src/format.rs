@@ -107,3 +107,41 @@ impl fmt::Display for Format {
         f.write_str(&self.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONCE: Nonce = Nonce(0x00ab);
+
+    #[test]
+    fn a_nonce_is_always_as_long() {
+        for random in [[0; 8], [0xff; 8], [1, 2, 3, 4, 5, 6, 7, 8]] {
+            assert_eq!(Nonce::from_random(random).to_string().len(), Nonce::BYTES);
+        }
+        assert_eq!(Nonce::from_random([1, 2, 3, 4, 5, 6, 7, 8]).to_string(), "0102030405060708");
+    }
+
+    #[test]
+    fn variables_without_blanks_are_separated_by_tabs() {
+        let format = Format::new().mark(NONCE, Mark::Begin).plain(&[Var("a"), Var("b")]);
+        assert_eq!(format.to_string(), "00000000000000abB#{a}\t#{b}");
+    }
+
+    #[test]
+    fn a_free_variable_is_set_off_and_cannot_break_the_line() {
+        let format = Format::new().free(NONCE, Var("a"));
+        assert_eq!(format.to_string(), "00000000000000abT#{s/\n/00000000000000abN/:a}");
+    }
+
+    #[test]
+    fn each_mark_is_known_by_its_letter() {
+        for letter in 0..=u8::MAX {
+            if let Some(mark) = Mark::from_letter(letter) {
+                assert_eq!(mark.letter(), letter);
+            }
+        }
+        let known = (0..=u8::MAX).filter_map(Mark::from_letter).count();
+        assert_eq!(known, 6);
+    }
+}

@@ -190,3 +190,119 @@ pub fn own_pane(hub: SessionId, panes: &[OriginRow]) -> Option<PaneId> {
     let ours = |row: &&OriginRow| row.session == hub && row.start_command.contains(SLEEP[1]);
     panes.iter().filter(ours).map(|row| row.pane).min()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{rows::ClientFlags, scan::ServerInstance};
+
+    fn hub() -> Hub {
+        Hub::new("a1").unwrap()
+    }
+
+    fn line(batch: &Batch) -> String {
+        String::from_utf8(batch.control_line().unwrap()).unwrap()
+    }
+
+    fn greeting(change: impl FnOnce(&mut GreetingRow)) -> Scanned<GreetingRow> {
+        let mut row = GreetingRow {
+            session: SessionId(3),
+            client_pid: 77,
+            control_mode: true,
+            flags: ClientFlags { ignore_size: true, no_output: true, utf8: true },
+            session_name: "_qd-a1".into(),
+            version: "3.3a".into(),
+            socket_path: b"/tmp/tmux-0/default".to_vec(),
+        };
+        change(&mut row);
+        Scanned { server: ServerInstance { pid: 1, start_time: 2 }, rows: vec![row] }
+    }
+
+    #[test]
+    fn only_names_of_the_shape_we_give_are_hubs() {
+        for name in ["_qd-a1", "_qd-0", "_qd-0f3c-77"] {
+            assert!(is_hub_name(name), "{name}");
+        }
+        for name in ["_qd", "_qd-", "_qd-My work", "x_qd-a1", "_QD-a1", "_qd-a1\n", "qd-a1", ""] {
+            assert!(!is_hub_name(name), "{name:?}");
+        }
+        assert!(is_hub_name(hub().name()));
+    }
+
+    #[test]
+    fn the_hub_is_created_detached_with_a_pane_that_no_shell_runs_in() {
+        assert_eq!(
+            line(&hub().create()),
+            "new-session -d -s \"_qd-a1\" -n qd -x 80 -y 24 -c \"/\" sleep 2147483647 ; \
+             set-option -t \"=_qd-a1:\" destroy-unattached off ; \
+             set-option -t \"=_qd-a1:\" detach-on-destroy on ; \
+             set-option -t \"=_qd-a1:\" status off\n"
+        );
+    }
+
+    #[test]
+    fn attaching_names_the_whole_session_and_asks_for_no_output() {
+        let argv = hub().attach().argv().unwrap();
+        let argv: Vec<_> = argv.iter().map(|arg| String::from_utf8_lossy(arg)).collect();
+        assert_eq!(argv, ["attach-session", "-t", "=_qd-a1:", "-f", "ignore-size,no-output"]);
+        assert_eq!(line(&hub().leave()), "kill-session -t \"=_qd-a1:\"\n");
+    }
+
+    #[test]
+    fn the_handshake_proves_session_flags_and_version() {
+        let connection = hub().verify(&greeting(|_| ())).unwrap();
+        assert_eq!((connection.session, connection.client_pid), (SessionId(3), 77));
+        assert_eq!(connection.version.as_str(), "3.3a");
+
+        let other = greeting(|row| row.session_name = "_qd-a11".into());
+        let name = "_qd-a11".to_owned();
+        assert_eq!(hub().verify(&other), Err(HandshakeError::OtherSession { name }));
+
+        let unlike: [fn(&mut GreetingRow); 4] = [
+            |row| row.control_mode = false,
+            |row| row.flags.no_output = false,
+            |row| row.flags.ignore_size = false,
+            |row| row.flags.utf8 = false,
+        ];
+        for change in unlike {
+            assert_eq!(hub().verify(&greeting(change)), Err(HandshakeError::Flags));
+        }
+        let old = greeting(|row| row.version = "3.2a".into());
+        assert!(matches!(hub().verify(&old), Err(HandshakeError::TooOld(_))));
+        let odd = greeting(|row| row.version = "screen".into());
+        assert!(matches!(hub().verify(&odd), Err(HandshakeError::Version(_))));
+        let mut twice = greeting(|_| ());
+        twice.rows.push(twice.rows[0].clone());
+        assert_eq!(hub().verify(&twice), Err(HandshakeError::Answers { count: 2 }));
+    }
+
+    #[test]
+    fn no_session_is_created_where_that_would_kill_the_server() {
+        for (precheck, version, may) in [
+            ("latest\n", "3.3a", true),
+            ("manual\n", "3.3a", false),
+            ("manual\n", "3.6b", false),
+            ("manual\n", "3.7", true),
+        ] {
+            let version = version.parse().unwrap();
+            assert_eq!(may_create(precheck.as_bytes(), &version), may, "{precheck} {version}");
+        }
+    }
+
+    #[test]
+    fn our_own_pane_is_the_sleeping_one_in_the_hub() {
+        let row = |pane, session, start_command: &str| OriginRow {
+            pane: PaneId(pane),
+            session: SessionId(session),
+            start_command: start_command.into(),
+        };
+        let panes = [
+            row(1, 0, "sleep 2147483647"),
+            row(4, 3, "vim"),
+            row(5, 3, "sleep 2147483647"),
+            row(6, 3, ""),
+        ];
+        assert_eq!(own_pane(SessionId(3), &panes), Some(PaneId(5)));
+        assert_eq!(own_pane(SessionId(9), &panes), None);
+    }
+}

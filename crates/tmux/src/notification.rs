@@ -178,3 +178,110 @@ fn id<I: std::str::FromStr>(rest: &mut &[u8]) -> Option<I> {
 fn text(rest: &mut &[u8]) -> Vec<u8> {
     std::mem::take(rest).to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: Notification) {
+        assert_eq!(Notification::read(line.as_bytes()), expected, "{line:?}");
+    }
+
+    fn unknown(name: &str) -> Notification {
+        Notification::Unknown { name: name.to_owned() }
+    }
+
+    #[test]
+    fn sessions_and_clients_are_told_apart() {
+        use Notification as N;
+        let session = SessionId(1);
+        check("%sessions-changed", N::SessionsChanged);
+        check("%session-changed $1 a b", N::SessionChanged { session, name: b"a b".to_vec() });
+        check("%session-renamed $1 $2 @3", N::SessionRenamed { session, name: b"$2 @3".to_vec() });
+        check(
+            "%session-window-changed $1 @2",
+            N::SessionWindowChanged { session, window: WindowId(2) },
+        );
+        check(
+            "%client-session-changed /dev/pts/3 $1 a b",
+            N::ClientSessionChanged {
+                client: b"/dev/pts/3".to_vec(),
+                session,
+                name: b"a b".to_vec(),
+            },
+        );
+        check("%client-detached client-77", N::ClientDetached { client: b"client-77".to_vec() });
+    }
+
+    #[test]
+    fn windows_are_told_apart_from_unlinked_ones() {
+        use Notification as N;
+        let window = WindowId(3);
+        let name = b"a b".to_vec();
+        check("%window-add @3", N::WindowAdd { window });
+        check("%window-close @3", N::WindowClose { window });
+        check("%window-renamed @3 a b", N::WindowRenamed { window, name: name.clone() });
+        check("%unlinked-window-add @3", N::UnlinkedWindowAdd { window });
+        check("%unlinked-window-close @3", N::UnlinkedWindowClose { window });
+        check("%unlinked-window-renamed @3 a b", N::UnlinkedWindowRenamed { window, name });
+        check("%unlinked-window-renamed @3 ", N::UnlinkedWindowRenamed { window, name: vec![] });
+        check("%layout-change @3 b25e,80x24,0,0,1 b25e,80x24,0,0,1 *", N::LayoutChange { window });
+        check("%window-pane-changed @3 %4", N::WindowPaneChanged { window, pane: PaneId(4) });
+    }
+
+    #[test]
+    fn output_is_recognised_and_its_bytes_are_dropped() {
+        use Notification as N;
+        let pane = PaneId(4);
+        check("%output %4 \\033[1mhello", N::Output { pane });
+        check("%output %4 ", N::Output { pane });
+        check("%extended-output %4 120 : text", N::Output { pane });
+        check("%pause %4", N::Pause { pane });
+        check("%continue %4", N::Continue { pane });
+        check("%pane-mode-changed %4", N::PaneModeChanged { pane });
+    }
+
+    #[test]
+    fn texts_come_whole() {
+        use Notification as N;
+        check("%message two words", N::Message { text: b"two words".to_vec() });
+        check("%config-error /x:1: bad", N::ConfigError { text: b"/x:1: bad".to_vec() });
+        check("%paste-buffer-changed buffer0", N::PasteBufferChanged { buffer: b"buffer0".into() });
+        check("%paste-buffer-deleted buffer0", N::PasteBufferDeleted { buffer: b"buffer0".into() });
+        check(
+            "%subscription-changed act $0 - - - : %0=1 : 2",
+            N::SubscriptionChanged { name: b"act".to_vec(), value: b"%0=1 : 2".to_vec() },
+        );
+        check("%exit", N::Exit { reason: None });
+        check(
+            "%exit server exited unexpectedly",
+            N::Exit { reason: Some(b"server exited unexpectedly".to_vec()) },
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_unknown_and_never_guessed() {
+        for (line, name) in [
+            ("%", ""),
+            ("% ", ""),
+            ("%brand-new @1", "brand-new"),
+            ("%window-add", "window-add"),
+            ("%window-add ", "window-add"),
+            ("%window-add %1", "window-add"),
+            ("%window-add @-1", "window-add"),
+            ("%window-add @99999999999", "window-add"),
+            ("%window-pane-changed @1", "window-pane-changed"),
+            ("%session-changed name", "session-changed"),
+            ("%subscription-changed act $0", "subscription-changed"),
+            ("%Exit", "Exit"),
+        ] {
+            check(line, unknown(name));
+        }
+    }
+
+    #[test]
+    fn a_long_unknown_name_is_cut() {
+        let line = format!("%{}", "x".repeat(10_000));
+        check(&line, unknown(&"x".repeat(UNKNOWN_NAME_BYTES_MAX)));
+    }
+}

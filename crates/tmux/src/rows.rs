@@ -360,3 +360,60 @@ impl PaneRow {
         Command::new(Verb::DisplayMessage).flag("-p").target_pane(pane).arg(format)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(vars: &[Var]) -> Vec<&'static str> {
+        vars.iter().map(|Var(name)| *name).collect()
+    }
+
+    #[test]
+    fn everything_about_a_pane_begins_with_the_cheap_facts() {
+        assert_eq!(names(&FULL[..BRIEF.len()]), names(&BRIEF));
+        assert_eq!(names(PaneBrief::SHAPE.plain), names(&BRIEF));
+    }
+
+    #[test]
+    fn no_row_asks_for_a_variable_twice() {
+        for shape in [
+            PaneRow::SHAPE,
+            PaneBrief::SHAPE,
+            SessionRow::SHAPE,
+            ClientRow::SHAPE,
+            ServerRow::SHAPE,
+            GreetingRow::SHAPE,
+            OriginRow::SHAPE,
+        ] {
+            let mut all = [names(shape.plain), names(shape.free)].concat();
+            all.sort_unstable();
+            let count = all.len();
+            all.dedup();
+            assert_eq!(all.len(), count, "{all:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_hold_anything_is_never_among_the_tabs() {
+        let hostile = [
+            "pane_current_command",
+            "pane_current_path",
+            "pane_title",
+            "session_name",
+            "window_name",
+            "client_name",
+            "socket_path",
+            "pane_start_command",
+        ];
+        for shape in [PaneRow::SHAPE, SessionRow::SHAPE, ClientRow::SHAPE, OriginRow::SHAPE] {
+            assert!(names(shape.plain).iter().all(|name| !hostile.contains(name)));
+        }
+    }
+
+    #[test]
+    fn flags_are_whole_words() {
+        let flags = ClientFlags::read("attached,no-outputs,ignore-size");
+        assert_eq!((flags.ignore_size, flags.no_output, flags.utf8), (true, false, false));
+    }
+}

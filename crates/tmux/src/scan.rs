@@ -167,9 +167,10 @@ fn print(format: &Format) -> Command {
     Command::new(Verb::DisplayMessage).flag("-p").arg(Arg::format(format))
 }
 
-/// The text without the newline that must end it.
+/// The text without the newline that must end it, and that must be its only one.
 fn line(text: &[u8]) -> Result<&[u8], ScanError> {
-    text.strip_suffix(b"\n").ok_or(ScanError::Cut)
+    let line = text.strip_suffix(b"\n").ok_or(ScanError::Cut)?;
+    if line.contains(&b'\n') { Err(ScanError::Foreign) } else { Ok(line) }
 }
 
 /// The output, cut at its marks.
@@ -273,4 +274,193 @@ impl<'a> Fields<'a> {
 
 fn bad_field(name: &'static str, value: &str) -> ScanError {
     ScanError::Field { name, value: value.chars().take(64).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rows::{ClientRow, PaneBrief, ServerRow, SessionRow};
+
+    const N: &str = "0102030405060708";
+    const RECORD: &str = "B%1\t@2\t$3\t44\t0\t80\t24\t1\t1795275446\t1\t0\t5";
+
+    fn nonce() -> Nonce {
+        Nonce::from_random([1, 2, 3, 4, 5, 6, 7, 8])
+    }
+
+    /// Output as tmux would print it, with `~` for the nonce.
+    fn output(text: &str) -> Vec<u8> {
+        text.replace('~', N).into_bytes()
+    }
+
+    fn brief(text: &str) -> Result<Scanned<PaneBrief>, ScanError> {
+        Scan::all(nonce()).read(&output(text))
+    }
+
+    #[test]
+    fn a_scan_asks_for_the_server_then_the_rows_then_marks_the_end() {
+        let line = Scan::<SessionRow>::all(nonce()).batch().control_line().unwrap();
+        let expected = format!(
+            "display-message -p \"{N}S#{{pid}}\\011#{{start_time}}\" ; \
+             list-sessions -F \"{N}B#{{session_id}}\\011#{{session_created}}\
+             \\011#{{session_activity}}\\011#{{session_attached}}\
+             {N}T#{{s/\\012/{N}N/:session_name}}{N}E\" ; display-message -p {N}D\n"
+        );
+        assert_eq!(String::from_utf8(line).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_record_becomes_a_typed_row() {
+        let scanned = brief(&format!("~S77\t1795275000\n~{RECORD}~E\n~D\n")).unwrap();
+        assert_eq!(scanned.server, ServerInstance { pid: 77, start_time: 1_795_275_000 });
+        let [row] = scanned.rows.as_slice() else { panic!("{:?}", scanned.rows) };
+        assert_eq!(row.pane.to_string(), "%1");
+        assert_eq!(row.window.to_string(), "@2");
+        assert_eq!(row.session.to_string(), "$3");
+        assert_eq!((row.pid, row.dead, row.width, row.height), (Some(44), false, 80, 24));
+        assert_eq!((row.bell, row.window_activity), (true, 1_795_275_446));
+        assert_eq!((row.pane_active, row.window_active, row.window_index), (true, false, 5));
+    }
+
+    #[test]
+    fn no_rows_are_an_answer_too() {
+        assert_eq!(brief("~S77\t1\n~D\n").unwrap().rows, []);
+    }
+
+    #[test]
+    fn a_pane_without_a_process_has_no_pid() {
+        for pid in ["0", "-1"] {
+            let record = RECORD.replace("\t44\t", &format!("\t{pid}\t"));
+            let scanned = brief(&format!("~S77\t1\n~{record}~E\n~D\n")).unwrap();
+            assert_eq!(scanned.rows[0].pid, None);
+        }
+    }
+
+    #[test]
+    fn every_cut_of_the_output_is_refused() {
+        let whole = output(&format!("~S77\t1\n~{RECORD}~E\n~{RECORD}~E\n~D\n"));
+        let scan = Scan::<PaneBrief>::all(nonce());
+        assert_eq!(scan.read(&whole).unwrap().rows.len(), 2);
+        for end in 0..whole.len() {
+            assert!(scan.read(&whole[..end]).is_err(), "the first {end} bytes were taken");
+        }
+    }
+
+    #[test]
+    fn what_does_not_belong_is_refused() {
+        for (text, error) in [
+            ("".to_owned(), ScanError::Cut),
+            ("x~S77\t1\n~D\n".to_owned(), ScanError::Foreign),
+            ("~D\n".to_owned(), ScanError::Foreign),
+            ("~S77\t1\n~D\nx".to_owned(), ScanError::Cut),
+            ("~S77\t1\n~D\nx\n".to_owned(), ScanError::Foreign),
+            ("~S77\t1\n~D\n~D\n".to_owned(), ScanError::Foreign),
+            ("~S77\t1\n~S77\t1\n~D\n".to_owned(), ScanError::Misplaced),
+            ("~S77\t1\n~E\n~D\n".to_owned(), ScanError::Misplaced),
+            ("~S77\t1\n~X\n~D\n".to_owned(), ScanError::Misplaced),
+            (format!("~S77\t1\n~{RECORD}~D\n"), ScanError::Misplaced),
+            (format!("~S77\t1\n~{RECORD}~{RECORD}~E\n~D\n"), ScanError::Misplaced),
+            (format!("~S77\t1\n~{RECORD}~Nx~E\n~D\n"), ScanError::Misplaced),
+            (format!("~S77\t1\n~{RECORD}~E x\n~D\n"), ScanError::Foreign),
+            (format!("~S77\t1\nx\n~{RECORD}~E\n~D\n"), ScanError::Foreign),
+            (format!("~S77\t1\n~{RECORD}\t1~E\n~D\n"), ScanError::FieldCount),
+            (format!("~S77\t1\n~{RECORD}~Tx~E\n~D\n"), ScanError::FieldCount),
+            ("~S77\n~D\n".to_owned(), ScanError::FieldCount),
+        ] {
+            assert_eq!(brief(&text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_cannot_be_read_is_named() {
+        let record = RECORD.replace("\t24\t", "\ttall\t");
+        let error = brief(&format!("~S77\t1\n~{record}~E\n~D\n")).unwrap_err();
+        assert_eq!(error, ScanError::Field { name: "pane_height", value: "tall".into() });
+    }
+
+    #[test]
+    fn panes_that_are_gone_have_no_row() {
+        let gone = "\t".repeat(19);
+        let free = "~T~T~T~T~T~E\n";
+        let text = format!("~S77\t1\n~B{gone}{free}~B%9{gone}{free}~D\n");
+        let scan = Scan::panes(nonce(), vec![PaneId(1), PaneId(2)]);
+        assert_eq!(scan.read(&output(&text)).unwrap().rows, []);
+        assert!(Scan::<PaneRow>::all(nonce()).read(&output(&text)).is_err());
+    }
+
+    #[test]
+    fn a_scan_of_some_panes_asks_for_each() {
+        let scan = Scan::panes(nonce(), vec![PaneId(1), PaneId(2)]);
+        let line = String::from_utf8(scan.batch().control_line().unwrap()).unwrap();
+        assert_eq!(scan.batch().commands(), 4);
+        assert!(line.contains("display-message -p -t \"%1\""));
+        assert!(line.contains("display-message -p -t \"%2\""));
+    }
+
+    #[test]
+    fn a_client_may_be_without_a_session_and_under_an_odd_name() {
+        let flags = "attached,focused,control-mode,ignore-size,no-output,UTF-8";
+        let text = format!(
+            "~S77\t1\n~B11\t5\t1\t{flags}\t$4~Tclient-11~E\n~B12\t6\t0\tattached\t~T#(x)~E\n~D\n"
+        );
+        let rows = Scan::<ClientRow>::all(nonce()).read(&output(&text)).unwrap().rows;
+        assert_eq!(rows[0].name.as_ref().unwrap().as_str(), "client-11");
+        assert!(rows[0].control_mode && rows[0].flags.ignore_size && rows[0].flags.no_output);
+        assert!(rows[0].flags.utf8 && rows[0].session.is_some());
+        assert!(!rows[1].control_mode && !rows[1].flags.no_output);
+        assert_eq!((rows[1].session, &rows[1].name), (None, &None));
+    }
+
+    /// Text with everything that could be taken for framing.
+    fn hostile() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(b"\n".to_vec()),
+            Just(b"\t".to_vec()),
+            Just(b"\n%end 1795275446 1 1\n".to_vec()),
+            Just(b"%exit".to_vec()),
+            Just(b"0102030405060709E\n".to_vec()),
+            Just(b"01020304050607".to_vec()),
+            Just("日本".as_bytes().to_vec()),
+            prop::collection::vec(1u8.., 0..6),
+        ];
+        prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+    }
+
+    /// What tmux makes of a free value: its newlines become marks.
+    fn printed(value: &[u8]) -> Vec<u8> {
+        let mark = [N.as_bytes(), b"N"].concat();
+        value.split(|&byte| byte == b'\n').collect::<Vec<_>>().join(mark.as_slice())
+    }
+
+    proptest! {
+        #[test]
+        fn free_texts_come_back_whatever_they_hold(version in hostile(), path in hostile()) {
+            let mut text = output("~S77\t1\n~B~T");
+            text.extend(printed(&version));
+            text.extend(output("~T"));
+            text.extend(printed(&path));
+            text.extend(output("~E\n~D\n"));
+            let scanned = Scan::<ServerRow>::all(nonce()).read(&text).unwrap();
+            let version = String::from_utf8_lossy(&version).into_owned();
+            prop_assert_eq!(scanned.rows, [ServerRow { version, socket_path: path }]);
+        }
+
+        #[test]
+        fn any_output_is_read_or_refused(pieces in prop::collection::vec(
+            prop_oneof![
+                Just(N.as_bytes().to_vec()),
+                prop::sample::select(b"SBTNED\t\n\n0%@$".to_vec()).prop_map(|byte| vec![byte]),
+                Just(format!("{N}S77\t1\n{N}").into_bytes()),
+                Just(RECORD.as_bytes().to_vec()),
+                any::<u8>().prop_map(|byte| vec![byte]),
+            ],
+            0..40,
+        )) {
+            Scan::<PaneBrief>::all(nonce()).read(&pieces.concat()).ok();
+            Scan::<SessionRow>::all(nonce()).read(&pieces.concat()).ok();
+            Scan::panes(nonce(), vec![PaneId(1)]).read(&pieces.concat()).ok();
+        }
+    }
 }

@@ -134,3 +134,151 @@ impl Duty {
         Batch::from(command)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::ClientFlags;
+
+    const HUB: SessionId = SessionId(7);
+    const OWN_PANE: PaneId = PaneId(70);
+    const OWN_CLIENT: u32 = 700;
+
+    fn session(id: u32, activity: u64, name: &str) -> SessionRow {
+        SessionRow { session: SessionId(id), created: 1, activity, attached: 0, name: name.into() }
+    }
+
+    fn hub_session() -> SessionRow {
+        session(HUB.0, 999, "_qd-a1")
+    }
+
+    fn client(pid: u32, session: SessionId, like_ours: bool) -> ClientRow {
+        ClientRow {
+            pid,
+            created: 1,
+            control_mode: like_ours,
+            flags: ClientFlags { ignore_size: like_ours, no_output: like_ours, utf8: true },
+            session: Some(session),
+            name: ClientName::read(&format!("client-{pid}")),
+        }
+    }
+
+    fn pane(pane: PaneId, window: u32, session: SessionId) -> PaneBrief {
+        PaneBrief {
+            pane,
+            window: WindowId(window),
+            session,
+            pid: Some(1),
+            dead: false,
+            width: 80,
+            height: 24,
+            bell: false,
+            window_activity: 1,
+            pane_active: true,
+            window_active: true,
+            window_index: 0,
+        }
+    }
+
+    fn duties(sessions: &[SessionRow], clients: &[ClientRow], panes: &[PaneBrief]) -> Vec<Duty> {
+        let (hub, own_pane, own_client) = (HUB, OWN_PANE, OWN_CLIENT);
+        Surroundings { hub, own_pane, own_client, sessions, clients, panes }.duties()
+    }
+
+    fn user() -> SessionId {
+        SessionId(1)
+    }
+
+    #[test]
+    fn there_is_nothing_to_do_while_everybody_is_at_home() {
+        let sessions = [session(1, 5, "work"), hub_session()];
+        let clients = [client(OWN_CLIENT, HUB, true), client(2, user(), false)];
+        let panes = [pane(PaneId(1), 1, user()), pane(OWN_PANE, 7, HUB)];
+        assert_eq!(duties(&sessions, &clients, &panes), []);
+    }
+
+    #[test]
+    fn a_guest_is_moved_to_the_session_with_the_latest_activity() {
+        let sessions = [
+            session(1, 5, "old"),
+            session(2, 8, "busy"),
+            session(3, 900, "_qd-other"),
+            hub_session(),
+        ];
+        let clients = [client(OWN_CLIENT, HUB, true), client(2, HUB, false)];
+        let moved =
+            Duty::MoveClient { client: ClientName::read("client-2").unwrap(), to: SessionId(2) };
+        assert_eq!(duties(&sessions, &clients, &[pane(OWN_PANE, 7, HUB)]), [moved]);
+    }
+
+    #[test]
+    fn a_control_client_of_the_users_is_a_guest_and_not_a_ghost() {
+        let sessions = [session(1, 5, "work"), hub_session()];
+        let mut theirs = client(2, HUB, true);
+        theirs.flags.no_output = false;
+        let clients = [client(OWN_CLIENT, HUB, true), theirs];
+        let found = duties(&sessions, &clients, &[]);
+        assert!(matches!(found.as_slice(), [Duty::MoveClient { .. }]), "{found:?}");
+    }
+
+    #[test]
+    fn a_ghost_of_ours_is_killed_and_one_of_another_installation_is_not() {
+        let sessions = [session(1, 5, "work"), session(3, 6, "_qd-other"), hub_session()];
+        let clients =
+            [client(OWN_CLIENT, HUB, true), client(2, HUB, true), client(3, SessionId(3), true)];
+        assert_eq!(duties(&sessions, &clients, &[]), [Duty::Reap { pid: 2 }]);
+    }
+
+    #[test]
+    fn what_landed_beside_our_pane_is_moved_out() {
+        let sessions = [session(1, 5, "work"), hub_session()];
+        let panes = [
+            pane(PaneId(1), 1, user()),
+            pane(OWN_PANE, 7, HUB),
+            pane(PaneId(71), 7, HUB),
+            pane(PaneId(80), 8, HUB),
+            pane(PaneId(81), 8, HUB),
+        ];
+        assert_eq!(
+            duties(&sessions, &[], &panes),
+            [
+                Duty::MovePane { pane: PaneId(71), to: user() },
+                Duty::MoveWindow { window: WindowId(8), to: user() },
+            ]
+        );
+    }
+
+    #[test]
+    fn the_hub_does_not_outlive_the_last_session_of_the_user() {
+        let sessions = [session(3, 6, "_qd-other"), hub_session()];
+        let clients = [client(OWN_CLIENT, HUB, true), client(2, HUB, false)];
+        assert_eq!(duties(&sessions, &clients, &[pane(OWN_PANE, 7, HUB)]), [Duty::Leave]);
+        assert_eq!(duties(&[hub_session()], &[], &[]), [Duty::Leave]);
+    }
+
+    #[test]
+    fn the_hub_stays_while_it_shelters_a_program_of_the_users() {
+        let panes = [pane(OWN_PANE, 7, HUB), pane(PaneId(80), 8, HUB)];
+        assert_eq!(duties(&[hub_session()], &[], &panes), []);
+    }
+
+    #[test]
+    fn each_duty_is_one_command_that_names_ids_only() {
+        let hub = Hub::new("a1").unwrap();
+        let to = user();
+        let client = ClientName::read("/dev/pts/3").unwrap();
+        for (duty, expected) in [
+            (Duty::Reap { pid: 12 }, "run-shell -b \"kill -KILL 12\"\n"),
+            (Duty::MoveClient { client, to }, "switch-client -c \"/dev/pts/3\" -t \"\\0441:\"\n"),
+            (
+                Duty::MoveWindow { window: WindowId(8), to },
+                "move-window -d -s \"@8\" -t \"\\0441:\"\n",
+            ),
+            (Duty::MovePane { pane: PaneId(9), to }, "break-pane -d -s \"%9\" -t \"\\0441:\"\n"),
+            (Duty::Leave, "kill-session -t \"=_qd-a1:\"\n"),
+        ] {
+            let line = duty.batch(&hub).control_line().unwrap();
+            assert_eq!(String::from_utf8(line).unwrap(), expected);
+        }
+    }
+}

@@ -185,3 +185,79 @@ fn shipped_with_openbsd(system: Release) -> Option<Release> {
         _ => Release::new(3, 7, 0),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Version {
+        text.parse().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn releases_are_ordered_by_age() {
+        let ascending = [
+            "1.8", "2.9a", "3.0", "3.2a", "3.3-rc", "3.3", "3.3a", "next-3.4", "3.4-rc2", "3.4",
+            "3.5", "3.5a", "3.6", "3.6b", "3.7", "3.7c", "next-3.8", "3.8", "3.10", "4.0",
+        ];
+        for pair in ascending.windows(2) {
+            assert!(version(pair[0]) < version(pair[1]), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_reads_from_what_tmux_prints_and_shows_the_same() {
+        assert_eq!(version("tmux 3.3a\n").as_str(), "3.3a");
+        assert_eq!(version("next-3.8").to_string(), "next-3.8");
+        assert_eq!(version("3.5a").release(), Release::new(3, 5, 1));
+    }
+
+    #[test]
+    fn an_openbsd_release_counts_as_the_tmux_it_shipped_with() {
+        assert!(!version("openbsd-7.0").is_supported());
+        assert!(version("openbsd-7.2").is_supported());
+        assert!(version("openbsd-7.4") >= version("3.4"));
+        assert!(version("openbsd-8.0") >= version("3.7"));
+    }
+
+    #[test]
+    fn what_is_no_version_is_refused() {
+        for wrong in
+            ["", "3", "3.", ".3", "3.3aa", "3.3A", "3.a", "master", "3.3-beta", "openbsd-", "+3.3"]
+        {
+            assert!(wrong.parse::<Version>().is_err(), "{wrong:?} was taken for a version");
+        }
+        assert!(Version::from_str(&"9".repeat(1000)).unwrap_err().to_string().len() < 200);
+    }
+
+    #[test]
+    fn each_release_has_its_own_traps() {
+        // Columns: supported, paste crashes, manual size crashes, capture leaks, buffer encoded,
+        // status sticks, session loop leaks, control bytes encoded, raw flag, hook messages.
+        let table = [
+            ("3.2a", "no  yes yes yes yes yes no  no  no  no "),
+            ("3.3a", "yes yes yes yes yes yes no  no  no  no "),
+            ("3.4", "yes no  yes yes no  yes no  yes no  yes"),
+            ("3.5a", "yes no  yes yes no  yes no  yes no  yes"),
+            ("3.6b", "yes no  yes no  no  no  yes no  no  yes"),
+            ("3.7c", "yes no  no  no  no  no  no  no  yes yes"),
+        ];
+        for (text, expected) in table {
+            let it = version(text);
+            let traps = [
+                it.is_supported(),
+                it.paste_to_dead_pane_crashes(),
+                it.global_manual_size_crashes(),
+                it.capture_to_stdout_leaks(),
+                it.show_buffer_is_encoded(),
+                it.exit_status_can_stick(),
+                it.session_loop_leaks(),
+                it.control_bytes_are_encoded(),
+                it.paste_needs_raw_flag(),
+                it.hooks_can_send_messages(),
+            ];
+            let shown = traps.map(|trap| if trap { "yes" } else { "no " }).join(" ");
+            assert_eq!(shown, expected, "tmux {text}");
+        }
+    }
+}
