@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use engine::event::Actor;
 use engine::input::{Effect, Input, Note, Refusal, Reply};
+use engine::settings::Settings;
 use engine::tick::Deadline;
 use engine::time::Now;
-use store::{Change, CommitError, Ledger};
+use store::{Change, CommitError, Ledger, Outcome, Retention};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
@@ -27,7 +28,7 @@ const PUBLICATIONS_MAX: usize = 256;
 const TICK_SPACING: Duration = Duration::from_millis(20);
 
 /// Why an input was not carried out.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -41,7 +42,7 @@ pub enum Fault {
 pub type Answer = Result<Settled, Fault>;
 
 /// An input that was carried out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Settled {
     pub reply: Reply,
     /// The journal's last sequence number after it.
@@ -49,12 +50,16 @@ pub struct Settled {
 }
 
 /// One commit's worth of news, in order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Publication {
     pub changes: Vec<Arc<Change>>,
     /// Volatile facts, to be folded after the changes.
     pub notes: Vec<(Now, Note)>,
+    pub effects: Vec<Effect>,
+    /// The journal's last sequence number after it.
     pub as_of: u64,
+    /// The commit failed: what was observed is forgotten and has to be observed again.
+    pub lost: Option<Arc<CommitError>>,
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
 }
 
@@ -68,13 +73,23 @@ impl Publication {
     }
 }
 
-struct Message {
-    actor: Actor,
-    input: Input,
-    asker: Option<oneshot::Sender<Answer>>,
+enum Message {
+    Input { actor: Actor, input: Box<Input>, asker: Option<oneshot::Sender<Answer>> },
+    Chore(Chore),
 }
 
-/// A handle on the loop. Cheap to clone.
+/// Upkeep that only the owner of the ledger can do.
+#[derive(Clone, Copy, Debug)]
+pub enum Chore {
+    /// New settings are in force.
+    Configure(Settings),
+    /// Clear and prune what has expired.
+    Retain(Retention),
+    /// Make the anchor durable.
+    Anchor,
+}
+
+/// A handle on the loop. Cheap to clone; the loop ends when the last one is gone.
 #[derive(Clone, Debug)]
 pub struct Deck {
     inputs: mpsc::Sender<Message>,
@@ -84,14 +99,181 @@ impl Deck {
     /// Hands in an input and waits until it is committed and published.
     pub async fn ask(&self, actor: Actor, input: Input) -> Answer {
         let (asker, answer) = oneshot::channel();
-        let message = Message { actor, input, asker: Some(asker) };
-        self.inputs.send(message).await.map_err(|_| Fault::Stopping)?;
+        let input = Box::new(input);
+        self.send(Message::Input { actor, input, asker: Some(asker) }).await?;
         answer.await.map_err(|_| Fault::Stopping)?
     }
 
     /// Hands in an input and waits only for a place in the queue.
     pub async fn tell(&self, actor: Actor, input: Input) -> Result<(), Fault> {
-        let message = Message { actor, input, asker: None };
+        self.send(Message::Input { actor, input: Box::new(input), asker: None }).await
+    }
+
+    pub async fn upkeep(&self, chore: Chore) -> Result<(), Fault> {
+        self.send(Message::Chore(chore)).await
+    }
+
+    async fn send(&self, message: Message) -> Result<(), Fault> {
         self.inputs.send(message).await.map_err(|_| Fault::Stopping)
+    }
+}
+
+/// A deck at work, as its owner holds it.
+#[derive(Debug)]
+pub struct Running {
+    pub deck: Deck,
+    pub news: mpsc::Receiver<Publication>,
+    pub deadline: watch::Receiver<Option<Deadline>>,
+    pub thread: std::thread::JoinHandle<Ledger>,
+}
+
+/// Starts the loop on a thread of its own.
+pub fn start(ledger: Ledger, clock: Clock) -> std::io::Result<Running> {
+    let (inputs, received) = mpsc::channel(INPUTS_MAX);
+    let (news, published) = mpsc::channel(PUBLICATIONS_MAX);
+    let (deadline, due) = watch::channel(ledger.engine().next_deadline());
+    let desk = Desk { ledger, clock, inputs: received, news, deadline };
+    let thread = std::thread::Builder::new().name("deck".to_owned()).spawn(move || desk.run())?;
+    Ok(Running { deck: Deck { inputs }, news: published, deadline: due, thread })
+}
+
+/// Ticks the engine whenever it asked for it. Ends with the deck.
+pub async fn keep_time(deck: Deck, clock: Clock, mut due: watch::Receiver<Option<Deadline>>) {
+    loop {
+        let deadline = *due.borrow_and_update();
+        let Some(deadline) = deadline else {
+            if due.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let wait = deadline.at.0.saturating_sub(clock.now().mono.0);
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0)).max(TICK_SPACING);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {
+                tracing::trace!(why = deadline.why, "tick");
+                if deck.ask(Actor::Reconciler, Input::Ticked).await.is_err_and(|it| it.is_final()) {
+                    return;
+                }
+            }
+            changed = due.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+impl Fault {
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Stopping => true,
+            Self::Refused(_) | Self::Store(_) => false,
+        }
+    }
+}
+
+/// What the deck thread works with.
+struct Desk {
+    ledger: Ledger,
+    clock: Clock,
+    inputs: mpsc::Receiver<Message>,
+    news: mpsc::Sender<Publication>,
+    deadline: watch::Sender<Option<Deadline>>,
+}
+
+impl Desk {
+    /// Works until the last handle is gone, and hands the ledger back.
+    fn run(mut self) -> Ledger {
+        while let Some(first) = self.inputs.blocking_recv() {
+            let mut inputs = Vec::new();
+            let mut askers = Vec::new();
+            let mut next = Some(first);
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Input { actor, input, asker } => {
+                        inputs.push((actor, *input));
+                        askers.push(asker);
+                    }
+                    Message::Chore(chore) => self.upkeep(chore),
+                }
+                if inputs.len() < BATCH_MAX {
+                    next = self.inputs.try_recv().ok();
+                }
+            }
+            if !inputs.is_empty() && self.turn(inputs, askers).is_err() {
+                break;
+            }
+            self.announce_deadline();
+        }
+        self.ledger
+    }
+
+    /// Commits one batch and publishes what came of it. Fails when nobody listens any more.
+    fn turn(
+        &mut self,
+        inputs: Vec<(Actor, Input)>,
+        askers: Vec<Option<oneshot::Sender<Answer>>>,
+    ) -> Result<(), ()> {
+        let now = self.clock.now();
+        let mut publication = Publication::default();
+        match self.ledger.transact(now, inputs) {
+            Ok(outcomes) => {
+                publication.as_of = self.ledger.as_of();
+                for (outcome, asker) in outcomes.into_iter().zip(askers) {
+                    publish(&mut publication, now, outcome, asker);
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                tracing::error!(%error, "a commit failed");
+                publication.as_of = self.ledger.as_of();
+                let fault = Fault::Store(Arc::clone(&error));
+                let askers = askers.into_iter().flatten();
+                publication.answers = askers.map(|asker| (asker, Err(fault.clone()))).collect();
+                publication.lost = Some(error);
+            }
+        }
+        self.news.blocking_send(publication).map_err(|_| ())
+    }
+
+    fn upkeep(&mut self, chore: Chore) {
+        let now = self.clock.now();
+        let done = match chore {
+            Chore::Configure(settings) => {
+                self.ledger.configure(settings);
+                Ok(())
+            }
+            Chore::Retain(retention) => self.ledger.retain(now, &retention),
+            Chore::Anchor => self.ledger.sync_anchor(),
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, ?chore, "upkeep failed");
+        }
+    }
+
+    fn announce_deadline(&self) {
+        let next = self.ledger.engine().next_deadline();
+        self.deadline.send_if_modified(|current| {
+            let changed = *current != next;
+            *current = next;
+            changed
+        });
+    }
+}
+
+fn publish(
+    publication: &mut Publication,
+    now: Now,
+    outcome: Outcome,
+    asker: Option<oneshot::Sender<Answer>>,
+) {
+    publication.changes.extend(outcome.changes);
+    publication.notes.extend(outcome.notes.into_iter().map(|note| (now, note)));
+    publication.effects.extend(outcome.effects);
+    let as_of = publication.as_of;
+    let answer = match outcome.result {
+        Ok(reply) => Ok(Settled { reply, as_of }),
+        Err(refusal) => Err(Fault::Refused(refusal)),
+    };
+    if let Some(asker) = asker {
+        publication.answers.push((asker, answer));
     }
 }

@@ -54,7 +54,7 @@ impl Engine {
         };
         Decision {
             events: vec![Event::TargetChanged(row.clone())],
-            effects: vec![Effect::Observe(row.clone())],
+            effects: vec![Effect::Observe(Box::new(row.clone()))],
             reply: Ok(Reply::Target(Box::new(row))),
             ..Decision::default()
         }

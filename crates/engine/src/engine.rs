@@ -220,7 +220,7 @@ impl Engine {
 
     /// What has to be under way for the present state: asked once after a start.
     pub fn standing_effects(&self) -> Vec<Effect> {
-        self.targets().cloned().map(Effect::Observe).collect()
+        self.targets().map(|row| Effect::Observe(Box::new(row.clone()))).collect()
     }
 
     /// Folds one committed event.
@@ -241,7 +241,7 @@ impl Engine {
                 self.put_pane((**row).clone());
             }
             Event::PaneRemoved { key, ended } => {
-                self.drop_pane(key, ended.as_ref().map(|it| &it.0))
+                self.drop_pane(key, ended.as_ref().map(|it| &it.0));
             }
             Event::ActivitySeen { target, panes } => {
                 for (pane, at) in panes {

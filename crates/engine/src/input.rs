@@ -81,7 +81,7 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Start observing a target.
-    Observe(TargetRow),
+    Observe(Box<TargetRow>),
     /// Stop observing it.
     Forget(TargetId),
     /// Look at it now.

@@ -1,0 +1,381 @@
+//! One daemon per user: the lock that proves it, the socket behind it, starting and stopping.
+//!
+//! The lock is taken before anything else is opened and held until everything is closed. It lies
+//! beside the database, and says where the socket is, so that clients find the daemon also where
+//! the environment does not lead to it.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::paths::Paths;
+
+/// The longest path a Unix socket can have.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// How much of a lock file is read.
+const LOCK_BYTES_MAX: u64 = 16 * 1024;
+/// What a detached daemon inherits of the environment. Names that end in `*` are prefixes.
+const ENVIRONMENT: &[&str] = &[
+    "HOME",
+    "LANG",
+    "LC_*",
+    "LOGNAME",
+    "PATH",
+    "QD_*",
+    "SHELL",
+    "SSH_AUTH_SOCK",
+    "TMPDIR",
+    "TMUX_TMPDIR",
+    "TZ",
+    "USER",
+    "XDG_*",
+];
+
+/// Who holds the lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    pub pid: u32,
+    pub socket: PathBuf,
+    pub version: String,
+}
+
+/// Why a daemon cannot start, or cannot be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum LifecycleError {
+    #[error("a daemon runs already: pid {}, socket {}", .0.pid, .0.socket.display())]
+    Running(Holder),
+    #[error("a daemon is starting or stopping: {} is locked", .0.display())]
+    Locked(PathBuf),
+    #[error("{} belongs to another user", .0.display())]
+    Foreign(PathBuf),
+    #[error("{} is in the way and is not a socket", .0.display())]
+    NotASocket(PathBuf),
+    #[error("the path of the socket is longer than {SOCKET_PATH_BYTES_MAX} bytes: {}", .0.display())]
+    SocketPathTooLong(PathBuf),
+    #[error("{what} {}", path.display())]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the daemon did not start: {0}")]
+    StartFailed(String),
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LifecycleError {
+    move |source| LifecycleError::Io { what, path: path.to_owned(), source }
+}
+
+/// The right to be the daemon of this user. Lost with the process, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Takes the lock or says who has it.
+    pub fn take(paths: &Paths) -> Result<Self, LifecycleError> {
+        let path = &paths.lock;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed("cannot open the lock", path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { file, path: path.clone() }),
+            Err(TryLockError::WouldBlock) => Err(match read_holder(&file) {
+                Some(holder) => LifecycleError::Running(holder),
+                None => LifecycleError::Locked(path.clone()),
+            }),
+            Err(TryLockError::Error(source)) => Err(failed("cannot lock", path)(source)),
+        }
+    }
+
+    /// Writes down who holds it and where the socket is.
+    pub fn sign(&mut self, holder: &Holder) -> Result<(), LifecycleError> {
+        let text = serde_json::to_vec(holder).unwrap_or_default();
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(&text)
+        };
+        write(&mut self.file).map_err(failed("cannot write", &self.path))
+    }
+
+    /// Wipes the signature; the lock itself goes with the value.
+    pub fn release(self) {
+        // The lock is what counts: a signature that stays is ignored without it.
+        drop(self.file.set_len(0));
+    }
+}
+
+/// Who runs now, if anybody does. Knows a live daemon by its lock, not by what a file says.
+pub fn holder(paths: &Paths) -> Option<Holder> {
+    let file = File::open(&paths.lock).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => read_holder(&file),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
+fn read_holder(mut file: &File) -> Option<Holder> {
+    let mut text = Vec::new();
+    file.rewind().ok()?;
+    file.take(LOCK_BYTES_MAX).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Makes the folders, each ours and closed to others.
+pub fn prepare(paths: &Paths) -> Result<(), LifecycleError> {
+    let socket_folder = paths.socket.parent().unwrap_or(&paths.home);
+    for folder in [paths.home.as_path(), socket_folder, &paths.spool, &paths.logs] {
+        own_folder(folder)?;
+    }
+    Ok(())
+}
+
+fn own_folder(folder: &Path) -> Result<(), LifecycleError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(failed("cannot make the folder", folder))?;
+    let found = std::fs::metadata(folder).map_err(failed("cannot look at", folder))?;
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(LifecycleError::Foreign(folder.to_owned()));
+    }
+    if found.permissions().mode() & 0o077 != 0 {
+        let closed = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(folder, closed)
+            .map_err(failed("cannot close to others", folder))?;
+    }
+    Ok(())
+}
+
+/// The listening socket, which knows its own file.
+#[derive(Debug)]
+pub struct Socket {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl Socket {
+    /// Listens; a socket left by a dead daemon is replaced. The caller holds the lock.
+    pub fn listen(path: &Path) -> Result<(UnixListener, Self), LifecycleError> {
+        if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+            return Err(LifecycleError::SocketPathTooLong(path.to_owned()));
+        }
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if found.file_type().is_socket() => {
+                std::fs::remove_file(path).map_err(failed("cannot replace", path))?;
+            }
+            Ok(_) => return Err(LifecycleError::NotASocket(path.to_owned())),
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(failed("cannot look at", path)(source)),
+        }
+        let listener = UnixListener::bind(path).map_err(failed("cannot listen on", path))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+            .map_err(failed("cannot close to others", path))?;
+        let made = std::fs::symlink_metadata(path).map_err(failed("cannot look at", path))?;
+        Ok((listener, Self { path: path.to_owned(), inode: (made.dev(), made.ino()) }))
+    }
+
+    /// Removes the socket's file, unless another has taken its place.
+    pub fn remove(&self) {
+        let ours = std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == self.inode);
+        if ours {
+            // It is stale from here on; the next daemon replaces what cannot be removed.
+            drop(std::fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// Starts a daemon that outlives this process, and waits until it is ready or says why not.
+pub fn start_detached(program: &Path) -> Result<(), LifecycleError> {
+    let kept = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_inherited));
+    #[expect(clippy::disallowed_methods, reason = "the daemon itself is no target's process")]
+    let mut child = Command::new(program)
+        .args(["daemon", "run", "--detached"])
+        .env_clear()
+        .envs(kept)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed("cannot run", program))?;
+    let mut word = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        // The far end closes when the daemon is ready, or dies.
+        drop(BufReader::new(stdout.take(LOCK_BYTES_MAX)).read_line(&mut word));
+    }
+    match word.trim() {
+        READY => Ok(()),
+        "" => Err(LifecycleError::StartFailed("it ended without a word".to_owned())),
+        message => Err(LifecycleError::StartFailed(message.to_owned())),
+    }
+}
+
+/// What a detached daemon says on its standard output once it answers.
+const READY: &str = "ready";
+
+/// A daemon's side of being started detached.
+pub mod detached {
+    use super::{READY, Write, io};
+
+    /// Leaves the starter's session, so that nothing that happens there reaches us.
+    pub fn leave_session() {
+        // Fails only for the leader of a group, who has left already.
+        drop(rustix::process::setsid());
+    }
+
+    /// Tells the starter that we answer, and lets go of the last shared handle.
+    pub fn ready() -> io::Result<()> {
+        say(READY)
+    }
+
+    /// Tells the starter, in one line, why we do not start.
+    pub fn sorry(message: &str) -> io::Result<()> {
+        say(&message.replace('\n', " "))
+    }
+
+    fn say(word: &str) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{word}")?;
+        stdout.flush()?;
+        let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        rustix::stdio::dup2_stdout(&null)?;
+        Ok(())
+    }
+}
+
+fn is_inherited(name: &str) -> bool {
+    ENVIRONMENT.iter().any(|kept| match kept.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => *kept == name,
+    })
+}
+
+/// Asks the running daemon to end and waits until it has let go of the lock.
+///
+/// Returns who was asked; nobody, if none ran.
+pub fn stop(paths: &Paths, patience: Duration) -> Result<Option<Holder>, LifecycleError> {
+    let Some(holder) = holder(paths) else { return Ok(None) };
+    let pid = i32::try_from(holder.pid).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .map_err(|source| failed("cannot signal the holder of", &paths.lock)(source.into()))?;
+    }
+    if wait_for_lock(paths, patience) {
+        return Ok(Some(holder));
+    }
+    Err(LifecycleError::Running(holder))
+}
+
+/// Waits until nobody holds the lock.
+pub fn wait_for_lock(paths: &Paths, patience: Duration) -> bool {
+    const STEP: Duration = Duration::from_millis(5);
+    let mut left = patience;
+    while holder(paths).is_some() {
+        let Some(rest) = left.checked_sub(STEP) else { return false };
+        left = rest;
+        std::thread::sleep(STEP);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths() -> (tempfile::TempDir, Paths) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("home").into_os_string();
+        let paths = Paths::find(|name| (name == "QD_HOME").then(|| home.clone())).unwrap();
+        prepare(&paths).unwrap();
+        (folder, paths)
+    }
+
+    fn us(paths: &Paths) -> Holder {
+        Holder { pid: std::process::id(), socket: paths.socket.clone(), version: "1".to_owned() }
+    }
+
+    #[test]
+    fn the_second_to_ask_is_told_who_holds_the_lock() {
+        let (_folder, paths) = paths();
+        let mut lock = Lock::take(&paths).unwrap();
+        assert!(matches!(Lock::take(&paths), Err(LifecycleError::Locked(_))), "not signed yet");
+        lock.sign(&us(&paths)).unwrap();
+        match Lock::take(&paths) {
+            Err(LifecycleError::Running(holder)) => assert_eq!(holder, us(&paths)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(holder(&paths), Some(us(&paths)));
+        lock.release();
+        assert_eq!(holder(&paths), None);
+        assert!(Lock::take(&paths).is_ok());
+    }
+
+    #[test]
+    fn a_signature_without_a_lock_means_nobody() {
+        let (_folder, paths) = paths();
+        std::fs::write(&paths.lock, serde_json::to_vec(&us(&paths)).unwrap()).unwrap();
+        assert_eq!(holder(&paths), None);
+    }
+
+    #[test]
+    fn folders_and_socket_are_closed_to_others() {
+        let (_folder, paths) = paths();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        std::fs::set_permissions(&paths.home, std::fs::Permissions::from_mode(0o755)).unwrap();
+        prepare(&paths).unwrap();
+        assert_eq!(mode(&paths.home), 0o700, "an open folder of ours is closed");
+        let (_listener, _socket) = Socket::listen(&paths.socket).unwrap();
+        assert_eq!(mode(&paths.socket), 0o600);
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_anything_else_is_refused() {
+        let (_folder, paths) = paths();
+        drop(Socket::listen(&paths.socket).unwrap());
+        assert!(paths.socket.exists(), "a dead daemon leaves its socket");
+        drop(Socket::listen(&paths.socket).unwrap());
+        std::fs::remove_file(&paths.socket).unwrap();
+        std::fs::write(&paths.socket, "precious").unwrap();
+        assert!(matches!(Socket::listen(&paths.socket), Err(LifecycleError::NotASocket(_))));
+        assert_eq!(std::fs::read(&paths.socket).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn nobody_removes_a_socket_that_is_not_his() {
+        let (_folder, paths) = paths();
+        let (_first, first) = Socket::listen(&paths.socket).unwrap();
+        let (_second, second) = Socket::listen(&paths.socket).unwrap();
+        first.remove();
+        assert!(paths.socket.exists());
+        second.remove();
+        assert!(!paths.socket.exists());
+    }
+
+    #[test]
+    fn the_environment_is_passed_by_an_allow_list() {
+        for kept in ["HOME", "QD_HOME", "LC_ALL", "XDG_RUNTIME_DIR", "TMUX_TMPDIR"] {
+            assert!(is_inherited(kept), "{kept}");
+        }
+        for left in ["TMUX", "TMUX_PANE", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "LD_PRELOAD"] {
+            assert!(!is_inherited(left), "{left}");
+        }
+    }
+}
