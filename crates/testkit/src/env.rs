@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ impl TestEnv {
         let qd = std::env::var_os("QD_BIN").map_or_else(|| PathBuf::from(qd), PathBuf::from);
         let root = tempfile::Builder::new().prefix("qd").tempdir_in("/tmp");
         let root = root.expect("a temporary directory can be made");
-        for name in ["home", "run", "tmux", "bin", "config"] {
+        for name in ["home", "run", "tmux", "bin"] {
             let made = fs::DirBuilder::new().mode(0o700).create(root.path().join(name));
             made.expect("a new directory takes new entries");
         }
@@ -110,11 +111,31 @@ impl TestEnv {
         }
     }
 
+    /// Puts a shell script on the path of this world, in the place of a program.
+    pub fn script(&self, program: &str, text: &str) {
+        let path = self.path("bin").join(program);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a file can be written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    }
+
+    /// Makes `QD_HOME`, as a daemon would.
+    pub fn make_home(&self) {
+        let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(self.home());
+        made.expect("a folder can be made");
+    }
+
     /// Writes the user's configuration file.
     pub fn configure(&self, toml: &str) {
-        let folder = self.path("config/quarterdeck");
-        fs::create_dir_all(&folder).expect("a folder can be made");
-        fs::write(folder.join("config.toml"), toml).expect("a file can be written");
+        self.make_home();
+        fs::write(self.home().join("config.toml"), toml).expect("a file can be written");
+    }
+
+    /// Asks the database by SQLite's own shell, which also proves that it can be read meanwhile.
+    #[track_caller]
+    pub fn sqlite(&self, query: &str) -> String {
+        let mut command = self.command(self.path("bin/sqlite3"));
+        command.arg("-readonly").arg(self.database()).arg(query);
+        Invocation::new(command).run().success()
     }
 
     /// A program in this world.
@@ -153,16 +174,24 @@ impl TestEnv {
     }
 
     /// Starts a daemon; gives what it said when it ends instead of answering.
-    #[track_caller]
     pub fn try_daemon(&self) -> Result<Daemon, String> {
-        let log = self.path("daemon.log");
-        let output = fs::File::create(&log).expect("a file can be written");
         let mut command = self.command(&self.qd);
-        command.args(["daemon", "run"]).stdin(std::process::Stdio::null());
-        command.stdout(output.try_clone().expect("a descriptor is left")).stderr(output);
-        let mut daemon = Daemon::new(command.spawn().expect("qd can be started"), self.api());
+        command.args(["daemon", "run"]);
+        self.daemon_by(command)
+    }
+
+    /// Starts a daemon by a command of the test's own that stays in the foreground.
+    pub fn daemon_by(&self, mut command: Command) -> Result<Daemon, String> {
+        let (mut log, output) = tempfile::NamedTempFile::new_in(self.root())
+            .and_then(|file| file.reopen().map(|again| (file, again)))
+            .expect("a file can be made");
+        command.stdin(Stdio::null()).stderr(output.try_clone().expect("a descriptor is left"));
+        command.stdout(output);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut daemon = Daemon::new(child, self.api());
         daemon.ready().map(|()| daemon).map_err(|status| {
-            let said = fs::read_to_string(&log).unwrap_or_default();
+            let mut said = String::new();
+            log.read_to_string(&mut said).ok();
             format!("{status}\n{said}")
         })
     }
@@ -170,6 +199,26 @@ impl TestEnv {
     /// The tmux server that is the user's default one in this world. Not started yet.
     pub fn tmux(&self) -> Tmux<'_> {
         Tmux::new(self, None)
+    }
+
+    /// Runs a statement that changes the database behind the daemon's back.
+    #[track_caller]
+    pub fn sqlite_write(&self, statement: &str) -> Output {
+        let mut command = self.command(self.path("bin/sqlite3"));
+        command.arg(self.database()).arg(statement);
+        Invocation::new(command).run()
+    }
+
+    /// Ends everything in this world now, for what has to happen before it is dropped.
+    #[track_caller]
+    pub fn end_everything(&self) {
+        let left = self.clear();
+        assert!(left.is_empty() || std::thread::panicking(), "left behind: {left:#?}");
+    }
+
+    /// The socket of the default tmux server, where there is one.
+    pub fn tmux_socket(&self) -> Option<PathBuf> {
+        Some(self.tmux_folder().join("default")).filter(|path| path.exists())
     }
 
     /// A further tmux server, on a socket of this name below the root.
@@ -211,7 +260,7 @@ impl TestEnv {
     fn kill_server(&self, socket: &Path) {
         let mut command = self.command(find("tmux").expect("tmux made this socket"));
         command.arg("-S").arg(socket).arg("kill-server");
-        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         if let Ok(mut child) = command.spawn() {
             // A server that is paused or wedged never answers; it is killed with the rest.
             wait::within(GONE, || child.try_wait().ok().flatten());
@@ -220,9 +269,12 @@ impl TestEnv {
         }
     }
 
+    fn tmux_folder(&self) -> PathBuf {
+        self.path(&format!("tmux/tmux-{}", rustix::process::getuid().as_raw()))
+    }
+
     fn tmux_sockets(&self) -> Vec<PathBuf> {
-        let uid = rustix::process::getuid().as_raw();
-        let folder = self.path(&format!("tmux/tmux-{uid}"));
+        let folder = self.tmux_folder();
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let is_socket = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_socket());
         let mut sockets: Vec<_> = entries.filter(is_socket).map(|entry| entry.path()).collect();
@@ -248,7 +300,7 @@ fn variables(root: &Path) -> Vec<(&'static str, OsString)> {
         ("HOME", below("home")),
         ("QD_HOME", below("qd")),
         ("XDG_RUNTIME_DIR", below("run")),
-        ("XDG_CONFIG_HOME", below("config")),
+        ("XDG_CONFIG_HOME", below("home/.config")),
         ("XDG_STATE_HOME", below("home/.local/state")),
         ("XDG_DATA_HOME", below("home/.local/share")),
         ("XDG_CACHE_HOME", below("home/.cache")),

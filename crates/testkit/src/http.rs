@@ -25,10 +25,17 @@ impl Http {
         &self.socket
     }
 
-    /// The answer, or `None` when nobody listens or the connection broke before the head.
+    /// The answer, or `None` when nobody listens or the connection broke before its end.
     pub fn try_get(&self, path: &str) -> Option<Reply> {
-        let stream = self.open("GET", path, &[], b"").ok()?;
-        Some(stream.into_reply())
+        self.open("GET", path, &[], b"").and_then(Stream::try_into_reply).ok()
+    }
+
+    /// The same for an act.
+    pub fn try_post(&self, path: &str, body: &Value) -> Option<Reply> {
+        let body = body.to_string();
+        let headers = [("content-type", "application/json")];
+        let stream = self.open("POST", path, &headers, body.as_bytes());
+        stream.and_then(Stream::try_into_reply).ok()
     }
 
     #[track_caller]
@@ -49,10 +56,8 @@ impl Http {
 
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        match self.open(method, path, headers, body) {
-            Ok(stream) => stream.into_reply(),
-            Err(error) => panic!("{method} {path}: {error}"),
-        }
+        let answered = self.open(method, path, headers, body).and_then(Stream::try_into_reply);
+        answered.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     /// A stream of lines; panics unless the answer is 200.
@@ -63,7 +68,7 @@ impl Http {
             Err(error) => panic!("GET {path}: {error}"),
         };
         if stream.status != 200 {
-            let rest = stream.read_to_end();
+            let rest = stream.read_to_end().unwrap_or_default();
             panic!("GET {path}: {} {}", stream.status, String::from_utf8_lossy(&rest));
         }
         stream
@@ -248,26 +253,27 @@ impl Stream {
     }
 
     /// Everything up to the end of the body.
-    #[track_caller]
-    pub fn read_to_end(&mut self) -> Vec<u8> {
+    pub fn read_to_end(&mut self) -> std::io::Result<Vec<u8>> {
         let deadline = Deadline::after(BOUND);
         loop {
             self.decode();
             if matches!(self.framing, Framing::Complete) {
-                return std::mem::take(&mut self.body);
+                return Ok(std::mem::take(&mut self.body));
             }
-            match self.fill_within(deadline.left()) {
-                Ok(0) => self.framing = Framing::Complete,
-                Ok(_) => {}
-                Err(error) => panic!("the answer did not end: {error}"),
+            if self.fill_within(deadline.left())? == 0 {
+                match self.framing {
+                    Framing::UntilClose => self.framing = Framing::Complete,
+                    Framing::Chunked | Framing::Sized { .. } | Framing::Complete => {
+                        return Err(ErrorKind::UnexpectedEof.into());
+                    }
+                }
             }
         }
     }
 
-    #[track_caller]
-    fn into_reply(mut self) -> Reply {
-        let body = self.read_to_end();
-        Reply { status: self.status, headers: self.headers, body }
+    fn try_into_reply(mut self) -> std::io::Result<Reply> {
+        let body = self.read_to_end()?;
+        Ok(Reply { status: self.status, headers: self.headers, body })
     }
 
     fn fill_within(&mut self, bound: Duration) -> std::io::Result<usize> {

@@ -15,6 +15,13 @@ pub mod wait;
 pub use daemon::Daemon;
 pub use env::TestEnv;
 pub use http::{Http, Next, Reply, Stream};
-pub use output::{Invocation, Output};
+pub use output::{Invocation, Output, Running};
 pub use process::Signal;
 pub use tmux::Tmux;
+
+/// Says that a test proved nothing here, past the capturing of a test's output.
+pub fn skipped(why: &str) {
+    use std::io::Write;
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    writeln!(std::io::stderr(), "SKIPPED {name}: {why}").ok();
+}

@@ -2,17 +2,20 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::process::{self, Signal};
 use crate::wait::{self, BOUND, Deadline};
 
 /// A program about to be run.
+#[must_use = "nothing runs until it is told to"]
 pub struct Invocation {
     command: Command,
     input: Option<Vec<u8>>,
@@ -23,26 +26,22 @@ impl Invocation {
         Self { command, input: None }
     }
 
-    #[must_use]
     pub fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(key, value);
         self
     }
 
-    #[must_use]
     pub fn env_remove(mut self, key: &str) -> Self {
         self.command.env_remove(key);
         self
     }
 
-    #[must_use]
     pub fn current_dir(mut self, path: impl AsRef<Path>) -> Self {
         self.command.current_dir(path);
         self
     }
 
     /// What the program reads on standard input; without this it reads nothing.
-    #[must_use]
     pub fn stdin(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = Some(input.into());
         self
@@ -51,56 +50,109 @@ impl Invocation {
     /// Runs to the end. A program that is not done within the bound, or whose output somebody
     /// keeps open (a daemon that inherited the pipe), fails the test.
     #[track_caller]
-    pub fn run(mut self) -> Output {
+    pub fn run(self) -> Output {
+        self.start().finish()
+    }
+
+    /// Starts, and collects what it prints.
+    #[track_caller]
+    pub fn start(mut self) -> Running {
         let asked = format!("{:?}", self.command);
         self.command.stdin(self.input.as_ref().map_or_else(Stdio::null, |_| Stdio::piped()));
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{asked}: {error}"));
         if let (Some(input), Some(mut stdin)) = (self.input, child.stdin.take()) {
-            // A program may stop reading early; its exit code says whether that was right.
-            stdin.write_all(&input).ok();
+            // On a thread of its own, as the program may print before it has read everything. It
+            // may also stop reading early; its exit code says whether that was right.
+            thread::spawn(move || stdin.write_all(&input).ok());
         }
-        let stdout = collect(child.stdout.take().expect("stdout is piped"));
-        let stderr = collect(child.stderr.take().expect("stderr is piped"));
-        let status = finish(&mut child, &asked);
+        let stdout = lines(child.stdout.take().expect("stdout is piped"));
+        let stderr = lines(child.stderr.take().expect("stderr is piped"));
+        Running { child, stdout, stderr, asked }
+    }
+}
+
+/// A program that runs. Dropping it kills it.
+pub struct Running {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+    asked: String,
+}
+
+impl Running {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        process::signal(self.child.id(), signal);
+    }
+
+    /// Whether it has ended.
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_some()
+    }
+
+    /// The next line of its standard output without its end; panics when none comes.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        match self.stdout.recv_timeout(BOUND) {
+            Ok(line) => line.trim_end_matches('\n').to_owned(),
+            Err(error) => panic!("{}: no further line: {error}", self.asked),
+        }
+    }
+
+    /// Whether it prints nothing for so long.
+    pub fn silent_for(&mut self, span: Duration) -> bool {
+        matches!(self.stdout.recv_timeout(span), Err(RecvTimeoutError::Timeout))
+    }
+
+    /// Waits for its end, and gives what it printed and nobody has read yet.
+    #[track_caller]
+    pub fn finish(mut self) -> Output {
+        let asked = std::mem::take(&mut self.asked);
+        let status = wait::within(BOUND, || self.child.try_wait().expect("it can be waited for"));
+        let Some(status) = status else { panic!("{asked}: not done within {BOUND:?}") };
         let deadline = Deadline::after(BOUND);
-        let text = |part: &Receiver<Vec<u8>>| match part.recv_timeout(deadline.left()) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(_) => panic!("{asked}: ended, but somebody keeps its output open"),
-        };
-        Output { stdout: text(&stdout), stderr: text(&stderr), status, asked }
+        let stdout = rest(&self.stdout, deadline, &asked);
+        let stderr = rest(&self.stderr, deadline, &asked);
+        Output { stdout, stderr, status, asked }
     }
+}
 
-    /// Starts and leaves running, with its output thrown away.
-    #[track_caller]
-    pub fn spawn(mut self) -> Child {
-        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command))
-    }
-
-    /// Starts and leaves running, with its standard output as a pipe.
-    #[track_caller]
-    pub fn spawn_piped(mut self) -> Child {
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command))
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 
 #[track_caller]
-fn finish(child: &mut Child, asked: &str) -> ExitStatus {
-    let ended = wait::within(BOUND, || child.try_wait().expect("a child can be waited for"));
-    ended.unwrap_or_else(|| {
-        child.kill().ok();
-        panic!("{asked}: not done within {BOUND:?}")
-    })
+fn rest(lines: &Receiver<String>, deadline: Deadline, asked: &str) -> String {
+    let mut text = String::new();
+    loop {
+        match lines.recv_timeout(deadline.left()) {
+            Ok(line) => text += &line,
+            Err(RecvTimeoutError::Disconnected) => return text,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("{asked}: ended, but somebody keeps its output open")
+            }
+        }
+    }
 }
 
-fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        pipe.read_to_end(&mut bytes).ok();
-        sender.send(bytes).ok();
+        let mut reader = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                return;
+            }
+            line.clear();
+        }
     });
     receiver
 }

@@ -1,0 +1,238 @@
+//! The command line: the same answers as the API, exit codes that mean something, text that fits.
+
+use serde_json::{Value, json};
+use testkit::{Daemon, TestEnv};
+
+use crate::deck::{self, deck};
+
+fn scene() -> (TestEnv, Daemon, String) {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::pane_where(daemon.api(), &pane, "settled", |it| it["current_cmd"] == "cat");
+    (env, daemon, pane)
+}
+
+/// Without what differs between two answers to one question.
+fn timeless(mut answer: Value) -> Value {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                for name in
+                    ["generated_at", "emitted_at", "age_ms", "uptime_ms", "last_seen_at", "as_of"]
+                {
+                    fields.remove(name);
+                }
+                fields.values_mut().for_each(strip);
+            }
+            Value::Array(items) => items.iter_mut().for_each(strip),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    strip(&mut answer);
+    answer
+}
+
+#[test]
+fn tc_021_json_of_the_command_line_equals_the_api() {
+    let (env, daemon, pane) = scene();
+    env.tmux().split(&pane, "exec cat");
+    let runtime = deck::runtime_of(&deck::listed(daemon.api(), &pane));
+    let cases: Vec<(Vec<&str>, String)> = vec![
+        (vec!["list", "panes", "--json"], "/v1/panes".into()),
+        (vec!["ls", "--json"], "/v1/panes".into()),
+        (vec!["list", "panes", "--session", "work", "--json"], "/v1/panes?session=work".into()),
+        (vec!["list", "panes", "--state", "unknown", "--json"], "/v1/panes?state=unknown".into()),
+        (vec!["list", "panes", "--agent", "none", "--json"], "/v1/panes?agent=none".into()),
+        (vec!["list", "panes", "--needs-action", "--json"], "/v1/panes?needs_action=true".into()),
+        (vec!["list", "panes", "--all-targets", "--json"], "/v1/panes?all_targets=true".into()),
+        (vec!["list", "panes", "--target", "local", "--json"], "/v1/panes?target=local".into()),
+        (
+            vec!["list", "panes", "--target-session", "local/work", "--json"],
+            "/v1/panes?target_session=local%2Fwork".into(),
+        ),
+        (vec!["list", "windows", "--json"], "/v1/windows".into()),
+        (
+            vec!["list", "windows", "--with-agent-status", "--json"],
+            "/v1/windows?with_agent_status=true".into(),
+        ),
+        (vec!["list", "sessions", "--json"], "/v1/sessions".into()),
+        (
+            vec!["list", "sessions", "--group-by", "session-name", "--agent-summary", "--json"],
+            "/v1/sessions?group_by=session-name&agent_summary=true".into(),
+        ),
+        (vec!["target", "list", "--json"], "/v1/targets".into()),
+        (vec!["explain", &pane, "--json"], format!("/v1/runtimes/{runtime}/explain")),
+    ];
+    for (arguments, path) in cases {
+        let said = timeless(env.qd(&arguments).json());
+        let answered = timeless(daemon.api().get(&path).expect(200));
+        assert_eq!(said, answered, "qd {arguments:?} and {path}");
+    }
+}
+
+#[test]
+fn tc_053_errors_are_json_too_and_exit_with_the_code_of_their_kind() {
+    let (env, _daemon, _pane) = scene();
+    for (arguments, code, exit) in [
+        (&["list", "panes", "--target", "nobody", "--json"][..], "E_TARGET_NOT_FOUND", 4),
+        (&["target", "connect", "nobody", "--json"], "E_TARGET_NOT_FOUND", 4),
+        (&["target", "remove", "nobody", "--yes", "--json"], "E_TARGET_NOT_FOUND", 4),
+        (&["target", "remove", "local", "--yes", "--json"], "E_TARGET_PROTECTED", 5),
+        (&["explain", "%4711", "--json"], "E_REF_NOT_FOUND", 4),
+        (&["explain", "pane:local/x", "--json"], "E_REF_INVALID", 2),
+        (&["explain", "pane:local/%zz/@1/%1", "--json"], "E_REF_INVALID_ENCODING", 2),
+        (&["list", "panes", "--target-session", "nonsense", "--json"], "E_REF_INVALID", 2),
+        (&["watch", "--cursor", "nonsense", "--format", "jsonl"], "E_CURSOR_INVALID", 2),
+    ] {
+        let said = env.qd(arguments);
+        assert_eq!(said.code(), Some(exit), "{said:?}");
+        let all = format!("{}{}", said.stdout, said.stderr);
+        assert!(all.contains(code), "{said:?}");
+        let known: api::ErrorCode = code.parse().unwrap();
+        assert_eq!(i32::from(known.exit_code().number()), exit, "{code}");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_2_and_says_what_is_right() {
+    let env = deck();
+    for arguments in [
+        &["no-such-verb"][..],
+        &["list"],
+        &["list", "planes"],
+        &["list", "panes", "--no-such-flag"],
+        &["watch", "--format", "xml"],
+        &["watch", "--interval", "soon"],
+        &["event", "emit"],
+        &["target", "add"],
+    ] {
+        let said = env.qd(arguments).fails_with(2);
+        assert!(!said.trim().is_empty(), "{arguments:?}");
+    }
+    assert!(env.daemons().is_empty(), "a wrong command starts no daemon");
+}
+
+#[test]
+fn help_version_completions_and_man_pages_need_no_daemon() {
+    let env = deck();
+    for arguments in [&["--version"][..], &["--help"], &["help"], &["list", "--help"]] {
+        assert!(!env.qd(arguments).success().is_empty(), "{arguments:?}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = env.qd(&["completions", shell]).success();
+        assert!(script.contains("qd"), "{shell}");
+    }
+    assert!(env.daemons().is_empty());
+}
+
+#[test]
+fn the_overview_folds_shells_and_shows_them_when_asked() {
+    let (env, daemon, pane) = scene();
+    for _ in 0..3 {
+        env.tmux().window("work", "shell", "exec sh");
+    }
+    testkit::wait::until("all are listed", || {
+        (deck::items(daemon.api(), "/v1/panes").len() == 4).then_some(())
+    });
+    let folded = env.qd(&[]).success();
+    assert!(!folded.contains(&pane), "panes without an agent are one line: {folded}");
+    let all = env.qd(&["--all"]).success();
+    assert!(all.contains("work"), "{all}");
+    assert!(all.lines().count() > folded.lines().count(), "{folded}\n---\n{all}");
+}
+
+#[test]
+fn text_fits_a_terminal_of_40_columns_and_is_plain_when_piped() {
+    let (env, daemon, _pane) = scene();
+    let long = "a-window-with-quite-a-long-name-日本語日本語";
+    let pane = env.tmux().window("work", long, "exec sh");
+    deck::listed(daemon.api(), &pane);
+    for arguments in
+        [&["--all"][..], &["list", "panes"], &["list", "windows"], &["list", "sessions"]]
+    {
+        let piped = env.qd(arguments).success();
+        assert!(!piped.contains('\u{1b}'), "qd {arguments:?}: {piped:?}");
+        let outer = env.tmux_at("outer.sock");
+        let qd = env.qd_program().display();
+        let program = format!("{qd} {}; echo E\"\"ND; exec cat", arguments.join(" "));
+        let size = ["-x", "40", "-y", "50"];
+        let mut start = vec!["new-session", "-d", "-P", "-F", "#{pane_id}"];
+        start.extend(size);
+        start.push(&program);
+        let screen_pane = outer.ok(&start);
+        let screen = outer.shows(&screen_pane, "END");
+        let joined = outer.ok(&["capture-pane", "-p", "-J", "-t", &screen_pane]);
+        let lines = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
+        assert_eq!(lines(&screen), lines(&joined), "no line of qd {arguments:?} wraps:\n{screen}");
+        outer.ok(&["kill-pane", "-t", &screen_pane]);
+    }
+}
+
+#[test]
+fn colours_follow_the_terminal_and_no_color() {
+    let (env, _daemon, _pane) = scene();
+    let outer = env.tmux_at("outer.sock");
+    let qd = env.qd_program().display().to_string();
+    for (variables, coloured) in [("", true), ("NO_COLOR=1 ", false), ("TERM=dumb ", false)] {
+        let program = format!("{variables}{qd} --all; echo E\"\"ND; exec cat");
+        let pane = outer.ok(&["new-session", "-d", "-P", "-F", "#{pane_id}", &program]);
+        outer.shows(&pane, "END");
+        let screen = outer.ok(&["capture-pane", "-p", "-e", "-t", &pane]);
+        assert_eq!(screen.contains("\u{1b}["), coloured, "{variables:?}: {screen:?}");
+        outer.ok(&["kill-pane", "-t", &pane]);
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_error_worth_a_word() {
+    let (env, _daemon, _pane) = scene();
+    let qd = env.qd_program().display().to_string();
+    let mut command = env.command(env.path("bin/bash"));
+    command.args(["-c", &format!("{qd} list panes --json | true; exit ${{PIPESTATUS[0]}}")]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!said.contains("panic"), "{said}");
+}
+
+#[test]
+fn the_doctor_says_what_is_there_and_names_servers_nobody_watches() {
+    let (env, _daemon, _pane) = scene();
+    let socket_name = "elsewhere";
+    let tmux = env.tmux();
+    tmux.ok(&["-L", socket_name, "new-session", "-d", "-s", "unwatched", "exec cat"]);
+    let doctor = env.qd(&["doctor"]).success();
+    let version = tmux.ok(&["-V"]);
+    let number = version.rsplit(' ').next().unwrap();
+    assert!(doctor.contains(number), "{doctor}");
+    assert!(doctor.contains(socket_name), "{doctor}");
+    assert!(doctor.contains("qd target add"), "it names the command that adds it: {doctor}");
+    let machine = env.qd(&["doctor", "--json"]).json();
+    assert_eq!(machine["schema_version"], json!("v1"), "{machine:#}");
+}
+
+#[test]
+fn explain_shows_the_evidence_behind_a_state() {
+    let (env, _daemon, pane) = scene();
+    env.qd(&[
+        "event",
+        "emit",
+        "--source",
+        "hook",
+        "--type",
+        "needs-approval",
+        "--target",
+        "local",
+        "--pane",
+        &pane,
+        "--agent",
+        "claude",
+        "--dedupe",
+        "one",
+    ])
+    .success();
+    for reference in [pane.as_str(), "work:0", "work:0.0"] {
+        let said = env.qd(&["explain", reference]).success();
+        assert!(said.contains("approval") && said.contains("hook"), "{reference}: {said}");
+    }
+}

@@ -1,0 +1,198 @@
+//! tmux that is absent, comes later, dies, hangs or is somebody else's: the deck says so and goes on.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use testkit::{Http, Signal, process, wait};
+
+use crate::deck::{self, Watch, deck};
+
+/// Faults are noticed in the product's own times; these are shorter, so that a test is.
+const QUICK: &str = "[observer]\nconnect_timeout = \"500ms\"\ncommand_timeout = \"500ms\"\n\
+    retries = 1\nretry_first = \"100ms\"\nretry_second = \"100ms\"\n";
+
+#[track_caller]
+fn target(api: &Http, name: &str) -> Value {
+    let targets = deck::items(api, "/v1/targets");
+    let found = targets.iter().find(|it| it["name"] == name);
+    found.unwrap_or_else(|| panic!("no target {name}: {targets:#?}")).clone()
+}
+
+#[track_caller]
+fn health_becomes(api: &Http, wanted: &str) -> Value {
+    let mut last = Value::Null;
+    let found = wait::within(Duration::from_secs(40), || {
+        last = target(api, "local");
+        (last["health"] == wanted).then(|| last.clone())
+    });
+    found.unwrap_or_else(|| panic!("the target never was {wanted}: {last:#}"))
+}
+
+#[test]
+fn f_11_without_tmux_the_daemon_starts_and_says_what_to_install() {
+    let env = deck();
+    env.uninstall("tmux");
+    let daemon = env.daemon();
+    assert_eq!(deck::items(daemon.api(), "/v1/panes").len(), 0);
+    let screen = env.qd(&[]).success();
+    assert!(screen.contains("tmux"), "{screen}");
+    let doctor = env.qd(&["doctor"]);
+    assert!(doctor.stdout.contains("tmux"), "{doctor:?}");
+    env.install("tmux");
+    let pane = env.tmux().session("work", "exec cat");
+    deck::listed(daemon.api(), &pane);
+}
+
+#[test]
+fn f_11_a_tmux_that_is_too_old_is_named_and_not_used() {
+    let env = deck();
+    env.uninstall("tmux");
+    env.script("tmux", "echo 'tmux 2.9'; echo used >> \"$HOME/used\"");
+    let daemon = env.daemon();
+    let said = wait::until("it is named", || {
+        let item = target(daemon.api(), "local");
+        item.to_string().contains("2.9").then_some(item)
+    });
+    assert_ne!(said["health"], "ok", "{said:#}");
+    let doctor = env.qd(&["doctor"]);
+    assert!(doctor.stdout.contains("2.9") && doctor.stdout.contains("3.3"), "{doctor:?}");
+}
+
+#[test]
+fn without_a_server_the_first_screen_says_what_to_do_next() {
+    let env = deck();
+    let screen = env.qd(&[]).success();
+    assert!(screen.contains("tmux new"), "{screen}");
+    assert!(env.tmux().sessions().is_empty(), "and it starts none itself");
+    assert!(env.tmux_socket().is_none(), "not even a socket is left behind");
+}
+
+#[test]
+fn a_server_that_starts_later_is_seen_soon() {
+    let env = deck();
+    let daemon = env.daemon();
+    let (mut watch, snapshot) = Watch::panes(daemon.api());
+    assert_eq!(snapshot["items"].as_array().unwrap().len(), 0);
+    let pane = env.tmux().session("work", "exec cat");
+    watch.upsert_of(&pane, "of the new server", |_| true);
+    assert_eq!(target(daemon.api(), "local")["health"], "ok");
+}
+
+#[test]
+fn f_09_a_killed_server_takes_all_its_panes_with_it_at_once() {
+    let env = deck();
+    let tmux = env.tmux();
+    let first = tmux.session("work", "exec cat");
+    let panes: Vec<_> =
+        (0..20).map(|n| tmux.window("work", &format!("w{n}"), "exec cat")).collect();
+    let daemon = env.daemon();
+    for pane in &panes {
+        deck::listed(daemon.api(), pane);
+    }
+    let runtime = deck::runtime_of(&deck::listed(daemon.api(), &first));
+    let (mut watch, _) = Watch::panes(daemon.api());
+    let begun = wait::now();
+    tmux.kill9();
+    for pane in &panes {
+        watch.delete_of(pane);
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(2), "took {took:?}");
+    let ended = daemon.api().get(&format!("/v1/runtimes/{runtime}")).expect(200);
+    assert!(ended.to_string().contains("server"), "it says why: {ended:#}");
+}
+
+#[test]
+fn f_10_a_server_that_hangs_is_reported_and_everything_else_answers() {
+    let env = deck();
+    env.configure(QUICK);
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    let other = env.tmux_at("other.sock");
+    let there = other.session("there", "exec cat");
+    let daemon = env.daemon();
+    let api = daemon.api();
+    let socket = env.path("other.sock").display().to_string();
+    env.qd(&["target", "add", "second", "--kind", "local", "--tmux-socket", &socket]).success();
+    deck::listed(api, &pane);
+    wait::until("both are listed", || (deck::items(api, "/v1/panes").len() == 2).then_some(()));
+    let server = tmux.pid();
+    process::signal(server, Signal::STOP);
+    let degraded = wait::within(Duration::from_secs(40), || {
+        let begun = wait::now();
+        let answer = api.get("/v1/panes").expect(200);
+        assert!(begun.elapsed() < Duration::from_secs(2), "a list never waits for a target");
+        (answer["partial"] == true).then_some(answer)
+    });
+    let answer = degraded.unwrap_or_else(|| {
+        process::signal(server, Signal::CONT);
+        panic!("a hanging server was never noticed: {:#}", target(api, "local"))
+    });
+    assert_eq!(answer["target_errors"][0]["target"], "local", "{answer:#}");
+    assert_eq!(answer["target_errors"][0]["code"], "E_TARGET_UNREACHABLE", "{answer:#}");
+    assert!(answer["items"].to_string().contains(&there), "the other target is there: {answer:#}");
+    let window = other.window("there", "new", "exec cat");
+    wait::until("the other target still moves", || {
+        let items = deck::items(api, "/v1/panes?target=second");
+        items.iter().any(|it| it["identity"]["pane_id"] == *window).then_some(())
+    });
+    process::signal(server, Signal::CONT);
+    health_becomes(api, "ok");
+    let items = deck::items(api, "/v1/panes?target=local");
+    assert_eq!(items.len(), 1, "{items:#?}");
+}
+
+#[test]
+fn tc_010_states_of_a_target_that_is_down_are_unknown_with_the_reason() {
+    let env = deck();
+    env.configure(QUICK);
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    let daemon = env.daemon();
+    let api = daemon.api();
+    deck::listed(api, &pane);
+    env.qd(&[
+        "event",
+        "emit",
+        "--source",
+        "hook",
+        "--type",
+        "task-started",
+        "--target",
+        "local",
+        "--pane",
+        &pane,
+        "--agent",
+        "claude",
+        "--dedupe",
+        "one",
+    ])
+    .success();
+    deck::pane_where(api, &pane, "running", |item| item["state"] == "running");
+    let server = tmux.pid();
+    process::signal(server, Signal::STOP);
+    let item = wait::within(Duration::from_secs(60), || {
+        deck::pane(api, &pane).filter(|it| it["reason_code"] == "target_unreachable")
+    });
+    process::signal(server, Signal::CONT);
+    let item = item.expect("its state becomes unknown");
+    assert_eq!(item["state"], "unknown", "{item:#}");
+    assert_eq!(item["confidence"], "low", "{item:#}");
+    assert_eq!(item["last_known"]["state"], "running", "{item:#}");
+    health_becomes(api, "ok");
+}
+
+#[test]
+fn f_16_a_pane_that_floods_is_not_slowed_and_the_deck_goes_on() {
+    let env = deck();
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    let flood =
+        tmux.window("work", "flood", "yes | head -c 30000000; echo ; echo D\"\"ONE; exec cat");
+    daemon.signal(Signal::STOP);
+    tmux.shows(&flood, "DONE");
+    daemon.signal(Signal::CONT);
+    deck::pane_where(daemon.api(), &flood, "after the flood", |it| it["current_cmd"] == "cat");
+}

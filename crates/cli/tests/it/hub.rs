@@ -1,0 +1,196 @@
+//! The daemon's own session on a tmux server: seen by nobody, in nobody's way, gone with it.
+
+use std::time::Duration;
+
+use testkit::{TestEnv, process, wait};
+
+use crate::deck::{self, Watch, deck};
+
+const HUB: &str = "_qd-";
+
+fn hubs(env: &TestEnv) -> Vec<String> {
+    let mut sessions = env.tmux().sessions();
+    sessions.retain(|name| name.starts_with(HUB));
+    sessions
+}
+
+#[track_caller]
+fn hub_appears(env: &TestEnv) -> String {
+    wait::until("the daemon has its session", || hubs(env).pop())
+}
+
+#[track_caller]
+fn hubs_are_gone(env: &TestEnv) {
+    wait::until("the daemon's session is gone", || hubs(env).is_empty().then_some(()));
+}
+
+#[test]
+fn the_hidden_session_is_in_no_answer() {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    hub_appears(&env);
+    for path in ["/v1/panes", "/v1/windows", "/v1/sessions"] {
+        let answer = daemon.api().get(path).expect(200);
+        assert!(!answer.to_string().contains(HUB), "{path}: {answer:#}");
+    }
+    for arguments in [
+        &["list", "panes", "--json"][..],
+        &["list", "windows", "--json"],
+        &["list", "sessions", "--json"],
+        &["list", "panes"],
+        &["--all"],
+        &["target", "list", "--json"],
+    ] {
+        let said = env.qd(arguments).success();
+        assert!(!said.contains(HUB), "{arguments:?}: {said}");
+    }
+    let (watch, snapshot) = Watch::panes(daemon.api());
+    assert!(!snapshot.to_string().contains(HUB), "{snapshot:#}");
+    assert!(watch.changes.is_empty());
+}
+
+#[test]
+fn the_hidden_session_and_its_client_go_with_a_stop() {
+    let env = deck();
+    let tmux = env.tmux();
+    tmux.session("work", "exec cat");
+    let daemon = env.daemon();
+    hub_appears(&env);
+    assert_eq!(daemon.stop(), 0);
+    hubs_are_gone(&env);
+    assert_eq!(tmux.ok(&["list-clients", "-F", "#{client_name}"]), "");
+}
+
+#[test]
+fn the_hidden_session_and_its_client_go_with_a_kill_9() {
+    let env = deck();
+    let tmux = env.tmux();
+    tmux.session("work", "exec cat");
+    let daemon = env.daemon();
+    hub_appears(&env);
+    daemon.kill9();
+    hubs_are_gone(&env);
+    assert_eq!(tmux.ok(&["list-clients", "-F", "#{client_name}"]), "");
+    assert_eq!(tmux.sessions(), ["work"]);
+}
+
+#[test]
+fn a_restarted_daemon_has_exactly_one_session_again() {
+    let env = deck();
+    env.tmux().session("work", "exec cat");
+    env.daemon().kill9();
+    for _ in 0..3 {
+        let daemon = env.daemon();
+        hub_appears(&env);
+        daemon.kill9();
+    }
+    let daemon = env.daemon();
+    hub_appears(&env);
+    wait::until("one is left", || (hubs(&env).len() == 1).then_some(()));
+    drop(daemon);
+}
+
+#[test]
+fn the_server_ends_with_the_users_last_session_as_it_would_without_us() {
+    let env = deck();
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    hub_appears(&env);
+    let server = tmux.pid();
+    tmux.ok(&["kill-session", "-t", "=work"]);
+    wait::until("the server ended", || (!process::alive(server)).then_some(()));
+    deck::unlisted(daemon.api(), &pane);
+    assert!(deck::items(daemon.api(), "/v1/panes").is_empty());
+}
+
+#[test]
+fn another_installations_session_and_client_are_left_alone_and_hidden() {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec cat");
+    let mine = env.daemon();
+    let first = hub_appears(&env);
+    let other = env.path("other");
+    env.invoke(&["daemon", "start"]).env("QD_HOME", &other).run().success();
+    wait::until("both have theirs", || (hubs(&env).len() == 2).then_some(()));
+    let theirs = testkit::Http::new(other.join("qd.sock"));
+    for api in [mine.api(), &theirs] {
+        deck::listed(api, &pane);
+        assert!(!api.get("/v1/sessions").expect(200).to_string().contains(HUB));
+    }
+    env.invoke(&["daemon", "stop"]).env("QD_HOME", &other).run().success();
+    wait::until("only theirs is gone", || (hubs(&env) == [first.clone()]).then_some(()));
+    wait::stays("mine stays", Duration::from_millis(500), || hubs(&env) == [first.clone()]);
+}
+
+/// A person with a terminal: a client of the deck's tmux that runs in a pane of a second one.
+fn attach_a_person(env: &TestEnv, session: &str) {
+    let outer = env.tmux_at("outer.sock");
+    outer.session("screen", &format!("exec env -u TMUX tmux attach-session -t '={session}'"));
+    wait::until("the person is attached", || (client_session(env)? == session).then_some(()));
+}
+
+/// Where the one client with a terminal is.
+fn client_session(env: &TestEnv) -> Option<String> {
+    let format = "#{client_tty}|#{client_session}";
+    let clients = env.tmux().run(&["list-clients", "-F", format]);
+    let with_terminal = clients.stdout.lines().find(|line| line.starts_with("/dev/"))?;
+    with_terminal.split_once('|').map(|(_, session)| session.to_owned())
+}
+
+#[test]
+fn a_person_whom_tmux_drops_into_the_hidden_session_is_moved_out_at_once() {
+    let env = deck();
+    let tmux = env.tmux();
+    tmux.session("work", "exec cat");
+    tmux.session("play", "exec cat");
+    tmux.ok(&["set-option", "-g", "detach-on-destroy", "off"]);
+    let _daemon = env.daemon();
+    let hub = hub_appears(&env);
+    attach_a_person(&env, "work");
+    tmux.ok(&["switch-client", "-c", &terminal(&env), "-t", &format!("={hub}")]);
+    wait::until("moved out", || {
+        client_session(&env).filter(|name| !name.starts_with(HUB)).map(drop)
+    });
+    tmux.ok(&["kill-session", "-t", "=work"]);
+    wait::until("in the other session", || (client_session(&env)? == "play").then_some(()));
+}
+
+fn terminal(env: &TestEnv) -> String {
+    let clients = env.tmux().ok(&["list-clients", "-F", "#{client_tty}"]);
+    clients.lines().find(|line| line.starts_with("/dev/")).unwrap().to_owned()
+}
+
+#[test]
+fn watching_changes_no_size_title_option_or_focus_of_the_users() {
+    let env = deck();
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    tmux.split(&pane, "exec cat");
+    tmux.window("work", "two", "exec cat");
+    let view = || {
+        let panes = "#{pane_id} #{pane_width}x#{pane_height} #{pane_title} #{pane_active} \
+            #{window_name} #{window_layout} #{session_name} #{session_attached} #{pane_in_mode}";
+        let all = tmux.ok(&["list-panes", "-a", "-F", panes]);
+        let mut lines: Vec<_> =
+            all.lines().filter(|it| !it.contains(HUB)).map(str::to_owned).collect();
+        lines.push(tmux.ok(&["show-options", "-g"]));
+        lines.push(tmux.ok(&["show-options", "-gw"]));
+        lines.push(tmux.ok(&["show-options", "-s"]));
+        lines.push(tmux.ok(&["show-hooks", "-g"]));
+        lines.push(tmux.ok(&["show-environment", "-g"]));
+        lines.push(tmux.ok(&["list-buffers"]));
+        lines
+    };
+    let before = view();
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    hub_appears(&env);
+    assert_eq!(view(), before, "while it watches");
+    assert_eq!(daemon.stop(), 0);
+    hubs_are_gone(&env);
+    assert_eq!(view(), before, "after it left");
+}

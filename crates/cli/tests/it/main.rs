@@ -1,0 +1,36 @@
+//! Black-box tests: the built `qd` against a real tmux on private sockets, over the real wire.
+//!
+//! `docs/design/tests.md` says which test covers which id of the catalogue.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, its helpers too")]
+
+mod deck;
+
+mod command_line;
+mod config;
+mod events;
+mod faults;
+mod hostile;
+mod hub;
+mod identity;
+mod lifecycle;
+mod listing;
+mod load;
+mod routes;
+mod store;
+mod targets;
+mod topology;
+mod watch;
+
+/// A file that is not listed above would be compiled by nobody and pass for ever.
+#[test]
+fn no_test_file_is_forgotten() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+    let listed = include_str!("main.rs");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(module) = name.strip_suffix(".rs") else { continue };
+        let declared = listed.contains(&format!("\nmod {module};\n"));
+        assert!(module == "main" || declared, "tests/it/{name} is not listed in main.rs");
+    }
+}

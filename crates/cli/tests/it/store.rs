@@ -1,0 +1,323 @@
+//! The database under attack: full disk, damage, other versions, no permission, a clock that jumps.
+//! What was acknowledged is kept, what is wrong is said, and there is never a clean slate.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+use testkit::{Daemon, TestEnv, wait};
+
+use crate::deck::{self, Watch, deck};
+
+fn event(pane: &str, key: &str) -> Value {
+    json!({
+        "event_type": "task-started", "source": "hook", "dedupe_key": key, "target": "local",
+        "pane_id": pane, "agent_type": "claude",
+    })
+}
+
+/// An event that was acknowledged.
+#[track_caller]
+fn emit(daemon: &Daemon, pane: &str, key: &str) {
+    let reply = daemon.api().post("/v1/events", &event(pane, key));
+    assert_eq!(reply.status, 202, "{}", reply.text());
+}
+
+fn scene() -> (TestEnv, Daemon, String) {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::pane_where(daemon.api(), &pane, "settled", |it| it["current_cmd"] == "cat");
+    (env, daemon, pane)
+}
+
+#[test]
+fn the_database_is_readable_by_sqlite_while_the_daemon_writes() {
+    let (env, daemon, pane) = scene();
+    for round in 0..50 {
+        emit(&daemon, &pane, &format!("e{round}"));
+        assert_eq!(env.sqlite("PRAGMA integrity_check").trim(), "ok");
+    }
+    let rows = env.sqlite("SELECT pane_id FROM panes");
+    assert!(rows.lines().any(|it| it == pane), "keys are text: {rows}");
+    let tables = env.sqlite("SELECT name FROM sqlite_master WHERE type = 'table'");
+    for table in [
+        "targets",
+        "panes",
+        "runtimes",
+        "events",
+        "event_inbox",
+        "runtime_source_cursors",
+        "states",
+    ] {
+        assert!(tables.lines().any(|it| it == table), "{table}: {tables}");
+    }
+}
+
+#[test]
+fn tc_002_the_schema_refuses_a_second_active_runtime_in_a_pane() {
+    let (env, daemon, _pane) = scene();
+    assert_eq!(daemon.stop(), 0);
+    let columns = env.sqlite("SELECT group_concat(name) FROM pragma_table_info('runtimes')");
+    let others: Vec<_> = columns
+        .trim()
+        .split(',')
+        .filter(|it| !matches!(*it, "runtime_id" | "pane_epoch"))
+        .collect();
+    let copy = format!(
+        "INSERT INTO runtimes (runtime_id, pane_epoch, {0}) \
+         SELECT runtime_id || 'x', pane_epoch + 1, {0} FROM runtimes WHERE ended_at IS NULL LIMIT 1",
+        others.join(",")
+    );
+    let refused = env.sqlite_write(&copy);
+    let said = refused.stderr.clone();
+    assert_ne!(refused.code(), Some(0), "{refused:?}");
+    assert!(said.contains("UNIQUE"), "{said}");
+}
+
+#[test]
+fn f_06_a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let (env, daemon, _pane) = scene();
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(env.sqlite_write("PRAGMA user_version = 9999").code(), Some(0));
+    let before = fs::read(env.database()).unwrap();
+    let refused = env.try_daemon().err().expect("it does not start");
+    assert!(refused.contains("newer"), "{refused}");
+    assert_eq!(fs::read(env.database()).unwrap(), before);
+}
+
+#[test]
+fn f_06_another_programs_file_is_refused_and_left_as_it_is() {
+    for content in [&b"precious words of somebody else\n".repeat(200)[..], b"x"] {
+        let env = deck();
+        env.make_home();
+        fs::write(env.database(), content).unwrap();
+        let refused = env.try_daemon().err().expect("it does not start");
+        assert!(refused.contains("qd.db"), "{refused}");
+        assert_eq!(fs::read(env.database()).unwrap(), content);
+    }
+}
+
+#[test]
+fn f_06_a_cut_database_is_noticed_and_nothing_is_thrown_away() {
+    let (env, daemon, pane) = scene();
+    for round in 0..200 {
+        emit(&daemon, &pane, &format!("e{round}"));
+    }
+    assert_eq!(daemon.stop(), 0);
+    let whole = fs::read(env.database()).unwrap();
+    fs::write(env.database(), &whole[..whole.len() / 2]).unwrap();
+    match env.try_daemon() {
+        Err(said) => assert!(said.contains("qd.db") || said.contains("database"), "{said}"),
+        Ok(daemon) => {
+            let health = daemon.api().get("/v1/health").expect(200);
+            assert_ne!(health["status"], "ok", "{health:#}");
+            let refused = daemon.api().post("/v1/events", &event(&pane, "after"));
+            assert_eq!(refused.error(503), "E_STORE_READ_ONLY");
+        }
+    }
+    let kept = fs::read_dir(env.home())
+        .unwrap()
+        .flatten()
+        .any(|entry| fs::metadata(entry.path()).is_ok_and(|it| it.len() >= whole.len() as u64 / 2));
+    assert!(kept, "the damaged file is still there");
+}
+
+#[test]
+fn f_06_an_edited_journal_row_is_found_by_verify_and_named() {
+    let (env, daemon, pane) = scene();
+    for round in 0..20 {
+        emit(&daemon, &pane, &format!("e{round}"));
+    }
+    assert_eq!(daemon.stop(), 0);
+    env.qd(&["journal", "verify"]).success();
+    let row = env.sqlite("SELECT max(sequence) - 5 FROM journal");
+    let row = row.trim();
+    let columns = env.sqlite("SELECT group_concat(name) FROM pragma_table_info('journal')");
+    let edited = columns.trim().split(',').find(|it| it.ends_with("_at")).unwrap().to_owned();
+    let edit = format!("UPDATE journal SET {edited} = {edited} + 1 WHERE sequence = {row}");
+    let done = env.sqlite_write(&edit);
+    assert_eq!(done.code(), Some(0), "{done:?}");
+    let found = env.qd(&["journal", "verify"]);
+    assert_eq!(found.code(), Some(1), "{found:?}");
+    let said = format!("{}{}", found.stdout, found.stderr);
+    assert!(said.contains(row), "the row is named ({row}): {said}");
+    assert!(env.daemons().is_empty(), "verify needs no daemon");
+}
+
+#[test]
+fn f_06_a_rolled_back_copy_is_noticed_by_the_anchor() {
+    let (env, daemon, pane) = scene();
+    emit(&daemon, &pane, "one");
+    assert_eq!(daemon.stop(), 0);
+    let old = fs::read(env.database()).unwrap();
+    let daemon = env.daemon();
+    for round in 0..50 {
+        emit(&daemon, &pane, &format!("e{round}"));
+    }
+    assert_eq!(daemon.stop(), 0);
+    fs::write(env.database(), old).unwrap();
+    let verified = env.qd(&["journal", "verify"]);
+    assert_eq!(verified.code(), Some(1), "{verified:?}");
+}
+
+#[test]
+fn f_05_a_full_disk_refuses_writes_answers_reads_and_recovers() {
+    let Some(disk) = Disk::mount(3) else { return };
+    let env = disk.env();
+    let pane = env.tmux().session("work", "exec cat");
+    let daemon = env.daemon();
+    let api = daemon.api();
+    deck::listed(api, &pane);
+    let filler = env.home().join("filler");
+    let (mut acknowledged, mut refused) = (Vec::new(), None);
+    disk.fill(&filler);
+    for round in 0..3000 {
+        let key = format!("e{round}");
+        let mut body = event(&pane, &key);
+        body["raw_payload"] = json!({ "password": "x", "note": "y".repeat(2000) });
+        let reply = api.post("/v1/events", &body);
+        if reply.status == 202 {
+            acknowledged.push(key);
+        } else {
+            refused = Some(reply.error(507));
+            break;
+        }
+    }
+    assert_eq!(refused.as_deref(), Some("E_STORE_FULL"), "{} were accepted", acknowledged.len());
+    assert_eq!(deck::items(api, "/v1/panes").len(), 1, "reads go on");
+    assert_eq!(Watch::panes(api).1["items"].as_array().unwrap().len(), 1);
+    fs::remove_file(&filler).unwrap();
+    wait::until("it writes again by itself", || {
+        (api.post("/v1/events", &event(&pane, "after")).status == 202).then_some(())
+    });
+    daemon.kill9();
+    let daemon = env.daemon();
+    assert_eq!(daemon.api().get("/v1/health").status, 200);
+    let kept = env.sqlite("SELECT dedupe_key FROM events");
+    for key in acknowledged {
+        assert!(kept.lines().any(|it| it == key), "{key} was acknowledged and is lost");
+    }
+}
+
+#[test]
+fn a_read_only_home_is_said_and_not_worked_around() {
+    // Root writes anywhere, so this needs a file system that refuses.
+    let Some(disk) = Disk::mount(8) else { return };
+    let env = disk.env();
+    let pane = env.tmux().session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    assert_eq!(daemon.stop(), 0);
+    disk.remount("ro");
+    let refused = env.try_daemon();
+    let said = match refused {
+        Err(said) => said,
+        Ok(daemon) => daemon.api().get("/v1/health").text(),
+    };
+    disk.remount("rw");
+    assert!(said.contains("read-only") || said.contains("read_only"), "{said}");
+}
+
+#[test]
+fn files_of_the_home_are_never_widened_by_hand_made_permissions() {
+    let (env, daemon, _pane) = scene();
+    assert_eq!(daemon.stop(), 0);
+    fs::set_permissions(env.home(), fs::Permissions::from_mode(0o777)).unwrap();
+    match env.try_daemon() {
+        Err(said) => assert!(said.contains("0700") || said.contains("permission"), "{said}"),
+        Ok(_daemon) => {
+            let mode = fs::metadata(env.home()).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "it is private again");
+        }
+    }
+}
+
+#[test]
+fn f_01_acknowledged_events_survive_a_kill_9_at_any_moment() {
+    let (env, mut daemon, pane) = scene();
+    let mut acknowledged = Vec::new();
+    for round in 0..12 {
+        let api = env.api();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut done = Vec::new();
+                for number in 0.. {
+                    let key = format!("r{round}n{number}");
+                    let body = event(&pane, &key);
+                    match api.try_post("/v1/events", &body) {
+                        Some(reply) if reply.status == 202 => done.push(key),
+                        Some(_) | None => break,
+                    }
+                }
+                done
+            });
+            // A different moment each round, by work and not by sleeping.
+            wait::within(std::time::Duration::from_millis(7 * (round + 1)), || None::<()>);
+            testkit::process::signal(daemon.pid(), testkit::Signal::KILL);
+            acknowledged.extend(writer.join().unwrap());
+        });
+        drop(daemon);
+        daemon = env.daemon();
+    }
+    assert!(acknowledged.len() > 12, "only {} were acknowledged", acknowledged.len());
+    let kept = env.sqlite("SELECT dedupe_key FROM events ORDER BY dedupe_key");
+    let kept: Vec<_> = kept.lines().collect();
+    for key in &acknowledged {
+        let count = kept.iter().filter(|it| *it == key).count();
+        assert_eq!(count, 1, "{key} was acknowledged and is there {count} times");
+    }
+    assert_eq!(daemon.stop(), 0);
+    env.qd(&["journal", "verify"]).success();
+}
+
+/// A small file system of its own, where this machine lets us mount one.
+struct Disk {
+    env: Option<TestEnv>,
+    mount: std::path::PathBuf,
+}
+
+impl Disk {
+    fn mount(megabytes: u32) -> Option<Self> {
+        let env = deck();
+        env.make_home();
+        let mount = env.home();
+        let size = format!("size={megabytes}m,mode=700");
+        let mut command = testkit::process::command("/bin/mount");
+        command.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&mount);
+        let mounted = command.output().is_ok_and(|it| it.status.success());
+        if !mounted {
+            testkit::skipped("this machine lets nobody mount a file system");
+            return None;
+        }
+        Some(Self { env: Some(env), mount })
+    }
+
+    fn env(&self) -> &TestEnv {
+        self.env.as_ref().unwrap()
+    }
+
+    fn fill(&self, filler: &std::path::Path) {
+        let mut file = fs::File::create(filler).unwrap();
+        let block = [0u8; 4096];
+        while std::io::Write::write_all(&mut file, &block).is_ok() {}
+        assert!(self.mount.exists());
+    }
+
+    fn remount(&self, mode: &str) {
+        let mut command = testkit::process::command("/bin/mount");
+        command.args(["-o", &format!("remount,{mode}")]).arg(&self.mount);
+        assert!(command.output().unwrap().status.success(), "remount {mode}");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Everything that holds it open has to be gone before it can be taken away.
+        let env = self.env.take().unwrap();
+        env.end_everything();
+        let mut command = testkit::process::command("/bin/umount");
+        command.arg("-l").arg(&self.mount).output().ok();
+        drop(env);
+    }
+}

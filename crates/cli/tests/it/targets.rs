@@ -1,0 +1,130 @@
+//! Targets: adding, connecting, removing, two on one server, one that fails beside one that works.
+
+use serde_json::{Value, json};
+use testkit::{Daemon, TestEnv, wait};
+
+use crate::deck::{self, deck};
+
+fn names(daemon: &Daemon) -> Vec<String> {
+    let targets = deck::items(daemon.api(), "/v1/targets");
+    targets.iter().map(|it| deck::text(it, "name")).collect()
+}
+
+fn with_second() -> (TestEnv, Daemon) {
+    let env = deck();
+    env.tmux().session("work", "exec cat");
+    env.tmux_at("second.sock").session("there", "exec cat");
+    let daemon = env.daemon();
+    let socket = env.path("second.sock").display().to_string();
+    env.qd(&["target", "add", "second", "--kind", "local", "--tmux-socket", &socket]).success();
+    wait::until("both are listed", || {
+        (deck::items(daemon.api(), "/v1/panes").len() == 2).then_some(())
+    });
+    (env, daemon)
+}
+
+#[test]
+fn tc_014_targets_are_added_connected_listed_and_removed() {
+    let (env, daemon) = with_second();
+    assert_eq!(names(&daemon), ["local", "second"]);
+    let listed = env.qd(&["target", "list", "--json"]).json();
+    assert_eq!(listed["items"][0]["is_default"], true, "{listed:#}");
+    assert_eq!(listed["items"][1]["is_default"], false, "{listed:#}");
+    env.qd(&["target", "connect", "second"]).success();
+    let refused = env.qd(&["target", "remove", "second"]);
+    let said = refused.fails_with(2);
+    assert!(said.contains("--yes"), "without a terminal it asks for --yes: {said}");
+    assert_eq!(names(&daemon), ["local", "second"]);
+    env.qd(&["target", "remove", "second", "--yes"]).success();
+    assert_eq!(names(&daemon), ["local"]);
+    wait::until("its panes are gone", || {
+        (deck::items(daemon.api(), "/v1/panes").len() == 1).then_some(())
+    });
+    assert_eq!(env.tmux_at("second.sock").sessions(), ["there"], "its tmux is left alone");
+}
+
+#[test]
+fn a_target_outlives_the_daemon() {
+    let (env, daemon) = with_second();
+    daemon.kill9();
+    let daemon = env.daemon();
+    assert_eq!(names(&daemon), ["local", "second"]);
+}
+
+#[test]
+fn two_targets_that_lead_to_one_server_are_refused() {
+    let (env, daemon) = with_second();
+    let link = env.path("link.sock");
+    std::os::unix::fs::symlink(env.path("second.sock"), &link).unwrap();
+    let default = env.tmux_socket().unwrap().display().to_string();
+    for socket in [
+        env.path("second.sock").display().to_string(),
+        link.display().to_string(),
+        default,
+        "default".to_owned(),
+    ] {
+        let body = json!({ "name": "third", "kind": "local", "tmux_socket": socket });
+        let refused = daemon.api().post("/v1/targets", &body);
+        assert_eq!(refused.error(409), "E_TARGET_DUPLICATE_SERVER", "{socket}");
+    }
+    let same_name = json!({ "name": "second", "kind": "local", "tmux_socket": "elsewhere" });
+    assert_eq!(daemon.api().post("/v1/targets", &same_name).error(409), "E_TARGET_EXISTS");
+    assert_eq!(names(&daemon), ["local", "second"]);
+}
+
+#[test]
+fn panes_of_the_same_id_on_two_servers_are_two() {
+    let (_env, daemon) = with_second();
+    let panes = deck::items(daemon.api(), "/v1/panes");
+    assert_eq!(panes[0]["identity"]["pane_id"], panes[1]["identity"]["pane_id"]);
+    assert_ne!(panes[0]["runtime_id"], panes[1]["runtime_id"]);
+}
+
+#[test]
+fn tc_023_tc_043_a_target_that_fails_makes_the_answer_partial_and_no_more() {
+    let (env, daemon) = with_second();
+    let second = env.tmux_at("second.sock");
+    let server = second.pid();
+    testkit::process::signal(server, testkit::Signal::STOP);
+    let partial = wait::within(std::time::Duration::from_secs(40), || {
+        let answer = daemon.api().get("/v1/panes").expect(200);
+        (answer["partial"] == true).then_some(answer)
+    });
+    let only = daemon.api().get("/v1/panes?target=local").expect(200);
+    testkit::process::signal(server, testkit::Signal::CONT);
+    let answer: Value = partial.expect("it is noticed");
+    assert_eq!(answer["requested_targets"], json!(["local", "second"]), "{answer:#}");
+    assert_eq!(answer["responded_targets"], json!(["local"]), "{answer:#}");
+    let errors = answer["target_errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{answer:#}");
+    assert_eq!(errors[0]["target"], "second");
+    assert_eq!(errors[0]["code"], "E_TARGET_UNREACHABLE");
+    assert_eq!(only["partial"], false, "who does not ask for it is not told: {only:#}");
+    assert_eq!(only["target_errors"], json!([]));
+}
+
+#[test]
+fn a_target_whose_server_does_not_run_is_no_failure() {
+    let env = deck();
+    env.tmux().session("work", "exec cat");
+    let daemon = env.daemon();
+    let socket = env.path("later.sock").display().to_string();
+    env.qd(&["target", "add", "later", "--kind", "local", "--tmux-socket", &socket]).success();
+    let answer = daemon.api().get("/v1/panes").expect(200);
+    assert_eq!(answer["partial"], false, "{answer:#}");
+    let pane = env.tmux_at("later.sock").session("now", "exec cat");
+    wait::until("its pane is listed", || {
+        let items = deck::items(daemon.api(), "/v1/panes?target=later");
+        items.iter().any(|it| it["identity"]["pane_id"] == *pane).then_some(())
+    });
+}
+
+#[test]
+fn kinds_that_come_later_are_refused_by_name() {
+    let (_env, daemon) = with_second();
+    for kind in ["ssh", "command"] {
+        let body = json!({ "name": "far", "kind": kind });
+        let refused = daemon.api().post("/v1/targets", &body);
+        assert!(matches!(refused.status, 400 | 501), "{kind}: {}", refused.text());
+    }
+}
