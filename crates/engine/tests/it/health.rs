@@ -1,0 +1,97 @@
+//! Targets: added, removed, failing, recovering.
+
+use engine::input::{Effect, Input, Observation, Refusal, Request};
+use engine::target::Trouble;
+use engine::words::{EndReason, Health};
+
+use crate::world::{World, shell, target_id};
+
+fn remove(world: &mut World, name: &str) -> Result<(), Refusal> {
+    let request = Request::RemoveTarget { name: name.to_owned() };
+    world.feed(&Input::Asked(request)).map(drop)
+}
+
+#[test]
+fn names_and_connections_are_taken_once() {
+    let mut world = World::new();
+    assert_eq!(world.add_target("local"), Err(Refusal::TargetExists("local".to_owned())));
+    let twin = Request::AddTarget {
+        target: target_id("twin"),
+        name: "twin".to_owned(),
+        kind: engine::words::TargetKind::Local,
+        connection_ref: "/sock/local".to_owned(),
+    };
+    let refusal = world.feed(&Input::Asked(twin)).unwrap_err();
+    assert!(matches!(refusal, Refusal::SameServer { .. }), "{refusal}");
+    assert!(world.engine.targets().next().unwrap().is_default);
+}
+
+#[test]
+fn removing_a_target_ends_everything_on_it() {
+    let mut world = World::new();
+    world.scan(&[shell(1), shell(2)]);
+    remove(&mut world, "local").unwrap();
+    assert_eq!(world.engine.panes().count(), 0);
+    assert_eq!(world.engine.sessions().count(), 0);
+    assert!(world.effects.contains(&Effect::Forget(target_id("local"))));
+    let ended = world.journal.iter().filter(|event| {
+        matches!(
+            event,
+            engine::event::Event::PaneRemoved { ended: Some((_, EndReason::TargetRemoved)), .. }
+        )
+    });
+    assert_eq!(ended.count(), 2);
+    assert_eq!(remove(&mut world, "local"), Err(Refusal::TargetUnknown("local".to_owned())));
+}
+
+#[test]
+fn what_is_seen_of_a_removed_target_is_ignored() {
+    let mut world = World::new();
+    remove(&mut world, "local").unwrap();
+    let before = world.journal.len();
+    world.scan(&[shell(1)]);
+    world.observe(Observation::NoServer);
+    world.fail();
+    assert_eq!(world.journal.len(), before);
+}
+
+#[test]
+fn a_machine_without_a_tmux_server_is_healthy_and_empty() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.observe(Observation::NoServer);
+    assert_eq!(world.engine.panes().count(), 0);
+    let target = world.engine.targets().next().unwrap();
+    assert_eq!((target.health, target.server.is_none()), (Health::Ok, true));
+}
+
+#[test]
+fn trouble_is_told_and_forgotten_with_recovery() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.fail();
+    let trouble = |world: &World| world.engine.targets().next().unwrap().trouble.clone();
+    assert_eq!(trouble(&world).unwrap().code, "E_TIMEOUT");
+    world.scan(&[shell(1)]);
+    world.scan(&[shell(1)]);
+    assert_eq!(trouble(&world), None);
+    let limit = Trouble { code: "E_LIMITED".to_owned(), message: "forked".to_owned() };
+    world.observe(Observation::Limited { trouble: Some(limit.clone()) });
+    world.scan(&[shell(1)]);
+    assert_eq!(trouble(&world), Some(limit), "a limit stays while the target is fine");
+    world.observe(Observation::Limited { trouble: None });
+    assert_eq!(trouble(&world), None);
+}
+
+#[test]
+fn a_flapping_target_journals_only_its_changes() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    let before = world.journal.len();
+    for _ in 0..100 {
+        world.fail();
+        world.scan(&[shell(1)]);
+        world.scan(&[shell(1)]);
+    }
+    assert_eq!(world.journal.len() - before, 200, "down and up, each once");
+}

@@ -1,0 +1,214 @@
+//! Which state is shown: fusion, freshness, demotion, and honesty about what is not known.
+
+use engine::event::Event;
+use engine::ids::AgentType;
+use engine::input::Observation;
+use engine::words::{Confidence, Health, Source, State};
+
+use crate::world::{World, key, shell};
+
+#[test]
+fn a_pane_that_nobody_spoke_of_has_no_agent() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    assert_eq!(world.shown(1), (State::Unknown, "no_agent", Confidence::High));
+}
+
+#[test]
+fn an_agent_that_says_nothing_is_inconclusive() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    let mut signal = world.signal("a", 1, None);
+    signal.agent = Some(AgentType::new("claude"));
+    world.emit(signal).unwrap();
+    assert_eq!(world.shown(1), (State::Unknown, "inconclusive", Confidence::Low));
+    assert_eq!(world.epoch(1), 1, "recognition alone begins nothing");
+}
+
+#[test]
+fn the_newest_claim_wins_and_urgency_decides_about_one_moment() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::WaitingApproval);
+    world.say("b", 1, State::Running);
+    assert_eq!(world.shown(1).0, State::WaitingApproval, "of one moment");
+    world.jump(1);
+    world.say("c", 1, State::Running);
+    assert_eq!(world.shown(1).0, State::Running, "of a later moment");
+}
+
+#[test]
+fn a_poller_never_overrides_a_fresh_deterministic_claim() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::WaitingInput);
+    world.jump(1_000);
+    let mut guess = world.signal("b", 1, Some(State::Error));
+    guess.source = Source::Poller;
+    world.emit(guess).unwrap();
+    assert_eq!(world.shown(1).0, State::WaitingInput);
+}
+
+#[test]
+fn a_pollers_claim_shows_when_the_deterministic_one_is_stale() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::Running);
+    world.pass(20_000);
+    let mut guess = world.signal("b", 1, Some(State::Running));
+    guess.source = Source::Poller;
+    guess.claim.as_mut().unwrap().reason = "spinner".to_owned();
+    world.emit(guess).unwrap();
+    world.pass(10_001);
+    assert_eq!(world.shown(1), (State::Running, "spinner", Confidence::High));
+}
+
+#[test]
+fn ag_05_completed_becomes_idle_after_exactly_two_minutes() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::Completed);
+    for _ in 0..11 {
+        world.pass(10_000);
+        world.observe(Observation::Unchanged);
+    }
+    world.pass(9_999);
+    assert_eq!(world.shown(1).0, State::Completed);
+    world.pass(1);
+    assert_eq!(world.shown(1), (State::Idle, "completed_demoted", Confidence::Medium));
+    let due = world.journal.iter().filter(|event| match event {
+        Event::EventRecorded(row) => row.signal.event_type == "demotion-due",
+        _ => false,
+    });
+    assert_eq!(due.count(), 1, "the reconciler said so once, as an event");
+}
+
+#[test]
+fn tc_010_a_signal_that_nothing_confirms_becomes_unknown() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::Running);
+    for _ in 0..3 {
+        world.pass(10_000);
+        world.observe(Observation::Unchanged);
+    }
+    assert_eq!(world.shown(1).0, State::Running, "the edge still counts");
+    world.pass(1);
+    assert_eq!(world.shown(1), (State::Unknown, "stale_signal", Confidence::Low));
+    let last = world.row(1).state.last_known.clone().unwrap();
+    assert_eq!((last.state, last.at), (State::Running, world.now.wall));
+}
+
+#[test]
+fn output_confirms_running_and_a_quiet_pane_confirms_waiting() {
+    let mut world = World::new();
+    world.scan(&[shell(1), shell(2)]);
+    world.say("a", 1, State::Running);
+    world.say("b", 2, State::WaitingApproval);
+    for _ in 0..20 {
+        world.pass(10_000);
+        world.observe(Observation::Printed { panes: vec![shell(1).pane] });
+        world.observe(Observation::Unchanged);
+    }
+    assert_eq!(world.shown(1).0, State::Running);
+    assert_eq!(world.shown(2).0, State::WaitingApproval);
+}
+
+#[test]
+fn output_after_a_question_was_drawn_makes_it_doubtful() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::WaitingApproval);
+    world.pass(1_000);
+    world.observe(Observation::Printed { panes: vec![shell(1).pane] });
+    for _ in 0..5 {
+        world.pass(10_000);
+        world.observe(Observation::Unchanged);
+    }
+    assert_eq!(world.shown(1).0, State::WaitingApproval, "that was the question being drawn");
+    world.observe(Observation::Printed { panes: vec![shell(1).pane] });
+    world.pass(1);
+    assert_eq!(world.shown(1).1, "stale_signal", "somebody may have answered");
+}
+
+#[test]
+fn a_stale_claim_does_not_come_back_by_itself() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::Running);
+    world.pass(40_000);
+    assert_eq!(world.shown(1).1, "stale_signal");
+    world.observe(Observation::Printed { panes: vec![shell(1).pane] });
+    world.scan(&[shell(1)]);
+    assert_eq!(world.shown(1).1, "stale_signal");
+    world.say("b", 1, State::Running);
+    assert_eq!(world.shown(1).0, State::Running, "a new word revives it");
+    assert_eq!(world.row(1).state.last_known, None);
+}
+
+#[test]
+fn ag_04_a_target_that_is_down_shows_unknown_and_what_was_known() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::WaitingApproval);
+    world.fail();
+    assert_eq!(world.engine.targets().next().unwrap().health, Health::Degraded);
+    assert_eq!(world.shown(1).0, State::WaitingApproval, "degraded keeps states");
+    world.fail();
+    world.fail();
+    assert_eq!(world.shown(1), (State::Unknown, "target_unreachable", Confidence::Low));
+    assert_eq!(world.row(1).state.last_known.as_ref().unwrap().state, State::WaitingApproval);
+    world.scan(&[shell(1)]);
+    assert_eq!(world.shown(1).1, "target_unreachable", "one answer is not health");
+    world.scan(&[shell(1)]);
+    assert_eq!(world.shown(1).0, State::WaitingApproval, "still fresh, and seen again");
+}
+
+#[test]
+fn versions_only_grow_and_only_with_the_state() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    let mut versions = vec![world.row(1).state.version];
+    for (name, state) in [("a", State::Running), ("b", State::Running), ("c", State::Idle)] {
+        world.jump(10);
+        world.say(name, 1, state);
+        versions.push(world.row(1).state.version);
+    }
+    assert_eq!(versions, [1, 2, 2, 3]);
+    let mut respawned = shell(1);
+    respawned.process.pid = 5;
+    world.scan(&[respawned]);
+    assert_eq!(world.row(1).state.version, 4, "the next life counts on");
+}
+
+#[test]
+fn clock_jumps_change_no_state() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::Completed);
+    for jump in [3_600_000, -7_200_000, 315_360_000_000, -315_360_000_000] {
+        world.now.wall.0 += jump;
+        world.feed(&engine::input::Input::Ticked).unwrap();
+        world.scan(&[shell(1)]);
+        assert_eq!(world.shown(1).0, State::Completed, "{jump}");
+    }
+}
+
+#[test]
+fn every_state_can_be_explained() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::Running);
+    world.jump(1_000);
+    let mut note = world.signal("b", 1, Some(State::WaitingInput));
+    note.source = Source::Notify;
+    world.emit(note).unwrap();
+    let why = world.engine.explain(&world.runtime(1), world.now).unwrap();
+    assert_eq!(why.shown.state, State::WaitingInput);
+    assert_eq!(why.rule.as_str(), "newest_deterministic_claim");
+    let standing: Vec<_> =
+        why.evidence.iter().map(|piece| (piece.source, piece.standing.as_str())).collect();
+    assert_eq!(standing, [(Source::Hook, "outranked"), (Source::Notify, "won")]);
+    assert_eq!(why.evidence[0].age_ms, 1_000);
+    assert!(world.engine.pane(&key(1)).is_some());
+}
