@@ -1,7 +1,9 @@
 //! Which reply answers which batch, on one control connection.
 //!
 //! tmux answers in order, with one block for each command, and drops the rest of a batch after the
-//! first command that fails. Blocks that are not ours (flags 0) do not count.
+//! first command that fails. Blocks that are not ours (flags 0) do not count, except the very first:
+//! it is the answer to the attach that the client was started with. A line written before it can be
+//! run by a client that has no session yet, so nothing is sent until it has come.
 
 use std::collections::VecDeque;
 
@@ -18,6 +20,7 @@ use crate::{
 /// `T` is whatever the caller wants back with the answer.
 #[derive(Debug)]
 pub struct Exchanges<T> {
+    attached: bool,
     waiting: VecDeque<Waiting<T>>,
 }
 
@@ -46,20 +49,26 @@ pub struct Refused {
 /// Why a batch was not written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SendError {
+    #[error("the client is not attached yet")]
+    NotAttached,
     #[error(transparent)]
     TooLong(#[from] BatchTooLong),
     #[error("{BATCHES_IN_FLIGHT_MAX} batches already wait for their answers")]
     TooManyWaiting,
 }
 
-/// A reply came that answers nothing we asked. Kill the client process and connect again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("tmux answered a command that was never sent")]
-pub struct Unasked;
+/// The connection cannot be used. Kill the client process; connecting again may help.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Fault {
+    #[error("the client could not attach: {reason}")]
+    AttachRefused { reason: String },
+    #[error("tmux answered a command that was never sent")]
+    Unasked,
+}
 
 impl<T> Default for Exchanges<T> {
     fn default() -> Self {
-        Exchanges { waiting: VecDeque::new() }
+        Exchanges { attached: false, waiting: VecDeque::new() }
     }
 }
 
@@ -68,8 +77,16 @@ impl<T> Exchanges<T> {
         Exchanges::default()
     }
 
+    /// Whether the client is attached, so that batches may be sent.
+    pub fn is_attached(&self) -> bool {
+        self.attached
+    }
+
     /// Notes the batch and returns the line to write.
     pub fn send(&mut self, batch: &Batch, ticket: T) -> Result<Vec<u8>, SendError> {
+        if !self.attached {
+            return Err(SendError::NotAttached);
+        }
         if self.waiting.len() >= BATCHES_IN_FLIGHT_MAX {
             return Err(SendError::TooManyWaiting);
         }
@@ -80,11 +97,11 @@ impl<T> Exchanges<T> {
     }
 
     /// Takes a reply; returns an answer when it completes one.
-    pub fn take(&mut self, reply: Reply) -> Result<Option<Answer<T>>, Unasked> {
+    pub fn take(&mut self, reply: Reply) -> Result<Option<Answer<T>>, Fault> {
         if !reply.is_ours() {
-            return Ok(None);
+            return self.take_foreign(&reply).map(|()| None);
         }
-        let oldest = self.waiting.front_mut().ok_or(Unasked)?;
+        let oldest = self.waiting.front_mut().ok_or(Fault::Unasked)?;
         oldest.replies_left = oldest.replies_left.saturating_sub(1);
         if reply.error {
             let reason = reply.text();
@@ -96,6 +113,14 @@ impl<T> Exchanges<T> {
             oldest.output.extend_from_slice(&reply.body);
         }
         if oldest.replies_left > 0 { Ok(None) } else { Ok(self.finish(Ok)) }
+    }
+
+    fn take_foreign(&mut self, reply: &Reply) -> Result<(), Fault> {
+        if !self.attached && reply.error {
+            return Err(Fault::AttachRefused { reason: reply.text() });
+        }
+        self.attached = true;
+        Ok(())
     }
 
     /// The ticket of the batch that has waited longest, for the caller's time-out.
@@ -142,9 +167,31 @@ mod tests {
         reply(1, false, body)
     }
 
+    fn attached<T>() -> Exchanges<T> {
+        let mut exchanges = Exchanges::new();
+        assert!(exchanges.take(reply(0, false, "")).is_ok());
+        exchanges
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_client_is_attached() {
+        let mut exchanges = Exchanges::new();
+        assert_eq!(exchanges.send(&batch(1), ()), Err(SendError::NotAttached));
+        assert_eq!(exchanges.take(reply(0, false, "")), Ok(None));
+        assert!(exchanges.is_attached());
+        assert!(exchanges.send(&batch(1), ()).is_ok());
+    }
+
+    #[test]
+    fn a_client_that_cannot_attach_says_why() {
+        let reason = "can't find session: _qd-a1".to_owned();
+        let refused = Exchanges::<()>::new().take(reply(0, true, &reason));
+        assert_eq!(refused, Err(Fault::AttachRefused { reason }));
+    }
+
     #[test]
     fn a_batch_is_answered_by_as_many_replies_as_it_has_commands() {
-        let mut exchanges = Exchanges::new();
+        let mut exchanges = attached();
         let line = exchanges.send(&batch(3), "ticket").unwrap();
         assert_eq!(line, b"list-panes ; list-panes ; list-panes\n");
         assert_eq!(exchanges.take(said("a\n")), Ok(None));
@@ -156,7 +203,7 @@ mod tests {
 
     #[test]
     fn answers_come_in_the_order_of_the_questions() {
-        let mut exchanges = Exchanges::new();
+        let mut exchanges = attached();
         for ticket in 1..=3 {
             exchanges.send(&batch(1), ticket).unwrap();
         }
@@ -169,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_refusal_ends_its_batch_and_only_that() {
-        let mut exchanges = Exchanges::new();
+        let mut exchanges = attached();
         exchanges.send(&batch(3), 1).unwrap();
         exchanges.send(&batch(1), 2).unwrap();
         assert_eq!(exchanges.take(said("a\n")), Ok(None));
@@ -182,7 +229,7 @@ mod tests {
 
     #[test]
     fn blocks_of_somebody_else_do_not_count() {
-        let mut exchanges = Exchanges::new();
+        let mut exchanges = attached();
         exchanges.send(&batch(1), ()).unwrap();
         assert_eq!(exchanges.take(reply(0, false, "a hook\n")), Ok(None));
         assert_eq!(exchanges.take(reply(0, true, "a hook's error\n")), Ok(None));
@@ -191,12 +238,12 @@ mod tests {
 
     #[test]
     fn an_answer_to_nothing_is_a_fault() {
-        assert_eq!(Exchanges::<()>::new().take(said("")), Err(Unasked));
+        assert_eq!(attached::<()>().take(said("")), Err(Fault::Unasked));
     }
 
     #[test]
     fn what_waits_is_bounded_and_given_back() {
-        let mut exchanges = Exchanges::new();
+        let mut exchanges = attached();
         for ticket in 0..BATCHES_IN_FLIGHT_MAX {
             exchanges.send(&batch(1), ticket).unwrap();
         }

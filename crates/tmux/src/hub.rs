@@ -9,7 +9,8 @@
 //! 1. [`Hub::precheck`]: on some servers creating any session is fatal; then use forked commands.
 //! 2. A scan of the sessions: nothing but hubs means that there is nobody to watch for.
 //! 3. [`Hub::create`], by a forked `tmux`. A hub that is there already is fine.
-//! 4. [`Hub::attach`], by the `tmux` that stays; then [`Hub::handshake`] over it.
+//! 4. [`Hub::attach`], by the `tmux` that stays. Once [`crate::exchange::Exchanges`] has seen it
+//!    attached, [`Hub::handshake`] and [`Hub::verify`].
 //! 5. [`Hub::end_with_client`], where the client surely dies with us.
 //! 6. [`crate::upkeep`] on each hint that somebody came into the hub or left the server.
 //! 7. [`Hub::leave`], or kill the client process. Never just close its pipes: a client with unread

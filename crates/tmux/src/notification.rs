@@ -183,6 +183,7 @@ fn text(rest: &mut &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "the cases below read as a table")]
     fn check(line: &str, expected: Notification) {
         assert_eq!(Notification::read(line.as_bytes()), expected, "{line:?}");
     }

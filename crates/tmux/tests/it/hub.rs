@@ -1,0 +1,230 @@
+//! The hub's life on a real server: what it must do, and what must not happen to the user.
+
+use testkit::{process, wait};
+use tmux::{
+    control::Message,
+    hub::{Hub, is_already_there, may_create, own_pane},
+    ids::{PaneId, SessionId},
+    notification::Notification,
+    rows::{ClientRow, OriginRow, PaneBrief, ServerRow, SessionRow},
+    scan::Scan,
+    upkeep::{Duty, Surroundings},
+};
+
+use crate::lab::{Control, Lab};
+
+/// Proves the connection; gives the hub's session and its own pane.
+fn settle(lab: &Lab, hub: &Hub, control: &mut Control) -> (SessionId, PaneId) {
+    let greeting = control.scan(&Hub::handshake(lab.nonce()));
+    let connection = hub.verify(&greeting).expect("the client is ours");
+    assert_eq!(connection.client_pid, control.pid());
+    control.ask(&hub.end_with_client()).expect("the option exists");
+    let origins = control.scan(&Scan::<OriginRow>::all(lab.nonce()));
+    let own = own_pane(connection.session, &origins.rows).expect("the hub has its pane");
+    (connection.session, own)
+}
+
+fn duties(lab: &Lab, control: &mut Control, (hub, own_pane): (SessionId, PaneId)) -> Vec<Duty> {
+    let sessions = control.scan(&Scan::<SessionRow>::all(lab.nonce())).rows;
+    let clients = control.scan(&Scan::<ClientRow>::all(lab.nonce())).rows;
+    let panes = control.scan(&Scan::<PaneBrief>::all(lab.nonce())).rows;
+    let (sessions, clients, panes) = (&sessions[..], &clients[..], &panes[..]);
+    Surroundings { hub, own_pane, own_client: control.pid(), sessions, clients, panes }.duties()
+}
+
+fn carry_out(hub: &Hub, control: &mut Control, duties: &[Duty]) {
+    for duty in duties {
+        control.ask(&duty.batch(hub)).expect("a duty is not refused");
+    }
+}
+
+#[test]
+fn the_handshake_proves_the_connection() {
+    let lab = Lab::new();
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    assert_eq!(lab.tmux().sessions(), ["_qd-lab-1", "user"]);
+    assert_eq!(duties(&lab, &mut control, settled), []);
+}
+
+#[test]
+fn a_hub_that_is_left_over_is_taken_again() {
+    let lab = Lab::new();
+    let (hub, first) = lab.connect();
+    drop(first);
+    let again = lab.fork(&hub.create());
+    assert!(!again.ok && is_already_there(&again.complaint), "{again:?}");
+    settle(&lab, &hub, &mut lab.attach(&hub));
+}
+
+#[test]
+fn nothing_of_ours_starts_a_server() {
+    let lab = Lab::without_server();
+    let hub = Hub::new("lab-1").unwrap();
+    for batch in [hub.create(), hub.attach(), Scan::<PaneBrief>::all(lab.nonce()).batch()] {
+        assert!(!lab.fork(&batch).ok);
+    }
+    assert_eq!(lab.env().tmux_socket(), None);
+}
+
+#[test]
+fn a_session_whose_name_only_begins_like_ours_is_never_attached() {
+    let lab = Lab::new();
+    lab.tmux().session("_qd-lab-11", "exec sleep 1000");
+    let mut control = lab.start(&Hub::new("lab-1").unwrap());
+    let rest = control.rest();
+    assert!(matches!(&rest[0], Message::Reply(reply) if reply.error), "{rest:?}");
+    assert!(matches!(rest.last(), Some(Message::Notification(Notification::Exit { .. }))));
+}
+
+#[test]
+fn the_hub_is_gone_with_its_killed_client() {
+    let lab = Lab::new();
+    let (hub, mut control) = lab.connect();
+    settle(&lab, &hub, &mut control);
+    control.kill();
+    wait::until("the hub is gone", || (lab.tmux().sessions() == ["user"]).then_some(()));
+}
+
+#[test]
+fn leaving_ends_the_hub_and_the_client() {
+    let lab = Lab::new();
+    let (hub, mut control) = lab.connect();
+    control.ask(&hub.leave()).unwrap();
+    let last = control.rest().pop();
+    assert_eq!(last, Some(Message::Notification(Notification::Exit { reason: None })));
+    assert_eq!(lab.tmux().sessions(), ["user"]);
+}
+
+#[test]
+fn leaving_as_the_last_lets_the_server_go() {
+    let lab = Lab::new();
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    let server = lab.tmux().pid();
+    lab.tmux().ok(&["kill-session", "-t", "=user:"]);
+    control.wait_for("the news", |note| *note == Notification::SessionsChanged);
+    assert_eq!(duties(&lab, &mut control, settled), [Duty::Leave]);
+    control.ask(&hub.leave()).unwrap();
+    wait::until("the server is gone", || (!process::alive(server)).then_some(()));
+}
+
+#[test]
+fn what_a_user_starts_without_a_target_is_moved_out_alive() {
+    let lab = Lab::new();
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    // Without `-t` tmux takes the session with the latest activity, which is ours now.
+    let window = lab.tmux().ok(&["new-window", "-dPF", "#{pane_id}", "exec sleep 1001"]);
+    let split = lab.tmux().ok(&["split-window", "-dPF", "#{pane_id}", "exec sleep 1002"]);
+    assert_eq!(lab.tmux().show(&split, "#{session_name}"), "_qd-lab-1");
+    let pids = [&window, &split].map(|pane| lab.tmux().show(pane, "#{pane_pid}"));
+
+    let found = duties(&lab, &mut control, settled);
+    assert_eq!(found.len(), 2, "{found:?}");
+    carry_out(&hub, &mut control, &found);
+
+    for (pane, pid) in [&window, &split].into_iter().zip(pids) {
+        assert_eq!(lab.tmux().show(pane, "#{session_name} #{pane_pid}"), format!("user {pid}"));
+    }
+    assert_eq!(duties(&lab, &mut control, settled), []);
+}
+
+#[test]
+fn a_users_client_that_tmux_drops_into_the_hub_is_moved_out() {
+    let lab = Lab::new();
+    lab.tmux().session("other", "exec sleep 1000");
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    // A control client stands for the user's terminal: tmux moves both alike.
+    let mut user = lab.attach_user("other");
+    lab.tmux().ok(&["switch-client", "-c", &format!("client-{}", user.pid()), "-t", "=_qd-lab-1"]);
+
+    let found = duties(&lab, &mut control, settled);
+    assert!(matches!(found.as_slice(), [Duty::MoveClient { .. }]), "{found:?}");
+    carry_out(&hub, &mut control, &found);
+    user.wait_for(
+        "the way back",
+        |note| matches!(note, Notification::SessionChanged { name, .. } if name == b"other"),
+    );
+    assert_eq!(duties(&lab, &mut control, settled), []);
+}
+
+#[test]
+fn a_ghost_of_an_earlier_life_is_killed() {
+    let lab = Lab::new();
+    let (hub, mut ghost) = lab.connect();
+    settle(&lab, &hub, &mut ghost);
+    let mut control = lab.attach(&hub);
+    let settled = settle(&lab, &hub, &mut control);
+    let found = duties(&lab, &mut control, settled);
+    assert_eq!(found, [Duty::Reap { pid: ghost.pid() }]);
+    carry_out(&hub, &mut control, &found);
+    ghost.rest();
+    wait::until("only we are left", || {
+        duties(&lab, &mut control, settled).is_empty().then_some(())
+    });
+}
+
+#[test]
+fn another_installation_is_left_alone() {
+    let lab = Lab::new();
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    let other = Hub::new("lab-2").unwrap();
+    assert!(lab.fork(&other.create()).ok);
+    let mut theirs = lab.attach(&other);
+    settle(&lab, &other, &mut theirs);
+    assert_eq!(duties(&lab, &mut control, settled), []);
+    assert_eq!(lab.tmux().sessions(), ["_qd-lab-1", "_qd-lab-2", "user"]);
+}
+
+#[test]
+fn a_global_destroy_unattached_does_not_take_the_hub_away() {
+    let lab = Lab::new();
+    lab.tmux().ok(&["set-option", "-t", "=user:", "destroy-unattached", "off"]);
+    lab.tmux().ok(&["set-option", "-g", "destroy-unattached", "on"]);
+    let (hub, mut control) = lab.connect();
+    settle(&lab, &hub, &mut control);
+}
+
+#[test]
+fn where_creating_a_session_would_kill_the_server_the_precheck_says_so() {
+    let lab = Lab::new();
+    let version = lab.scan_forked(&Scan::<ServerRow>::all(lab.nonce())).unwrap();
+    let version = version.rows[0].version.parse().unwrap();
+    let answer = lab.fork(&Hub::precheck());
+    assert!(answer.ok && may_create(&answer.output, &version), "{answer:?}");
+
+    lab.tmux().ok(&["set-option", "-gw", "window-size", "manual"]);
+    let answer = lab.fork(&Hub::precheck());
+    let may = may_create(&answer.output, &version);
+    let server = lab.tmux().pid();
+    let created = lab.fork(&Hub::new("lab-1").unwrap().create());
+    assert_eq!(created.ok, may, "{created:?}");
+    assert_eq!(process::alive(server), may, "the precheck tells what would happen");
+}
+
+#[test]
+fn nothing_the_user_sees_changes_while_we_come_and_go() {
+    let lab = Lab::new();
+    let facts = "#{window_width}x#{window_height} #{window_layout} #{session_attached} \
+        #{window_activity_flag}#{window_bell_flag} #{window_name} #{pane_title} #{history_size} \
+        #{session_activity} #{pane_in_mode}";
+    lab.tmux().ok(&["set-option", "-gw", "monitor-bell", "on"]);
+    lab.tmux().ok(&["split-window", "-d", "-t", "=user:", "printf '\\a'; exec sleep 1000"]);
+    let look = || lab.tmux().show("=user:", facts);
+    let options = || lab.tmux().ok(&["show-options", "-g"]);
+    let global = options();
+    let before = wait::until("the bell rang", || {
+        lab.tmux().show("=user:", "#{window_bell_flag}").eq("1").then(look)
+    });
+    let (hub, mut control) = lab.connect();
+    settle(&lab, &hub, &mut control);
+    control.scan(&Scan::<PaneBrief>::all(lab.nonce()));
+    assert_eq!(look(), before);
+    control.ask(&hub.leave()).unwrap();
+    control.rest();
+    assert_eq!(look(), before);
+    assert_eq!(options(), global);
+}

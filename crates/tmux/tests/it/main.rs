@@ -1,0 +1,13 @@
+//! The crate against a real tmux, and against what one said earlier.
+//!
+//! Everything that talks to a live server goes through [`lab`]. With `QD_RECORD` set to a folder,
+//! the scenes leave their transcripts there (see `tests/record.sh`).
+
+mod lab;
+mod transcript;
+
+mod corpus;
+mod escaping;
+mod formats;
+mod hub;
+mod scenes;
