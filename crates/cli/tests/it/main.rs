@@ -6,6 +6,7 @@
 
 mod deck;
 
+mod access;
 mod command_line;
 mod config;
 mod events;
