@@ -1,5 +1,11 @@
 //! Tests of the engine through its public interface, with a memory in place of the store.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    clippy::unwrap_used,
+    reason = "a test looks for one kind of event and fails loudly on anything else"
+)]
+
 mod health;
 mod identity;
 mod inbox;
