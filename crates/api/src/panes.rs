@@ -92,8 +92,9 @@ pub struct PaneItem {
 
     /// The runtime that lives in it; null for a dead pane.
     pub runtime_id: Option<String>,
-    /// How many runtimes have lived in it, this one included.
-    pub pane_epoch: u64,
+    /// How many runtimes have lived in it, this one included; null for a dead
+    /// pane.
+    pub pane_epoch: Option<u64>,
     /// When the runtime began.
     pub runtime_started_at: Option<Timestamp>,
     /// The agent in it, if one was recognised.

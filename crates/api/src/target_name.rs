@@ -22,6 +22,24 @@ impl TargetName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name itself if it is one, else the nearest text that is.
+    ///
+    /// Names are checked where they come in. This is for whoever shows what was
+    /// stored and has nobody to complain to.
+    #[must_use]
+    pub fn lossy(text: &str) -> Self {
+        text.parse().unwrap_or_else(|_| {
+            let keep = |c: char| if is_plain(c) { c } else { '_' };
+            let rest = text.chars().take(TARGET_NAME_BYTES_MAX - 1).map(keep);
+            Self(std::iter::once('_').chain(rest).collect())
+        })
+    }
+}
+
+/// Whether a name may hold the character.
+const fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
 /// Why a text names no target.
@@ -51,8 +69,7 @@ impl FromStr for TargetName {
         if text.len() > TARGET_NAME_BYTES_MAX {
             return Err(TargetNameError::TooLong);
         }
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if !text.bytes().all(plain) {
+        if !text.chars().all(is_plain) {
             return Err(TargetNameError::Character);
         }
         if text.starts_with('-') || text == "." || text == ".." {
@@ -116,6 +133,15 @@ mod tests {
             ("..", TargetNameError::Reserved),
         ] {
             assert_eq!(name.parse::<TargetName>(), Err(error), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_always_a_name() {
+        assert_eq!(TargetName::lossy("build-1").as_str(), "build-1");
+        for text in ["", "-o", "..", "a/b c", &"ä".repeat(100)] {
+            let shown = TargetName::lossy(text);
+            assert_eq!(shown.as_str().parse::<TargetName>(), Ok(shown.clone()), "{text}");
         }
     }
 }
