@@ -111,9 +111,17 @@ impl TestEnv {
         }
     }
 
+    /// Puts a program of the machine on the path of this world, whether or not it was there.
+    pub fn reinstall(&self, program: &str) {
+        fs::remove_file(self.path("bin").join(program)).ok();
+        self.install(program);
+    }
+
     /// Puts a shell script on the path of this world, in the place of a program.
     pub fn script(&self, program: &str, text: &str) {
         let path = self.path("bin").join(program);
+        // Written through the link of an installed program, the program itself would be replaced.
+        fs::remove_file(&path).ok();
         fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a file can be written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("it is ours");
     }
@@ -151,6 +159,14 @@ impl TestEnv {
         let mut command = self.command(&self.qd);
         command.args(arguments);
         Invocation::new(command)
+    }
+
+    /// Runs any program of this world to its end.
+    #[track_caller]
+    pub fn run_program(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Output {
+        let mut command = self.command(program);
+        command.args(arguments);
+        Invocation::new(command).run()
     }
 
     /// Runs `qd` to its end.

@@ -17,6 +17,7 @@ mod identity;
 mod lifecycle;
 mod listing;
 mod load;
+mod outer_shell;
 mod routes;
 mod store;
 mod targets;
