@@ -6,6 +6,8 @@
 pub mod clock;
 pub mod config;
 pub mod ids;
+pub mod lifecycle;
+pub mod log;
 pub mod paths;
 
 pub mod deck;
