@@ -7,6 +7,7 @@
 mod deck;
 
 mod access;
+mod catalogue;
 mod command_line;
 mod config;
 mod events;
