@@ -23,6 +23,7 @@ mod routes;
 mod store;
 mod targets;
 mod topology;
+mod traces;
 mod watch;
 
 /// A file that is not listed above would be compiled by nobody and pass for ever.
