@@ -104,25 +104,29 @@ pub struct ListQuery {
     pub page: Option<String>,
 }
 
-const LIST_PARAMETERS: &[Parameter] = &[
-    Parameter::several(
-        "sort",
-        ParameterKind::Words(SortKey::WORDS),
-        "The order, first key first; a `-` in front reverses a key.",
-    ),
-    Parameter::one(
-        "limit",
-        ParameterKind::Number { min: 1, max: PAGE_ITEMS_MAX },
-        "How many items at most.",
-    ),
-    Parameter::one(
-        "page",
-        ParameterKind::Text,
-        "Where to go on: `next_page` of the answer before.",
-    ),
-];
-
 impl ListQuery {
+    /// The keys of a list of that scope.
+    pub(crate) fn parameters_for(scope: Scope) -> Vec<Parameter> {
+        let own = [
+            Parameter::several(
+                "sort",
+                ParameterKind::SortKeys(SortKey::words_for(scope)),
+                "The order, first key first; a `-` in front reverses a key.",
+            ),
+            Parameter::one(
+                "limit",
+                ParameterKind::Number { min: 1, max: PAGE_ITEMS_MAX },
+                "How many items at most.",
+            ),
+            Parameter::one(
+                "page",
+                ParameterKind::Text,
+                "Where to go on: `next_page` of the answer before.",
+            ),
+        ];
+        [Filters::PARAMETERS, &own].concat()
+    }
+
     pub(crate) fn check_for(&self, scope: Scope) -> Result<(), QueryError> {
         self.filters.check()?;
         if self.sort.len() > SORT_KEYS_MAX {
@@ -137,7 +141,7 @@ impl ListQuery {
 
 impl Query for ListQuery {
     fn parameters() -> Vec<Parameter> {
-        [Filters::PARAMETERS, LIST_PARAMETERS].concat()
+        Self::parameters_for(Scope::Panes)
     }
 
     fn set(&mut self, name: &'static str, value: &str) -> Result<(), QueryError> {

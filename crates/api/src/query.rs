@@ -45,6 +45,8 @@ pub enum ParameterKind {
     },
     /// One of these words.
     Words(&'static [&'static str]),
+    /// One of these words, or one of them with a `-` in front.
+    SortKeys(&'static [&'static str]),
 }
 
 impl Parameter {

@@ -111,7 +111,7 @@ pub struct SessionsQuery {
 
 impl Query for SessionsQuery {
     fn parameters() -> Vec<Parameter> {
-        let mut parameters = ListQuery::parameters();
+        let mut parameters = ListQuery::parameters_for(Scope::Sessions);
         parameters.push(Parameter::one(
             "agent_summary",
             ParameterKind::Flag,

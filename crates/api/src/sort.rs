@@ -41,6 +41,23 @@ impl SortKey {
     }
 }
 
+/// The keys that panes can be sorted by.
+const PANE_KEYS: &[&str] =
+    &["location", "state", "category", "agent", "state_since", "last_activity_at", "updated_at"];
+/// The keys that windows and sessions can be sorted by.
+const GROUP_KEYS: &[&str] = &["location", "state", "category", "total_panes"];
+
+impl SortKey {
+    /// The spellings of the keys that apply to a scope.
+    #[must_use]
+    pub const fn words_for(scope: Scope) -> &'static [&'static str] {
+        match scope {
+            Scope::Panes => PANE_KEYS,
+            Scope::Windows | Scope::Sessions => GROUP_KEYS,
+        }
+    }
+}
+
 /// One sort key with its direction: `state`, or `-state` for the reverse.
 ///
 /// Where all given keys leave two items equal, their location and then their
@@ -75,6 +92,15 @@ impl fmt::Display for Sort {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_spellings_of_a_scope_are_those_of_its_keys() {
+        for scope in Scope::ALL {
+            let keys = SortKey::ALL.iter().filter(|key| key.applies_to(*scope));
+            let words: Vec<&str> = keys.map(|key| key.as_str()).collect();
+            assert_eq!(SortKey::words_for(*scope), words, "{scope}");
+        }
+    }
 
     #[test]
     fn a_minus_sign_reverses_the_order() {

@@ -83,7 +83,7 @@ pub struct WindowsQuery {
 
 impl Query for WindowsQuery {
     fn parameters() -> Vec<Parameter> {
-        let mut parameters = ListQuery::parameters();
+        let mut parameters = ListQuery::parameters_for(Scope::Windows);
         parameters.push(Parameter::one(
             "with_agent_status",
             ParameterKind::Flag,
