@@ -1,0 +1,61 @@
+//! How soon a change of a pane reaches a watcher.
+
+use testkit::wait::now;
+
+use crate::figures::Samples;
+use crate::report::Report;
+use crate::world::{Binary, World, change_where};
+
+const PANES: usize = 50;
+const ROUNDS: usize = 40;
+
+pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
+    let world = World::new(qd, PANES, "exec sleep 100000");
+    let tmux = world.env.tmux();
+    let shell = tmux.session("shell", "exec sh");
+    world.settle(PANES + 1);
+    let mut stream = world.watch();
+    let mut all = [const { Samples::none() }; 4];
+    for round in 0..ROUNDS {
+        let began = now();
+        let pane = tmux.window("shell", &format!("w{round}"), "exec sleep 100000");
+        change_where(&mut stream, "it appears", |it| it["identity"]["pane_id"] == pane.as_str());
+        all[0].push_ms(began.elapsed());
+
+        let name = format!("renamed-{round}");
+        let began = now();
+        tmux.ok(&["rename-window", "-t", &pane, &name]);
+        change_where(&mut stream, "its name", |it| it["item"]["window_name"] == name.as_str());
+        all[1].push_ms(began.elapsed());
+
+        let began = now();
+        tmux.ok(&["respawn-pane", "-k", "-t", &pane, "exec sleep 100000"]);
+        change_where(&mut stream, "its respawn", |it| {
+            it["identity"]["pane_id"] == pane.as_str() && it["item"]["pane_epoch"] == 2
+        });
+        all[2].push_ms(began.elapsed());
+
+        // The program prints as it starts, as every agent does; the typing is not counted.
+        tmux.ok(&["send-keys", "-t", &shell, "-l", "echo; cat"]);
+        let began = now();
+        tmux.ok(&["send-keys", "-t", &shell, "Enter"]);
+        change_where(&mut stream, "its command", |it| {
+            it["identity"]["pane_id"] == shell.as_str() && it["item"]["current_cmd"] == "cat"
+        });
+        all[3].push_ms(began.elapsed());
+        tmux.ok(&["send-keys", "-t", &shell, "C-d"]);
+        change_where(&mut stream, "the shell again", |it| {
+            it["identity"]["pane_id"] == shell.as_str() && it["item"]["current_cmd"] == "sh"
+        });
+        tmux.ok(&["kill-pane", "-t", &pane]);
+        change_where(&mut stream, "its end", |it| it["op"] == "delete");
+    }
+    let names =
+        ["a pane appears", "a window is renamed", "a pane is respawned", "a command changes"];
+    for (name, samples) in names.iter().zip(&all) {
+        report.figure(&format!("{name} -> delta, median"), samples.median(), "ms", "20");
+        report.figure("  99 of 100", samples.quantile(0.99), "ms", "100");
+    }
+    report.beside("peers that poll (mean of a 500 ms to 2 s interval)", 250.0, "ms");
+    Ok(())
+}

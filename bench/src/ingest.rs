@@ -1,0 +1,108 @@
+//! How many events a second become durable, and how long one takes.
+
+use std::io::{BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use testkit::wait::{Deadline, now};
+
+use crate::figures::Samples;
+use crate::limits;
+use crate::report::Report;
+use crate::world::{Binary, World};
+
+const CLIENTS: usize = 64;
+const LENGTH: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
+    let world = World::new(qd, 10, "exec sleep 100000");
+    let runtime = world.panes()[0]["runtime_id"].as_str().context("a runtime")?.to_owned();
+    let socket = world.env.socket();
+    let fsync = limits::fsync(world.env.root())?.median();
+
+    let mut single = Samples::default();
+    let mut client = Client::connect(&socket)?;
+    for number in 0..1_000 {
+        let began = now();
+        client.emit(&runtime, &format!("one-{number}"))?;
+        single.push_ms(began.elapsed());
+    }
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|index| {
+            let (socket, runtime) = (socket.clone(), runtime.clone());
+            std::thread::spawn(move || -> anyhow::Result<usize> {
+                let mut client = Client::connect(&socket)?;
+                let end = Deadline::after(LENGTH);
+                let mut sent = 0;
+                while !end.left().is_zero() {
+                    client.emit(&runtime, &format!("c{index}-{sent}"))?;
+                    sent += 1;
+                }
+                Ok(sent)
+            })
+        })
+        .collect();
+    let mut total = 0;
+    for client in clients {
+        total += client.join().map_err(|_| anyhow::anyhow!("a client panicked"))??;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a count of seconds")]
+    let rate = total as f64 / LENGTH.as_secs_f64();
+    report.figure(&format!("durable events, {CLIENTS} clients"), rate, "/s", "40000");
+    report.figure("one client, one event, median", single.median(), "ms", "1.5 x fsync");
+    report.figure("  against fsync", single.median() / fsync, "x", "1.5");
+    report.beside("append 300 B and fsync, median", fsync, "ms");
+    Ok(())
+}
+
+/// One kept connection that says as little as it can.
+struct Client {
+    reader: BufReader<UnixStream>,
+    writer: UnixStream,
+    body: Vec<u8>,
+}
+
+impl Client {
+    fn connect(socket: &std::path::Path) -> anyhow::Result<Self> {
+        let writer = UnixStream::connect(socket)?;
+        let reader = BufReader::new(writer.try_clone()?);
+        Ok(Self { reader, writer, body: vec![0; 4096] })
+    }
+
+    fn emit(&mut self, runtime: &str, key: &str) -> anyhow::Result<()> {
+        let body = format!(
+            r#"{{"event_type":"bench-note","source":"hook","dedupe_key":"{key}","runtime_id":"{runtime}"}}"#
+        );
+        let request = format!(
+            "POST /v1/events HTTP/1.1\r\nHost: qd\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.writer.write_all(request.as_bytes())?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> anyhow::Result<()> {
+        let (mut length, mut first) = (0, true);
+        loop {
+            let mut line = Vec::new();
+            std::io::BufRead::read_until(&mut self.reader, b'\n', &mut line)?;
+            let line = String::from_utf8_lossy(&line);
+            let line = line.trim_end();
+            if std::mem::take(&mut first) {
+                ensure!(line.contains(" 202 "), "the event was not accepted: {line}");
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse()?;
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        self.reader.read_exact(&mut self.body[..length])?;
+        Ok(())
+    }
+}
