@@ -221,13 +221,8 @@ pub const COMMON_ERRORS: &[ErrorCode] = &[
 ];
 
 /// The errors of every list.
-const LIST_ERRORS: &[ErrorCode] = &[
-    ErrorCode::CursorExpired,
-    ErrorCode::CursorInvalid,
-    ErrorCode::RefInvalid,
-    ErrorCode::RefInvalidEncoding,
-    ErrorCode::TargetNotFound,
-];
+const LIST_ERRORS: &[ErrorCode] =
+    &[ErrorCode::RefInvalid, ErrorCode::RefInvalidEncoding, ErrorCode::TargetNotFound];
 
 /// The errors of a route that names a runtime.
 const RUNTIME_ERRORS: &[ErrorCode] = &[ErrorCode::RefInvalid, ErrorCode::RefNotFound];

@@ -66,6 +66,12 @@ pub(super) fn api(document: &Value) -> String {
     parts.push("## Reason codes".to_owned());
     parts.push("Why a runtime is in its state. Agents add codes of their own.".to_owned());
     parts.push(table(&["code", "meaning"], reasons));
+    parts.push("## Limits".to_owned());
+    parts.push("A text that is longer is refused, never cut; a list that is longer says how much there is.".to_owned());
+    let limits = api::limits::ALL.iter().map(|limit| {
+        vec![format!("`{}`", limit.name), limit.value.to_string(), one_line(limit.about)]
+    });
+    parts.push(table(&["limit", "value", "what"], limits));
     parts.push("## Types".to_owned());
     let schemas = document["components"]["schemas"].as_object();
     parts.extend(schemas.into_iter().flatten().flat_map(|(name, it)| type_section(name, it)));

@@ -259,7 +259,7 @@ fn route_with(below: &[&str], value: Value) -> Vec<String> {
 }
 
 #[test]
-fn tc_035_a_route_and_its_parameters_stay() {
+fn a_route_and_its_parameters_stay() {
     assert_eq!(changed(|_| ()), [""; 0]);
     assert_eq!(changed(|new| new["paths"] = json!({})), ["POST /v1/things: the route is gone"]);
     assert_eq!(
@@ -277,7 +277,7 @@ fn tc_035_a_route_and_its_parameters_stay() {
 }
 
 #[test]
-fn tc_035_bodies_and_statuses_stay() {
+fn bodies_and_statuses_stay() {
     assert_eq!(
         route_with(&["requestBody"], json!({ "content": {} })),
         ["POST /v1/things request: is no longer there as application/json"]
@@ -295,7 +295,7 @@ fn tc_035_bodies_and_statuses_stay() {
 }
 
 #[test]
-fn tc_035_an_error_keeps_its_status() {
+fn an_error_keeps_its_status() {
     let found = changed(|new| {
         let responses = &mut new["paths"]["/v1/things"]["post"]["responses"];
         responses["404"] = responses["409"].take();
