@@ -52,11 +52,15 @@ fn breaches_of(root: &Path, name: &str, current: &Value) -> anyhow::Result<Vec<B
     let path = root.join(BLESSED).join(name);
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let promised: Value = serde_json::from_str(&text).with_context(|| name.to_owned())?;
-    Ok(match name {
-        "openapi.json" => rules::compare_documents(&promised, current),
-        "event-envelope.json" => rules::compare_requests(&promised, current),
-        _ => rules::compare_answers(&promised, current),
-    })
+    Ok(compare(name, &promised, current))
+}
+
+fn compare(name: &str, promised: &Value, current: &Value) -> Vec<Breach> {
+    match name {
+        "openapi.json" => rules::compare_documents(promised, current),
+        "event-envelope.json" => rules::compare_requests(promised, current),
+        _ => rules::compare_answers(promised, current),
+    }
 }
 
 fn listed(breaches: &[Breach]) -> String {
@@ -73,6 +77,30 @@ mod tests {
         let (name, schema) = current.iter().find(|(name, _)| *name == wanted).unwrap();
         let found = breaches_of(&root, name, schema).unwrap();
         assert!(found.is_empty(), "{}", listed(&found));
+    }
+
+    /// What is found when one thing of a real document is taken away.
+    fn found_without(document: &str, parent: &str, name: &str) -> Vec<String> {
+        let promised = codegen::promised().unwrap();
+        let (_, old) = promised.iter().find(|(it, _)| *it == document).unwrap();
+        let mut new = old.clone();
+        let parent = new.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        assert!(parent.remove(name).is_some());
+        let found = compare(document, old, &new);
+        found.iter().map(Breach::to_string).collect()
+    }
+
+    #[test]
+    fn the_rules_reach_the_depths_of_the_real_documents() {
+        let place = "/components/schemas/LastKnown/properties";
+        let found = found_without("openapi.json", place, "age_ms");
+        let panes = "GET /v1/panes 200.items[].last_known.age_ms: the field is gone";
+        assert!(found.iter().any(|it| it == panes), "{found:#?}");
+        let found = found_without("watch-frame.json", "/$defs/PaneIdentity/properties", "pane_id");
+        assert!(found.iter().any(|it| it.contains("pane_id: the field is gone")), "{found:#?}");
+        let place = "/$defs/EventEnvelope/properties";
+        let found = found_without("event-envelope.json", place, "pid");
+        assert_eq!(found, [".pid: the field is no longer taken"]);
     }
 
     #[test]

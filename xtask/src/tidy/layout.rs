@@ -67,22 +67,12 @@ fn check_file_length(file: &SourceFile) -> Option<Finding> {
     (length > FILE_LINES_MAX).then(|| Finding::whole(&file.path, problem()))
 }
 
-/// The code is formatted: a function ends at the first `}` as far left as it
-/// began.
 fn check_functions(file: &SourceFile, exceptions: &[(&str, &str, usize)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let lines: Vec<(usize, &str)> = file.production_lines().collect();
     for (index, (number, line)) in lines.iter().enumerate() {
         let Some(name) = function_name(line) else { continue };
-        let margin = line.len() - line.trim_start().len();
-        let end = format!("{}}}", &line[..margin]);
-        if line.ends_with('}') || line.ends_with(';') {
-            continue;
-        }
-        let rest = lines[index..].iter();
-        let Some(length) = rest.clone().position(|(_, it)| *it == end).map(|it| it + 1) else {
-            continue;
-        };
+        let length = function_length(lines[index..].iter().map(|(_, line)| *line));
         let listed = exceptions.iter().find(|(path, it, _)| *path == file.path && *it == name);
         let limit = listed.map_or(FUNCTION_LINES_MAX, |(_, _, length)| *length);
         if length > limit {
@@ -91,6 +81,22 @@ fn check_functions(file: &SourceFile, exceptions: &[(&str, &str, usize)]) -> Vec
         }
     }
     findings
+}
+
+/// The length of the function that begins with the first of the lines. The
+/// code is formatted: a body ends at the first `}` as far left as it began, and
+/// a head without a body at a `;`.
+fn function_length<'a>(mut lines: impl Iterator<Item = &'a str>) -> usize {
+    let Some(first) = lines.next() else { return 0 };
+    if first.ends_with(['}', ';']) {
+        return 1;
+    }
+    let margin = first.len() - first.trim_start().len();
+    let ends = |line: &str| {
+        let rest = line.get(margin..).filter(|_| line.trim_start().len() + margin == line.len());
+        rest.is_some_and(|rest| rest == "}" || (!rest.starts_with('}') && rest.ends_with(';')))
+    };
+    lines.position(ends).map_or(0, |rest| rest + 2)
 }
 
 fn function_name(line: &str) -> Option<&str> {
@@ -175,6 +181,14 @@ mod tests {
         let exceptions = [("crates/a/src/b.rs", "long", 80)];
         assert!(check_functions(&planted(&function_of(80)), &exceptions).is_empty());
         assert_eq!(check_functions(&planted(&function_of(81)), &exceptions).len(), 1);
+    }
+
+    #[test]
+    fn a_head_without_a_body_ends_where_it_ends() {
+        let length = |text: &str| function_length(text.lines());
+        assert_eq!(length("    fn a();\n    fn b() {\n    }\n"), 1);
+        assert_eq!(length("    fn a(\n        b: u8,\n    ) -> u8;\n    fn c() {\n    }\n"), 3);
+        assert_eq!(length("fn a() -> u8\nwhere\n    u8: Copy,\n{\n    1\n}\n"), 6);
     }
 
     #[test]
