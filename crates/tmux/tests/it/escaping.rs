@@ -1,86 +1,86 @@
 //! S-15: nothing of a name, a path or a title is ever executed, and the text arrives as it was.
+//!
+//! Each text goes through a control line and through the arguments of a forked `tmux`.
 
-use std::{fs, os::unix::ffi::OsStrExt, path::Path};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
 
 use testkit::wait;
 use tmux::{
-    arg::Arg,
+    arg::{Arg, OwnName},
     command::{Batch, Command, Verb},
+    rows::PaneRow,
+    scan::Scan,
 };
 
 use crate::lab::{Control, Lab};
 
-/// Sixty texts that mean something to tmux, to its option parser, or to a shell. `@` is replaced by
-/// the path of a file that must never come to be.
-fn hostile_texts(trap: &Path) -> Vec<Vec<u8>> {
-    let texts: [&[u8]; 60] = [
-        b"#(touch @)",
-        b"##(touch @)",
-        b"###(touch @)",
-        b"####(touch @)",
-        b"x#(touch @)y",
-        b"#(touch @)#(touch @)",
-        b"#[#(touch @)]",
-        b"#[fg=red]#(touch @)",
-        b"##[#(touch @)",
-        b"#{E:#(touch @)}",
-        b"#{E:@x}",
-        b"#{l:#(touch @)}",
-        b"#{?1,#(touch @),}",
-        b"#{T:#(touch @)}",
-        b"#{s/a/b/:#(touch @)}",
-        b"#{pane_id}",
-        b"#{session_name}",
-        b"#S #W #P #H #T #D #F #I",
-        b"#,#}#{",
-        b"#",
-        b"##",
-        b"a#",
-        b"#\n(touch @)",
-        b"%H:%M:%S %Y",
-        b"%%",
-        b"%",
-        b"%begin 1 2 1",
-        b"%end 1795275446 1 1",
-        b";",
-        b";;",
-        b"a;",
-        b"a;b",
-        b"a\\;",
-        b"\\",
-        b"a\\",
-        b"a ; run-shell 'touch @'",
-        b"a\nrun-shell 'touch @'",
-        b"\n",
-        b"\n\n",
-        b"a\r\nb",
-        b"-t",
-        b"-x 1",
-        b"--",
-        b"-",
-        b"=user",
-        b"=",
-        b"{marked}",
-        b"{last}",
-        b"@1",
-        b"%1",
-        b"$1",
-        b"~",
-        b"~root/x",
-        b"$HOME ${HOME} $(touch @) `touch @`",
-        b"\"quoted\" 'single'",
-        b"{ a } { b }",
-        b"\\033[31m\x1b[31m\x07\x7f",
-        b"\xff\xfe\x80",
-        "\u{1f600} 日本 e\u{301} \u{202e}rtl".as_bytes(),
-        b"FOO=bar",
-    ];
-    let trap = trap.as_os_str().as_bytes();
-    texts
-        .iter()
-        .map(|text| text.split(|&byte| byte == b'@').collect::<Vec<_>>().join(trap))
-        .collect()
-}
+/// The file that a text must never bring about.
+const TRAP: &str = "pwned";
+
+/// Texts that mean something to tmux, to its option parser, or to a shell. `cd` goes to this
+/// world's home; tmux itself may run a command anywhere.
+const HOSTILE: [&[u8]; 60] = [
+    b"#(cd;touch pwned)",
+    b"##(cd;touch pwned)",
+    b"###(cd;touch pwned)",
+    b"####(cd;touch pwned)",
+    b"x#(cd;touch pwned)y",
+    b"#(cd;touch pwned)#(cd;touch pwned)",
+    b"#[#(cd;touch pwned)]",
+    b"#[fg=red]#(cd;touch pwned)",
+    b"##[#(cd;touch pwned)",
+    b"#{E:#(cd;touch pwned)}",
+    b"#{E:@x}",
+    b"#{l:#(cd;touch pwned)}",
+    b"#{?1,#(cd;touch pwned),}",
+    b"#{T:#(cd;touch pwned)}",
+    b"#{s/a/b/:#(cd;touch pwned)}",
+    b"#{pane_id}",
+    b"#{session_name}",
+    b"#S #W #P #H #T #D #F #I",
+    b"#,#}#{",
+    b"#",
+    b"##",
+    b"a#",
+    b"#\n(cd;touch pwned)",
+    b"%H:%M:%S %Y",
+    b"%%",
+    b"%",
+    b"%begin 1 2 1",
+    b"%end 1795275446 1 1",
+    b";",
+    b";;",
+    b"a;",
+    b"a;b",
+    b"a\\;",
+    b"\\",
+    b"a\\",
+    b"a ; run-shell 'cd;touch pwned'",
+    b"a\nrun-shell 'cd;touch pwned'",
+    b"\n",
+    b"\n\n",
+    b"a\r\nb",
+    b"-t",
+    b"-x 1",
+    b"--",
+    b"-",
+    b"=user",
+    b"=",
+    b"{marked}",
+    b"{last}",
+    b"@1",
+    b"%1",
+    b"$1",
+    b"~",
+    b"~root/x",
+    b"$HOME ${HOME} $(cd;touch pwned) `cd;touch pwned`",
+    b"\"quoted\" 'single'",
+    b"{ a } { b }",
+    b"\\033[31m\x1b[31m\x07\x7f",
+    b"\xff\xfe\x80",
+    "\u{1f600} 日本 e\u{301} \u{202e}rtl".as_bytes(),
+    b"FOO=bar",
+];
 
 /// Runs the same batch over the control connection and by a forked `tmux`.
 fn both(lab: &Lab, control: &mut Control, batch: &Batch) -> [Vec<u8>; 2] {
@@ -88,11 +88,6 @@ fn both(lab: &Lab, control: &mut Control, batch: &Batch) -> [Vec<u8>; 2] {
     let forked = lab.fork(batch);
     assert!(forked.ok, "{}: {batch:?}", forked.complaint);
     [answered, forked.output]
-}
-
-fn set(option: &'static str, text: &[u8]) -> Command {
-    let text = Arg::verbatim(text).unwrap();
-    Command::new(Verb::SetOption).flag("-g").flag(option).end_of_flags().arg(text)
 }
 
 /// A positional `--` must come before the option's name, or it is taken for the value.
@@ -103,15 +98,97 @@ fn stored(text: &[u8]) -> Batch {
     Batch::from(set.flag("@text").arg(text)).then(show)
 }
 
+/// Whether a trap was sprung anywhere in this world.
+fn is_sprung(folder: &Path) -> bool {
+    fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        entry.file_name() == TRAP || is_folder && is_sprung(&entry.path())
+    })
+}
+
+/// The last words of a test: a shell that tmux started has had its time.
+fn assert_not_sprung(lab: &Lab) {
+    lab.tmux().ok(&["run-shell", "true"]);
+    assert!(!is_sprung(lab.env().root()), "a text was executed");
+}
+
 #[test]
 fn every_text_arrives_where_it_is_taken_as_it_is() {
     let lab = Lab::new();
-    let trap = lab.env().path("trap");
     let (_hub, mut control) = lab.connect();
-    for text in hostile_texts(&trap) {
-        for output in both(&lab, &mut control, &stored(&text)) {
-            assert_eq!(output, [text.as_slice(), b"\n"].concat(), "{text:?}");
+    for text in HOSTILE {
+        for output in both(&lab, &mut control, &stored(text)) {
+            assert_eq!(output, [text, b"\n"].concat(), "{text:?}");
         }
     }
-    assert!(!trap.exists());
+    assert_not_sprung(&lab);
+}
+
+/// A new session in `folder`, whose window is called `name`.
+fn session(folder: &Path, name: &[u8]) -> Batch {
+    let folder = Arg::expanded(folder.as_os_str().as_bytes()).unwrap();
+    let new = Command::new(Verb::NewSession)
+        .flag("-d")
+        .option("-s", Arg::own_name(&OwnName::new("x-", "1").unwrap()))
+        .option("-n", Arg::expanded(name).unwrap())
+        .option("-c", folder);
+    Batch::from(new.flag("sleep").flag("1000"))
+}
+
+fn end_session() -> Batch {
+    let name = OwnName::new("x-", "1").unwrap();
+    Batch::from(Command::new(Verb::KillSession).option("-t", Arg::exactly(&name)))
+}
+
+fn find(lab: &Lab) -> PaneRow {
+    let rows = lab.scan_forked(&Scan::<PaneRow>::all(lab.nonce())).unwrap().rows;
+    rows.into_iter().find(|row| row.session_name == "x-1").expect("the session was made")
+}
+
+#[test]
+fn every_text_is_a_directory_that_a_session_can_start_in() {
+    let lab = Lab::new();
+    let (_hub, mut control) = lab.connect();
+    for text in HOSTILE {
+        let name: Vec<u8> = text.iter().copied().filter(|&byte| byte != b'/').collect();
+        let folder = lab.env().path("home").join(OsStr::from_bytes(&[b"d", &name[..]].concat()));
+        fs::create_dir_all(&folder).unwrap();
+        let batch = session(&folder, b"w");
+        let expected = folder.as_os_str().as_bytes();
+
+        control.ask(&batch).unwrap();
+        wait::until("the pane is in its directory", || (find(&lab).path == expected).then_some(()));
+        control.ask(&end_session()).unwrap();
+
+        assert!(lab.fork(&batch).ok);
+        wait::until("the pane is in its directory", || (find(&lab).path == expected).then_some(()));
+        assert!(lab.fork(&end_session()).ok);
+    }
+    assert_not_sprung(&lab);
+}
+
+#[test]
+fn every_text_that_is_utf8_is_the_name_of_a_window() {
+    let lab = Lab::new();
+    let (_hub, mut control) = lab.connect();
+    for text in HOSTILE {
+        let Ok(name) = std::str::from_utf8(text) else { continue };
+        let batch = session(&lab.env().path("home"), text);
+        control.ask(&batch).unwrap();
+        assert_eq!(find(&lab).window_name, name);
+        control.ask(&end_session()).unwrap();
+        assert!(lab.fork(&batch).ok);
+        assert_eq!(find(&lab).window_name, name);
+        control.ask(&end_session()).unwrap();
+    }
+    assert_not_sprung(&lab);
+}
+
+/// By the client that stays: what a format started ends with the client that asked.
+#[test]
+fn the_trap_is_sprung_by_text_that_was_not_made_inert() {
+    let lab = Lab::new();
+    let (_hub, mut control) = lab.connect();
+    control.write(format!("new-session -d -s x-1 -c \"/#(cd;touch {TRAP})\"\n").as_bytes());
+    wait::until("the text was executed", || is_sprung(lab.env().root()).then_some(()));
 }

@@ -165,7 +165,7 @@ impl Control {
                 Message::Reply(reply) => {
                     self.exchanges.take(reply).expect("the session is there");
                 }
-                other => self.others.push(other),
+                other @ (Message::Notification(_) | Message::Stray(_)) => self.others.push(other),
             }
         }
     }

@@ -3,6 +3,8 @@
 //! Everything that talks to a live server goes through [`lab`]. With `QD_RECORD` set to a folder,
 //! the scenes leave their transcripts there (see `tests/record.sh`).
 
+#![expect(clippy::unwrap_used, reason = "a test may fail where it likes, in its helpers too")]
+
 mod lab;
 mod transcript;
 
@@ -10,4 +12,5 @@ mod corpus;
 mod escaping;
 mod formats;
 mod hub;
+mod replay;
 mod scenes;
