@@ -111,3 +111,18 @@ fn every_check_runs_though_an_earlier_one_failed() {
     assert!(said.contains("cargo doc"), "{said}");
     assert!(said.ends_with("x: failed: fmt tidy\n"), "{said}");
 }
+
+#[test]
+fn figures_are_those_of_the_shipping_binary() {
+    let env = machine();
+    env.script(
+        "cargo",
+        "echo \"QD_BIN=$QD_BIN cargo $*\" >&2\n\
+         case $* in *rustc*) echo '{\"executable\":\"'$HOME/built'\"}' ;; esac",
+    );
+    let said = x(&env, &["bench", "idle"]).stderr;
+    let built = env.path("home/built").display().to_string();
+    let measured = said.lines().find(|it| it.contains("--package bench")).unwrap();
+    assert!(measured.starts_with(&format!("QD_BIN={built} ")), "{said}");
+    assert!(measured.ends_with(" -- idle"), "{said}");
+}
