@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The store remembers: the only SQL. It keeps the journal and the tables it comes to in one
+//! SQLite file, changes both in one transaction with the engine's memory, and can prove that what
+//! it holds is what was written.
+//!
+//! Reading order: [`ledger`] (a batch of inputs becomes a commit), [`fold`] and [`load`] (events to
+//! rows and rows to the engine), [`journal`] with [`chain`] and [`anchor`] (how it is proven),
+//! [`open`] (what is checked before the first answer). The design is in `docs/design/journal.md`.
+
+pub mod limits;
+pub mod schema;
+
+mod chain;
+mod connect;
+mod fault;
+mod row;
+mod tables;
+
+mod anchor;
+mod checkpoint;
+mod journal;
+mod meta;
+
+mod fold;
+mod load;
+mod past;
+
+mod commit;
+mod ledger;
+mod open;
+mod retention;
+
+pub use commit::{CommitError, CommitErrorKind, CommitOutcome};
+pub use connect::Durability;
+pub use fault::{BadRow, Fault, Wrong};
+pub use journal::{Bounds, Change, Journal, ReadError};
+pub use ledger::{Identity, Ledger, Mishap, Outcome, Probe, Standing, Step};
+pub use open::{OpenError, Opened, Options};
+pub use retention::Retention;

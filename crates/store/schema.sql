@@ -1,0 +1,201 @@
+CREATE TABLE action_snapshots (
+  snapshot_id TEXT NOT NULL PRIMARY KEY,
+  action_id TEXT NOT NULL UNIQUE REFERENCES actions (action_id),
+  target_id TEXT NOT NULL,
+  pane_id TEXT NOT NULL,
+  runtime_id TEXT NOT NULL,
+  state_version INTEGER NOT NULL,
+  observed_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  nonce TEXT NOT NULL,
+  row_hash INTEGER NOT NULL
+) STRICT;
+CREATE TABLE actions (
+  action_id TEXT NOT NULL PRIMARY KEY,
+  action_type TEXT NOT NULL CHECK (action_type IN ('attach', 'send', 'view-output', 'kill')),
+  request_ref TEXT NOT NULL CHECK (request_ref <> ''),
+  target_id TEXT NOT NULL,
+  pane_id TEXT NOT NULL,
+  runtime_id TEXT NOT NULL REFERENCES runtimes (runtime_id),
+  requested_at INTEGER NOT NULL,
+  completed_at INTEGER,
+  result_code TEXT NOT NULL,
+  error_code TEXT,
+  metadata_json TEXT NOT NULL,
+  row_hash INTEGER NOT NULL,
+  UNIQUE (action_type, request_ref)
+) STRICT;
+CREATE INDEX actions_runtime ON actions (runtime_id);
+CREATE TABLE adapters (
+  adapter_name TEXT NOT NULL PRIMARY KEY,
+  agent_type TEXT NOT NULL UNIQUE,
+  version TEXT NOT NULL,
+  capabilities TEXT NOT NULL CHECK (json_valid(capabilities)),
+  enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  updated_at INTEGER NOT NULL,
+  row_hash INTEGER NOT NULL
+) STRICT;
+CREATE TABLE checkpoints (
+  seq INTEGER NOT NULL PRIMARY KEY CHECK (seq >= 0),
+  at INTEGER NOT NULL,
+  chain_hash BLOB NOT NULL CHECK (length(chain_hash) = 32),
+  tables TEXT NOT NULL,
+  previous BLOB NOT NULL CHECK (length(previous) = 32),
+  digest BLOB NOT NULL CHECK (length(digest) = 32)
+) STRICT;
+CREATE TABLE event_inbox (
+  inbox_id TEXT NOT NULL PRIMARY KEY,
+  event_id TEXT NOT NULL UNIQUE,
+  target_id TEXT NOT NULL,
+  pane_id TEXT NOT NULL,
+  runtime_id TEXT REFERENCES runtimes (runtime_id),
+  event_type TEXT NOT NULL,
+  source TEXT NOT NULL CHECK (source IN ('hook', 'notify', 'wrapper', 'poller')),
+  dedupe_key TEXT NOT NULL CHECK (dedupe_key <> ''),
+  event_time INTEGER NOT NULL,
+  ingested_at INTEGER NOT NULL,
+  pid INTEGER,
+  start_hint INTEGER,
+  status TEXT NOT NULL CHECK (status IN ('pending_bind', 'bound', 'dropped_unbound')),
+  reason_code TEXT CHECK (reason_code IN ('bind_no_candidate', 'bind_ambiguous',
+    'bind_ttl_expired')),
+  signal TEXT NOT NULL,
+  raw_payload TEXT,
+  journal_seq INTEGER NOT NULL,
+  row_hash INTEGER NOT NULL,
+  UNIQUE (target_id, pane_id, source, dedupe_key),
+  CHECK ((status = 'bound') = (runtime_id IS NOT NULL)),
+  CHECK ((status = 'dropped_unbound') = (reason_code IS NOT NULL))
+) STRICT;
+CREATE INDEX event_inbox_runtime ON event_inbox (runtime_id) WHERE runtime_id IS NOT NULL;
+CREATE INDEX event_inbox_status ON event_inbox (status, ingested_at);
+CREATE TABLE events (
+  event_id TEXT NOT NULL PRIMARY KEY,
+  runtime_id TEXT NOT NULL REFERENCES runtimes (runtime_id),
+  event_type TEXT NOT NULL,
+  source TEXT NOT NULL CHECK (source IN ('hook', 'notify', 'wrapper', 'poller')),
+  source_event_id TEXT,
+  source_seq INTEGER,
+  event_time INTEGER NOT NULL,
+  ingested_at INTEGER NOT NULL,
+  dedupe_key TEXT NOT NULL CHECK (dedupe_key <> ''),
+  action_id TEXT REFERENCES actions (action_id),
+  source_action_id TEXT,
+  raw_payload TEXT,
+  journal_seq INTEGER NOT NULL,
+  row_hash INTEGER NOT NULL,
+  UNIQUE (runtime_id, source, dedupe_key)
+) STRICT;
+CREATE INDEX events_action ON events (action_id) WHERE action_id IS NOT NULL;
+CREATE INDEX events_ingested ON events (ingested_at DESC);
+CREATE INDEX events_payload ON events (ingested_at) WHERE raw_payload IS NOT NULL;
+CREATE INDEX events_runtime ON events (runtime_id, source, ingested_at DESC);
+CREATE TABLE journal (
+  seq INTEGER NOT NULL PRIMARY KEY CHECK (seq > 0),
+  at INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  body_hash BLOB CHECK (length(body_hash) = 32),
+  hash BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+CREATE TABLE meta (
+  key TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL,
+  row_hash INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE panes (
+  target_id TEXT NOT NULL REFERENCES targets (target_id),
+  pane_id TEXT NOT NULL,
+  tmux_server_boot_id TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  session_name TEXT NOT NULL,
+  window_id TEXT NOT NULL,
+  window_name TEXT NOT NULL,
+  current_cmd TEXT NOT NULL,
+  pane_title TEXT NOT NULL,
+  current_path TEXT NOT NULL,
+  facts TEXT NOT NULL,
+  first_seen_at INTEGER NOT NULL,
+  last_activity_at INTEGER,
+  updated_at INTEGER NOT NULL,
+  row_hash INTEGER NOT NULL,
+  PRIMARY KEY (target_id, pane_id)
+) STRICT;
+CREATE TABLE runtime_source_cursors (
+  runtime_id TEXT NOT NULL REFERENCES runtimes (runtime_id),
+  source TEXT NOT NULL CHECK (source IN ('hook', 'notify', 'wrapper', 'poller')),
+  last_source_seq INTEGER,
+  last_order_event_time INTEGER NOT NULL,
+  last_order_ingested_at INTEGER NOT NULL,
+  last_order_event_id TEXT NOT NULL,
+  voice TEXT NOT NULL,
+  row_hash INTEGER NOT NULL,
+  PRIMARY KEY (runtime_id, source)
+) STRICT;
+CREATE TABLE runtimes (
+  runtime_id TEXT NOT NULL PRIMARY KEY,
+  target_id TEXT NOT NULL,
+  pane_id TEXT NOT NULL,
+  tmux_server_boot_id TEXT NOT NULL,
+  pane_epoch INTEGER NOT NULL CHECK (pane_epoch > 0),
+  agent_type TEXT,
+  pid INTEGER,
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  end_reason TEXT CHECK (end_reason IN ('pane_gone', 'process_exited', 'respawned', 'exec',
+    'agent_started', 'agent_ended', 'server_gone', 'target_removed')),
+  row_hash INTEGER NOT NULL,
+  UNIQUE (target_id, tmux_server_boot_id, pane_id, pane_epoch),
+  CHECK ((ended_at IS NULL) = (end_reason IS NULL))
+) STRICT;
+CREATE UNIQUE INDEX runtimes_active ON runtimes (target_id, pane_id) WHERE ended_at IS NULL;
+CREATE INDEX runtimes_ended ON runtimes (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX runtimes_pane ON runtimes (target_id, pane_id);
+CREATE TABLE schema_migrations (
+  version INTEGER NOT NULL PRIMARY KEY,
+  applied_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE sessions (
+  target_id TEXT NOT NULL REFERENCES targets (target_id),
+  session_id TEXT NOT NULL,
+  session_name TEXT NOT NULL,
+  attached INTEGER NOT NULL CHECK (attached >= 0),
+  created_s INTEGER NOT NULL,
+  row_hash INTEGER NOT NULL,
+  PRIMARY KEY (target_id, session_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE states (
+  target_id TEXT NOT NULL,
+  pane_id TEXT NOT NULL,
+  runtime_id TEXT REFERENCES runtimes (runtime_id),
+  state TEXT NOT NULL CHECK (state IN ('error', 'waiting_approval', 'waiting_input', 'running',
+    'completed', 'idle', 'unknown')),
+  reason_code TEXT NOT NULL,
+  confidence TEXT NOT NULL CHECK (confidence IN ('high', 'medium', 'low')),
+  state_version INTEGER NOT NULL CHECK (state_version > 0),
+  state_source TEXT CHECK (state_source IN ('hook', 'notify', 'wrapper', 'poller')),
+  since INTEGER NOT NULL,
+  last_known TEXT,
+  last_source_seq INTEGER,
+  last_seen_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  row_hash INTEGER NOT NULL,
+  PRIMARY KEY (target_id, pane_id),
+  FOREIGN KEY (target_id, pane_id) REFERENCES panes (target_id, pane_id)
+) STRICT;
+CREATE INDEX states_state ON states (state, updated_at DESC);
+CREATE INDEX states_updated ON states (updated_at DESC);
+CREATE TABLE targets (
+  target_id TEXT NOT NULL PRIMARY KEY,
+  target_name TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL CHECK (kind IN ('local', 'ssh', 'command')),
+  connection_ref TEXT NOT NULL,
+  is_default INTEGER NOT NULL CHECK (is_default IN (0, 1)),
+  last_seen_at INTEGER,
+  health TEXT NOT NULL CHECK (health IN ('ok', 'degraded', 'down')),
+  updated_at INTEGER NOT NULL,
+  trouble TEXT,
+  server TEXT,
+  row_hash INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,290 @@
+//! The journal: appended to by the ledger, read by everyone who wants to know what happened.
+//!
+//! A reader has a connection of its own, so it never waits for the writer, and follows the chain
+//! as it reads: what it hands out is what was written.
+
+use std::path::Path;
+
+use engine::event::{Actor, Event};
+use engine::time::WallMs;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::chain::{ChainHash, Link};
+use crate::fault::{BadRow, Fault, Wrong};
+use crate::meta::Meta;
+use crate::row::{signed, unsigned};
+
+/// One row of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub seq: u64,
+    pub at: WallMs,
+    pub actor: Actor,
+    pub event: Event,
+}
+
+/// The end of the chain: where the next row is appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) seq: u64,
+    pub(crate) hash: ChainHash,
+}
+
+impl Head {
+    /// The end of what `db` holds: its last row, or the checkpoint that all rows were pruned to.
+    pub(crate) fn read(db: &Connection) -> Result<Self, Fault> {
+        let last = "SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1";
+        let pruned = "SELECT seq, chain_hash FROM checkpoints ORDER BY seq DESC LIMIT 1";
+        for sql in [last, pruned] {
+            let found = db.query_row(sql, [], |row| Ok((unsigned(row, 0)?, hash_at(row, 1)?)));
+            if let Some((seq, hash)) = found.optional()? {
+                return Ok(Self { seq, hash });
+            }
+        }
+        Err(BadRow { table: "checkpoints", key: "0".to_owned(), what: Wrong::Missing }.into())
+    }
+
+    /// Appends one row after this one.
+    pub(crate) fn append(
+        &mut self,
+        db: &Connection,
+        at: WallMs,
+        actor: &Actor,
+        event: Event,
+    ) -> Result<Change, Fault> {
+        let by = serde_json::to_string(actor)?;
+        let payload = serde_json::to_string(&event)?;
+        let body = body_of(&event).map(|body| ChainHash::of(body.as_bytes()));
+        let seq = self.seq + 1;
+        let link = Link {
+            seq,
+            at: at.0,
+            actor: &by,
+            kind: event.kind(),
+            payload: ChainHash::of(payload.as_bytes()),
+            body,
+        };
+        let hash = link.after(self.hash);
+        db.prepare_cached(
+            "INSERT INTO journal (seq, at, actor, kind, payload, body_hash, hash) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            signed(seq),
+            at.0,
+            by,
+            event.kind(),
+            payload,
+            body.map(|it| it.0),
+            hash.0
+        ])?;
+        *self = Self { seq, hash };
+        Ok(Change { seq, at, actor: actor.clone(), event })
+    }
+}
+
+/// The redacted payload that is kept beside the journal.
+fn body_of(event: &Event) -> Option<&str> {
+    match event {
+        Event::EventRecorded(row) => row.signal.payload.as_deref(),
+        Event::EventPended(row) => row.signal.payload.as_deref(),
+        Event::TargetChanged(_)
+        | Event::TargetRemoved { .. }
+        | Event::SessionChanged(_)
+        | Event::SessionRemoved { .. }
+        | Event::PaneChanged { .. }
+        | Event::PaneRemoved { .. }
+        | Event::ActivitySeen { .. }
+        | Event::EventBound { .. }
+        | Event::EventDropped { .. } => None,
+    }
+}
+
+fn hash_at(row: &Row<'_>, index: usize) -> rusqlite::Result<ChainHash> {
+    row.get(index).map(ChainHash)
+}
+
+const ROWS_AFTER: &str = "SELECT seq, at, actor, kind, payload, body_hash, hash FROM journal \
+    WHERE seq > ? ORDER BY seq LIMIT ?";
+
+/// A walk along the chain, one row at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk {
+    at: Head,
+}
+
+impl Walk {
+    pub(crate) fn from(head: Head) -> Self {
+        Self { at: head }
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        self.at
+    }
+
+    /// Goes on over at most `limit` rows; stops at the first that does not fit. Returns how many
+    /// rows were seen.
+    pub(crate) fn go(
+        &mut self,
+        db: &Connection,
+        limit: usize,
+        mut take: impl FnMut(JournalRow<'_>) -> Result<(), Fault>,
+    ) -> Result<usize, Fault> {
+        let mut statement = db.prepare_cached(ROWS_AFTER)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![signed(self.at.seq), limit])?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            let row = JournalRow::of(row)?;
+            self.at = row.follow(self.at)?;
+            take(row)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// A row of the journal as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JournalRow<'r> {
+    pub(crate) seq: u64,
+    pub(crate) at: i64,
+    pub(crate) actor: &'r str,
+    pub(crate) kind: &'r str,
+    pub(crate) payload: &'r str,
+    pub(crate) body: Option<ChainHash>,
+    hash: ChainHash,
+}
+
+impl<'r> JournalRow<'r> {
+    fn of(row: &'r Row<'_>) -> Result<Self, Fault> {
+        let text = |index: usize| -> Result<&str, Fault> {
+            Ok(row.get_ref(index)?.as_str().map_err(rusqlite::Error::from)?)
+        };
+        Ok(Self {
+            seq: unsigned(row, 0)?,
+            at: row.get(1)?,
+            actor: text(2)?,
+            kind: text(3)?,
+            payload: text(4)?,
+            body: row.get::<_, Option<[u8; 32]>>(5)?.map(ChainHash),
+            hash: hash_at(row, 6)?,
+        })
+    }
+
+    /// Whether it is the row after `previous`.
+    fn follow(&self, previous: Head) -> Result<Head, Fault> {
+        if self.seq != previous.seq + 1 {
+            return Err(self.bad(Wrong::Gap).into());
+        }
+        let link = Link {
+            seq: self.seq,
+            at: self.at,
+            actor: self.actor,
+            kind: self.kind,
+            payload: ChainHash::of(self.payload.as_bytes()),
+            body: self.body,
+        };
+        if link.after(previous.hash) != self.hash {
+            return Err(self.bad(Wrong::ChainHash).into());
+        }
+        Ok(Head { seq: self.seq, hash: self.hash })
+    }
+
+    pub(crate) fn bad(&self, what: Wrong) -> BadRow {
+        BadRow { table: "journal", key: self.seq.to_string(), what }
+    }
+
+    pub(crate) fn event(&self) -> Result<Event, Fault> {
+        let wrong = |_| self.bad(Wrong::Value { column: "payload".to_owned() });
+        Ok(serde_json::from_str(self.payload).map_err(wrong)?)
+    }
+
+    fn change(&self) -> Result<Change, Fault> {
+        let wrong = |_| self.bad(Wrong::Value { column: "actor".to_owned() });
+        let actor = serde_json::from_str(self.actor).map_err(wrong)?;
+        Ok(Change { seq: self.seq, at: WallMs(self.at), actor, event: self.event()? })
+    }
+}
+
+/// The hash of a row, wherever it is still known.
+pub(crate) fn hash_of(db: &Connection, seq: u64) -> Result<Option<ChainHash>, Fault> {
+    let row = "SELECT hash FROM journal WHERE seq = ?";
+    let checkpoint = "SELECT chain_hash FROM checkpoints WHERE seq = ?";
+    for sql in [row, checkpoint] {
+        let found =
+            db.prepare_cached(sql)?.query_row([signed(seq)], |row| hash_at(row, 0)).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    let pruned = Meta::read(db)?.pruned;
+    Ok((pruned.seq == seq).then_some(pruned.hash))
+}
+
+/// Which rows can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The oldest row that was not pruned; one more than `last` if there is none.
+    pub first: u64,
+    pub last: u64,
+}
+
+/// Why the journal cannot be read from there.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The rows up to `first` were pruned.
+    #[error("the journal begins at {first}")]
+    Pruned { first: u64 },
+    /// No row has that number yet.
+    #[error("the journal ends at {last}")]
+    Ahead { last: u64 },
+    #[error("the journal cannot be read")]
+    Fault(#[from] Fault),
+}
+
+/// A reader of the journal beside the ledger, and beside other readers.
+#[derive(Debug)]
+pub struct Journal {
+    db: Connection,
+    /// Rows after this one are not proven and are not handed out.
+    through: Option<u64>,
+}
+
+impl Journal {
+    /// Opens the journal of a database that a ledger holds open.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        Ok(Self { db: crate::connect::reader(path)?, through: None })
+    }
+
+    pub fn bounds(&self) -> Result<Bounds, Fault> {
+        let last = Head::read(&self.db)?.seq;
+        let first = self
+            .db
+            .prepare_cached("SELECT min(seq) FROM journal")?
+            .query_row([], |row| row.get::<_, Option<i64>>(0))?
+            .and_then(|first| u64::try_from(first).ok());
+        let last = self.through.map_or(last, |through| last.min(through));
+        Ok(Bounds { first: first.unwrap_or(last + 1), last })
+    }
+
+    /// At most `limit` changes after `seq`, in order and without a gap.
+    pub fn changes_after(&self, seq: u64, limit: usize) -> Result<Vec<Change>, ReadError> {
+        let transaction = self.db.unchecked_transaction().map_err(Fault::from)?;
+        let Bounds { first, last } = self.bounds()?;
+        if seq > last {
+            return Err(ReadError::Ahead { last });
+        }
+        let Some(hash) = hash_of(&self.db, seq)?.filter(|_| seq + 1 >= first) else {
+            return Err(ReadError::Pruned { first });
+        };
+        let limit = limit.min(usize::try_from(last - seq).unwrap_or(usize::MAX));
+        let mut changes = Vec::new();
+        Walk::from(Head { seq, hash }).go(&self.db, limit, |row| {
+            changes.push(row.change()?);
+            Ok(())
+        })?;
+        transaction.finish().map_err(Fault::from)?;
+        Ok(changes)
+    }
+}

@@ -1,0 +1,20 @@
+//! Every bound of the store, by name, with what happens at it.
+
+/// How long a commit waits for somebody else's lock on the database before it gives up.
+pub const BUSY_TIMEOUT_MS: u64 = 5_000;
+/// Prepared statements a connection keeps; the least used one is prepared anew.
+pub(crate) const STATEMENTS_MAX: usize = 64;
+/// Pages in the write-ahead log after which they are carried over into the database.
+pub(crate) const LOG_PAGES_MAX: i32 = 2_000;
+/// Rows at the end of the journal that are proven before the first answer.
+pub(crate) const TAIL_ROWS: u64 = 1_000;
+/// How long the anchor may be ahead of its copy on the disk.
+pub const ANCHOR_SYNC_MS: i64 = 1_000;
+/// Room kept back on the disk, so that a full one does not stop the daemon.
+pub(crate) const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+/// Rows of one kind that one step of retention forgets, and steps that one run takes; the rest
+/// waits for the next run.
+pub(crate) const RETAIN_ROWS_MAX: i64 = 2_000;
+pub(crate) const RETAIN_SLICES_MAX: usize = 10;
+/// How far the wall clock may stray from the steady one between two runs of retention.
+pub(crate) const CLOCK_JUMP_MS: u64 = 10 * 60 * 1_000;

@@ -1,0 +1,258 @@
+//! What is forgotten, and when: first the payloads, later the events, and the journal up to a
+//! checkpoint, never beyond.
+//!
+//! Time is a parameter here as everywhere. A wall clock that jumped since the last run is not
+//! believed: what is deleted by mistake does not come back.
+
+use engine::time::Now;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::checkpoint;
+use crate::commit::CommitError;
+use crate::fault::Fault;
+use crate::journal::hash_of;
+use crate::ledger::{Backing, Ledger, Live};
+use crate::load::{PENDING, load};
+use crate::meta::Meta;
+use crate::row::{signed, unsigned};
+use crate::{limits, tables};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// The redacted payloads of events.
+    pub payload_days: u32,
+    /// Events, the journal, and runtimes that ended and left no event.
+    pub event_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { payload_days: 7, event_days: 14 }
+    }
+}
+
+impl Ledger {
+    /// Makes a checkpoint when the last is a day old, and forgets what has expired: a bounded
+    /// amount, so that nobody waits long. [`Self::retention_is_behind`] says whether more is left.
+    pub fn retain(&mut self, now: Now, retention: &Retention) -> Result<(), CommitError> {
+        let Backing::Live(live) = &self.backing else { return Ok(()) };
+        if live.retained_at.is_some_and(|before| jumped(before, now)) {
+            self.note_retention(now, false);
+            return Ok(());
+        }
+        let result = self.retain_some(now, retention);
+        match &result {
+            Ok(behind) => self.note_retention(now, *behind),
+            Err(error) => self.freeze_if_final(error),
+        }
+        result.map(|_| ())
+    }
+
+    /// Whether the last [`Self::retain`] left something for the next.
+    pub fn retention_is_behind(&self) -> bool {
+        match &self.backing {
+            Backing::Live(live) => live.retention_is_behind,
+            Backing::Frozen(_) => false,
+        }
+    }
+
+    fn note_retention(&mut self, now: Now, behind: bool) {
+        if let Backing::Live(live) = &mut self.backing {
+            live.retained_at = Some(now);
+            live.retention_is_behind = behind;
+        }
+    }
+
+    fn retain_some(&mut self, now: Now, retention: &Retention) -> Result<bool, CommitError> {
+        self.checkpoint_daily(now)?;
+        let horizons = Horizons::of(now, retention);
+        for _ in 0..limits::RETAIN_SLICES_MAX {
+            let Backing::Live(live) = &mut self.backing else { return Ok(false) };
+            if live.write_aside(|db| horizons.forget_some(db))? == 0 {
+                return Ok(false);
+            }
+            self.mark();
+        }
+        Ok(true)
+    }
+
+    /// The anchor names the new checkpoint before anything that it stands for is pruned.
+    fn checkpoint_daily(&mut self, now: Now) -> Result<(), CommitError> {
+        let head = self.head;
+        let Backing::Live(live) = &mut self.backing else { return Ok(()) };
+        let written = live.write_aside(|db| {
+            let last: Option<(u64, i64)> = db
+                .query_row("SELECT seq, at FROM checkpoints ORDER BY seq DESC LIMIT 1", [], |row| {
+                    Ok((unsigned(row, 0)?, row.get(1)?))
+                })
+                .optional()?;
+            let due = last.is_none_or(|(seq, at)| head.seq > seq && now.wall.0 - at >= DAY_MS);
+            if due {
+                checkpoint::write(db, head, &load(db)?, now.wall)?;
+            }
+            Ok(usize::from(due))
+        })?;
+        if written > 0 {
+            let digest = checkpoint::last_digest(&live.db);
+            live.checkpoint = digest.map_err(|fault| CommitError::from_fault(fault, false))?;
+            self.mark();
+            self.sync_anchor()?;
+        }
+        Ok(())
+    }
+}
+
+impl Live {
+    /// Changes something that the journal does not tell of, in a transaction of its own. Nothing
+    /// is committed when `change` says that it changed nothing.
+    fn write_aside(
+        &mut self,
+        change: impl FnOnce(&Connection) -> Result<usize, Fault>,
+    ) -> Result<usize, CommitError> {
+        let attempt = || {
+            self.db.execute_batch("BEGIN IMMEDIATE")?;
+            let count = change(&self.db)?;
+            Meta::set_generation(&self.db, self.generation + 1)?;
+            Ok(count)
+        };
+        let written = attempt().map_err(|fault| CommitError::from_fault(fault, false));
+        let settled = match written {
+            Ok(0) => self.db.execute_batch("ROLLBACK").map(|()| 0),
+            Ok(count) => self.db.execute_batch("COMMIT").map(|()| count),
+            Err(error) => {
+                // What the failure left open is closed; the failure itself is what is told.
+                let _closed = self.db.execute_batch("ROLLBACK");
+                return Err(error);
+            }
+        };
+        let count = settled.map_err(|error| {
+            let _closed = self.db.execute_batch("ROLLBACK");
+            CommitError::from_fault(error.into(), true)
+        })?;
+        self.generation += u64::from(count > 0);
+        Ok(count)
+    }
+}
+
+/// Whether the wall clock went another way than the clock that never jumps.
+fn jumped(before: Now, now: Now) -> bool {
+    let wall = now.wall.0.saturating_sub(before.wall.0);
+    let mono = now.mono.0.saturating_sub(before.mono.0);
+    wall.abs_diff(mono) > limits::CLOCK_JUMP_MS
+}
+
+/// The moments before which things have expired.
+struct Horizons {
+    payloads: i64,
+    events: i64,
+}
+
+impl Horizons {
+    fn of(now: Now, retention: &Retention) -> Self {
+        let before = |days: u32| now.wall.0.saturating_sub(i64::from(days) * DAY_MS);
+        Self { payloads: before(retention.payload_days), events: before(retention.event_days) }
+    }
+
+    /// Forgets a bounded number of rows of each kind; returns how many.
+    fn forget_some(&self, db: &Connection) -> Result<usize, Fault> {
+        Ok(self.clear_payloads(db)?
+            + self.delete_events(db)?
+            + self.prune_journal(db)?
+            + self.delete_runtimes(db)?)
+    }
+
+    fn clear_payloads(&self, db: &Connection) -> Result<usize, Fault> {
+        let expired = [
+            (
+                &*tables::EVENTS,
+                "SELECT event_id FROM events \
+              WHERE raw_payload IS NOT NULL AND ingested_at < ? ORDER BY ingested_at LIMIT ?",
+            ),
+            (
+                &*tables::EVENT_INBOX,
+                "SELECT inbox_id FROM event_inbox \
+              WHERE raw_payload IS NOT NULL AND ingested_at < ? LIMIT ?",
+            ),
+        ];
+        let mut count = 0;
+        for (table, sql) in expired {
+            let mut statement = db.prepare_cached(sql)?;
+            let keys = statement
+                .query_map(params![self.payloads, limits::RETAIN_ROWS_MAX], |row| row.get(0))?
+                .collect::<Result<Vec<String>, _>>()?;
+            for key in &keys {
+                table.amend(db, &[key], |row| row.set("raw_payload", rusqlite::types::Null))?;
+            }
+            count += keys.len();
+        }
+        Ok(count)
+    }
+
+    fn delete_events(&self, db: &Connection) -> Result<usize, Fault> {
+        let events = db
+            .prepare_cached(
+                "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events \
+                 WHERE ingested_at < ? ORDER BY ingested_at LIMIT ?)",
+            )?
+            .execute(params![self.events, limits::RETAIN_ROWS_MAX])?;
+        let inbox = db
+            .prepare_cached(
+                "DELETE FROM event_inbox WHERE rowid IN (SELECT rowid FROM event_inbox \
+                 WHERE status <> ? AND ingested_at < ? LIMIT ?)",
+            )?
+            .execute(params![PENDING, self.events, limits::RETAIN_ROWS_MAX])?;
+        if events > 0 {
+            Meta::raise_events_deleted_before(db, self.events)?;
+        }
+        Ok(events + inbox)
+    }
+
+    /// Prunes the journal up to the newest checkpoint that has expired itself, and the checkpoints
+    /// before that one.
+    fn prune_journal(&self, db: &Connection) -> Result<usize, Fault> {
+        let base = db
+            .prepare_cached("SELECT seq FROM checkpoints WHERE at < ? ORDER BY seq DESC LIMIT 1")?
+            .query_row([self.events], |row| unsigned(row, 0))
+            .optional()?;
+        let Some(base) = base else { return Ok(0) };
+        let checkpoints =
+            db.prepare_cached("DELETE FROM checkpoints WHERE seq < ?")?.execute([signed(base)])?;
+        let through = db
+            .prepare_cached(
+                "SELECT max(seq) FROM (SELECT seq FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?)",
+            )?
+            .query_row(params![signed(base), limits::RETAIN_ROWS_MAX], |row| {
+                row.get::<_, Option<i64>>(0)
+            })?;
+        let Some(through) = through.and_then(|seq| u64::try_from(seq).ok()) else {
+            return Ok(checkpoints);
+        };
+        if let Some(hash) = hash_of(db, through)? {
+            Meta::set_pruned(db, through, hash)?;
+        }
+        let rows =
+            db.prepare_cached("DELETE FROM journal WHERE seq <= ?")?.execute([signed(through)])?;
+        Ok(checkpoints + rows)
+    }
+
+    /// A runtime goes when nothing speaks of it any more. The last ones of a pane that is still
+    /// there stay: its next epoch is counted from them.
+    fn delete_runtimes(&self, db: &Connection) -> Result<usize, Fault> {
+        Ok(db
+            .prepare_cached(
+                "DELETE FROM runtimes WHERE rowid IN (SELECT rowid FROM runtimes AS it \
+                 WHERE ended_at < ? \
+                 AND NOT EXISTS (SELECT 1 FROM events WHERE events.runtime_id = it.runtime_id) \
+                 AND NOT EXISTS (SELECT 1 FROM event_inbox \
+                   WHERE event_inbox.runtime_id = it.runtime_id) \
+                 AND NOT EXISTS (SELECT 1 FROM actions WHERE actions.runtime_id = it.runtime_id) \
+                 AND NOT EXISTS (SELECT 1 FROM panes WHERE panes.target_id = it.target_id \
+                   AND panes.pane_id = it.pane_id \
+                   AND panes.tmux_server_boot_id = it.tmux_server_boot_id) LIMIT ?)",
+            )?
+            .execute(params![self.events, limits::RETAIN_ROWS_MAX])?)
+    }
+}

@@ -1,0 +1,300 @@
+//! One table's rows: written whole, each with a hash over its values, and checked when read.
+//!
+//! SQLite reports a torn file, not a flipped bit. The hash is a guard against rot; what guards
+//! against somebody who edits rows is the journal's chain.
+
+use std::fmt;
+
+use rusqlite::Connection;
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use sha2::{Digest, Sha256};
+
+use crate::fault::{BadRow, Fault, Wrong};
+
+/// A table as this crate writes it: the key's columns first, the row's hash last and unnamed.
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    columns: &'static [&'static str],
+    key_len: usize,
+    add: String,
+    put: String,
+    delete: String,
+    select: String,
+    by_key: String,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Table {
+    pub(crate) fn new(
+        name: &'static str,
+        key_len: usize,
+        columns: &'static [&'static str],
+    ) -> Self {
+        let list = columns.join(", ");
+        let marks = vec!["?"; columns.len() + 1].join(", ");
+        let key = columns[..key_len].join(", ");
+        let mut sets: Vec<String> =
+            columns[key_len..].iter().map(|it| format!("{it} = excluded.{it}")).collect();
+        sets.push("row_hash = excluded.row_hash".to_owned());
+        let conditions: Vec<String> =
+            columns[..key_len].iter().map(|column| format!("{column} = ?")).collect();
+        let (sets, conditions) = (sets.join(", "), conditions.join(" AND "));
+        let add = format!("INSERT INTO {name} ({list}, row_hash) VALUES ({marks})");
+        Self {
+            name,
+            columns,
+            key_len,
+            put: format!("{add} ON CONFLICT ({key}) DO UPDATE SET {sets}"),
+            add,
+            delete: format!("DELETE FROM {name} WHERE {conditions}"),
+            select: format!("SELECT {list}, row_hash FROM {name}"),
+            by_key: format!("SELECT {list}, row_hash FROM {name} WHERE {conditions}"),
+        }
+    }
+
+    /// Writes a row that must be new.
+    pub(crate) fn add(&self, db: &Connection, values: &[ValueRef<'_>]) -> Result<(), Fault> {
+        self.write(db, &self.add, values)
+    }
+
+    /// Writes a row, new or not.
+    pub(crate) fn put(&self, db: &Connection, values: &[ValueRef<'_>]) -> Result<(), Fault> {
+        self.write(db, &self.put, values)
+    }
+
+    fn write(&self, db: &Connection, sql: &str, values: &[ValueRef<'_>]) -> Result<(), Fault> {
+        debug_assert_eq!(values.len(), self.columns.len());
+        let mut statement = db.prepare_cached(sql)?;
+        for (index, value) in values.iter().enumerate() {
+            statement.raw_bind_parameter(index + 1, ToSqlOutput::Borrowed(*value))?;
+        }
+        let hash = self.hash(values.iter().copied());
+        statement.raw_bind_parameter(values.len() + 1, hash)?;
+        statement.raw_execute()?;
+        Ok(())
+    }
+
+    pub(crate) fn delete(&self, db: &Connection, key: &[&str]) -> Result<(), Fault> {
+        debug_assert_eq!(key.len(), self.key_len);
+        db.prepare_cached(&self.delete)?.execute(rusqlite::params_from_iter(key))?;
+        Ok(())
+    }
+
+    /// Rewrites one row after `change` had its way with the values. `false` if there is none.
+    pub(crate) fn amend(
+        &self,
+        db: &Connection,
+        key: &[&str],
+        change: impl FnOnce(&mut Values),
+    ) -> Result<bool, Fault> {
+        let mut statement = db.prepare_cached(&self.by_key)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(key))?;
+        let Some(row) = rows.next()? else { return Ok(false) };
+        let mut values = Values { table: self, cells: self.checked(row)? };
+        change(&mut values);
+        let cells: Vec<ValueRef<'_>> = values.cells.iter().map(ValueRef::from).collect();
+        self.put(db, &cells)?;
+        Ok(true)
+    }
+
+    /// Reads every row, each checked against its hash. `rest` may narrow and order.
+    pub(crate) fn each(
+        &self,
+        db: &Connection,
+        rest: &str,
+        mut take: impl FnMut(&Values) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut statement = db.prepare(&format!("{} {rest}", self.select))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            take(&Values { table: self, cells: self.checked(row)? })?;
+        }
+        Ok(())
+    }
+
+    /// The row's values, once they agree with the hash beside them.
+    fn checked(&self, row: &rusqlite::Row<'_>) -> Result<Vec<Value>, Fault> {
+        let count = self.columns.len();
+        let cells = (0..count).map(|index| row.get(index)).collect::<Result<Vec<Value>, _>>()?;
+        let kept: i64 = row.get(count)?;
+        if self.hash(cells.iter().map(ValueRef::from)) == kept {
+            Ok(cells)
+        } else {
+            Err(self.bad(&cells, Wrong::RowHash).into())
+        }
+    }
+
+    fn bad(&self, cells: &[Value], what: Wrong) -> BadRow {
+        let key: Vec<String> = cells[..self.key_len].iter().map(shown).collect();
+        BadRow { table: self.name, key: key.join("/"), what }
+    }
+
+    /// The first eight bytes of a SHA-256 over the table's name and the values in order.
+    fn hash<'a>(&self, values: impl Iterator<Item = ValueRef<'a>>) -> i64 {
+        let mut hash = Sha256::new();
+        hash.update(self.name.as_bytes());
+        for value in values {
+            let (tag, bytes): (u8, &[u8]) = match value {
+                ValueRef::Null => (0, &[]),
+                ValueRef::Integer(number) => {
+                    hash.update([1]);
+                    hash.update(number.to_be_bytes());
+                    continue;
+                }
+                ValueRef::Real(number) => {
+                    hash.update([2]);
+                    hash.update(number.to_bits().to_be_bytes());
+                    continue;
+                }
+                ValueRef::Text(bytes) => (3, bytes),
+                ValueRef::Blob(bytes) => (4, bytes),
+            };
+            hash.update([tag]);
+            hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(bytes);
+        }
+        let digest = hash.finalize();
+        let mut short = [0; 8];
+        short.copy_from_slice(&digest[..8]);
+        i64::from_be_bytes(short)
+    }
+}
+
+/// One row's values, by column name.
+#[derive(Debug)]
+pub(crate) struct Values<'t> {
+    table: &'t Table,
+    cells: Vec<Value>,
+}
+
+impl Values<'_> {
+    fn index(&self, column: &str) -> usize {
+        let found = self.table.columns.iter().position(|it| *it == column);
+        found.unwrap_or_else(|| unreachable!("{} has no column {column}", self.table.name))
+    }
+
+    pub(crate) fn set(&mut self, column: &str, value: impl Into<Value>) {
+        let index = self.index(column);
+        self.cells[index] = value.into();
+    }
+
+    pub(crate) fn text(&self, column: &str) -> Result<&str, Fault> {
+        match &self.cells[self.index(column)] {
+            Value::Text(text) => Ok(text),
+            Value::Null | Value::Integer(_) | Value::Real(_) | Value::Blob(_) => {
+                Err(self.wrong(column))
+            }
+        }
+    }
+
+    pub(crate) fn integer(&self, column: &str) -> Result<i64, Fault> {
+        match &self.cells[self.index(column)] {
+            Value::Integer(number) => Ok(*number),
+            Value::Null | Value::Text(_) | Value::Real(_) | Value::Blob(_) => {
+                Err(self.wrong(column))
+            }
+        }
+    }
+
+    pub(crate) fn text_or_null(&self, column: &str) -> Result<Option<&str>, Fault> {
+        match &self.cells[self.index(column)] {
+            Value::Null => Ok(None),
+            Value::Text(_) | Value::Integer(_) | Value::Real(_) | Value::Blob(_) => {
+                self.text(column).map(Some)
+            }
+        }
+    }
+
+    pub(crate) fn integer_or_null(&self, column: &str) -> Result<Option<i64>, Fault> {
+        match &self.cells[self.index(column)] {
+            Value::Null => Ok(None),
+            Value::Text(_) | Value::Integer(_) | Value::Real(_) | Value::Blob(_) => {
+                self.integer(column).map(Some)
+            }
+        }
+    }
+
+    /// A value that a type of the engine refuses.
+    pub(crate) fn wrong(&self, column: &str) -> Fault {
+        let what = Wrong::Value { column: column.to_owned() };
+        self.table.bad(&self.cells, what).into()
+    }
+
+    pub(crate) fn parsed<T>(
+        &self,
+        column: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, Fault> {
+        parse(self.text(column)?).ok_or_else(|| self.wrong(column))
+    }
+
+    pub(crate) fn parsed_or_null<T>(
+        &self,
+        column: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Fault> {
+        let text = self.text_or_null(column)?;
+        text.map(|text| parse(text).ok_or_else(|| self.wrong(column))).transpose()
+    }
+
+    pub(crate) fn narrow<T: TryFrom<i64>>(&self, column: &str) -> Result<T, Fault> {
+        self.integer(column)?.try_into().map_err(|_| self.wrong(column))
+    }
+
+    pub(crate) fn narrow_or_null<T: TryFrom<i64>>(&self, column: &str) -> Result<Option<T>, Fault> {
+        let number = self.integer_or_null(column)?;
+        number.map(|it| it.try_into().map_err(|_| self.wrong(column))).transpose()
+    }
+
+    /// The key as it is shown to people.
+    pub(crate) fn key(&self) -> String {
+        let key: Vec<String> = self.cells[..self.table.key_len].iter().map(shown).collect();
+        key.join("/")
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => number.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Blob(bytes) => engine::ids::hex(bytes),
+    }
+}
+
+pub(crate) fn text(text: &str) -> ValueRef<'_> {
+    ValueRef::Text(text.as_bytes())
+}
+
+pub(crate) fn text_or_null(text: Option<&str>) -> ValueRef<'_> {
+    text.map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes()))
+}
+
+pub(crate) fn integer(number: impl Into<i64>) -> ValueRef<'static> {
+    ValueRef::Integer(number.into())
+}
+
+pub(crate) fn integer_or_null(number: Option<i64>) -> ValueRef<'static> {
+    number.map_or(ValueRef::Null, ValueRef::Integer)
+}
+
+pub(crate) fn counter(number: u64) -> ValueRef<'static> {
+    ValueRef::Integer(signed(number))
+}
+
+/// SQLite's integers have a sign; none of our counters lives long enough to notice.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A column that never holds less than nothing.
+pub(crate) fn unsigned(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(index)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(index, number))
+}

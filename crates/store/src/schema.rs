@@ -1,0 +1,77 @@
+//! The schema and its migrations: numbered, up and down, each one transaction with its number.
+
+use engine::time::WallMs;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use crate::fault::Fault;
+
+/// Marks a database file as ours: `QDCK`.
+pub const APPLICATION_ID: i32 = 0x5144_434b;
+/// The version that this program writes.
+pub const VERSION: u32 = 1;
+
+/// The schema that all migrations together make.
+pub(crate) const SCHEMA: &str = include_str!("../schema.sql");
+
+/// One step from the version before it, and back.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    pub version: u32,
+    pub up: &'static str,
+    pub down: &'static str,
+}
+
+/// Every step there is, in order and without a gap.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    up: include_str!("../migrations/0001_spine.up.sql"),
+    down: include_str!("../migrations/0001_spine.down.sql"),
+}];
+
+/// The version a database says it has; 0 for an empty one.
+pub fn version(db: &Connection) -> rusqlite::Result<u32> {
+    db.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Takes `db` from its version to the newest of `steps`.
+pub fn migrate_up(db: &mut Connection, steps: &[Migration], at: WallMs) -> Result<(), Fault> {
+    let from = version(db)?;
+    for step in steps.iter().filter(|step| step.version > from) {
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step.up)?;
+        transaction.execute(
+            "INSERT INTO schema_migrations (version, applied_at) VALUES (?, ?)",
+            params![step.version, at.0],
+        )?;
+        transaction.pragma_update(None, "user_version", step.version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Takes `db` back to `to`.
+pub fn migrate_down(db: &mut Connection, steps: &[Migration], to: u32) -> Result<(), Fault> {
+    let from = version(db)?;
+    let back = steps.iter().rev().filter(|step| step.version <= from && step.version > to);
+    for step in back {
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step.down)?;
+        if step.version > 1 {
+            transaction
+                .execute("DELETE FROM schema_migrations WHERE version = ?", [step.version])?;
+        }
+        transaction.pragma_update(None, "user_version", step.version - 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// The schema of `db` as text, in an order of its own.
+pub fn dump(db: &Connection) -> rusqlite::Result<String> {
+    let mut statement = db.prepare(
+        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name",
+    )?;
+    let parts = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    Ok(parts.iter().map(|sql| format!("{sql};\n")).collect())
+}

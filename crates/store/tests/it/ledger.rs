@@ -1,0 +1,32 @@
+//! Batches of inputs: committed whole, read back whole.
+
+use engine::input::{Acceptance, Reply};
+use engine::words::State;
+
+use crate::world::{
+    Fold, World, about_pane, add_target, assert_same, facts, runtime_of, send, server, signal,
+    signalled, stored, topology,
+};
+
+#[test]
+fn what_was_committed_is_there_after_reopening() {
+    let mut world = World::new();
+    let (mut ledger, mut fold) = (world.open(), Fold::new());
+    fold.take(&send(&mut ledger, world.now, add_target()));
+    let panes = (1..=3).map(|pane| facts(pane, 1_000 + pane)).collect();
+    fold.take(&send(&mut ledger, world.now, topology(world.now, server(1), panes)));
+    world.pass(1_000);
+    let runtime = runtime_of(&ledger, 2);
+    let heard = signal(world.now, 1, about_pane(2), State::Running);
+    let outcome = send(&mut ledger, world.now, signalled(heard.clone()));
+    fold.take(&outcome);
+    let event = heard.event_id.clone();
+    assert_eq!(outcome.result, Ok(Reply::Accepted(Acceptance::Bound { event, runtime })));
+    let as_of = ledger.as_of();
+    drop(ledger);
+
+    let ledger = world.open();
+    assert_same(&stored(&ledger.engine().tables()), &fold.tables());
+    assert_eq!(ledger.as_of(), as_of);
+    assert_eq!(ledger.engine().check(), Ok(()));
+}

@@ -1,0 +1,8 @@
+//! The store from outside: through the ledger, the journal's reader and `verify`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod world;
+
+mod ledger;
+mod schema;
