@@ -11,3 +11,9 @@ pub mod log;
 pub mod paths;
 
 pub mod deck;
+
+pub mod follower;
+pub mod http;
+pub mod lookout;
+mod view;
+mod watch;

@@ -1,0 +1,199 @@
+//! The read model: a second engine that follows the deck's by folding what it publishes.
+//!
+//! Everything that reads, reads here, on the main thread; nothing that reads ever waits for the
+//! deck. A publication is folded before its askers are told, so a client reads its own writes.
+//! The follower is folded by nobody else, and decides nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use api::target_name::TargetName;
+use engine::Engine;
+use engine::event::Event;
+use engine::ids::{PaneKey, SessionId, TargetId, WindowId};
+use engine::input::Note;
+use engine::pane::{PaneFacts, PaneRow};
+use engine::settings::Settings;
+use engine::target::TargetRow;
+use engine::time::Now;
+use store::Change;
+
+/// Panes that are gone and whose last place is still known. A resumed watcher that has to be told
+/// of an older one is told the pane's ids without its place.
+const GONE_PLACES_MAX: usize = 4_096;
+/// Names of removed targets that are still known.
+const GONE_TARGETS_MAX: usize = 256;
+
+/// Where a pane stands, apart from its own ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) session: SessionId,
+    pub(crate) session_name: String,
+    pub(crate) window: WindowId,
+}
+
+impl Place {
+    pub(crate) fn of(facts: &PaneFacts) -> Self {
+        let session_name = facts.session_name.clone();
+        Self { session: facts.session, session_name, window: facts.window }
+    }
+}
+
+/// What the daemon knows, as of one sequence number of the journal.
+#[derive(Debug)]
+pub struct Follower {
+    engine: Engine,
+    as_of: u64,
+    stream_id: String,
+    names: BTreeMap<TargetId, TargetName>,
+    gone_places: Remembered<PaneKey, Place>,
+    gone_targets: Remembered<TargetId, TargetName>,
+}
+
+impl Follower {
+    /// Follows on from an engine as it stood at `as_of`. The stream is named after the database.
+    pub fn new(engine: Engine, as_of: u64, stream_id: impl Into<String>) -> Self {
+        let name = |row: &TargetRow| (row.target.clone(), TargetName::lossy(&row.name));
+        Self {
+            names: engine.targets().map(name).collect(),
+            engine,
+            as_of,
+            stream_id: stream_id.into(),
+            gone_places: Remembered::new(GONE_PLACES_MAX),
+            gone_targets: Remembered::new(GONE_TARGETS_MAX),
+        }
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The journal's last sequence that is folded in.
+    pub fn as_of(&self) -> u64 {
+        self.as_of
+    }
+
+    pub fn stream_id(&self) -> &str {
+        &self.stream_id
+    }
+
+    /// New settings are in force.
+    pub fn configure(&mut self, settings: Settings) {
+        self.engine.configure(settings);
+    }
+
+    /// Folds one change; returns where the pane it is about stood before.
+    pub(crate) fn fold(&mut self, change: &Change) -> Option<Place> {
+        let before = match &change.event {
+            Event::PaneChanged { row, .. } => self.place(&row.key),
+            Event::PaneRemoved { key, .. } => {
+                let place = self.place(key);
+                if let Some(place) = &place {
+                    self.gone_places.put(key.clone(), place.clone());
+                }
+                place
+            }
+            Event::TargetChanged(row) => {
+                self.names.insert(row.target.clone(), TargetName::lossy(&row.name));
+                None
+            }
+            Event::TargetRemoved { target, name } => {
+                self.names.remove(target);
+                self.gone_targets.put(target.clone(), TargetName::lossy(name));
+                None
+            }
+            Event::SessionChanged(_)
+            | Event::SessionRemoved { .. }
+            | Event::ActivitySeen { .. }
+            | Event::EventRecorded(_)
+            | Event::EventPended(_)
+            | Event::EventBound { .. }
+            | Event::EventDropped { .. } => None,
+        };
+        self.engine.apply(&change.event);
+        self.as_of = change.seq;
+        before
+    }
+
+    /// Folds one volatile fact.
+    pub(crate) fn note(&mut self, now: Now, note: &Note) {
+        self.engine.note(now, note);
+    }
+
+    /// Everything up to `as_of` is folded in.
+    pub(crate) fn reach(&mut self, as_of: u64) {
+        self.as_of = self.as_of.max(as_of);
+    }
+
+    /// The name of a target, also of one that was removed lately.
+    pub(crate) fn target_name(&self, target: &TargetId) -> TargetName {
+        let known = self.names.get(target).or_else(|| self.gone_targets.get(target));
+        known.cloned().unwrap_or_else(|| TargetName::lossy(target.as_str()))
+    }
+
+    /// The target of that name.
+    pub(crate) fn target(&self, name: &TargetName) -> Option<&TargetRow> {
+        self.engine.target_named(name.as_str())
+    }
+
+    /// Where a pane stands.
+    fn place(&self, key: &PaneKey) -> Option<Place> {
+        self.engine.pane(key).map(|row| Place::of(&row.facts))
+    }
+
+    /// Where a pane stands, or stood last.
+    pub(crate) fn last_place(&self, key: &PaneKey) -> Option<Place> {
+        self.place(key).or_else(|| self.gone_places.get(key).cloned())
+    }
+
+    /// The panes of one target.
+    pub(crate) fn panes_of<'a>(
+        &'a self,
+        target: &'a TargetId,
+    ) -> impl Iterator<Item = &'a PaneRow> {
+        self.engine.panes().filter(move |row| row.key.target == *target)
+    }
+}
+
+/// A map that forgets what was put into it first.
+#[derive(Debug)]
+struct Remembered<K, V> {
+    max: usize,
+    values: BTreeMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K: Ord + Clone, V> Remembered<K, V> {
+    fn new(max: usize) -> Self {
+        Self { max, values: BTreeMap::new(), order: VecDeque::new() }
+    }
+
+    fn put(&mut self, key: K, value: V) {
+        if self.values.insert(key.clone(), value).is_none() {
+            self.order.push_back(key);
+        }
+        if self.order.len() > self.max
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.values.remove(&oldest);
+        }
+    }
+
+    fn get(&self, key: &K) -> Option<&V> {
+        self.values.get(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_first_is_forgotten_first() {
+        let mut remembered = Remembered::new(2);
+        for key in [1, 2, 2, 3] {
+            remembered.put(key, key * 10);
+        }
+        let kept: Vec<_> = [1, 2, 3].iter().map(|key| remembered.get(key).copied()).collect();
+        assert_eq!(kept, [None, Some(20), Some(30)]);
+    }
+}

@@ -1,0 +1,93 @@
+//! What every handler can reach.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::error_code::ErrorCode;
+use api::shutdown::ShutdownReason;
+use api::timestamp::Timestamp;
+use engine::event::Actor;
+use engine::input::Input;
+use engine::time::Now;
+use tokio::sync::watch;
+
+use super::config::ConfigInUse;
+use super::problem::Problem;
+use super::to_api::timestamp;
+use crate::clock::Clock;
+use crate::deck::{Deck, Settled};
+use crate::follower::Follower;
+use crate::ids::Ids;
+use crate::lookout::Lookout;
+
+/// How long a change may take until nobody waits for it any more.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What does not change about a daemon while it runs.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The id of this installation.
+    pub instance_id: String,
+    pub socket: PathBuf,
+    pub database: PathBuf,
+    /// When the daemon started.
+    pub started: Now,
+}
+
+/// The daemon, as its handlers know it.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) deck: Deck,
+    pub(crate) lookout: Lookout,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) facts: Facts,
+    pub(crate) config: watch::Receiver<Arc<ConfigInUse>>,
+    /// Whether somebody asked the daemon to end.
+    stop: watch::Sender<Option<ShutdownReason>>,
+}
+
+impl App {
+    pub fn new(
+        deck: Deck,
+        lookout: Lookout,
+        clock: Clock,
+        facts: Facts,
+        config: watch::Receiver<Arc<ConfigInUse>>,
+    ) -> Self {
+        let ids = Ids::new(clock);
+        let stop = watch::Sender::new(None);
+        Self { deck, lookout, clock, ids, facts, config, stop }
+    }
+
+    /// Tells whoever runs the daemon when it is asked to end.
+    pub fn stop_requests(&self) -> watch::Receiver<Option<ShutdownReason>> {
+        self.stop.subscribe()
+    }
+
+    pub(crate) fn request_stop(&self, reason: ShutdownReason) {
+        self.stop.send_if_modified(|asked| asked.replace(reason).is_none());
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        timestamp(self.clock.now().wall)
+    }
+
+    /// Looks at what is known, as of now.
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&Follower, Now) -> R) -> R {
+        let now = self.clock.now();
+        self.lookout.read(|follower| look(follower, now))
+    }
+
+    /// Has an input carried out, and waits until it is committed and can be read.
+    pub(crate) async fn ask(&self, actor: Actor, input: Input) -> Result<Settled, Problem> {
+        match tokio::time::timeout(COMMIT_TIMEOUT, self.deck.ask(actor, input)).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => {
+                let message = "the change was not confirmed in time";
+                Err(Problem::new(ErrorCode::OutcomeUnknown, message))
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `POST /v1/events`.
+
+use std::sync::Arc;
+
+use api::events::{EventAccepted, EventEnvelope, EventStatus};
+use api::query::NoQuery;
+use api::words::SchemaVersion;
+use axum::extract::State;
+use engine::input::{Acceptance, Input, Reply};
+use http::StatusCode;
+
+use super::app::App;
+use super::extract::{Asked, Peer, Said, Sent};
+use super::from_api;
+use super::problem::Problem;
+
+pub(crate) async fn emit(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    _: Asked<NoQuery>,
+    Sent(envelope): Sent<EventEnvelope>,
+) -> Result<Said<EventAccepted>, Problem> {
+    envelope.check()?;
+    let signal = app.read(|follower, now| from_api::signal(envelope, follower, &app.ids, now))?;
+    let settled = app.ask(peer.actor(), Input::Signalled(Box::new(signal))).await?;
+    let not_accepted =
+        || Problem::internal("the event was neither taken nor refused", &"no acceptance");
+    let acceptance = match settled.reply {
+        Reply::Accepted(acceptance) => acceptance,
+        Reply::Done | Reply::Target(_) => return Err(not_accepted()),
+    };
+    let (event, status, runtime, inbox) = match acceptance {
+        Acceptance::Bound { event, runtime } => (event, EventStatus::Bound, Some(runtime), None),
+        Acceptance::Pending { event, inbox } => {
+            (event, EventStatus::PendingBind, None, Some(inbox))
+        }
+        Acceptance::Duplicate { event, runtime } => (event, EventStatus::Duplicate, runtime, None),
+        // Only the reconciler's own events can come too late.
+        Acceptance::Void => return Err(not_accepted()),
+    };
+    let answer = EventAccepted {
+        schema_version: SchemaVersion::V1,
+        generated_at: app.now(),
+        event_id: event.to_string(),
+        status,
+        runtime_id: runtime.map(|it| it.to_string()),
+        inbox_id: inbox.map(|it| it.to_string()),
+        reason_code: None,
+        sequence: settled.as_of,
+    };
+    Ok(Said(StatusCode::ACCEPTED, answer))
+}

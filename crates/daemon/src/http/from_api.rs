@@ -1,0 +1,104 @@
+//! From what a client sends to what the engine takes in. Together with [`super::to_api`] the only
+//! place that speaks both languages.
+
+use api::error_code::ErrorCode;
+use api::events::EventEnvelope;
+use api::targets::TargetCreate;
+use api::words::{Source, TargetKind};
+use engine::ids::{AgentType, EventId, PaneId, PaneKey, RuntimeId, TargetId};
+use engine::input::Request;
+use engine::signal::{About, Hints, Signal};
+use engine::time::{Now, WallMs};
+use engine::words as known;
+
+use super::problem::Problem;
+use crate::follower::Follower;
+use crate::ids::Ids;
+
+fn source(source: Source) -> known::Source {
+    match source {
+        Source::Hook => known::Source::Hook,
+        Source::Notify => known::Source::Notify,
+        Source::Wrapper => known::Source::Wrapper,
+        Source::Poller => known::Source::Poller,
+    }
+}
+
+/// The event of an envelope that has passed its own check: its type in the one spelling, what it
+/// claims, and its payload without secrets.
+pub(crate) fn signal(
+    envelope: EventEnvelope,
+    follower: &Follower,
+    ids: &Ids,
+    now: Now,
+) -> Result<Signal, Problem> {
+    let about = about(&envelope, follower)?;
+    let event_type = agents::vocabulary::normalise(&envelope.event_type);
+    if event_type.is_empty() {
+        return Err(Problem::field("event_type", "is empty"));
+    }
+    let payload = envelope.raw_payload.as_ref().map(api::events::Payload::text);
+    let wall = |at: api::Timestamp| WallMs(at.as_millis());
+    Ok(Signal {
+        event_id: EventId::new(envelope.event_id.unwrap_or_else(|| ids.next("ev"))),
+        claim: agents::vocabulary::claim(&event_type),
+        event_type,
+        source: source(envelope.source),
+        dedupe_key: envelope.dedupe_key,
+        source_event_id: envelope.source_event_id,
+        source_seq: envelope.source_seq,
+        event_time: envelope.event_time.map_or(now.wall, wall),
+        about,
+        hints: Hints { pid: envelope.pid, start: envelope.start_hint.map(wall) },
+        agent: envelope.agent_type.as_deref().map(|name| AgentType::new(name.to_lowercase())),
+        action_id: None,
+        // What cannot be read with certainty is not kept.
+        payload: payload.and_then(|text| agents::redact::payload(&text).ok()),
+        expects_version: None,
+    })
+}
+
+/// What an envelope is about: the runtime it names, else the pane.
+fn about(envelope: &EventEnvelope, follower: &Follower) -> Result<About, Problem> {
+    let key = pane_key(envelope, follower)?;
+    let Some(runtime) = envelope.runtime_id.as_ref().map(|id| RuntimeId::new(id.clone())) else {
+        let missing = || Problem::field("target", "is missing, and so is `runtime_id`");
+        return key.map(About::Pane).ok_or_else(missing);
+    };
+    let lives_in = follower.engine().pane_of(&runtime).map(|row| &row.key);
+    match (lives_in, key) {
+        (Some(lives_in), Some(key)) if *lives_in != key => {
+            Err(Problem::field("pane_id", "is not where the runtime of `runtime_id` lives"))
+        }
+        (_, _) => Ok(About::Runtime(runtime)),
+    }
+}
+
+fn pane_key(envelope: &EventEnvelope, follower: &Follower) -> Result<Option<PaneKey>, Problem> {
+    let (Some(target), Some(pane)) = (&envelope.target, &envelope.pane_id) else {
+        return Ok(None);
+    };
+    let row = follower.target(target).ok_or_else(|| Problem::no_target(target))?;
+    let pane = pane.parse::<PaneId>();
+    let pane = pane.map_err(|error| Problem::field("pane_id", &format!("is none: {error}")))?;
+    Ok(Some(PaneKey::new(&row.target, pane)))
+}
+
+/// The target that a client wants, under a new id.
+pub(crate) fn new_target(create: TargetCreate, ids: &Ids) -> Result<Request, Problem> {
+    let kind = match create.kind {
+        TargetKind::Local => known::TargetKind::Local,
+        kind @ (TargetKind::Ssh | TargetKind::Command) => {
+            let message = format!("targets of kind `{kind}` are not supported yet");
+            return Err(Problem::new(ErrorCode::Unsupported, message).detail("field", "kind"));
+        }
+    };
+    // tmux's own name for the socket that is used when none is named.
+    let socket = create.tmux_socket.filter(|name| name != "default");
+    Ok(Request::AddTarget {
+        target: TargetId::new(ids.next("tg")),
+        name: create.name.to_string(),
+        kind,
+        connection_ref: socket.unwrap_or_default(),
+    })
+}

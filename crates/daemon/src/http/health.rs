@@ -1,0 +1,87 @@
+//! `GET /v1/health`.
+
+use std::sync::Arc;
+
+use api::health::{HealthAnswer, HealthStatus, JournalHead, StoreMode, TargetHealth, Warning};
+use api::words::{Health, SchemaVersion};
+use axum::extract::State;
+use http::StatusCode;
+use serde_json::Map;
+
+use super::app::App;
+use super::extract::{Asked, Said};
+use super::to_api::{self, timestamp};
+use crate::follower::Follower;
+use crate::lookout::Standing;
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    _: Asked<api::query::NoQuery>,
+) -> Said<HealthAnswer> {
+    let standing = app.lookout.standing();
+    let watchers = app.lookout.watchers() as u64;
+    let answer = app.read(|follower, now| {
+        let targets = targets(follower);
+        let warnings: Vec<Warning> = warning(&standing).into_iter().collect();
+        let uneasy = targets.iter().any(|target| target.health != Health::Ok);
+        let store_mode = match standing {
+            Standing::Writable | Standing::Failing(_) => StoreMode::ReadWrite,
+            Standing::ReadOnly(_) => StoreMode::ReadOnly,
+        };
+        HealthAnswer {
+            schema_version: SchemaVersion::V1,
+            generated_at: timestamp(now.wall),
+            status: match store_mode {
+                StoreMode::ReadOnly => HealthStatus::ReadOnly,
+                StoreMode::ReadWrite if uneasy || !warnings.is_empty() => HealthStatus::Degraded,
+                StoreMode::ReadWrite => HealthStatus::Ok,
+            },
+            version: super::VERSION.to_owned(),
+            pid: std::process::id(),
+            started_at: timestamp(app.facts.started.wall),
+            uptime_ms: now.since(app.facts.started.stamp()).unsigned_abs(),
+            instance_id: app.facts.instance_id.clone(),
+            socket: app.facts.socket.display().to_string(),
+            database: app.facts.database.display().to_string(),
+            store_mode,
+            journal: JournalHead { sequence: follower.as_of(), hash: String::new() },
+            stream_id: follower.stream_id().to_owned(),
+            watchers,
+            targets,
+            warnings,
+        }
+    });
+    Said(StatusCode::OK, answer)
+}
+
+fn targets(follower: &Follower) -> Vec<TargetHealth> {
+    let mut targets: Vec<TargetHealth> = follower
+        .engine()
+        .targets()
+        .map(|row| TargetHealth {
+            target: follower.target_name(&row.target),
+            health: to_api::health(row.health),
+            health_reason: to_api::health_reason(row),
+            health_message: to_api::health_message(row),
+            observer_mode: to_api::observer_mode(row),
+            last_seen_at: row.last_seen_at.map(timestamp),
+        })
+        .collect();
+    targets.sort_by(|one, other| one.target.cmp(&other.target));
+    targets
+}
+
+/// What somebody should do about the database.
+fn warning(standing: &Standing) -> Option<Warning> {
+    let (code, why, hint) = match standing {
+        Standing::Writable => return None,
+        Standing::Failing(why) => {
+            ("store_failing", why, "Nothing new is stored until this is over; reading goes on.")
+        }
+        Standing::ReadOnly(why) => {
+            ("store_read_only", why, "See `qd doctor`; then start the daemon again.")
+        }
+    };
+    let (code, message, hint) = (code.to_owned(), why.clone(), hint.to_owned());
+    Some(Warning { code, message, details: Map::new(), hint })
+}

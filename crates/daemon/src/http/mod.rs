@@ -1,0 +1,34 @@
+//! The API over HTTP/1.1, on a Unix socket: one file for each resource of the table of routes.
+//!
+//! Reading order: [`server`] accepts, [`respond`] sees one request through, [`router`] finds its
+//! handler; [`to_api`] and [`from_api`] are the only translation between what the engine knows
+//! and what the API promises; [`problem`] is everything that can go wrong.
+
+pub mod app;
+pub mod config;
+pub mod server;
+
+mod respond;
+mod router;
+
+pub(crate) mod from_api;
+pub(crate) mod to_api;
+
+mod extract;
+mod lists;
+mod page;
+pub(crate) mod problem;
+
+mod events;
+mod health;
+mod panes;
+mod resolve;
+mod runtimes;
+mod sessions;
+mod shutdown;
+mod targets;
+mod watch;
+mod windows;
+
+/// The daemon's version, which is the client's if both were built together.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

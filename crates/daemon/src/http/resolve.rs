@@ -1,0 +1,144 @@
+//! `GET /v1/resolve`: from what a person typed to the one pane and runtime it means.
+
+use std::sync::Arc;
+
+use api::error_code::ErrorCode;
+use api::limits::CANDIDATES_MAX;
+use api::reference::{PaneReference, Reference};
+use api::resolve::{Candidate, Candidates, ResolveAnswer, ResolveQuery};
+use api::selector::{PaneSelector, Place, Selector, WindowSelector};
+use api::words::SchemaVersion;
+use axum::extract::State;
+use engine::ids::{PaneId, PaneKey, RuntimeId};
+use engine::pane::{PaneFacts, PaneRow};
+use engine::time::Now;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::app::App;
+use super::extract::{Asked, Said};
+use super::problem::Problem;
+use super::runtimes;
+use super::to_api::{self, timestamp};
+use crate::follower::Follower;
+use crate::view::order;
+
+pub(crate) async fn resolve(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<ResolveQuery>,
+) -> Result<Said<ResolveAnswer>, Problem> {
+    let selector: Selector = query.reference.parse().map_err(Problem::from)?;
+    app.read(|follower, now| {
+        let found = select(follower, &selector)?;
+        let row = match found.as_slice() {
+            [one] => *one,
+            [] => return Err(not_found(&query.reference)),
+            several => return Err(ambiguous(follower, &query.reference, several, now)),
+        };
+        Ok(Said(StatusCode::OK, answer(follower, query.reference, row, now)))
+    })
+}
+
+/// Every pane that a selector may mean.
+fn select<'a>(follower: &'a Follower, selector: &Selector) -> Result<Vec<&'a PaneRow>, Problem> {
+    let engine = follower.engine();
+    let panes = |fits: &dyn Fn(&PaneRow) -> bool| engine.panes().filter(|row| fits(row)).collect();
+    match selector {
+        Selector::Exact(Reference::Runtime(id)) => {
+            let id = RuntimeId::new(id.as_str());
+            let row = engine.pane_of(&id).ok_or_else(|| runtimes::unknown(&id))?;
+            Ok(vec![row])
+        }
+        Selector::Exact(Reference::Pane(reference)) => exact(follower, reference),
+        Selector::Pane(id) => Ok(panes(&|row| row.key.pane.0 == id.0)),
+        Selector::Place(place) => Ok(panes(&|row| stands_at(&row.facts, place))),
+        Selector::RuntimePrefix(prefix) => Ok(panes(&|row| {
+            let id = row.runtime.as_ref().map_or("", |runtime| runtime.runtime.as_str());
+            let bare = id.strip_prefix("rt-").unwrap_or(id);
+            id.starts_with(prefix) || bare.starts_with(prefix)
+        })),
+    }
+}
+
+/// The pane of a full reference, if it still stands where the reference says.
+fn exact<'a>(
+    follower: &'a Follower,
+    reference: &PaneReference,
+) -> Result<Vec<&'a PaneRow>, Problem> {
+    let target = follower.target(&reference.target);
+    let target = target.ok_or_else(|| Problem::no_target(&reference.target))?;
+    let key = PaneKey::new(&target.target, PaneId(reference.pane_id.0));
+    let stands = |row: &&PaneRow| {
+        row.facts.window.0 == reference.window_id.0
+            && sessions_of(follower, row).any(|name| name == reference.session_name)
+    };
+    Ok(follower.engine().pane(&key).filter(stands).into_iter().collect())
+}
+
+/// The names of all sessions that show a pane.
+fn sessions_of<'a>(follower: &'a Follower, row: &'a PaneRow) -> impl Iterator<Item = &'a str> {
+    let linked = follower.engine().sessions().filter(|session| {
+        session.target == row.key.target && row.facts.linked_sessions.contains(&session.session)
+    });
+    let linked = linked.map(|session| session.name.as_str());
+    std::iter::once(row.facts.session_name.as_str()).chain(linked)
+}
+
+fn stands_at(facts: &PaneFacts, place: &Place) -> bool {
+    let in_window = match &place.window {
+        WindowSelector::Index(index) => facts.window_index == *index,
+        WindowSelector::Id(id) => facts.window.0 == id.0,
+        WindowSelector::Name(name) => facts.window_name == *name,
+    };
+    let is_pane = match &place.pane {
+        Some(PaneSelector::Index(index)) => facts.pane_index == *index,
+        Some(PaneSelector::Id(id)) => facts.pane.0 == id.0,
+        None => facts.pane_active,
+    };
+    facts.session_name == place.session_name && in_window && is_pane
+}
+
+fn not_found(reference: &str) -> Problem {
+    Problem::new(ErrorCode::RefNotFound, "nothing fits the reference").detail("ref", reference)
+}
+
+fn ambiguous(follower: &Follower, reference: &str, rows: &[&PaneRow], now: Now) -> Problem {
+    let mut items: Vec<_> = rows.iter().map(|row| to_api::pane(follower, row, now)).collect();
+    order::sort(&mut items, &[]);
+    let total = items.len() as u64;
+    let candidate = |item: api::panes::PaneItem| Candidate {
+        reference: pane_ref(&item),
+        current_cmd: item.current_cmd,
+        agent_type: item.agent_type,
+        state: item.state,
+        identity: item.identity,
+    };
+    let candidates = items.into_iter().take(CANDIDATES_MAX).map(candidate).collect();
+    let problem = Problem::new(ErrorCode::RefAmbiguous, format!("{total} panes fit the reference"))
+        .detail("ref", reference);
+    match serde_json::to_value(Candidates { total, candidates }) {
+        Ok(Value::Object(facts)) => problem.details(facts),
+        Ok(_) | Err(_) => problem,
+    }
+}
+
+fn pane_ref(item: &api::panes::PaneItem) -> String {
+    let identity = &item.identity;
+    let session = api::reference::encode_session(&identity.session_name);
+    format!("pane:{}/{session}/{}/{}", identity.target, identity.window_id, identity.pane_id)
+}
+
+fn answer(follower: &Follower, reference: String, row: &PaneRow, now: Now) -> ResolveAnswer {
+    let pane = to_api::pane(follower, row, now);
+    let runtime = row.runtime.as_ref();
+    ResolveAnswer {
+        schema_version: SchemaVersion::V1,
+        generated_at: timestamp(now.wall),
+        as_of: follower.as_of(),
+        reference,
+        runtime_ref: runtime.map(|it| format!("runtime:{}", it.runtime)),
+        pane_ref: Some(pane_ref(&pane)),
+        runtime: runtime.map(|it| to_api::runtime(follower, row, it, now)),
+        pane: Some(pane),
+    }
+}

@@ -1,0 +1,184 @@
+//! The accept loop: who may come in, how many, and how everyone is seen out.
+
+use std::io;
+use std::os::unix::net::UnixListener as StdListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::error_code::ErrorCode;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, getrlimit, getuid};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::app::App;
+use super::extract::Peer;
+use super::problem::Problem;
+use super::respond::{Gate, Visitor};
+use super::router::router;
+use super::watch::HangUp;
+
+/// Connections at once, where the process may open that many files.
+const CONNECTIONS_MAX: usize = 2_048;
+/// Files that are left to everyone else in the daemon.
+const FILES_RESERVED: usize = 256;
+/// Connections beyond these that are told so; any more are closed unheard.
+const REFUSED_MAX: usize = 32;
+/// How long the head of a request may take, counted from when it could have begun.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the loop waits when the machine has no room for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A server at work.
+#[derive(Debug)]
+pub struct Server {
+    /// Becomes true when everyone is to leave.
+    closing: watch::Sender<bool>,
+    accepting: JoinHandle<JoinSet<()>>,
+}
+
+impl Server {
+    /// Serves a listener until [`Server::stop`].
+    pub fn start(app: Arc<App>, listener: StdListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
+        let (closing, closes) = watch::channel(false);
+        let door = Door {
+            router: router(Arc::clone(&app)),
+            app,
+            room: Arc::new(Semaphore::new(connections_max())),
+            hall: Arc::new(Semaphore::new(REFUSED_MAX)),
+            closes,
+        };
+        Ok(Self { closing, accepting: tokio::spawn(door.accept(listener)) })
+    }
+
+    /// Stops accepting, and gives the requests under way some time to end. Watch streams are
+    /// ended by whoever ends the [`crate::lookout::Lookout`]'s watches before.
+    pub async fn stop(self, drain: Duration) {
+        self.closing.send_replace(true);
+        let Ok(mut connections) = self.accepting.await else { return };
+        let all_gone = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain, all_gone).await.is_err() {
+            tracing::info!(left = connections.len(), "connections are cut");
+            connections.shutdown().await;
+        }
+    }
+}
+
+/// As many as are wanted, or as the process has files for.
+fn connections_max() -> usize {
+    let files = getrlimit(Resource::Nofile).current;
+    let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+    files.saturating_sub(FILES_RESERVED).clamp(16, CONNECTIONS_MAX)
+}
+
+struct Door {
+    app: Arc<App>,
+    router: Router,
+    /// Room for those who are served.
+    room: Arc<Semaphore>,
+    /// Room for those who are only told that there is none.
+    hall: Arc<Semaphore>,
+    closes: watch::Receiver<bool>,
+}
+
+impl Door {
+    /// Lets connections in until the door is closed; hands over those that are still inside.
+    async fn accept(self, listener: UnixListener) -> JoinSet<()> {
+        let mut connections = JoinSet::new();
+        let mut closes = self.closes.clone();
+        loop {
+            tokio::select! {
+                () = closed(&mut closes) => return connections,
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => self.admit(stream, &mut connections),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn admit(&self, stream: UnixStream, connections: &mut JoinSet<()>) {
+        let (gate, permit) = match Arc::clone(&self.room).try_acquire_owned() {
+            Ok(permit) => (Gate::Open(self.router.clone()), permit),
+            Err(_) => {
+                let Ok(permit) = Arc::clone(&self.hall).try_acquire_owned() else { return };
+                let full = Problem::new(ErrorCode::Overloaded, "there are too many connections");
+                (Gate::Shut(full), permit)
+            }
+        };
+        let visitor = self.visitor(&stream, gate);
+        connections.spawn(converse(stream, visitor, self.closes.clone(), permit));
+    }
+
+    /// Only the user who runs the daemon is let in, whatever the socket's mode says.
+    fn visitor(&self, stream: &UnixStream, gate: Gate) -> Visitor {
+        let us = getuid().as_raw();
+        let (peer, gate) = match stream.peer_cred() {
+            Ok(who) => {
+                let pid = who.pid().and_then(|pid| u32::try_from(pid).ok());
+                let peer = Peer { uid: who.uid(), pid };
+                let gate = if peer.uid == us { gate } else { Gate::Shut(stranger()) };
+                (peer, gate)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "it is not known who connects");
+                (Peer { uid: u32::MAX, pid: None }, Gate::Shut(stranger()))
+            }
+        };
+        Visitor { gate, peer, hang_up: HangUp::default(), clock: self.app.clock }
+    }
+}
+
+fn stranger() -> Problem {
+    Problem::new(ErrorCode::Forbidden, "this daemon serves the user who runs it, and nobody else")
+}
+
+/// Waits until everyone is to leave; also if nobody is left to say so.
+async fn closed(closes: &mut watch::Receiver<bool>) {
+    drop(closes.wait_for(|closing| *closing).await);
+}
+
+/// Serves one connection until it ends, is hung up on, or everyone has to leave.
+async fn converse(
+    stream: UnixStream,
+    visitor: Visitor,
+    mut closes: watch::Receiver<bool>,
+    _permit: OwnedSemaphorePermit,
+) {
+    let hang_up = Arc::clone(&visitor.hang_up.0);
+    let serve = service_fn(move |request| {
+        let visitor = visitor.clone();
+        async move { Ok::<_, std::convert::Infallible>(visitor.respond(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), serve);
+    tokio::pin!(connection);
+    let mut leaving = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection broke");
+                }
+                return;
+            }
+            () = closed(&mut closes), if !leaving => {
+                leaving = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = hang_up.notified() => return,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `/v1/targets`: list, add, connect, remove.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::error_code::ErrorCode;
+use api::filters::Filters;
+use api::list::ListQuery;
+use api::query::NoQuery;
+use api::target_name::TargetName;
+use api::targets::{TargetAnswer, TargetCreate, TargetItem, TargetList};
+use api::words::{SchemaVersion, Scope};
+use axum::extract::State;
+use engine::ids::TargetId;
+use engine::input::{Input, Reply, Request};
+use engine::target::TargetRow;
+use engine::time::WallMs;
+use engine::words::Health;
+use http::StatusCode;
+
+use super::app::App;
+use super::extract::{Asked, Named, Peer, Said, Sent};
+use super::problem::Problem;
+use super::to_api::{self, timestamp};
+use super::{from_api, lists};
+use crate::view::{self, Listed};
+
+/// How long a probe may take until the answer is that there was none. Longer than the time a
+/// target is given to connect.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    _: Asked<NoQuery>,
+) -> Result<Said<TargetList>, Problem> {
+    app.read(|follower, now| {
+        let all = Filters::default();
+        let rows = follower.engine().targets();
+        let items: Vec<TargetItem> = rows.map(|row| to_api::target(follower, row, now)).collect();
+        let tally = view::panes(follower, &all, now).tally;
+        let listed = Listed { items, tally };
+        let key = |item: &TargetItem| item.target_id.clone();
+        let query = ListQuery::default();
+        let answer = lists::answer(follower, &query, Scope::Panes, listed, key, now)?;
+        Ok(Said(StatusCode::OK, answer))
+    })
+}
+
+pub(crate) async fn add(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    _: Asked<NoQuery>,
+    Sent(create): Sent<TargetCreate>,
+) -> Result<Said<TargetAnswer>, Problem> {
+    create.check()?;
+    let request = from_api::new_target(create, &app.ids)?;
+    let settled = app.ask(peer.actor(), Input::Asked(request)).await?;
+    answer(&app, settled.reply).map(|answer| Said(StatusCode::CREATED, answer))
+}
+
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Named(name): Named,
+    _: Asked<NoQuery>,
+) -> Result<StatusCode, Problem> {
+    let row = find(&app, &name)?;
+    if row.is_default {
+        let message = format!("`{name}` is the default target, which stays");
+        return Err(Problem::new(ErrorCode::TargetProtected, message).detail("target", name));
+    }
+    app.ask(peer.actor(), Input::Asked(Request::RemoveTarget { name })).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn connect(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Named(name): Named,
+    _: Asked<NoQuery>,
+) -> Result<Said<TargetAnswer>, Problem> {
+    let row = find(&app, &name)?;
+    let asked_at = app.clock.now().wall;
+    let mut publications = app.lookout.publications();
+    app.ask(peer.actor(), Input::Asked(Request::ConnectTarget { name })).await?;
+    let answered = async {
+        while !has_answered(&app, &row.target, asked_at) {
+            if publications.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(PROBE_TIMEOUT, answered).await.is_ok();
+    let row = app.read(|follower, _| follower.engine().target(&row.target).cloned());
+    match row {
+        Some(row) if in_time && row.health != Health::Down => {
+            answer(&app, Reply::Target(Box::new(row))).map(|answer| Said(StatusCode::OK, answer))
+        }
+        Some(row) => Err(unreachable(&row)),
+        None => Err(Problem::new(ErrorCode::TargetNotFound, "the target was removed meanwhile")),
+    }
+}
+
+/// Whether a target has been seen since it was asked.
+fn has_answered(app: &App, target: &TargetId, asked_at: WallMs) -> bool {
+    app.read(|follower, _| match follower.engine().target(target) {
+        Some(row) => row.last_seen_at.is_some_and(|seen| seen >= asked_at),
+        None => true,
+    })
+}
+
+fn unreachable(row: &TargetRow) -> Problem {
+    let trouble = row.trouble.as_ref();
+    let why = trouble.map_or("it did not answer in time", |trouble| trouble.message.as_str());
+    Problem::new(ErrorCode::TargetUnreachable, format!("`{}` cannot be reached: {why}", row.name))
+        .detail("target", row.name.as_str())
+        .detail("reason", trouble.map(|trouble| trouble.code.as_str()))
+}
+
+fn find(app: &App, name: &str) -> Result<TargetRow, Problem> {
+    let parsed = name.parse::<TargetName>();
+    let parsed = parsed.map_err(|error| {
+        Problem::new(ErrorCode::BadRequest, error.to_string()).detail("field", "name")
+    })?;
+    let row = app.read(|follower, _| follower.target(&parsed).cloned());
+    row.ok_or_else(|| Problem::no_target(&parsed))
+}
+
+/// The target of a reply, as it is now.
+fn answer(app: &App, reply: Reply) -> Result<TargetAnswer, Problem> {
+    let row = match reply {
+        Reply::Target(row) => row,
+        Reply::Done | Reply::Accepted(_) => {
+            return Err(Problem::internal("the target was not named in the reply", &"no target"));
+        }
+    };
+    Ok(app.read(|follower, now| {
+        let row = follower.engine().target(&row.target).unwrap_or(&row);
+        TargetAnswer {
+            schema_version: SchemaVersion::V1,
+            generated_at: timestamp(now.wall),
+            as_of: follower.as_of(),
+            target: to_api::target(follower, row, now),
+        }
+    }))
+}

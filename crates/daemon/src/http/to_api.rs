@@ -1,0 +1,387 @@
+//! From what the engine knows to what the API promises. Together with [`super::from_api`] the only
+//! place that speaks both languages.
+
+use api::explain::{DecisionRule, Evidence, ExplainAnswer, WhyNot};
+use api::panes::{LastKnown, PaneIdentity, PaneItem};
+use api::runtimes::RuntimeItem;
+use api::targets::{TargetCounts, TargetIdentity, TargetItem, TmuxServer};
+use api::timestamp::Timestamp;
+use api::words::{
+    ActivityState, AgentPresence, AwaitingResponseKind, Confidence, DisplayCategory, Health,
+    ObserverMode, SchemaVersion, Source, State, TargetKind,
+};
+use engine::explain::{Explanation, Piece, Rule, Standing};
+use engine::ids::{AgentType, PaneKey};
+use engine::pane::{PaneRow, Runtime};
+use engine::state::StateRow;
+use engine::target::TargetRow;
+use engine::time::{Now, Stamp, WallMs};
+use engine::words as known;
+
+use crate::follower::{Follower, Place};
+
+pub(crate) fn timestamp(at: WallMs) -> Timestamp {
+    Timestamp::from_millis(at.0)
+}
+
+fn stamp(at: Stamp) -> Timestamp {
+    timestamp(at.wall)
+}
+
+pub(crate) fn state(state: known::State) -> State {
+    match state {
+        known::State::Error => State::Error,
+        known::State::WaitingApproval => State::WaitingApproval,
+        known::State::WaitingInput => State::WaitingInput,
+        known::State::Running => State::Running,
+        known::State::Completed => State::Completed,
+        known::State::Idle => State::Idle,
+        known::State::Unknown => State::Unknown,
+    }
+}
+
+fn confidence(confidence: known::Confidence) -> Confidence {
+    match confidence {
+        known::Confidence::High => Confidence::High,
+        known::Confidence::Medium => Confidence::Medium,
+        known::Confidence::Low => Confidence::Low,
+    }
+}
+
+fn source(source: known::Source) -> Source {
+    match source {
+        known::Source::Hook => Source::Hook,
+        known::Source::Notify => Source::Notify,
+        known::Source::Wrapper => Source::Wrapper,
+        known::Source::Poller => Source::Poller,
+    }
+}
+
+pub(crate) fn health(health: known::Health) -> Health {
+    match health {
+        known::Health::Ok => Health::Ok,
+        known::Health::Degraded => Health::Degraded,
+        known::Health::Down => Health::Down,
+    }
+}
+
+fn kind(kind: known::TargetKind) -> TargetKind {
+    match kind {
+        known::TargetKind::Local => TargetKind::Local,
+        known::TargetKind::Ssh => TargetKind::Ssh,
+        known::TargetKind::Command => TargetKind::Command,
+    }
+}
+
+/// How a target's server is observed; a server that cannot be reached is not.
+pub(crate) fn observer_mode(row: &TargetRow) -> ObserverMode {
+    let reachable = row.server.as_ref().filter(|_| row.health != known::Health::Down);
+    match reachable.map(|server| server.mode) {
+        Some(engine::target::ObserverMode::Control) => ObserverMode::Control,
+        Some(engine::target::ObserverMode::Forked) => ObserverMode::Forked,
+        None => ObserverMode::None,
+    }
+}
+
+/// Why a target is not well, or what is limited about it.
+pub(crate) fn health_reason(row: &TargetRow) -> Option<String> {
+    row.trouble.as_ref().map(|trouble| trouble.code.clone())
+}
+
+/// The same for people.
+pub(crate) fn health_message(row: &TargetRow) -> Option<String> {
+    row.trouble.as_ref().map(|trouble| trouble.message.clone())
+}
+
+/// Whether an agent runs in a pane. Where something reports and nothing was recognised, and where
+/// the target cannot be asked, nobody can tell.
+fn presence(row: &PaneRow) -> AgentPresence {
+    let agent = row.runtime.as_ref().and_then(|runtime| runtime.agent.as_ref());
+    let quiet = row.state.source.is_none() && !is_unreachable(&row.state);
+    match agent {
+        Some(_) => AgentPresence::Managed,
+        None if quiet && row.state.reason != known::reason::STALE_SIGNAL => AgentPresence::None,
+        None => AgentPresence::Unknown,
+    }
+}
+
+fn is_unreachable(row: &StateRow) -> bool {
+    row.reason == known::reason::TARGET_UNREACHABLE
+}
+
+fn activity(state: State) -> ActivityState {
+    match state {
+        State::Error => ActivityState::Error,
+        State::WaitingApproval => ActivityState::WaitingApproval,
+        State::WaitingInput => ActivityState::WaitingInput,
+        State::Running => ActivityState::Running,
+        State::Completed | State::Idle => ActivityState::Idle,
+        State::Unknown => ActivityState::Unknown,
+    }
+}
+
+fn category(state: State, presence: AgentPresence) -> DisplayCategory {
+    match (state, presence) {
+        (State::Error | State::WaitingApproval | State::WaitingInput, _) => {
+            DisplayCategory::Attention
+        }
+        (State::Running, _) => DisplayCategory::Running,
+        (State::Completed | State::Idle, _) => DisplayCategory::Idle,
+        (State::Unknown, AgentPresence::None) => DisplayCategory::Unmanaged,
+        (State::Unknown, AgentPresence::Managed | AgentPresence::Unknown) => {
+            DisplayCategory::Unknown
+        }
+    }
+}
+
+fn awaiting(state: State) -> Option<AwaitingResponseKind> {
+    match state {
+        State::WaitingApproval => Some(AwaitingResponseKind::Approval),
+        State::WaitingInput => Some(AwaitingResponseKind::Input),
+        State::Error | State::Running | State::Completed | State::Idle | State::Unknown => None,
+    }
+}
+
+fn last_known(row: &StateRow, now: Now) -> Option<LastKnown> {
+    let known = row.last_known.as_ref()?;
+    let at = timestamp(known.at);
+    Some(LastKnown {
+        state: state(known.state),
+        reason_code: known.reason.clone(),
+        at,
+        age_ms: at.age_ms(timestamp(now.wall)),
+    })
+}
+
+fn agent_name(agent: &AgentType) -> String {
+    agent.as_str().to_owned()
+}
+
+/// A pane's identity at a given place. A place that is not known any more is left blank: the key
+/// is the target with the pane's own id.
+pub(crate) fn pane_identity(
+    follower: &Follower,
+    key: &PaneKey,
+    place: Option<Place>,
+) -> PaneIdentity {
+    let (session_id, session_name, window_id) = match place {
+        Some(it) => (it.session.to_string(), it.session_name, it.window.to_string()),
+        None => Default::default(),
+    };
+    PaneIdentity {
+        target: follower.target_name(&key.target),
+        session_id,
+        session_name,
+        window_id,
+        pane_id: key.pane.to_string(),
+    }
+}
+
+/// A pane as a list and a watch stream show it.
+pub(crate) fn pane(follower: &Follower, row: &PaneRow, now: Now) -> PaneItem {
+    let (facts, runtime) = (&row.facts, row.runtime.as_ref());
+    let evidence = runtime.and_then(|it| follower.engine().evidence(&it.runtime));
+    let last_event = evidence.and_then(engine::state::Evidence::last_event);
+    let (state, presence) = (state(row.state.state), presence(row));
+    let display_category = category(state, presence);
+    PaneItem {
+        identity: pane_identity(follower, &row.key, Some(Place::of(facts))),
+        window_name: facts.window_name.clone(),
+        window_index: facts.window_index,
+        pane_index: facts.pane_index,
+        current_cmd: facts.command.clone(),
+        pane_title: facts.title.clone(),
+        current_path: facts.path.clone(),
+        width: facts.width,
+        height: facts.height,
+        pane_pid: (facts.process.pid > 0).then_some(facts.process.pid),
+        pane_tty: facts.tty.clone(),
+        pane_active: facts.pane_active,
+        window_active: facts.window_active,
+        pane_dead: facts.dead,
+        dead_status: facts.dead_status,
+        dead_signal: facts.dead_signal,
+        in_mode: facts.in_mode,
+        bell: facts.bell,
+        linked_sessions: facts.linked_sessions.iter().map(ToString::to_string).collect(),
+        state,
+        reason_code: row.state.reason.clone(),
+        confidence: confidence(row.state.confidence),
+        state_version: row.state.version,
+        state_source: row.state.source.map(source),
+        state_since: timestamp(row.state.since),
+        last_known: last_known(&row.state, now),
+        runtime_id: runtime.map(|it| it.runtime.to_string()),
+        pane_epoch: runtime.map(|it| it.epoch),
+        runtime_started_at: runtime.map(|it| timestamp(it.started_at)),
+        agent_type: runtime.and_then(|it| it.agent.as_ref()).map(agent_name),
+        agent_presence: presence,
+        activity_state: activity(state),
+        display_category,
+        needs_user_action: display_category == DisplayCategory::Attention,
+        awaiting_response_kind: awaiting(state),
+        last_event_type: last_event.map(|it| it.event_type.clone()),
+        last_event_at: last_event.map(|it| timestamp(it.order.effective)),
+        last_activity_at: row.last_activity.map(stamp),
+        last_seen_at: stamp(row.last_seen),
+        first_seen_at: timestamp(row.first_seen_at),
+        updated_at: timestamp(row.updated_at),
+    }
+}
+
+/// A runtime that lives.
+pub(crate) fn runtime(
+    follower: &Follower,
+    row: &PaneRow,
+    runtime: &Runtime,
+    now: Now,
+) -> RuntimeItem {
+    RuntimeItem {
+        runtime_id: runtime.runtime.to_string(),
+        target: follower.target_name(&row.key.target),
+        server_boot_id: runtime.boot.to_string(),
+        pane_id: row.key.pane.to_string(),
+        pane_epoch: runtime.epoch,
+        pane: Some(pane_identity(follower, &row.key, Some(Place::of(&row.facts)))),
+        agent_type: runtime.agent.as_ref().map(agent_name),
+        pid: (runtime.pid > 0).then_some(runtime.pid),
+        started_at: timestamp(runtime.started_at),
+        ended_at: None,
+        ended_reason: None,
+        state: state(row.state.state),
+        reason_code: row.state.reason.clone(),
+        confidence: confidence(row.state.confidence),
+        state_version: row.state.version,
+        state_source: row.state.source.map(source),
+        state_since: timestamp(row.state.since),
+        last_known: last_known(&row.state, now),
+        last_seen_at: stamp(row.last_seen),
+        updated_at: timestamp(row.updated_at),
+    }
+}
+
+/// A target with what there is on it.
+pub(crate) fn target(follower: &Follower, row: &TargetRow, now: Now) -> TargetItem {
+    let name = follower.target_name(&row.target);
+    TargetItem {
+        identity: TargetIdentity { target: name.clone() },
+        name,
+        target_id: row.target.to_string(),
+        kind: kind(row.kind),
+        connection_ref: row.connection_ref.clone(),
+        is_default: row.is_default,
+        health: health(row.health),
+        health_reason: health_reason(row),
+        health_message: health_message(row),
+        server: row.server.as_ref().map(|server| TmuxServer {
+            boot_id: server.boot.to_string(),
+            pid: server.pid,
+            version: server.version.clone(),
+            socket: server.socket.clone(),
+            started_at: Some(timestamp(server.started_at)),
+        }),
+        observer_mode: observer_mode(row),
+        last_seen_at: row.last_seen_at.map(timestamp),
+        updated_at: timestamp(row.updated_at),
+        counts: counts(follower, row, now),
+    }
+}
+
+fn counts(follower: &Follower, row: &TargetRow, now: Now) -> TargetCounts {
+    let sessions = follower.engine().sessions().filter(|it| it.target == row.target).count();
+    let mut windows = std::collections::BTreeSet::new();
+    let mut counts = TargetCounts { sessions: sessions as u64, ..TargetCounts::default() };
+    for row in follower.panes_of(&row.target) {
+        let item = pane(follower, row, now);
+        windows.insert(row.facts.window);
+        counts.panes += 1;
+        counts.agents += u64::from(item.agent_type.is_some());
+        counts.needs_action += u64::from(item.needs_user_action);
+    }
+    TargetCounts { windows: windows.len() as u64, ..counts }
+}
+
+/// The whole answer to "why".
+pub(crate) fn explanation(
+    follower: &Follower,
+    runtime: RuntimeItem,
+    explained: &Explanation,
+    now: Now,
+) -> ExplainAnswer {
+    let mut pieces: Vec<&Piece> = explained.evidence.iter().collect();
+    pieces.sort_by_key(|piece| piece.standing != Standing::Won);
+    let contradicts = |piece: &&Piece| match piece.standing {
+        Standing::Outranked => true,
+        Standing::Won | Standing::Expired | Standing::Agrees => false,
+    };
+    let numbered = (0_u32..).zip(&pieces);
+    ExplainAnswer {
+        schema_version: SchemaVersion::V1,
+        generated_at: timestamp(now.wall),
+        as_of: follower.as_of(),
+        runtime,
+        rule: rule(explained.rule),
+        target_health: health(explained.health),
+        last_seen_age_ms: age(explained.last_seen_age_ms),
+        last_activity_age_ms: explained.last_activity_age_ms.map(age),
+        next_change_at: next_change(follower, explained, now),
+        contradicted: numbered.filter(|(_, it)| contradicts(it)).map(|(place, _)| place).collect(),
+        evidence: pieces.into_iter().map(evidence).collect(),
+    }
+}
+
+fn age(ms: i64) -> u64 {
+    u64::try_from(ms).unwrap_or(0)
+}
+
+fn rule(rule: Rule) -> DecisionRule {
+    match rule {
+        Rule::TargetDown => DecisionRule::TargetDown,
+        Rule::ProcessEnded => DecisionRule::ProcessEnded,
+        Rule::Deterministic => DecisionRule::NewestDeterministicClaim,
+        Rule::Inferred => DecisionRule::NewestInferredClaim,
+        Rule::Demoted => DecisionRule::CompletedDemoted,
+        Rule::Stale => DecisionRule::StaleSignal,
+        Rule::Silent => DecisionRule::AgentWithoutSignal,
+        Rule::NoAgent => DecisionRule::NoAgent,
+    }
+}
+
+fn why_not(standing: Standing) -> Option<WhyNot> {
+    match standing {
+        Standing::Won => None,
+        Standing::Expired => Some(WhyNot::Expired),
+        Standing::Outranked => Some(WhyNot::Outranked),
+        Standing::Agrees => Some(WhyNot::Agrees),
+    }
+}
+
+fn evidence(piece: &Piece) -> Evidence {
+    let heard = &piece.heard;
+    Evidence {
+        source: source(piece.source),
+        event_id: Some(heard.event_id.to_string()),
+        event_type: Some(heard.event_type.clone()),
+        says: Some(state(heard.claim.state)),
+        reason_code: heard.claim.reason.clone(),
+        confidence: confidence(heard.claim.confidence),
+        effective_at: timestamp(piece.effective_time),
+        ingested_at: stamp(heard.ingested_at),
+        age_ms: age(piece.age_ms),
+        confirmed_age_ms: age(piece.confirmed_age_ms),
+        fresh: piece.standing != Standing::Expired,
+        won: piece.standing == Standing::Won,
+        why_not: why_not(piece.standing),
+    }
+}
+
+/// When the claim that won expires, or stops being news, if nothing else happens.
+fn next_change(follower: &Follower, explained: &Explanation, now: Now) -> Option<Timestamp> {
+    let won = explained.evidence.iter().find(|piece| piece.standing == Standing::Won)?;
+    let settings = follower.engine().settings();
+    let stale = settings.stale_ttl_ms - won.confirmed_age_ms + 1;
+    let shown_as_news = explained.concluded.state == known::State::Completed;
+    let demoted = settings.completed_ttl_ms - won.age_ms;
+    let wait = if shown_as_news { stale.min(demoted) } else { stale };
+    Some(timestamp(WallMs(now.wall.0.saturating_add(wait.max(0)))))
+}

@@ -1,0 +1,141 @@
+//! Everything that can be read or watched, behind one lock.
+//!
+//! The lock is here because handlers have to be able to move between threads, not because they
+//! do: all of them run on the main thread, none holds it across an `await`, and there is exactly
+//! one writer, the main loop, in [`Lookout::publish`].
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use api::watch::ResetReason;
+use engine::settings::Settings;
+use store::{CommitError, CommitErrorKind};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::deck::Publication;
+use crate::follower::Follower;
+use crate::watch::hub::Hub;
+
+/// A handle on the read side. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Lookout {
+    clock: Clock,
+    seen: Arc<Mutex<Seen>>,
+    /// Counts publications, for whoever waits for the next.
+    published: Arc<watch::Sender<u64>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) follower: Follower,
+    pub(crate) hub: Hub,
+    standing: Standing,
+}
+
+/// Whether changes are stored, as far as the last one showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Writable,
+    /// The last commit failed, and the next may not.
+    Failing(String),
+    /// Nothing is stored any more until the daemon starts again.
+    ReadOnly(String),
+}
+
+impl Standing {
+    /// The standing after one more commit.
+    fn after(self, lost: Option<&CommitError>) -> Self {
+        let Some(error) = lost else {
+            return match self {
+                Self::Writable | Self::Failing(_) => Self::Writable,
+                Self::ReadOnly(why) => Self::ReadOnly(why),
+            };
+        };
+        match (self, error.kind) {
+            (Self::ReadOnly(why), _) => Self::ReadOnly(why),
+            (
+                Self::Writable | Self::Failing(_),
+                CommitErrorKind::Io
+                | CommitErrorKind::Corrupt
+                | CommitErrorKind::ReadOnly
+                | CommitErrorKind::Lost,
+            ) => Self::ReadOnly(error.to_string()),
+            (
+                Self::Writable | Self::Failing(_),
+                CommitErrorKind::Full | CommitErrorKind::Busy | CommitErrorKind::Refused,
+            ) => Self::Failing(error.to_string()),
+        }
+    }
+}
+
+impl Lookout {
+    pub fn new(follower: Follower, standing: Standing, clock: Clock) -> Self {
+        let seen = Seen { follower, hub: Hub::default(), standing };
+        Self { clock, seen: Arc::new(Mutex::new(seen)), published: Arc::new(watch::Sender::new(0)) }
+    }
+
+    /// Folds a publication and feeds the watchers. The caller then releases the publication, and
+    /// yields before it takes the next, so that watchers get to read.
+    pub fn publish(&self, publication: &Publication) {
+        let now = self.clock.now();
+        let due = {
+            let Seen { follower, hub, standing } = &mut *self.lock();
+            let before = std::mem::replace(standing, Standing::Writable);
+            *standing = before.after(publication.lost.as_deref());
+            hub.publish(follower, publication, now)
+        };
+        self.published.send_modify(|count| *count += 1);
+        if let Some(wait) = due {
+            self.wake_after(Duration::from_millis(wait.unsigned_abs()));
+        }
+    }
+
+    fn wake_after(&self, wait: Duration) {
+        let lookout = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            lookout.lock().hub.wake(lookout.clock.now());
+        });
+    }
+
+    /// Looks at what is known.
+    pub fn read<R>(&self, look: impl FnOnce(&Follower) -> R) -> R {
+        look(&self.lock().follower)
+    }
+
+    /// New settings are in force.
+    pub fn configure(&self, settings: Settings) {
+        self.lock().follower.configure(settings);
+    }
+
+    /// Ends every watch stream with a terminal reset.
+    pub fn end_watches(&self, reason: ResetReason) {
+        self.lock().hub.end(reason, self.clock.now());
+    }
+
+    /// Whether changes are stored.
+    pub fn standing(&self) -> Standing {
+        self.lock().standing.clone()
+    }
+
+    /// How many watch streams are open.
+    pub fn watchers(&self) -> usize {
+        self.lock().hub.watchers()
+    }
+
+    /// Wakes after each publication.
+    pub(crate) fn publications(&self) -> watch::Receiver<u64> {
+        self.published.subscribe()
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Seen> {
+        // Only the main loop writes, and a panic there ends the process: what a reader that
+        // panicked leaves behind is whole.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,108 @@
+//! What an answer is narrowed to: which panes fit, and which targets could be asked at all.
+
+use api::error_code::ErrorCode;
+use api::filters::Filters;
+use api::list::{NO_AGENT, TargetError};
+use api::panes::PaneItem;
+use api::target_name::TargetName;
+use engine::target::TargetRow;
+use engine::words::Health;
+
+use crate::follower::Follower;
+
+/// Whether a pane fits: filters of different names all have to, of several values of one, any.
+pub(crate) fn fits(filters: &Filters, pane: &PaneItem) -> bool {
+    let identity = &pane.identity;
+    let in_session = filters
+        .target_session
+        .as_ref()
+        .is_none_or(|it| it.target == identity.target && it.session_name == identity.session_name);
+    let agent = pane.agent_type.as_deref().unwrap_or(NO_AGENT);
+    in_session
+        && asks_target(filters, &identity.target)
+        && filters.session.as_ref().is_none_or(|it| *it == identity.session_name)
+        && any(&filters.state, |it| *it == pane.state)
+        && any(&filters.agent, |it| it == agent)
+        && any(&filters.category, |it| *it == pane.display_category)
+        && filters.needs_action.is_none_or(|it| it == pane.needs_user_action)
+}
+
+/// Whether a session fits that holds no pane of its own: it can, unless panes are asked about.
+pub(crate) fn fits_empty_session(filters: &Filters, target: &TargetName, name: &str) -> bool {
+    let in_session =
+        |it: &api::reference::TargetSession| it.target == *target && it.session_name == name;
+    asks_target(filters, target)
+        && filters.target_session.as_ref().is_none_or(in_session)
+        && filters.session.as_ref().is_none_or(|it| it == name)
+        && filters.state.is_empty()
+        && filters.agent.is_empty()
+        && filters.category.is_empty()
+        && filters.needs_action.is_none()
+}
+
+fn any<T>(values: &[T], fits: impl Fn(&T) -> bool) -> bool {
+    values.is_empty() || values.iter().any(fits)
+}
+
+/// Whether the filters let a target take part at all.
+pub(crate) fn asks_target(filters: &Filters, target: &TargetName) -> bool {
+    any(&filters.target, |it| it == target)
+        && filters.target_session.as_ref().is_none_or(|it| it.target == *target)
+}
+
+/// The targets that were asked for, and what came of it.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    pub(crate) requested: Vec<TargetName>,
+    pub(crate) responded: Vec<TargetName>,
+    pub(crate) errors: Vec<TargetError>,
+}
+
+impl Reach {
+    /// Asks the targets that the filters let take part.
+    pub(crate) fn of(follower: &Follower, filters: &Filters) -> Self {
+        let mut reach = Self { requested: Vec::new(), responded: Vec::new(), errors: Vec::new() };
+        for row in follower.engine().targets() {
+            let name = follower.target_name(&row.target);
+            if !asks_target(filters, &name) {
+                continue;
+            }
+            match target_error(row, &name) {
+                Some(error) => reach.errors.push(error),
+                None => reach.responded.push(name.clone()),
+            }
+            reach.requested.push(name);
+        }
+        reach.requested.sort();
+        reach.responded.sort();
+        reach.errors.sort_by(|one, other| one.target.cmp(&other.target));
+        reach
+    }
+}
+
+/// A target that the filters name and that does not exist. Without this a misspelt name would
+/// look like a target without panes.
+pub(crate) fn unknown_target<'a>(
+    follower: &Follower,
+    filters: &'a Filters,
+) -> Option<&'a TargetName> {
+    let in_session = filters.target_session.iter().map(|it| &it.target);
+    filters.target.iter().chain(in_session).find(|name| follower.target(name).is_none())
+}
+
+/// What keeps a target from answering. One that is merely limited answers.
+fn target_error(row: &TargetRow, name: &TargetName) -> Option<TargetError> {
+    let fallback = || "the target does not answer".to_owned();
+    let message = row.trouble.as_ref().map(|trouble| trouble.message.clone());
+    let code = row.trouble.as_ref().and_then(|trouble| trouble.code.parse().ok());
+    let failing = match row.health {
+        Health::Ok => false,
+        Health::Degraded => row.trouble.is_some(),
+        Health::Down => true,
+    };
+    failing.then(|| TargetError {
+        target: name.clone(),
+        code: code.unwrap_or(ErrorCode::TargetUnreachable),
+        message: message.unwrap_or_else(fallback),
+    })
+}

@@ -1,0 +1,282 @@
+//! The views of windows and sessions: sums of panes, told once for each publication that changes
+//! them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+use api::filters::Filters;
+use api::panes::PaneItem;
+use api::sessions::SessionItem;
+use api::watch::{Change, Watched};
+use api::windows::WindowItem;
+use engine::event::Event;
+use engine::ids::{SessionId, TargetId, WindowId};
+use engine::pane::PaneFacts;
+use engine::time::Now;
+
+use super::feed::{Ending, View};
+use super::line::{Line, Moment};
+use super::news::News;
+use super::pane::PaneView;
+use crate::follower::{Follower, Place};
+use crate::http::to_api;
+use crate::view::order::{self, Ordered};
+use crate::view::roll_up::{self, Counted, SessionPart, Tally};
+use crate::view::{self, narrow};
+
+/// A way to group panes into items.
+pub(crate) trait Group: Debug + Send {
+    type Id: Ord + Copy + Debug + Send;
+    type Item: Watched + Ordered + Clone + PartialEq + Debug + Send;
+
+    /// The group that a pane with these facts belongs to.
+    fn of(facts: &PaneFacts) -> Self::Id;
+
+    /// The group that a pane at this place belonged to.
+    fn at(place: &Place) -> Self::Id;
+
+    /// The group that an event about a session concerns.
+    fn of_session(session: SessionId) -> Option<Self::Id>;
+
+    /// The group as it is with these panes, if it is there and fits.
+    fn item(
+        follower: &Follower,
+        filters: &Filters,
+        key: &Key<Self::Id>,
+        panes: &[&PaneItem],
+    ) -> Option<Self::Item>;
+
+    /// All that fit.
+    fn list(follower: &Follower, filters: &Filters, now: Now) -> Vec<Self::Item>;
+}
+
+type Key<I> = (TargetId, I);
+
+/// Panes by their window.
+#[derive(Debug)]
+pub(crate) struct Windows;
+
+impl Group for Windows {
+    type Id = WindowId;
+    type Item = WindowItem;
+
+    fn of(facts: &PaneFacts) -> WindowId {
+        facts.window
+    }
+
+    fn at(place: &Place) -> WindowId {
+        place.window
+    }
+
+    fn of_session(_: SessionId) -> Option<WindowId> {
+        // A window shows its session's name only; with that, its panes' rows change too.
+        None
+    }
+
+    fn item(
+        _: &Follower,
+        filters: &Filters,
+        _: &Key<WindowId>,
+        panes: &[&PaneItem],
+    ) -> Option<WindowItem> {
+        let fits = panes.iter().any(|pane| narrow::fits(filters, pane));
+        if fits { roll_up::window(panes, false) } else { None }
+    }
+
+    fn list(follower: &Follower, filters: &Filters, now: Now) -> Vec<WindowItem> {
+        view::windows(follower, filters, false, now).items
+    }
+}
+
+/// Panes by their session.
+#[derive(Debug)]
+pub(crate) struct Sessions;
+
+impl Group for Sessions {
+    type Id = SessionId;
+    type Item = SessionItem;
+
+    fn of(facts: &PaneFacts) -> SessionId {
+        facts.session
+    }
+
+    fn at(place: &Place) -> SessionId {
+        place.session
+    }
+
+    fn of_session(session: SessionId) -> Option<SessionId> {
+        Some(session)
+    }
+
+    fn item(
+        follower: &Follower,
+        filters: &Filters,
+        (target, session): &Key<SessionId>,
+        panes: &[&PaneItem],
+    ) -> Option<SessionItem> {
+        let mut sessions = follower.engine().sessions();
+        let row = sessions.find(|row| row.target == *target && row.session == *session)?;
+        let part = SessionPart {
+            target: follower.target_name(target),
+            session_id: session.to_string(),
+            session_name: row.name.clone(),
+            attached: u64::from(row.attached),
+            panes: panes.to_vec(),
+        };
+        view::session_fits(filters, &part)
+            .then(|| roll_up::session(view::session_identity(&part), &[part], false))
+    }
+
+    fn list(follower: &Follower, filters: &Filters, now: Now) -> Vec<SessionItem> {
+        view::sessions(follower, filters, false, false, now).items
+    }
+}
+
+/// A group that fits, as its watchers know it.
+#[derive(Debug)]
+struct Member<I> {
+    item: I,
+    counted: Vec<Counted>,
+}
+
+#[derive(Debug)]
+pub(crate) struct GroupView<G: Group> {
+    filters: Filters,
+    members: BTreeMap<Key<G::Id>, Member<G::Item>>,
+    touched: BTreeSet<Key<G::Id>>,
+    tally: Tally,
+    group: PhantomData<G>,
+}
+
+impl<G: Group> GroupView<G> {
+    pub(crate) fn new(filters: Filters, follower: &Follower, now: Now) -> Self {
+        let engine = follower.engine();
+        let panes = engine.panes().map(|row| (row.key.target.clone(), G::of(&row.facts)));
+        let sessions = engine.sessions();
+        let bare =
+            sessions.filter_map(|row| Some((row.target.clone(), G::of_session(row.session)?)));
+        let mut view = Self {
+            filters,
+            members: BTreeMap::new(),
+            touched: panes.chain(bare).collect(),
+            tally: Tally::default(),
+            group: PhantomData,
+        };
+        view.renew(follower, now);
+        view
+    }
+
+    /// Sums up every touched group anew; returns what its watchers are told.
+    fn renew(&mut self, follower: &Follower, now: Now) -> Vec<Change<G::Item>> {
+        let touched = std::mem::take(&mut self.touched);
+        let mut panes: BTreeMap<Key<G::Id>, Vec<PaneItem>> = BTreeMap::new();
+        for row in follower.engine().panes() {
+            let key = (row.key.target.clone(), G::of(&row.facts));
+            if touched.contains(&key) {
+                panes.entry(key).or_default().push(to_api::pane(follower, row, now));
+            }
+        }
+        let told = |key: Key<G::Id>| {
+            let panes = panes.get(&key).map_or(&[][..], Vec::as_slice);
+            self.tell(follower, key, panes)
+        };
+        touched.into_iter().filter_map(told).collect()
+    }
+
+    fn tell(
+        &mut self,
+        follower: &Follower,
+        key: Key<G::Id>,
+        panes: &[PaneItem],
+    ) -> Option<Change<G::Item>> {
+        let panes: Vec<&PaneItem> = panes.iter().collect();
+        let item = G::item(follower, &self.filters, &key, &panes);
+        let before = self.members.remove(&key);
+        for pane in before.iter().flat_map(|member| &member.counted) {
+            self.tally.take(pane);
+        }
+        let Some(item) = item else {
+            return before
+                .map(|member| Change::Delete { identity: member.item.identity().clone() });
+        };
+        let counted: Vec<Counted> = panes.iter().map(|pane| Counted::of(pane)).collect();
+        counted.iter().for_each(|pane| self.tally.add(pane));
+        let same = before.as_ref().is_some_and(|member| member.item == item);
+        let told = (!same)
+            .then(|| Change::Upsert { identity: item.identity().clone(), item: item.clone() });
+        self.members.insert(key, Member { item, counted });
+        told
+    }
+
+    fn moment<'a>(&'a self, follower: &'a Follower, seq: u64, now: Now) -> Moment<'a> {
+        Moment {
+            stream_id: follower.stream_id(),
+            seq,
+            at: now.wall,
+            now,
+            filters: &self.filters,
+            summary: self.tally.summary(narrow::Reach::of(follower, &self.filters).requested),
+        }
+    }
+}
+
+impl<G: Group> View for GroupView<G> {
+    fn change(&mut self, news: &News<'_>) -> Option<Line> {
+        let touched = &mut self.touched;
+        match &news.change.event {
+            Event::PaneChanged { row, .. } => {
+                let target = &row.key.target;
+                touched.insert((target.clone(), G::of(&row.facts)));
+                touched.extend(news.before.iter().map(|place| (target.clone(), G::at(place))));
+            }
+            Event::PaneRemoved { key, .. } => {
+                touched.extend(news.before.iter().map(|place| (key.target.clone(), G::at(place))));
+            }
+            Event::SessionChanged(row) => {
+                touched.extend(G::of_session(row.session).map(|id| (row.target.clone(), id)));
+            }
+            Event::SessionRemoved { target, session } => {
+                touched.extend(G::of_session(*session).map(|id| (target.clone(), id)));
+            }
+            Event::TargetChanged(_)
+            | Event::TargetRemoved { .. }
+            | Event::ActivitySeen { .. }
+            | Event::EventRecorded(_)
+            | Event::EventPended(_)
+            | Event::EventBound { .. }
+            | Event::EventDropped { .. } => {}
+        }
+        None
+    }
+
+    fn settle(&mut self, follower: &Follower, now: Now) -> Option<Line> {
+        if self.touched.is_empty() {
+            return None;
+        }
+        let changes = self.renew(follower, now);
+        if changes.is_empty() {
+            return None;
+        }
+        Line::delta(self.moment(follower, follower.as_of(), now), changes)
+    }
+
+    fn snapshot(&self, follower: &Follower, now: Now) -> Option<Line> {
+        let mut items = G::list(follower, &self.filters, now);
+        order::sort(&mut items, &[]);
+        Line::snapshot(self.moment(follower, follower.as_of(), now), items)
+    }
+
+    fn idle(&self, follower: &Follower, now: Now) -> Option<Line> {
+        Line::delta::<G::Item>(self.moment(follower, follower.as_of(), now), Vec::new())
+    }
+
+    fn reset(&self, follower: &Follower, now: Now, ending: Ending) -> Option<Line> {
+        let moment = self.moment(follower, ending.seq, now);
+        Line::reset::<G::Item>(moment, ending.reason, ending.terminal)
+    }
+
+    fn panes(&self) -> Option<&PaneView> {
+        None
+    }
+}

@@ -1,0 +1,146 @@
+//! All feeds: who watches, and what a publication means for them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::filters::Filters;
+use api::watch::ResetReason;
+use api::words::Scope;
+use engine::time::Now;
+use tokio::sync::{Notify, watch};
+
+use super::feed::{Feed, SeatId};
+use super::news::News;
+use crate::deck::Publication;
+use crate::follower::Follower;
+
+/// Watch streams at once; one more is refused as overload.
+pub(crate) const WATCHERS_MAX: usize = 1_024;
+/// The least time between two times that the watchers of a feed are woken: what comes faster
+/// shares one write.
+const WAKE_SPACING_MS: i64 = 4;
+
+/// What a watcher asked for; whoever asks the same shares one feed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FeedKey {
+    scope: Scope,
+    /// The filters as a stable text.
+    filters: String,
+}
+
+impl FeedKey {
+    pub(crate) fn new(scope: Scope, filters: &Filters) -> Self {
+        Self { scope, filters: serde_json::to_string(filters).unwrap_or_default() }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    feeds: BTreeMap<FeedKey, Feed>,
+    seats: u64,
+    watchers: usize,
+    ended: Option<ResetReason>,
+    woken: Option<Now>,
+    /// Some feed has news that its watchers were not woken for.
+    owed: bool,
+}
+
+impl Hub {
+    /// Folds a publication and tells every feed. Says in how many milliseconds [`Hub::wake`] is
+    /// due, if it is.
+    pub(crate) fn publish(
+        &mut self,
+        follower: &mut Follower,
+        publication: &Publication,
+        now: Now,
+    ) -> Option<i64> {
+        let fresh: Vec<u64> = self.feeds.values().map(|feed| feed.ring().end()).collect();
+        for (place, change) in publication.changes.iter().enumerate() {
+            let before = follower.fold(change);
+            if self.feeds.is_empty() {
+                continue;
+            }
+            let next = publication.changes.get(place + 1).map(Arc::as_ref);
+            let news = News::new(follower, change, next, before, now);
+            self.feeds.values_mut().for_each(|feed| feed.change(&news));
+        }
+        for (at, note) in &publication.notes {
+            follower.note(*at, note);
+        }
+        follower.reach(publication.as_of);
+        let mut news = false;
+        for (feed, fresh) in self.feeds.values_mut().zip(fresh) {
+            news |= feed.settle(follower, fresh, now);
+        }
+        if news { self.schedule(now) } else { None }
+    }
+
+    /// Wakes at once if that was not done just now, else says when.
+    fn schedule(&mut self, now: Now) -> Option<i64> {
+        let since = self.woken.map_or(i64::MAX, |then| now.since(then.stamp()));
+        if since >= WAKE_SPACING_MS {
+            self.wake(now);
+            return None;
+        }
+        let first = !std::mem::replace(&mut self.owed, true);
+        first.then_some(WAKE_SPACING_MS - since)
+    }
+
+    /// Wakes the watchers of every feed that has news.
+    pub(crate) fn wake(&mut self, now: Now) {
+        self.woken = Some(now);
+        self.owed = false;
+        self.feeds.values().for_each(Feed::wake);
+    }
+
+    /// Ends every stream, now and to come.
+    pub(crate) fn end(&mut self, reason: ResetReason, now: Now) {
+        self.ended.get_or_insert(reason);
+        self.wake(now);
+    }
+
+    pub(crate) fn ended(&self) -> Option<ResetReason> {
+        self.ended
+    }
+
+    pub(crate) fn watchers(&self) -> usize {
+        self.watchers
+    }
+
+    /// Seats a watcher, if there is room.
+    pub(crate) fn enter(
+        &mut self,
+        key: &FeedKey,
+        filters: &Filters,
+        hang_up: Arc<Notify>,
+        follower: &Follower,
+        now: Now,
+    ) -> Option<(SeatId, watch::Receiver<u64>)> {
+        if self.watchers >= WATCHERS_MAX {
+            return None;
+        }
+        self.watchers += 1;
+        self.seats += 1;
+        let id = SeatId(self.seats);
+        let open = || Feed::new(key.scope, filters.clone(), follower, now);
+        let feed = self.feeds.entry(key.clone()).or_insert_with(open);
+        Some((id, feed.enter(id, hang_up)))
+    }
+
+    pub(crate) fn leave(&mut self, key: &FeedKey, id: SeatId) {
+        let Some(feed) = self.feeds.get_mut(key) else { return };
+        feed.leave(id);
+        self.watchers = self.watchers.saturating_sub(1);
+        if feed.is_empty() {
+            self.feeds.remove(key);
+        }
+    }
+
+    pub(crate) fn feed(&self, key: &FeedKey) -> Option<&Feed> {
+        self.feeds.get(key)
+    }
+
+    pub(crate) fn feed_mut(&mut self, key: &FeedKey) -> Option<&mut Feed> {
+        self.feeds.get_mut(key)
+    }
+}

@@ -1,0 +1,166 @@
+//! One line of a stream: a frame, serialised once for everyone who gets it.
+
+use api::cursor::Cursor;
+use api::filters::Filters;
+use api::list::Summary;
+use api::timestamp::Timestamp;
+use api::watch::{Change, DeltaFrame, ResetFrame, ResetReason, SnapshotFrame, WatchFrame, Watched};
+use api::words::SchemaVersion;
+use bytes::{BufMut, Bytes, BytesMut};
+use engine::time::{Now, WallMs};
+
+use crate::http::to_api::timestamp;
+
+/// How a stream is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// One JSON object a line.
+    JsonLines,
+    /// One event each, for browsers.
+    Events,
+}
+
+/// What kind of frame a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Snapshot,
+    Delta,
+    Reset,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Delta => "delta",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// A serialised frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    kind: Kind,
+    pub(crate) seq: u64,
+    /// The frame as JSON, with the newline that ends it.
+    json: Bytes,
+}
+
+/// What the frames of one moment have in common.
+#[derive(Debug)]
+pub(crate) struct Moment<'a> {
+    pub(crate) stream_id: &'a str,
+    pub(crate) seq: u64,
+    /// When what the frame says became true.
+    pub(crate) at: WallMs,
+    pub(crate) now: Now,
+    pub(crate) filters: &'a Filters,
+    pub(crate) summary: Summary,
+}
+
+impl Moment<'_> {
+    fn cursor(&self) -> Option<Cursor> {
+        Cursor::new(self.stream_id, self.seq).ok()
+    }
+
+    fn emitted_at(&self) -> Timestamp {
+        timestamp(self.now.wall)
+    }
+}
+
+impl Line {
+    pub(crate) fn snapshot<I: Watched>(moment: Moment<'_>, items: Vec<I>) -> Option<Self> {
+        let frame = SnapshotFrame {
+            schema_version: SchemaVersion::V1,
+            generated_at: timestamp(moment.at),
+            emitted_at: moment.emitted_at(),
+            stream_id: moment.stream_id.to_owned(),
+            cursor: moment.cursor()?,
+            sequence: moment.seq,
+            scope: I::SCOPE,
+            filters: moment.filters.clone(),
+            summary: moment.summary,
+            items,
+        };
+        Self::write(Kind::Snapshot, moment.seq, &WatchFrame::Snapshot(frame))
+    }
+
+    pub(crate) fn delta<I: Watched>(moment: Moment<'_>, changes: Vec<Change<I>>) -> Option<Self> {
+        let frame = DeltaFrame {
+            schema_version: SchemaVersion::V1,
+            generated_at: timestamp(moment.at),
+            emitted_at: moment.emitted_at(),
+            stream_id: moment.stream_id.to_owned(),
+            cursor: moment.cursor()?,
+            sequence: moment.seq,
+            scope: I::SCOPE,
+            filters: moment.filters.clone(),
+            summary: moment.summary,
+            changes,
+        };
+        Self::write(Kind::Delta, moment.seq, &WatchFrame::Delta(frame))
+    }
+
+    pub(crate) fn reset<I: Watched>(
+        moment: Moment<'_>,
+        reason: ResetReason,
+        terminal: bool,
+    ) -> Option<Self> {
+        let frame = ResetFrame {
+            schema_version: SchemaVersion::V1,
+            generated_at: timestamp(moment.at),
+            emitted_at: moment.emitted_at(),
+            stream_id: moment.stream_id.to_owned(),
+            cursor: moment.cursor()?,
+            sequence: moment.seq,
+            scope: I::SCOPE,
+            filters: moment.filters.clone(),
+            summary: moment.summary,
+            reason,
+            terminal,
+        };
+        Self::write(Kind::Reset, moment.seq, &WatchFrame::<I>::Reset(frame))
+    }
+
+    fn write<I: Watched>(kind: Kind, seq: u64, frame: &WatchFrame<I>) -> Option<Self> {
+        let mut json = match serde_json::to_vec(frame) {
+            Ok(json) => json,
+            Err(error) => {
+                tracing::error!(%error, "a frame could not be written");
+                return None;
+            }
+        };
+        json.push(b'\n');
+        Some(Self { kind, seq, json: json.into() })
+    }
+
+    /// How much room it takes.
+    pub(crate) fn len(&self) -> usize {
+        self.json.len()
+    }
+}
+
+/// Writes lines as one piece. A single JSON line is shared, not copied.
+pub(crate) fn join(lines: &[Line], format: Format) -> Bytes {
+    match (lines, format) {
+        ([line], Format::JsonLines) => line.json.clone(),
+        (lines, Format::JsonLines) => {
+            let mut joined = BytesMut::with_capacity(lines.iter().map(Line::len).sum());
+            lines.iter().for_each(|line| joined.put_slice(&line.json));
+            joined.freeze()
+        }
+        (lines, Format::Events) => {
+            let room = lines.iter().map(|line| line.len() + 64).sum();
+            let mut joined = BytesMut::with_capacity(room);
+            for line in lines {
+                let head = format!("id: {}\nevent: {}\ndata: ", line.seq, line.kind.as_str());
+                joined.put_slice(head.as_bytes());
+                // The newline of the line ends the field, one more ends the event.
+                joined.put_slice(&line.json);
+                joined.put_slice(b"\n");
+            }
+            joined.freeze()
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a resumed watcher missed, rendered from the journal alone.
+//!
+//! Rows of the journal hold whole panes, so each becomes the delta it was. What holds no row
+//! (activity, recorded events) is told once at the end, by the pane's present item.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::panes::{PaneIdentity, PaneItem};
+use api::watch::Change as Told;
+use engine::event::Event;
+use engine::ids::PaneKey;
+use engine::time::{Now, WallMs};
+use store::Change;
+
+use super::line::{Line, Moment};
+use super::news::{Touch, touches};
+use super::pane::PaneView;
+use crate::follower::{Follower, Place};
+use crate::http::to_api;
+use crate::view::narrow;
+
+/// A delta that is held back until it is known to be the last.
+#[derive(Debug)]
+struct Pending {
+    seq: u64,
+    at: WallMs,
+    changes: Vec<Told<PaneItem>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    /// Where panes were last seen on the way, for when they go.
+    places: BTreeMap<PaneKey, Place>,
+    /// Panes that the watcher was told to drop. Of the others it may know.
+    dropped: BTreeSet<PaneKey>,
+    /// Panes of which something changed without a row.
+    soft: BTreeSet<PaneKey>,
+    pending: Option<Pending>,
+}
+
+impl Replay {
+    /// Renders the next changes.
+    pub(crate) fn page(
+        &mut self,
+        follower: &Follower,
+        view: &PaneView,
+        changes: &[Change],
+        now: Now,
+    ) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for change in changes {
+            let told = self.change(follower, view, change, now);
+            if told.is_empty() {
+                continue;
+            }
+            let pending = Pending { seq: change.seq, at: change.at, changes: told };
+            let before = self.pending.replace(pending);
+            lines.extend(before.and_then(|it| write(follower, view, it, now)));
+        }
+        lines
+    }
+
+    /// Renders what is left when everything up to `seq` has been replayed.
+    pub(crate) fn finish(
+        &mut self,
+        follower: &Follower,
+        view: &PaneView,
+        seq: u64,
+        now: Now,
+    ) -> Option<Line> {
+        let mut told = Vec::new();
+        for key in std::mem::take(&mut self.soft) {
+            let Some(row) = follower.engine().pane(&key) else { continue };
+            let item = to_api::pane(follower, row, now);
+            told.extend(self.tell(view, &key, item));
+        }
+        let mut last = match self.pending.take() {
+            Some(pending) => pending,
+            None if told.is_empty() => return None,
+            None => Pending { seq, at: now.wall, changes: Vec::new() },
+        };
+        last.changes.extend(told);
+        write(follower, view, last, now)
+    }
+
+    fn change(
+        &mut self,
+        follower: &Follower,
+        view: &PaneView,
+        change: &Change,
+        now: Now,
+    ) -> Vec<Told<PaneItem>> {
+        let mut told = Vec::new();
+        for touch in touches(follower, &change.event) {
+            match (touch, &change.event) {
+                (Touch::Row(key), Event::PaneChanged { row, .. }) => {
+                    self.soft.remove(&key);
+                    self.places.insert(key.clone(), Place::of(&row.facts));
+                    told.extend(self.tell(view, &key, to_api::pane(follower, row, now)));
+                }
+                (Touch::Gone(key), _) => {
+                    self.soft.remove(&key);
+                    let place = self.places.remove(&key).or_else(|| follower.last_place(&key));
+                    let identity = to_api::pane_identity(follower, &key, place);
+                    told.extend(self.drop(view, key, identity));
+                }
+                (Touch::Soft(key) | Touch::Row(key), _) => {
+                    self.soft.insert(key);
+                }
+            }
+        }
+        told
+    }
+
+    fn tell(&mut self, view: &PaneView, key: &PaneKey, item: PaneItem) -> Option<Told<PaneItem>> {
+        if narrow::fits(view.filters(), &item) {
+            self.dropped.remove(key);
+            return Some(Told::Upsert { identity: item.identity.clone(), item });
+        }
+        self.drop(view, key.clone(), item.identity)
+    }
+
+    /// Tells the watcher to drop a pane, once. It may not have known it; then it ignores that.
+    fn drop(
+        &mut self,
+        view: &PaneView,
+        key: PaneKey,
+        identity: PaneIdentity,
+    ) -> Option<Told<PaneItem>> {
+        let asked = narrow::asks_target(view.filters(), &identity.target);
+        (asked && self.dropped.insert(key)).then_some(Told::Delete { identity })
+    }
+}
+
+fn write(follower: &Follower, view: &PaneView, pending: Pending, now: Now) -> Option<Line> {
+    let moment = Moment {
+        stream_id: follower.stream_id(),
+        seq: pending.seq,
+        at: pending.at,
+        now,
+        filters: view.filters(),
+        summary: view.summary(follower),
+    };
+    Line::delta(moment, pending.changes)
+}

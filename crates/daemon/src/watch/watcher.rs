@@ -1,0 +1,266 @@
+//! One watch stream, from its opening to its end.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::watch::{ResetReason, WatchQuery};
+use bytes::Bytes;
+use store::{Change, Journal};
+use tokio::sync::{Notify, watch};
+
+use super::feed::{Ending, Feed, SeatId, Taken};
+use super::hub::{FeedKey, Hub};
+use super::line::{Format, Line, join};
+use super::replay::Replay;
+use crate::follower::Follower;
+use crate::lookout::{Lookout, Seen};
+
+/// Changes of the journal that are replayed at once.
+const PAGE_CHANGES: usize = 256;
+/// How often a quiet stream of events shows that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Why a stream was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    TooMany,
+    Ended,
+}
+
+/// What a stream does next.
+#[derive(Debug)]
+enum Stage {
+    /// Reads the journal on from the last line that was delivered.
+    CatchUp(Box<Replay>),
+    /// Reads the feed.
+    Live,
+    /// Everything was said.
+    Over,
+}
+
+/// A watcher of a feed. Leaves it when dropped.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    lookout: Lookout,
+    journal: PathBuf,
+    key: FeedKey,
+    seat: SeatId,
+    head: watch::Receiver<u64>,
+    format: Format,
+    once: bool,
+    /// Lines that come before the stage's own.
+    first: VecDeque<Line>,
+    stage: Stage,
+    /// The sequence up to which everything was delivered.
+    delivered: u64,
+}
+
+impl Watcher {
+    /// Opens a stream: with a snapshot, or where its cursor left off.
+    pub(crate) fn open(
+        lookout: &Lookout,
+        journal: PathBuf,
+        query: &WatchQuery,
+        format: Format,
+        hang_up: Arc<Notify>,
+    ) -> Result<Self, Refused> {
+        let now = lookout.clock().now();
+        let Seen { follower, hub, .. } = &mut *lookout.lock();
+        if hub.ended().is_some() {
+            return Err(Refused::Ended);
+        }
+        let (filters, key) = (&query.filters, FeedKey::new(query.scope(), &query.filters));
+        let seated = hub.enter(&key, filters, hang_up, follower, now);
+        let (seat, head) = seated.ok_or(Refused::TooMany)?;
+        let mut watcher = Self {
+            lookout: lookout.clone(),
+            journal,
+            key,
+            seat,
+            head,
+            format,
+            once: query.once,
+            first: VecDeque::new(),
+            stage: Stage::Over,
+            delivered: follower.as_of(),
+        };
+        watcher.begin(query, follower, hub);
+        Ok(watcher)
+    }
+
+    fn begin(&mut self, query: &WatchQuery, follower: &Follower, hub: &mut Hub) {
+        let as_of = follower.as_of();
+        match &query.cursor {
+            None => self.restart(None, follower, hub),
+            Some(cursor) if cursor.stream_id() != follower.stream_id() => {
+                self.restart(Some(ResetReason::OtherDatabase), follower, hub);
+            }
+            // A cursor from the future is of a database that was set back since.
+            Some(cursor) if cursor.sequence() > as_of => {
+                self.restart(Some(ResetReason::Expired), follower, hub);
+            }
+            Some(cursor) => {
+                self.delivered = cursor.sequence();
+                let Some(feed) = hub.feed_mut(&self.key) else { return };
+                if feed.seek(self.seat, self.delivered) {
+                    self.stage = Stage::Live;
+                } else if feed.view().panes().is_some() {
+                    self.stage = Stage::CatchUp(Box::default());
+                } else {
+                    // What sums looked like in the past is not in the journal.
+                    self.restart(None, follower, hub);
+                }
+            }
+        }
+    }
+
+    /// Goes on with a snapshot, after a line that says why the stream did not just go on.
+    fn restart(&mut self, why: Option<ResetReason>, follower: &Follower, hub: &mut Hub) {
+        let now = self.lookout.clock().now();
+        let seq = follower.as_of();
+        let Some(feed) = hub.feed_mut(&self.key) else { return };
+        let reset = why.and_then(|reason| {
+            feed.view().reset(follower, now, Ending { seq, reason, terminal: false })
+        });
+        self.first.extend(reset);
+        self.first.extend(feed.view().snapshot(follower, now));
+        feed.seek(self.seat, seq);
+        self.delivered = seq;
+        self.stage = if self.once { Stage::Over } else { Stage::Live };
+    }
+
+    /// The next piece of the stream; nothing when it is over.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if !self.first.is_empty() {
+                let lines: Vec<Line> = self.first.drain(..).collect();
+                return Some(join(&lines, self.format));
+            }
+            match &mut self.stage {
+                Stage::CatchUp(_) => self.catch_up().await,
+                Stage::Live => {
+                    if let Some(bytes) = self.take() {
+                        return Some(bytes);
+                    }
+                    if self.first.is_empty() && !self.wait().await {
+                        return Some(Bytes::from_static(b": still here\n\n"));
+                    }
+                }
+                Stage::Over => return None,
+            }
+        }
+    }
+
+    /// Takes what the feed has for it; arranges for the end if there is nothing more to come.
+    fn take(&mut self) -> Option<Bytes> {
+        // Marked as seen before looking: what comes in between wakes it again.
+        self.head.borrow_and_update();
+        let now = self.lookout.clock().now();
+        let Seen { follower, hub, .. } = &mut *self.lookout.lock();
+        let ended = hub.ended();
+        let taken =
+            hub.feed_mut(&self.key).map_or(Taken::Fell, |feed| feed.take(self.seat, self.format));
+        let reason = match taken {
+            Taken::Lines { bytes, seq } => {
+                self.delivered = seq;
+                return Some(bytes);
+            }
+            Taken::Fell => Some(ResetReason::Slow),
+            Taken::Nothing => ended,
+        };
+        if let Some(reason) = reason {
+            let ending = Ending { seq: self.delivered, reason, terminal: true };
+            let view = hub.feed(&self.key).map(Feed::view);
+            self.first.extend(view.and_then(|view| view.reset(follower, now, ending)));
+            self.stage = Stage::Over;
+        } else if self.once {
+            self.stage = Stage::Over;
+        }
+        None
+    }
+
+    /// Waits for news. `false` when it is time for a sign of life.
+    async fn wait(&mut self) -> bool {
+        if matches!(self.stage, Stage::Over) {
+            return true;
+        }
+        let news = self.head.changed();
+        let gone = match self.format {
+            Format::JsonLines => news.await.is_err(),
+            Format::Events => match tokio::time::timeout(KEEP_ALIVE, news).await {
+                Ok(news) => news.is_err(),
+                Err(_) => return false,
+            },
+        };
+        if gone {
+            self.stage = Stage::Over;
+        }
+        true
+    }
+
+    /// Replays one page of the journal, and joins the feed once that goes on from there.
+    async fn catch_up(&mut self) {
+        if self.join_feed() {
+            return;
+        }
+        let (journal, after) = (self.journal.clone(), self.delivered);
+        let read = move || Journal::open(&journal)?.changes_after(after, PAGE_CHANGES);
+        let changes = match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(changes)) if !changes.is_empty() => changes,
+            Ok(Ok(_)) => return self.expire("the journal is shorter than what was published"),
+            Ok(Err(error)) => return self.expire(&error.to_string()),
+            Err(error) => return self.expire(&error.to_string()),
+        };
+        self.replay(&changes);
+    }
+
+    /// Joins the feed if it holds everything after what was delivered.
+    fn join_feed(&mut self) -> bool {
+        let now = self.lookout.clock().now();
+        let Seen { follower, hub, .. } = &mut *self.lookout.lock();
+        let Some(feed) = hub.feed_mut(&self.key) else {
+            self.stage = Stage::Over;
+            return true;
+        };
+        if !feed.seek(self.seat, self.delivered) {
+            return false;
+        }
+        if let (Stage::CatchUp(replay), Some(view)) = (&mut self.stage, feed.view().panes()) {
+            self.first.extend(replay.finish(follower, view, self.delivered, now));
+        }
+        self.stage = Stage::Live;
+        true
+    }
+
+    /// Renders what was read, as far as the feed does not have it.
+    fn replay(&mut self, changes: &[Change]) {
+        let now = self.lookout.clock().now();
+        let Seen { follower, hub, .. } = &mut *self.lookout.lock();
+        let Some(feed) = hub.feed(&self.key) else { return };
+        let missing = feed.ring().complete_after();
+        let known = changes.partition_point(|change| change.seq <= missing);
+        let changes = &changes[..known];
+        if let (Stage::CatchUp(replay), Some(view)) = (&mut self.stage, feed.view().panes()) {
+            self.first.extend(replay.page(follower, view, changes, now));
+        }
+        if let Some(last) = changes.last() {
+            self.delivered = last.seq;
+        }
+    }
+
+    /// What was missed cannot be read: says so, and goes on with a snapshot.
+    fn expire(&mut self, why: &str) {
+        tracing::info!(after = self.delivered, why, "a watcher cannot resume");
+        let lookout = self.lookout.clone();
+        let Seen { follower, hub, .. } = &mut *lookout.lock();
+        self.restart(Some(ResetReason::Expired), follower, hub);
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.lookout.lock().hub.leave(&self.key, self.seat);
+    }
+}
