@@ -16,6 +16,7 @@ pub enum Verb {
     DisplayMessage,
     KillSession,
     ListClients,
+    ListCommands,
     ListPanes,
     ListSessions,
     MoveWindow,
@@ -34,6 +35,7 @@ impl Verb {
             Verb::DisplayMessage => "display-message",
             Verb::KillSession => "kill-session",
             Verb::ListClients => "list-clients",
+            Verb::ListCommands => "list-commands",
             Verb::ListPanes => "list-panes",
             Verb::ListSessions => "list-sessions",
             Verb::MoveWindow => "move-window",
@@ -56,6 +58,15 @@ pub struct Command {
 impl Command {
     pub fn new(verb: Verb) -> Command {
         Command { verb, args: Vec::new() }
+    }
+
+    /// Prints a format that is about the server alone.
+    ///
+    /// `display-message` would do, but it needs a session to speak about, and hands its text to
+    /// `strftime` first; this lists one command, and needs nothing.
+    pub fn print(format: Arg) -> Command {
+        let word = Arg::word(Verb::ListCommands.as_str());
+        Command::new(Verb::ListCommands).option("-F", format).arg(word)
     }
 
     /// Adds a flag without a value.

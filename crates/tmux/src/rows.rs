@@ -301,7 +301,7 @@ impl Row for ServerRow {
     const SHAPE: Shape = Shape { plain: &[], free: &[Var("version"), Var("socket_path")] };
 
     fn list(format: Arg) -> Command {
-        Command::new(Verb::DisplayMessage).flag("-p").arg(format)
+        Command::print(format)
     }
 
     fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
@@ -321,7 +321,7 @@ impl Row for GreetingRow {
     };
 
     fn list(format: Arg) -> Command {
-        ServerRow::list(format)
+        Command::new(Verb::DisplayMessage).flag("-p").arg(format)
     }
 
     fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {

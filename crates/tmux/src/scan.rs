@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::{
     arg::Arg,
-    command::{Batch, Command, Verb},
+    command::{Batch, Command},
     format::{Format, Mark, Nonce, Var},
     ids::PaneId,
     rows::{PaneRow, Row},
@@ -32,6 +32,13 @@ pub struct Scan<R> {
 pub struct Scanned<R> {
     pub server: ServerInstance,
     pub rows: Vec<R>,
+}
+
+/// Whether a scan of panes or clients was refused because the server has no session at all.
+///
+/// Such a server lives on with `exit-empty off`. It still answers what sessions it has: none.
+pub fn is_empty_server(reason: &str) -> bool {
+    reason.contains("no current target")
 }
 
 /// One life of a tmux server, as far as tmux itself can tell.
@@ -70,7 +77,9 @@ impl<R: Row> Scan<R> {
     pub fn batch(&self) -> Batch {
         let head = Format::new().mark(self.nonce, Mark::Server).plain(&SERVER);
         let done = Format::new().mark(self.nonce, Mark::Done);
-        self.questions().into_iter().fold(Batch::from(print(&head)), Batch::then).then(print(&done))
+        let head = Batch::from(Command::print(Arg::format(&head)));
+        let batch = self.questions().into_iter().fold(head, Batch::then);
+        batch.then(Command::print(Arg::format(&done)))
     }
 
     fn questions(&self) -> Vec<Command> {
@@ -150,6 +159,9 @@ impl<R: Row> Scan<R> {
 
 impl Scan<PaneRow> {
     /// Asks only for these panes. Those that are gone have no row.
+    ///
+    /// Each takes about a kilobyte of the batch, so a forked `tmux` takes a dozen at once; for more
+    /// ask for all.
     pub fn panes(nonce: Nonce, panes: Vec<PaneId>) -> Scan<PaneRow> {
         Scan { nonce, only: Some(panes), rows: PhantomData }
     }
@@ -161,10 +173,6 @@ impl ServerInstance {
         let server = ServerInstance { pid: fields.parsed()?, start_time: fields.parsed()? };
         fields.finish().map(|()| server)
     }
-}
-
-fn print(format: &Format) -> Command {
-    Command::new(Verb::DisplayMessage).flag("-p").arg(Arg::format(format))
 }
 
 /// The text without the newline that must end it, and that must be its only one.
@@ -303,10 +311,11 @@ mod tests {
     fn a_scan_asks_for_the_server_then_the_rows_then_marks_the_end() {
         let line = Scan::<SessionRow>::all(nonce()).batch().control_line().unwrap();
         let expected = format!(
-            "display-message -p \"{N}S#{{pid}}\\011#{{start_time}}\" ; \
+            "list-commands -F \"{N}S#{{pid}}\\011#{{start_time}}\" list-commands ; \
              list-sessions -F \"{N}B#{{session_id}}\\011#{{session_created}}\
              \\011#{{session_activity}}\\011#{{session_attached}}\
-             {N}T#{{s/\\012/{N}N/:session_name}}{N}E\" ; display-message -p {N}D\n"
+             {N}T#{{s/\\012/{N}N/:session_name}}{N}E\" ; \
+             list-commands -F {N}D list-commands\n"
         );
         assert_eq!(String::from_utf8(line).unwrap(), expected);
     }
@@ -397,6 +406,29 @@ mod tests {
         assert_eq!(scan.batch().commands(), 4);
         assert!(line.contains("display-message -p -t \"%1\""));
         assert!(line.contains("display-message -p -t \"%2\""));
+    }
+
+    #[test]
+    fn a_dozen_panes_fit_into_the_arguments_of_a_forked_tmux() {
+        let scan = |count| Scan::panes(nonce(), (0..count).map(PaneId).collect());
+        assert!(scan(12).batch().argv().is_ok());
+        assert!(scan(500).batch().control_line().is_ok());
+    }
+
+    /// `display-message` hands its text to `strftime` first.
+    #[test]
+    fn no_format_holds_a_percent_sign() {
+        fn check<R: Row>() {
+            let format = Scan::<R>::all(nonce()).record().to_string();
+            assert!(!format.contains('%'), "{format}");
+        }
+        check::<PaneRow>();
+        check::<PaneBrief>();
+        check::<SessionRow>();
+        check::<ClientRow>();
+        check::<ServerRow>();
+        check::<crate::rows::GreetingRow>();
+        check::<crate::rows::OriginRow>();
     }
 
     #[test]

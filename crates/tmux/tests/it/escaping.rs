@@ -124,6 +124,20 @@ fn every_text_arrives_where_it_is_taken_as_it_is() {
     assert_not_sprung(&lab);
 }
 
+#[test]
+fn every_byte_but_nul_arrives() {
+    let lab = Lab::new();
+    let (_hub, mut control) = lab.connect();
+    let all: Vec<u8> = (1..=u8::MAX).collect();
+    let backslashed: Vec<u8> = all.iter().flat_map(|&byte| [b'\\', byte, byte]).collect();
+    let reversed: Vec<u8> = all.iter().rev().copied().collect();
+    for text in [all, backslashed, reversed] {
+        for output in both(&lab, &mut control, &stored(&text)) {
+            assert_eq!(output, [&text[..], b"\n"].concat());
+        }
+    }
+}
+
 /// A new session in `folder`, whose window is called `name`.
 fn session(folder: &Path, name: &[u8]) -> Batch {
     let folder = Arg::expanded(folder.as_os_str().as_bytes()).unwrap();

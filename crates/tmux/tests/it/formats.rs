@@ -6,7 +6,7 @@ use testkit::wait;
 use tmux::{
     ids::PaneId,
     rows::{ClientRow, PaneBrief, PaneRow, ServerRow, SessionRow},
-    scan::Scan,
+    scan::{Scan, is_empty_server},
 };
 
 use crate::lab::Lab;
@@ -85,6 +85,24 @@ fn a_pane_that_is_gone_is_missing_and_the_others_are_there() {
     let rows = control.scan(&scan).rows;
     assert_eq!(rows.iter().map(|row| row.brief.pane).collect::<Vec<_>>(), [pane]);
     assert_eq!(lab.scan_forked(&scan).unwrap().rows, rows);
+}
+
+#[test]
+fn a_server_without_sessions_answers_with_no_rows() {
+    let lab = Lab::new();
+    lab.tmux().ok(&["set-option", "-s", "exit-empty", "off"]);
+    lab.tmux().ok(&["kill-session", "-t", "=user:"]);
+    for batch in [
+        Scan::<PaneRow>::all(lab.nonce()).batch(),
+        Scan::<PaneBrief>::all(lab.nonce()).batch(),
+        Scan::<ClientRow>::all(lab.nonce()).batch(),
+    ] {
+        let forked = lab.fork(&batch);
+        assert!(!forked.ok && is_empty_server(&forked.complaint), "{forked:?}");
+    }
+    assert_eq!(lab.scan_forked(&Scan::<SessionRow>::all(lab.nonce())).unwrap().rows, []);
+    let server = lab.scan_forked(&Scan::<ServerRow>::all(lab.nonce())).unwrap();
+    assert_eq!(server.rows.len(), 1);
 }
 
 #[test]

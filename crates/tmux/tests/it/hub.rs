@@ -150,6 +150,91 @@ fn a_users_client_that_tmux_drops_into_the_hub_is_moved_out() {
     assert_eq!(duties(&lab, &mut control, settled), []);
 }
 
+/// A tty client, which is a pane of another server, attached to `user`.
+fn attach_terminal(lab: &Lab) -> String {
+    let outer = lab.env().tmux_at("outer.sock");
+    outer.session("outer", "TMUX= exec tmux attach-session -t =user:");
+    wait::until("the terminal is attached", || {
+        let clients = lab.tmux().ok(&["list-clients", "-t", "=user:", "-F", "#{client_name}"]);
+        (!clients.is_empty()).then_some(clients)
+    })
+}
+
+fn session_of(lab: &Lab, client: &str) -> Option<String> {
+    let listed = lab.tmux().ok(&["list-clients", "-F", "#{client_name} #{session_name}"]);
+    let line = listed.lines().find_map(|line| line.strip_prefix(client))?;
+    Some(line.trim().to_owned())
+}
+
+/// With `detach-on-destroy off` tmux moves the clients of a session that ends to another one; 3.3a
+/// takes the one whose activity is *oldest*.
+#[test]
+fn a_terminal_whose_session_ended_does_not_stay_in_the_hub() {
+    let lab = Lab::new();
+    lab.tmux().ok(&["set-option", "-g", "detach-on-destroy", "off"]);
+    let terminal = attach_terminal(&lab);
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    lab.tmux().session("other", "exec sleep 1000");
+    let to_hub = ["switch-client", "-c", &terminal, "-t", "=_qd-lab-1:"];
+    lab.tmux().ok(&["kill-session", "-t", "=user:"]);
+    if session_of(&lab, &terminal).as_deref() == Some("other") {
+        lab.tmux().ok(&to_hub);
+    }
+    let found = duties(&lab, &mut control, settled);
+    assert!(matches!(found.as_slice(), [Duty::MoveClient { .. }]), "{found:?}");
+    carry_out(&hub, &mut control, &found);
+    assert_eq!(session_of(&lab, &terminal).as_deref(), Some("other"));
+}
+
+#[test]
+fn a_terminal_whose_last_session_ended_ends_as_it_would_without_us() {
+    let lab = Lab::new();
+    lab.tmux().ok(&["set-option", "-g", "detach-on-destroy", "off"]);
+    let terminal = attach_terminal(&lab);
+    let server = lab.tmux().pid();
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    lab.tmux().ok(&["kill-session", "-t", "=user:"]);
+    assert_eq!(session_of(&lab, &terminal).as_deref(), Some("_qd-lab-1"));
+    assert_eq!(duties(&lab, &mut control, settled), [Duty::Leave]);
+    control.ask(&hub.leave()).unwrap();
+    wait::until("the server is gone", || (!process::alive(server)).then_some(()));
+    let outer = lab.env().tmux_at("outer.sock");
+    wait::until("the terminal is free", || outer.sessions().is_empty().then_some(()));
+}
+
+#[test]
+fn no_global_option_of_the_users_keeps_us_out() {
+    let lab = Lab::new();
+    for option in [
+        ["-g", "base-index", "1"],
+        ["-gw", "pane-base-index", "1"],
+        ["-gw", "remain-on-exit", "on"],
+        ["-gw", "automatic-rename", "off"],
+        ["-gw", "window-size", "largest"],
+        ["-gw", "aggressive-resize", "on"],
+        ["-gw", "monitor-activity", "on"],
+        ["-g", "default-command", "false"],
+        ["-g", "default-shell", "/bin/false"],
+        ["-g", "default-size", "300x100"],
+        ["-g", "detach-on-destroy", "off"],
+        ["-g", "status", "5"],
+        ["-g", "set-titles", "on"],
+        ["-g", "renumber-windows", "on"],
+        ["-g", "lock-after-time", "1"],
+        ["-s", "exit-unattached", "off"],
+        ["-s", "exit-empty", "off"],
+    ] {
+        lab.tmux().ok(&[&["set-option"], &option[..]].concat());
+    }
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    assert_eq!(duties(&lab, &mut control, settled), []);
+    control.kill();
+    wait::until("the hub is gone", || (lab.tmux().sessions() == ["user"]).then_some(()));
+}
+
 #[test]
 fn a_ghost_of_an_earlier_life_is_killed() {
     let lab = Lab::new();

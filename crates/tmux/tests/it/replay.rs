@@ -115,7 +115,7 @@ fn scans(line: &[u8], bodies: &[u8]) -> String {
 }
 
 fn nonce(line: &[u8]) -> Option<Nonce> {
-    let rest = line.strip_prefix(b"display-message -p \"")?;
+    let rest = line.strip_prefix(b"list-commands -F \"")?;
     let digits = std::str::from_utf8(rest.get(..Nonce::BYTES)?).ok()?;
     u64::from_str_radix(digits, 16).ok().map(|number| Nonce::from_random(number.to_be_bytes()))
 }
