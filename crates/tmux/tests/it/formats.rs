@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 use testkit::wait;
 use tmux::{
     ids::PaneId,
-    rows::{ClientRow, PaneBrief, PaneRow, ServerRow, SessionRow},
+    rows::{ClientRow, PaneBrief, PanePulse, PaneRow, ServerRow, SessionRow},
     scan::{Scan, is_empty_server},
 };
 
@@ -37,6 +37,14 @@ fn both_ways_of_asking_give_the_same_rows() {
     assert_eq!(control.scan(&Scan::<PaneRow>::all(lab.nonce())), forked);
     let forked = lab.scan_forked(&Scan::<PaneBrief>::all(lab.nonce())).unwrap();
     assert_eq!(control.scan(&Scan::<PaneBrief>::all(lab.nonce())), forked);
+    let briefs = forked.rows;
+    let forked = lab.scan_forked(&Scan::<PanePulse>::all(lab.nonce())).unwrap();
+    assert_eq!(control.scan(&Scan::<PanePulse>::all(lab.nonce())), forked);
+    let agree = |(pulse, brief): (&PanePulse, &PaneBrief)| {
+        (pulse.pane, pulse.pid, pulse.window_activity)
+            == (brief.pane, brief.pid, brief.window_activity)
+    };
+    assert!(forked.rows.iter().zip(&briefs).all(agree));
     let forked = lab.scan_forked(&Scan::<SessionRow>::all(lab.nonce())).unwrap();
     assert_eq!(control.scan(&Scan::<SessionRow>::all(lab.nonce())), forked);
     let forked = lab.scan_forked(&Scan::<ClientRow>::all(lab.nonce())).unwrap();
@@ -172,7 +180,7 @@ fn a_directory_of_any_name_comes_back_byte_for_byte() {
 
 /// 3.3a keeps session names in a printed form: control bytes as `\033`, tab and newline as `\t` and
 /// `\n`, `$` before a letter as `\$`; `:` and `.` become `_`. A window name given to `new-window`
-/// is kept raw, newline and all. Titles never hold a control byte: a program's title loses them,
+/// is kept raw, newline and all, until the window is renamed. Titles never hold a control byte: a program's title loses them,
 /// and `select-pane -T` refuses the whole title.
 #[test]
 fn names_and_titles_of_any_kind_come_back_as_tmux_keeps_them() {
@@ -184,6 +192,9 @@ fn names_and_titles_of_any_kind_come_back_as_tmux_keeps_them() {
 
     let pane = lab.tmux().window("user", "a\tb\n%end 1 2 1\nc\u{1b}[1m 日本", "exec sleep 1000");
     assert_eq!(row_of(&lab, &pane).window_name, "a\tb\n%end 1 2 1\nc\u{1b}[1m 日本");
+
+    lab.tmux().ok(&["rename-window", "-t", &pane, "a\tb\nc\u{1b}[1m $HOME 日本"]);
+    assert_eq!(row_of(&lab, &pane).window_name, "a\\tb\\nc\\033[1m \\$HOME 日本");
 
     lab.tmux().ok(&["select-pane", "-t", &pane, "-T", "a 日本 ##(x) $HOME %H"]);
     assert_eq!(row_of(&lab, &pane).title, "a 日本 #(x) $HOME %H");

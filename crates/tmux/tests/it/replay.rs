@@ -8,7 +8,10 @@ use std::fmt::{Debug, Write};
 use tmux::{
     control::{FarEnd, Message, Parser},
     format::Nonce,
-    rows::{ClientRow, GreetingRow, OriginRow, PaneBrief, PaneRow, Row, ServerRow, SessionRow},
+    rows::{
+        ClientRow, GreetingRow, OriginRow, PaneBrief, PanePulse, PaneRow, Row, ServerRow,
+        SessionRow,
+    },
     scan::Scan,
 };
 
@@ -107,6 +110,7 @@ fn scans(line: &[u8], bodies: &[u8]) -> String {
         rows::<ClientRow>,
         rows::<OriginRow>,
         rows::<PaneBrief>,
+        rows::<PanePulse>,
         rows::<PaneRow>,
     ]
     .into_iter()

@@ -7,7 +7,7 @@ use tmux::{
     hub::Hub,
     ids::{PaneId, SessionId, WindowId},
     notification::Notification as N,
-    rows::{ClientRow, OriginRow, PaneBrief, PaneRow, ServerRow, SessionRow},
+    rows::{ClientRow, OriginRow, PaneBrief, PanePulse, PaneRow, ServerRow, SessionRow},
     scan::Scan,
 };
 
@@ -116,6 +116,8 @@ fn churn() {
     assert_eq!(ids(&scene.panes()), ["%1", "%0"]);
     let nonce = scene.lab.nonce();
     assert_eq!(scene.control.scan(&Scan::<PaneBrief>::all(nonce)).rows.len(), 2);
+    let nonce = scene.lab.nonce();
+    assert_eq!(scene.control.scan(&Scan::<PanePulse>::all(nonce)).rows.len(), 2);
     scene.close("churn");
 }
 
