@@ -83,8 +83,8 @@ impl Format {
     }
 
     /// Variables whose values hold no blanks, separated by tabs.
-    pub(crate) fn plain(mut self, vars: &[Var]) -> Format {
-        for (index, Var(name)) in vars.iter().enumerate() {
+    pub(crate) fn plain(mut self, vars: &[&[Var]]) -> Format {
+        for (index, Var(name)) in vars.iter().copied().flatten().enumerate() {
             let separator = if index == 0 { "" } else { "\t" };
             self.text.extend([separator, "#{", name, "}"]);
         }
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn variables_without_blanks_are_separated_by_tabs() {
-        let format = Format::new().mark(NONCE, Mark::Begin).plain(&[Var("a"), Var("b")]);
+        let format = Format::new().mark(NONCE, Mark::Begin).plain(&[&[Var("a")], &[Var("b")]]);
         assert_eq!(format.to_string(), "00000000000000abB#{a}\t#{b}");
     }
 

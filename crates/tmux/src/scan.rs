@@ -15,7 +15,7 @@ use crate::{
     command::{Batch, Command},
     format::{Format, Mark, Nonce, Var},
     ids::PaneId,
-    rows::{PaneRow, Row},
+    rows::{PaneRow, Row, Shape},
 };
 
 /// One question to the server, and the way to read its answer.
@@ -66,7 +66,8 @@ pub enum ScanError {
     Field { name: &'static str, value: String },
 }
 
-const SERVER: [Var; 2] = [Var("pid"), Var("start_time")];
+/// What proves which server answered.
+const SERVER: Shape = Shape { plain: &[&[Var("pid"), Var("start_time")]], free: &[] };
 
 impl<R: Row> Scan<R> {
     pub fn all(nonce: Nonce) -> Scan<R> {
@@ -75,7 +76,7 @@ impl<R: Row> Scan<R> {
 
     /// The commands that ask.
     pub fn batch(&self) -> Batch {
-        let head = Format::new().mark(self.nonce, Mark::Server).plain(&SERVER);
+        let head = Format::new().mark(self.nonce, Mark::Server).plain(SERVER.plain);
         let done = Format::new().mark(self.nonce, Mark::Done);
         let head = Batch::from(Command::print(Arg::format(&head)));
         let batch = self.questions().into_iter().fold(head, Batch::then);
@@ -144,7 +145,7 @@ impl<R: Row> Scan<R> {
         if !self.asked_for(plain) {
             return Ok(None);
         }
-        let mut fields = Fields::new::<R>(plain, free)?;
+        let mut fields = Fields::split(R::SHAPE, plain, free)?;
         let row = R::read(&mut fields)?;
         fields.finish().map(|()| Some(row))
     }
@@ -169,7 +170,7 @@ impl Scan<PaneRow> {
 
 impl ServerInstance {
     fn read(line: &[u8]) -> Result<ServerInstance, ScanError> {
-        let mut fields = Fields::split(&SERVER, line, &[], Vec::new())?;
+        let mut fields = Fields::split(SERVER, line, Vec::new())?;
         let server = ServerInstance { pid: fields.parsed()?, start_time: fields.parsed()? };
         fields.finish().map(|()| server)
     }
@@ -212,26 +213,15 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn new<R: Row>(plain: &'a [u8], free: Vec<Vec<u8>>) -> Result<Fields<'a>, ScanError> {
-        Fields::split(R::SHAPE.plain, plain, R::SHAPE.free, free)
-    }
-
-    fn split(
-        plain_vars: &'static [Var],
-        plain: &'a [u8],
-        free_vars: &'static [Var],
-        free: Vec<Vec<u8>>,
-    ) -> Result<Fields<'a>, ScanError> {
+    fn split(shape: Shape, plain: &'a [u8], free: Vec<Vec<u8>>) -> Result<Fields<'a>, ScanError> {
+        let names: Vec<_> = shape.plain.iter().copied().flatten().map(|Var(name)| *name).collect();
         let text = std::str::from_utf8(plain).map_err(|_| ScanError::FieldCount)?;
-        let values: Vec<&str> = if plain_vars.is_empty() && text.is_empty() {
-            Vec::new()
-        } else {
-            text.split('\t').collect()
-        };
-        if values.len() != plain_vars.len() || free.len() != free_vars.len() {
+        // Nothing between two marks is no field, and not an empty one.
+        let count = if text.is_empty() { 0 } else { text.split('\t').count() };
+        if count != names.len() || free.len() != shape.free.len() {
             return Err(ScanError::FieldCount);
         }
-        let plain: Vec<_> = plain_vars.iter().map(|Var(name)| *name).zip(values).collect();
+        let plain: Vec<_> = names.into_iter().zip(text.split('\t')).collect();
         Ok(Fields { plain: plain.into_iter(), free: free.into_iter() })
     }
 
