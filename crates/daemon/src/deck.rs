@@ -12,7 +12,7 @@ use engine::event::Actor;
 use engine::input::{Effect, Input, Note, Refusal, Reply};
 use engine::settings::Settings;
 use engine::tick::Deadline;
-use engine::time::Now;
+use engine::time::{MonoMs, Now};
 use store::{Change, CommitError, Ledger, Outcome, Retention};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -26,6 +26,10 @@ const BATCH_MAX: usize = 512;
 const PUBLICATIONS_MAX: usize = 256;
 /// The least time between two ticks, whatever the engine asks for.
 const TICK_SPACING: Duration = Duration::from_millis(20);
+/// How long after a commit the anchor outside the database is made durable.
+const ANCHOR_DELAY_MS: i64 = 1_000;
+/// The pause between two pieces of retention.
+const RETENTION_PAUSE_MS: i64 = 50;
 
 /// Why an input was not carried out.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -83,13 +87,14 @@ enum Message {
 pub enum Chore {
     /// New settings are in force.
     Configure(Settings),
-    /// Clear and prune what has expired.
+    /// Clear and prune what has expired, a piece at a time until nothing is left.
     Retain(Retention),
-    /// Make the anchor durable.
-    Anchor,
+    /// Take nothing more, finish what is there, and end.
+    Close,
 }
 
-/// A handle on the loop. Cheap to clone; the loop ends when the last one is gone.
+/// A handle on the loop. Cheap to clone; the loop ends when it is told to close, or when the last
+/// handle is gone.
 #[derive(Clone, Debug)]
 pub struct Deck {
     inputs: mpsc::Sender<Message>,
@@ -132,7 +137,16 @@ pub fn start(ledger: Ledger, clock: Clock) -> std::io::Result<Running> {
     let (inputs, received) = mpsc::channel(INPUTS_MAX);
     let (news, published) = mpsc::channel(PUBLICATIONS_MAX);
     let (deadline, due) = watch::channel(ledger.engine().next_deadline());
-    let desk = Desk { ledger, clock, inputs: received, news, deadline };
+    let desk = Desk {
+        ledger,
+        clock,
+        inputs: received,
+        news,
+        deadline,
+        anchor_due: None,
+        retention_due: None,
+        closing: false,
+    };
     let thread = std::thread::Builder::new().name("deck".to_owned()).spawn(move || desk.run())?;
     Ok(Running { deck: Deck { inputs }, news: published, deadline: due, thread })
 }
@@ -177,10 +191,13 @@ struct Desk {
     inputs: mpsc::Receiver<Message>,
     news: mpsc::Sender<Publication>,
     deadline: watch::Sender<Option<Deadline>>,
+    anchor_due: Option<MonoMs>,
+    retention_due: Option<(MonoMs, Retention)>,
+    closing: bool,
 }
 
 impl Desk {
-    /// Works until the last handle is gone, and hands the ledger back.
+    /// Works until it is told to close, and hands the ledger back.
     fn run(mut self) -> Ledger {
         while let Some(first) = self.inputs.blocking_recv() {
             let mut inputs = Vec::new();
@@ -201,7 +218,12 @@ impl Desk {
             if !inputs.is_empty() && self.turn(inputs, askers).is_err() {
                 break;
             }
+            self.catch_up();
             self.announce_deadline();
+            if self.closing {
+                // What is in the queue is still finished; nothing new gets in.
+                self.inputs.close();
+            }
         }
         self.ledger
     }
@@ -217,6 +239,10 @@ impl Desk {
         match self.ledger.transact(now, inputs) {
             Ok(outcomes) => {
                 publication.as_of = self.ledger.as_of();
+                let changed = outcomes.iter().any(|outcome| !outcome.changes.is_empty());
+                if changed && self.anchor_due.is_none() {
+                    self.anchor_due = Some(now.stamp().plus(ANCHOR_DELAY_MS));
+                }
                 for (outcome, asker) in outcomes.into_iter().zip(askers) {
                     publish(&mut publication, now, outcome, asker);
                 }
@@ -235,22 +261,41 @@ impl Desk {
     }
 
     fn upkeep(&mut self, chore: Chore) {
-        let now = self.clock.now();
-        let done = match chore {
-            Chore::Configure(settings) => {
-                self.ledger.configure(settings);
-                Ok(())
+        match chore {
+            Chore::Configure(settings) => self.ledger.configure(settings),
+            Chore::Retain(retention) => {
+                self.retention_due = Some((self.clock.now().mono, retention));
             }
-            Chore::Retain(retention) => self.ledger.retain(now, &retention),
-            Chore::Anchor => self.ledger.sync_anchor(),
-        };
-        if let Err(error) = done {
-            tracing::error!(%error, ?chore, "upkeep failed");
+            Chore::Close => self.closing = true,
+        }
+    }
+
+    /// Does the upkeep that is due.
+    fn catch_up(&mut self) {
+        let now = self.clock.now();
+        if self.anchor_due.is_some_and(|due| due <= now.mono) {
+            self.anchor_due = None;
+            if let Err(error) = self.ledger.sync_anchor() {
+                tracing::error!(%error, "the anchor is not durable");
+            }
+        }
+        if let Some((_, retention)) = self.retention_due.filter(|(due, _)| *due <= now.mono) {
+            self.retention_due = None;
+            match self.ledger.retain(now, &retention) {
+                Ok(()) if self.ledger.retention_is_behind() => {
+                    self.retention_due = Some((now.stamp().plus(RETENTION_PAUSE_MS), retention));
+                }
+                Ok(()) => {}
+                Err(error) => tracing::error!(%error, "nothing was cleared"),
+            }
         }
     }
 
     fn announce_deadline(&self) {
-        let next = self.ledger.engine().next_deadline();
+        let anchor = self.anchor_due.map(|at| Deadline { at, why: "the anchor is to be durable" });
+        let retention = self.retention_due.map(|(at, _)| Deadline { at, why: "more has expired" });
+        let engine = self.ledger.engine().next_deadline();
+        let next = [anchor, retention, engine].into_iter().flatten().min();
         self.deadline.send_if_modified(|current| {
             let changed = *current != next;
             *current = next;

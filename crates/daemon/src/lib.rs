@@ -17,3 +17,9 @@ pub mod http;
 pub mod lookout;
 mod view;
 mod watch;
+
+mod config_watch;
+mod identity;
+mod observers;
+pub mod run;
+pub mod service;

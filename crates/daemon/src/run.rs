@@ -1,0 +1,365 @@
+//! The daemon's life, from taking the lock to letting go of it.
+
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::shutdown::ShutdownReason;
+use api::watch::ResetReason;
+use engine::event::Actor;
+use engine::input::{Input, Request};
+use engine::words::TargetKind;
+use store::{Durability, Identity, Ledger, OpenError, Opened, Options, Retention, Standing};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::deck::{self, Chore, Deck, Publication};
+use crate::follower::Follower;
+use crate::http::VERSION;
+use crate::http::app::{App, Facts};
+use crate::http::config::ConfigInUse;
+use crate::http::server::Server;
+use crate::ids::Ids;
+use crate::lifecycle::{self, Holder, LifecycleError, Lock, Socket, detached};
+use crate::lookout::Lookout;
+use crate::observers::Observers;
+use crate::paths::Paths;
+use crate::{config_watch, identity, log};
+
+/// How long requests under way may take once the daemon is asked to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often expired rows are looked for.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub paths: Paths,
+    /// Started by a client, to outlive it.
+    pub detached: bool,
+}
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("the journal cannot be read")]
+    Journal(#[source] store::Fault),
+    #[error("the daemon cannot {0}")]
+    System(&'static str, #[source] std::io::Error),
+}
+
+/// Runs until somebody asks it to end. A detached daemon tells its starter how the start went.
+pub fn run(run: &Run) -> Result<(), RunError> {
+    if run.detached {
+        detached::leave_session();
+    }
+    // Whatever the starter's mask was: nothing of ours is for others.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let result = start(run).and_then(|daemon| daemon.live(run.detached));
+    if let (true, Err(error)) = (run.detached, &result) {
+        // A starter that is gone has nobody to tell.
+        drop(detached::sorry(&explain(error)));
+    }
+    result
+}
+
+/// An error with all its causes, in one line.
+fn explain(error: &RunError) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |it| it.source());
+    let mut parts: Vec<String> = causes.map(ToString::to_string).collect();
+    parts.dedup();
+    parts.join(": ")
+}
+
+/// Everything that was opened before the first thing happens.
+struct Daemon {
+    lock: Lock,
+    listener: UnixListener,
+    socket: Socket,
+    paths: Paths,
+    config: Config,
+    clock: Clock,
+    ledger: Ledger,
+}
+
+/// Opens everything, the lock first: who does not get it touches nothing.
+fn start(run: &Run) -> Result<Daemon, RunError> {
+    let paths = run.paths.clone();
+    let clock = Clock::new();
+    lifecycle::prepare(&paths)?;
+    let mut lock = Lock::take(&paths)?;
+    let config = Config::load(&paths.config)?;
+    log::start(&paths.logs, &config.log).map_err(|it| RunError::System("write its log", it))?;
+    let Opened { ledger, created, damage } = open_ledger(&paths, &config, clock)?;
+    if let Some(damage) = damage {
+        tracing::error!(?damage, "the database is damaged; only what is proven is shown");
+    }
+    let (listener, socket) = Socket::listen(&paths.socket)?;
+    lock.sign(&Holder {
+        pid: std::process::id(),
+        socket: paths.socket.clone(),
+        version: VERSION.to_owned(),
+    })?;
+    tracing::info!(created, as_of = ledger.as_of(), "opened");
+    Ok(Daemon { lock, listener, socket, paths, config, clock, ledger })
+}
+
+fn open_ledger(paths: &Paths, config: &Config, clock: Clock) -> Result<Opened, RunError> {
+    let ids = Ids::new(clock);
+    let options = Options {
+        settings: config.engine(),
+        identity: Identity {
+            database: ids.next("db"),
+            installation: identity::installation(),
+            machine: identity::machine(),
+        },
+        durability: Durability::Full,
+        probe: None,
+    };
+    Ok(Ledger::open(&paths.database, options, clock.now())?)
+}
+
+impl Daemon {
+    /// Lives on this thread until it is asked to end, and leaves everything closed.
+    fn live(self, detached: bool) -> Result<(), RunError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|it| RunError::System("start its runtime", it))?;
+        let Self { lock, listener, socket, paths, config, clock, ledger } = self;
+        let listener = listener
+            .set_nonblocking(true)
+            .map(|()| listener)
+            .map_err(|it| RunError::System("listen", it))?;
+        let result = runtime.block_on(async {
+            let house = House::build(&paths, config, clock, ledger).await?;
+            house.live(listener, &paths, detached).await
+        });
+        // What still runs has nothing left to say.
+        runtime.shutdown_background();
+        socket.remove();
+        lock.release();
+        tracing::info!("ended");
+        result
+    }
+}
+
+/// The parts of a running daemon.
+struct House {
+    clock: Clock,
+    running: deck::Running,
+    lookout: Lookout,
+    app: Arc<App>,
+    observers: Observers,
+    config: watch::Sender<Arc<ConfigInUse>>,
+    retention: Retention,
+}
+
+impl House {
+    async fn build(
+        paths: &Paths,
+        config: Config,
+        clock: Clock,
+        ledger: Ledger,
+    ) -> Result<Self, RunError> {
+        let identity = ledger.identity().clone();
+        let read_only = match ledger.standing() {
+            Standing::Writable => None,
+            Standing::ReadOnly(why) => Some(why),
+        };
+        let journal = ledger
+            .journal()
+            .map_err(|it| RunError::System("read its journal", std::io::Error::other(it)))?;
+        let under_way = ledger.engine().standing_effects();
+        let follower =
+            Follower::new(ledger.engine().clone(), ledger.as_of(), identity.database.clone());
+        let journal = ledger.journal().map_err(RunError::Journal)?;
+        let lookout = Lookout::new(follower, journal, clock);
+        let running = deck::start(ledger, clock)
+            .map_err(|it| RunError::System("start the thread that decides", it))?;
+        let facts = Facts {
+            instance_id: identity.installation.clone(),
+            socket: paths.socket.clone(),
+            database: paths.database.clone(),
+            started: clock.now(),
+            read_only,
+        };
+        let retention = retention_of(&config);
+        let observers =
+            Observers::start(running.deck.clone(), clock, &identity.installation, &config)
+                .map_err(|it| RunError::System("watch processes", it))?;
+        let loaded_at = clock.now().wall;
+        let (config, in_use) =
+            watch::channel(Arc::new(ConfigInUse { path: paths.config.clone(), loaded_at, config }));
+        let app = Arc::new(App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use));
+        let mut house = Self { clock, running, lookout, app, observers, config, retention };
+        under_way.into_iter().for_each(|effect| house.observers.carry_out(effect));
+        Ok(house)
+    }
+
+    async fn live(
+        mut self,
+        listener: UnixListener,
+        paths: &Paths,
+        detached: bool,
+    ) -> Result<(), RunError> {
+        let system = |what| move |it| RunError::System(what, it);
+        let mut terminate = signal(SignalKind::terminate()).map_err(system("hear signals"))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("hear signals"))?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(system("hear signals"))?;
+        let mut asked = self.app.stop_requests();
+        let mut edits = config_watch::watch(&paths.config);
+        let server =
+            Server::start(Arc::clone(&self.app), listener).map_err(system("serve its API"))?;
+        let deck = self.running.deck.clone();
+        tokio::spawn(deck::keep_time(deck.clone(), self.clock, self.running.deadline.clone()));
+        tokio::spawn(keep_house(deck.clone(), self.config.subscribe(), self.retention));
+        self.seed(&deck);
+        if detached {
+            detached::ready().map_err(system("tell its starter"))?;
+        }
+        let reason = loop {
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => break ResetReason::Shutdown,
+                _ = interrupt.recv() => break ResetReason::Shutdown,
+                Ok(()) = asked.changed() => break reset_reason(*asked.borrow_and_update()),
+                publication = self.running.news.recv() => match publication {
+                    Some(publication) => self.publish(publication).await,
+                    // The deck ends first only if it failed.
+                    None => break ResetReason::Shutdown,
+                },
+                Some(()) = edits.recv() => self.reconfigure(paths),
+                _ = hang_up.recv() => self.reconfigure(paths),
+                else => break ResetReason::Shutdown,
+            }
+        };
+        self.end(server, reason).await
+    }
+
+    /// Sees to it that there is a target: this machine's own tmux server.
+    fn seed(&self, deck: &Deck) {
+        if self.lookout.read(|follower| follower.engine().targets().next().is_some()) {
+            return;
+        }
+        let request = Request::AddTarget {
+            target: engine::ids::TargetId::new(Ids::new(self.clock).next("tg")),
+            name: "local".to_owned(),
+            kind: TargetKind::Local,
+            connection_ref: String::new(),
+        };
+        let deck = deck.clone();
+        tokio::spawn(async move {
+            if let Err(error) = deck.ask(Actor::Daemon, Input::Asked(request)).await {
+                tracing::error!(%error, "the first target was not added");
+            }
+        });
+    }
+
+    /// Makes news readable, has done what follows from it, and tells who waits for it.
+    async fn publish(&mut self, mut publication: Publication) {
+        self.lookout.publish(&publication);
+        for effect in std::mem::take(&mut publication.effects) {
+            self.observers.carry_out(effect);
+        }
+        if publication.lost.is_some() {
+            self.observers.forgotten();
+        }
+        publication.release();
+        // Watchers get to read before the next piece of news.
+        tokio::task::yield_now().await;
+    }
+
+    /// Takes new settings, or keeps the old ones and says why.
+    fn reconfigure(&mut self, paths: &Paths) {
+        match Config::load(&paths.config) {
+            Ok(config) => {
+                let settings = config.engine();
+                self.lookout.configure(settings);
+                self.observers.configure(&config);
+                let (path, loaded_at) = (paths.config.clone(), self.clock.now().wall);
+                self.config.send_replace(Arc::new(ConfigInUse { path, loaded_at, config }));
+                let deck = self.running.deck.clone();
+                tokio::spawn(async move { deck.upkeep(Chore::Configure(settings)).await });
+                tracing::info!("settings were read again");
+            }
+            // `GET /v1/config` shows the same.
+            Err(error) => tracing::error!(%error, "the settings are not valid; the old ones stay"),
+        }
+    }
+
+    /// Ends in order: nothing new comes in, what was taken is finished, everybody is told.
+    async fn end(self, server: Server, reason: ResetReason) -> Result<(), RunError> {
+        tracing::info!(?reason, "ending");
+        let Self { running, lookout, app, observers, .. } = self;
+        let deck::Running { deck, mut news, thread, .. } = running;
+        lookout.end_watches(reason);
+        let settle = async {
+            tokio::join!(server.stop(DRAIN_TIMEOUT), observers.stop());
+            drop(app);
+            // Fails only if the deck ended before.
+            drop(deck.upkeep(Chore::Close).await);
+        };
+        // Requests under way wait for their answers, and those travel with the news.
+        let publish = async {
+            while let Some(publication) = news.recv().await {
+                lookout.publish(&publication);
+                publication.release();
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(settle, publish);
+        match thread.join() {
+            Ok(ledger) => {
+                if let Err(error) = ledger.close() {
+                    tracing::error!(%error, "the database was not closed in order");
+                }
+                Ok(())
+            }
+            Err(_) => {
+                let error = std::io::Error::other("it panicked; the log says where");
+                Err(RunError::System("go on: the thread that decides ended", error))
+            }
+        }
+    }
+}
+
+fn reset_reason(asked: Option<ShutdownReason>) -> ResetReason {
+    match asked {
+        Some(ShutdownReason::Upgrade) => ResetReason::Upgraded,
+        Some(ShutdownReason::Stop) | None => ResetReason::Shutdown,
+    }
+}
+
+fn retention_of(config: &Config) -> Retention {
+    let kept = config.retention;
+    Retention { payload_days: kept.payload_days, event_days: kept.event_days }
+}
+
+/// Clears what has expired, each hour. Ends with the deck.
+async fn keep_house(deck: Deck, mut config: watch::Receiver<Arc<ConfigInUse>>, first: Retention) {
+    let mut retention = first;
+    let mut hourly = tokio::time::interval(RETENTION_INTERVAL);
+    hourly.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = hourly.tick() => {
+                if deck.upkeep(Chore::Retain(retention)).await.is_err() {
+                    return;
+                }
+            }
+            changed = config.changed() => match changed {
+                Ok(()) => retention = retention_of(&config.borrow_and_update().config),
+                Err(_) => return,
+            },
+        }
+    }
+}
