@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use api::watch::ResetReason;
 use engine::settings::Settings;
-use store::{CommitError, CommitErrorKind};
+use store::{Change, CommitError, CommitErrorKind, Journal, ReadError};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -21,6 +21,8 @@ use crate::watch::hub::Hub;
 #[derive(Clone, Debug)]
 pub struct Lookout {
     clock: Clock,
+    /// Read on blocking threads only, by one watcher at a time.
+    journal: Arc<Mutex<Journal>>,
     seen: Arc<Mutex<Seen>>,
     /// Counts publications, for whoever waits for the next.
     published: Arc<watch::Sender<u64>>,
@@ -70,9 +72,15 @@ impl Standing {
 }
 
 impl Lookout {
-    pub fn new(follower: Follower, standing: Standing, clock: Clock) -> Self {
-        let seen = Seen { follower, hub: Hub::default(), standing };
-        Self { clock, seen: Arc::new(Mutex::new(seen)), published: Arc::new(watch::Sender::new(0)) }
+    /// Looks out from where the follower stands; the journal is for those who come back.
+    pub fn new(follower: Follower, journal: Journal, clock: Clock) -> Self {
+        let seen = Seen { follower, hub: Hub::default(), standing: Standing::Writable };
+        Self {
+            clock,
+            journal: Arc::new(Mutex::new(journal)),
+            seen: Arc::new(Mutex::new(seen)),
+            published: Arc::new(watch::Sender::new(0)),
+        }
     }
 
     /// Folds a publication and feeds the watchers. The caller then releases the publication, and
@@ -127,6 +135,20 @@ impl Lookout {
     /// Wakes after each publication.
     pub(crate) fn publications(&self) -> watch::Receiver<u64> {
         self.published.subscribe()
+    }
+
+    /// Reads on in the journal, away from the main thread. Nothing if the reading broke off.
+    pub(crate) async fn changes_after(
+        &self,
+        seq: u64,
+        limit: usize,
+    ) -> Option<Result<Vec<Change>, ReadError>> {
+        let journal = Arc::clone(&self.journal);
+        let read = move || {
+            let journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+            journal.changes_after(seq, limit)
+        };
+        tokio::task::spawn_blocking(read).await.ok()
     }
 
     pub(crate) fn clock(&self) -> Clock {

@@ -33,6 +33,8 @@ pub struct Facts {
     pub database: PathBuf,
     /// When the daemon started.
     pub started: Now,
+    /// Why nothing could be stored from the beginning, if so.
+    pub read_only: Option<String>,
 }
 
 /// The daemon, as its handlers know it.

@@ -18,7 +18,10 @@ pub(crate) async fn show(
     State(app): State<Arc<App>>,
     _: Asked<api::query::NoQuery>,
 ) -> Said<HealthAnswer> {
-    let standing = app.lookout.standing();
+    let standing = match &app.facts.read_only {
+        Some(why) => Standing::ReadOnly(why.clone()),
+        None => app.lookout.standing(),
+    };
     let watchers = app.lookout.watchers() as u64;
     let answer = app.read(|follower, now| {
         let targets = targets(follower);

@@ -41,8 +41,7 @@ pub(crate) async fn open(
         query.cursor = Some(cursor);
     }
     app.read(|follower, _| lists::check_targets(follower, &query.filters))?;
-    let journal = app.facts.database.clone();
-    let watcher = Watcher::open(&app.lookout, journal, &query, format, hang_up.0);
+    let watcher = Watcher::open(&app.lookout, &query, format, hang_up.0);
     let watcher = watcher.map_err(|refused| match refused {
         Refused::TooMany => {
             Problem::new(ErrorCode::Overloaded, "there are too many watch streams already")

@@ -1,13 +1,12 @@
 //! One watch stream, from its opening to its end.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::watch::{ResetReason, WatchQuery};
 use bytes::Bytes;
-use store::{Change, Journal};
+use store::Change;
 use tokio::sync::{Notify, watch};
 
 use super::feed::{Ending, Feed, SeatId, Taken};
@@ -44,7 +43,6 @@ enum Stage {
 #[derive(Debug)]
 pub(crate) struct Watcher {
     lookout: Lookout,
-    journal: PathBuf,
     key: FeedKey,
     seat: SeatId,
     head: watch::Receiver<u64>,
@@ -61,7 +59,6 @@ impl Watcher {
     /// Opens a stream: with a snapshot, or where its cursor left off.
     pub(crate) fn open(
         lookout: &Lookout,
-        journal: PathBuf,
         query: &WatchQuery,
         format: Format,
         hang_up: Arc<Notify>,
@@ -76,7 +73,6 @@ impl Watcher {
         let (seat, head) = seated.ok_or(Refused::TooMany)?;
         let mut watcher = Self {
             lookout: lookout.clone(),
-            journal,
             key,
             seat,
             head,
@@ -205,13 +201,11 @@ impl Watcher {
         if self.join_feed() {
             return;
         }
-        let (journal, after) = (self.journal.clone(), self.delivered);
-        let read = move || Journal::open(&journal)?.changes_after(after, PAGE_CHANGES);
-        let changes = match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(changes)) if !changes.is_empty() => changes,
-            Ok(Ok(_)) => return self.expire("the journal is shorter than what was published"),
-            Ok(Err(error)) => return self.expire(&error.to_string()),
-            Err(error) => return self.expire(&error.to_string()),
+        let changes = match self.lookout.changes_after(self.delivered, PAGE_CHANGES).await {
+            Some(Ok(changes)) if !changes.is_empty() => changes,
+            Some(Ok(_)) => return self.expire("the journal is shorter than what was published"),
+            Some(Err(error)) => return self.expire(&error.to_string()),
+            None => return self.expire("the reading broke off"),
         };
         self.replay(&changes);
     }

@@ -1,0 +1,340 @@
+//! A daemon without an observer: a real ledger, deck, lookout and server on a thread of their own,
+//! and a tmux that is only told about.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use api::watch::ResetReason;
+use daemon::clock::Clock;
+use daemon::deck::{self, Deck, Settled};
+use daemon::follower::Follower;
+use daemon::http::app::{App, Facts};
+use daemon::http::config;
+use daemon::http::server::Server;
+use daemon::lookout::Lookout;
+use engine::event::{Actor, SessionRow};
+use engine::ids::{AgentType, BootId, PaneId, SessionId, TargetId, WindowId};
+use engine::input::{Input, Observation, Request, Topology};
+use engine::pane::{AgentProcess, PaneFacts, ProcessIdentity};
+use engine::settings::Settings;
+use engine::target::{ObserverMode, ServerFacts, Trouble};
+use engine::words::TargetKind;
+use serde_json::{Value, json};
+use store::{Durability, Identity, Ledger, Options};
+use tempfile::TempDir;
+use testkit::{Http, Stream};
+use tokio::sync::{oneshot, watch};
+
+/// The target that every world begins with.
+pub const LOCAL: &str = "tg-local";
+
+/// The handles on a daemon that runs.
+struct Running {
+    deck: Deck,
+    clock: Clock,
+    runtime: tokio::runtime::Handle,
+    stop: oneshot::Sender<ResetReason>,
+    thread: JoinHandle<()>,
+}
+
+/// A folder with a database and a socket, and the daemon that serves them.
+pub struct World {
+    dir: TempDir,
+    pub http: Http,
+    running: Option<Running>,
+}
+
+impl World {
+    /// A daemon that knows of one target and has not looked at it.
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let http = Http::new(dir.path().join("qd.sock"));
+        let mut world = Self { dir, http, running: None };
+        world.start();
+        world.add_target(LOCAL, "local");
+        world
+    }
+
+    /// A daemon whose one target shows these panes.
+    pub fn showing(panes: Vec<PaneFacts>) -> Self {
+        let world = Self::new();
+        world.show(panes);
+        world
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join("qd.db")
+    }
+
+    pub fn start(&mut self) {
+        let (ready, began) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let dir = self.dir.path().to_owned();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(serve(&dir, &ready, stopped));
+        });
+        let (deck, clock, runtime) = began.recv().unwrap();
+        self.running = Some(Running { deck, clock, runtime, stop, thread });
+    }
+
+    /// Ends the daemon as `qd daemon stop` does.
+    pub fn stop(&mut self, reason: ResetReason) {
+        let Some(Running { deck, stop, thread, .. }) = self.running.take() else { return };
+        drop(deck);
+        stop.send(reason).unwrap();
+        thread.join().unwrap();
+    }
+
+    pub fn restart(&mut self) {
+        self.stop(ResetReason::Shutdown);
+        self.start();
+    }
+
+    /// Hands an input to the deck, past the API.
+    pub fn send(&self, input: Input) -> Settled {
+        let running = self.running.as_ref().unwrap();
+        running.runtime.block_on(running.deck.ask(Actor::Observer, input)).unwrap()
+    }
+
+    pub fn add_target(&self, id: &str, name: &str) {
+        self.send(Input::Asked(Request::AddTarget {
+            target: TargetId::new(id),
+            name: name.to_owned(),
+            kind: TargetKind::Local,
+            connection_ref: if id == LOCAL { String::new() } else { id.to_owned() },
+        }));
+    }
+
+    pub fn see(&self, target: &str, sight: Observation) -> Settled {
+        self.send(Input::Observed { target: TargetId::new(target), sight })
+    }
+
+    /// The local target shows exactly these panes.
+    pub fn show(&self, panes: Vec<PaneFacts>) -> Settled {
+        self.show_on(LOCAL, panes)
+    }
+
+    pub fn show_on(&self, target: &str, panes: Vec<PaneFacts>) -> Settled {
+        let sessions = sessions(target, &panes);
+        self.see(target, self.topology(target, sessions, panes))
+    }
+
+    pub fn topology(
+        &self,
+        target: &str,
+        sessions: Vec<SessionRow>,
+        panes: Vec<PaneFacts>,
+    ) -> Observation {
+        let began = self.running.as_ref().unwrap().clock.now().mono;
+        let server = server(target);
+        Observation::Topology(Box::new(Topology { began, server, sessions, panes }))
+    }
+
+    /// Three failures in a row, which is what makes a target `down`.
+    pub fn lose(&self, target: &str) {
+        let trouble = Trouble {
+            code: "E_TARGET_UNREACHABLE".to_owned(),
+            message: "no route to host".to_owned(),
+        };
+        self.see(target, Observation::Failed { trouble, weight: 3 });
+    }
+
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Value {
+        self.http.get(path).expect(200)
+    }
+
+    #[track_caller]
+    pub fn emit(&self, envelope: &Value) -> Value {
+        self.http.post("/v1/events", envelope).expect(202)
+    }
+
+    /// Has a hook report an event about a pane.
+    #[track_caller]
+    pub fn hook(&self, pane: u32, event_type: &str, key: &str) -> Value {
+        self.emit(&json!({
+            "event_type": event_type,
+            "source": "hook",
+            "dedupe_key": key,
+            "target": "local",
+            "pane_id": format!("%{pane}"),
+        }))
+    }
+
+    #[track_caller]
+    pub fn watch(&self, query: &str) -> Stream {
+        self.http.stream(&format!("/v1/watch{query}"), &[])
+    }
+
+    /// The runtime that lives in a pane of the local target.
+    #[track_caller]
+    pub fn runtime(&self, pane: u32) -> String {
+        self.pane(pane)["runtime_id"].as_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    pub fn pane(&self, pane: u32) -> Value {
+        let list = self.get("/v1/panes?target=local");
+        let items = list["items"].as_array().unwrap();
+        let id = format!("%{pane}");
+        items.iter().find(|item| item["identity"]["pane_id"] == id.as_str()).unwrap().clone()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop(ResetReason::Shutdown);
+        }
+    }
+}
+
+/// The daemon's main thread.
+async fn serve(
+    dir: &Path,
+    ready: &mpsc::Sender<(Deck, Clock, tokio::runtime::Handle)>,
+    stopped: oneshot::Receiver<ResetReason>,
+) {
+    let clock = Clock::new();
+    let (database, socket) = (dir.join("qd.db"), dir.join("qd.sock"));
+    let ledger = Ledger::open(&database, options(), clock.now()).unwrap().ledger;
+    let stream_id = ledger.identity().database.clone();
+    let follower = Follower::new(ledger.engine().clone(), ledger.as_of(), stream_id);
+    let lookout = Lookout::new(follower, ledger.journal().unwrap(), clock);
+    let running = deck::start(ledger, clock).unwrap();
+    let started = clock.now();
+    let facts =
+        Facts { instance_id: "in-test".to_owned(), socket, database, started, read_only: None };
+    let (_config, in_use) =
+        watch::channel(Arc::new(config::defaults(&dir.join("config.toml"), started.wall)));
+    let deck = running.deck.clone();
+    drop(std::fs::remove_file(&facts.socket));
+    let listener = std::os::unix::net::UnixListener::bind(&facts.socket).unwrap();
+    let app = Arc::new(App::new(deck, lookout.clone(), clock, facts, in_use));
+    let server = Server::start(app, listener).unwrap();
+    let time = tokio::spawn(deck::keep_time(running.deck.clone(), clock, running.deadline));
+    ready.send((running.deck, clock, tokio::runtime::Handle::current())).unwrap();
+
+    let mut news = running.news;
+    let end = async {
+        let reason = stopped.await.unwrap_or(ResetReason::Shutdown);
+        lookout.end_watches(reason);
+        server.stop(Duration::from_secs(5)).await;
+        time.abort();
+    };
+    let follow = async {
+        while let Some(publication) = news.recv().await {
+            lookout.publish(&publication);
+            publication.release();
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(end, follow);
+    tokio::task::spawn_blocking(|| running.thread.join().map(drop)).await.unwrap().unwrap();
+}
+
+fn options() -> Options {
+    Options {
+        settings: Settings::default(),
+        identity: Identity {
+            database: "db-test".to_owned(),
+            installation: "in-test".to_owned(),
+            machine: "ma-test".to_owned(),
+        },
+        durability: Durability::None,
+        probe: None,
+    }
+}
+
+fn server(target: &str) -> ServerFacts {
+    ServerFacts {
+        boot: BootId::new(format!("boot-{target}")),
+        pid: 100,
+        version: "3.3a".to_owned(),
+        socket: "/tmp/tmux-0/default".to_owned(),
+        started_at: engine::time::WallMs(1_700_000_000_000),
+        mode: ObserverMode::Control,
+    }
+}
+
+/// The sessions that some panes stand in.
+pub fn sessions(target: &str, panes: &[PaneFacts]) -> Vec<SessionRow> {
+    let mut sessions: Vec<SessionRow> = Vec::new();
+    for pane in panes {
+        if !sessions.iter().any(|row| row.session == pane.session) {
+            sessions.push(SessionRow {
+                target: TargetId::new(target),
+                session: pane.session,
+                name: pane.session_name.clone(),
+                attached: 1,
+                created_s: 1_700_000_000,
+            });
+        }
+    }
+    sessions
+}
+
+/// A pane with a shell in it: the only one of its window, in session `work`.
+pub fn pane(pane: u32) -> PaneFacts {
+    PaneFacts {
+        pane: PaneId(pane),
+        window: WindowId(pane),
+        session: SessionId(1),
+        session_name: "work".to_owned(),
+        window_name: format!("window {pane}"),
+        window_index: pane,
+        pane_index: 0,
+        pane_active: true,
+        window_active: pane == 1,
+        linked_sessions: Vec::new(),
+        width: 80,
+        height: 24,
+        tty: format!("/dev/pts/{pane}"),
+        process: ProcessIdentity {
+            pid: 1_000 + pane,
+            started_ns: Some(1_700_000_000_000_000_000 + i64::from(pane)),
+            exec_mark: Some(1),
+        },
+        dead: false,
+        dead_status: None,
+        dead_signal: None,
+        in_mode: false,
+        bell: false,
+        zoomed: false,
+        alternate_screen: false,
+        command: "bash".to_owned(),
+        path: "/home/user/project".to_owned(),
+        title: "a title".to_owned(),
+        agent: None,
+    }
+}
+
+/// A pane with a recognised agent in it.
+pub fn agent_pane(number: u32, agent: &str) -> PaneFacts {
+    let shell = pane(number);
+    let process = ProcessIdentity { pid: 5_000 + number, ..shell.process };
+    let agent = Some(AgentProcess { agent: AgentType::new(agent), process });
+    PaneFacts { agent, command: "node".to_owned(), ..shell }
+}
+
+/// The same pane in another session.
+pub fn in_session(number: u32, name: &str, pane: PaneFacts) -> PaneFacts {
+    PaneFacts { session: SessionId(number), session_name: name.to_owned(), ..pane }
+}
+
+/// The same pane in another window of its session.
+pub fn in_window(window: u32, index: u32, pane: PaneFacts) -> PaneFacts {
+    let window_name = format!("window {window}");
+    let (window_index, window) = (window, WindowId(window));
+    PaneFacts { window, window_index, window_name, pane_index: index, ..pane }
+}
+
+/// The pane ids of a list, in its order.
+pub fn pane_ids(list: &Value) -> Vec<String> {
+    let items = list["items"].as_array().unwrap().iter();
+    items.map(|item| item["identity"]["pane_id"].as_str().unwrap().to_owned()).collect()
+}
