@@ -11,7 +11,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engine::ids::hex;
 use sha2::{Digest, Sha256};
@@ -188,9 +188,4 @@ impl Anchor {
         }
         Ok(())
     }
-}
-
-/// Where the anchor of a database lies.
-pub(crate) fn beside(database: &Path) -> PathBuf {
-    database.with_extension("anchor")
 }

@@ -6,6 +6,7 @@
 //! of another database never fits.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use engine::ids::hex;
@@ -32,6 +33,16 @@ impl ChainHash {
 
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    pub(crate) fn of_reader(mut reader: impl Read) -> io::Result<Self> {
+        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 64 * 1024]);
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(Self(hash.finalize().into())),
+                count => hash.update(&buffer[..count]),
+            }
+        }
     }
 }
 

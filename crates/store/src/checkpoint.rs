@@ -5,13 +5,13 @@
 
 use engine::engine::Tables;
 use engine::time::WallMs;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
 use crate::chain::ChainHash;
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::journal::Head;
-use crate::row::signed;
+use crate::row::{signed, unsigned};
 
 /// One checkpoint as it is stored.
 #[derive(Clone, Debug)]
@@ -35,11 +35,24 @@ impl Checkpoint {
         ChainHash(hash.finalize().into())
     }
 
-    /// The tables in it, once it proves to be whole.
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            head: Head { seq: unsigned(row, 0)?, hash: ChainHash(row.get(2)?) },
+            at: WallMs(row.get(1)?),
+            tables: row.get(3)?,
+            previous: ChainHash(row.get(4)?),
+            digest: ChainHash(row.get(5)?),
+        })
+    }
+
+    /// Whether it is what was written.
+    pub(crate) fn prove(&self) -> Result<(), Fault> {
+        let whole = self.expected() == self.digest;
+        if whole { Ok(()) } else { Err(self.bad(Wrong::RowHash).into()) }
+    }
+
+    /// The tables in it.
     pub(crate) fn open(&self) -> Result<Tables, BadRow> {
-        if self.expected() != self.digest {
-            return Err(self.bad(Wrong::RowHash));
-        }
         let wrong = |_| self.bad(Wrong::Value { column: "tables".to_owned() });
         serde_json::from_str(&self.tables).map_err(wrong)
     }
@@ -71,6 +84,31 @@ pub(crate) fn write(
     )?
     .execute(params![signed(head.seq), at.0, head.hash.0, tables, previous.0, digest.0])?;
     Ok(checkpoint.digest)
+}
+
+const ALL: &str = "SELECT seq, at, chain_hash, tables, previous, digest FROM checkpoints";
+
+pub(crate) fn last(db: &Connection) -> Result<Option<Checkpoint>, Fault> {
+    let sql = format!("{ALL} ORDER BY seq DESC LIMIT 1");
+    Ok(db.query_row(&sql, [], Checkpoint::of).optional()?)
+}
+
+/// The sequence numbers of all checkpoints, the newest first.
+pub(crate) fn list(db: &Connection) -> Result<Vec<u64>, Fault> {
+    let mut statement = db.prepare("SELECT seq FROM checkpoints ORDER BY seq DESC")?;
+    let list = statement.query_map([], |row| unsigned(row, 0))?;
+    Ok(list.collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn get(db: &Connection, seq: u64) -> Result<Option<Checkpoint>, Fault> {
+    let sql = format!("{ALL} WHERE seq = ?");
+    Ok(db.query_row(&sql, [signed(seq)], Checkpoint::of).optional()?)
+}
+
+/// Whether a checkpoint with this digest is there, or was right before the oldest that is.
+pub(crate) fn is_known(db: &Connection, digest: ChainHash) -> Result<bool, Fault> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM checkpoints WHERE digest = ?1 OR previous = ?1)";
+    Ok(db.query_row(sql, [digest.0], |row| row.get(0))?)
 }
 
 /// The digest of the last checkpoint; zeros where there is none.

@@ -91,7 +91,7 @@ impl CommitError {
     }
 }
 
-fn kind_of(fault: &Fault) -> CommitErrorKind {
+pub(crate) fn kind_of(fault: &Fault) -> CommitErrorKind {
     match fault {
         Fault::Sql(error) => kind_of_sql(error),
         Fault::BadRow(_) => CommitErrorKind::Corrupt,

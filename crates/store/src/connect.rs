@@ -1,12 +1,13 @@
-//! Connections to the database: one that writes, others that read.
+//! Connections to a database: one that writes, others that read.
 
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use crate::fault::Fault;
+use crate::files::Files;
 use crate::limits;
 
 /// How a commit reaches the disk.
@@ -19,13 +20,17 @@ pub enum Durability {
     None,
 }
 
-/// The connection that writes. The file must exist.
-pub(crate) fn writer(path: &Path, durability: Durability) -> Result<Connection, Fault> {
-    let db = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+const OURS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+
+/// The connection that writes. Where the file is write-protected, it reads.
+pub(crate) fn writer(files: &Files, durability: Durability) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OURS;
+    let db = Connection::open_with_flags(&files.database, flags)?;
     configure(&db)?;
+    if !is_writable(&db) {
+        drop(db);
+        return reader(&files.database);
+    }
     db.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = match durability {
         Durability::Full => "FULL",
@@ -38,14 +43,56 @@ pub(crate) fn writer(path: &Path, durability: Durability) -> Result<Connection, 
     Ok(db)
 }
 
+pub(crate) fn is_writable(db: &Connection) -> bool {
+    db.is_readonly(MAIN_DB).is_ok_and(|readonly| !readonly)
+}
+
 /// A connection that reads, beside the one that writes.
-pub(crate) fn reader(path: &Path) -> Result<Connection, Fault> {
-    let db = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+pub(crate) fn reader(database: &Path) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OURS;
+    let db = Connection::open_with_flags(database, flags)?;
     configure(&db)?;
-    db.pragma_update(None, "query_only", true)?;
+    let readable = db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
+    let unshared = readable.is_err_and(|error| {
+        // In a folder that cannot be written, the log's shared index cannot be made.
+        error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !Files::of(database).has_log()
+    });
+    if unshared { immutable(database) } else { Ok(db) }
+}
+
+/// A connection to a file that nobody can change.
+fn immutable(database: &Path) -> Result<Connection, Fault> {
+    let mut uri = String::from("file:");
+    for byte in database.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => {
+                uri.push('%');
+                uri.push_str(&engine::ids::hex(&[*byte]));
+            }
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OURS;
+    let db = Connection::open_with_flags(uri, flags)?;
+    configure(&db)?;
+    Ok(db)
+}
+
+/// A connection to a copy that is ours alone, whatever is wrong with it.
+pub(crate) fn examiner(copy: &Path) -> Result<Connection, Fault> {
+    let db = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE | OURS)?;
+    configure(&db)?;
+    Ok(db)
+}
+
+/// A connection to a file that is being made: what it needs in between stays in memory.
+pub(crate) fn maker(fresh: &Path) -> Result<Connection, Fault> {
+    let db = Connection::open_with_flags(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE | OURS)?;
+    configure(&db)?;
+    db.pragma_update(None, "journal_mode", "MEMORY")?;
+    db.pragma_update(None, "synchronous", "OFF")?;
     Ok(db)
 }
 

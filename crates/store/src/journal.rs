@@ -3,13 +3,14 @@
 //! A reader has a connection of its own, so it never waits for the writer, and follows the chain
 //! as it reads: what it hands out is what was written.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use engine::event::{Actor, Event};
 use engine::time::WallMs;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::chain::{ChainHash, Link};
+use crate::connect;
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::meta::Meta;
 use crate::row::{signed, unsigned};
@@ -243,18 +244,24 @@ pub enum ReadError {
     Fault(#[from] Fault),
 }
 
+/// Where a ledger's journal can be read, and how far.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) database: PathBuf,
+    /// Rows after this one are not proven and are not handed out.
+    pub(crate) through: Option<u64>,
+}
+
 /// A reader of the journal beside the ledger, and beside other readers.
 #[derive(Debug)]
 pub struct Journal {
     db: Connection,
-    /// Rows after this one are not proven and are not handed out.
     through: Option<u64>,
 }
 
 impl Journal {
-    /// Opens the journal of a database that a ledger holds open.
-    pub fn open(path: &Path) -> Result<Self, Fault> {
-        Ok(Self { db: crate::connect::reader(path)?, through: None })
+    pub(crate) fn open(source: &Source) -> Result<Self, Fault> {
+        Ok(Self { db: connect::reader(&source.database)?, through: source.through })
     }
 
     pub fn bounds(&self) -> Result<Bounds, Fault> {

@@ -21,10 +21,11 @@ use crate::chain::ChainHash;
 use crate::commit::{CommitError, CommitErrorKind, CommitOutcome};
 use crate::fault::Fault;
 use crate::fold::Unwritten;
-use crate::journal::{Change, Head};
+use crate::journal::{Change, Head, Journal, Source};
 use crate::limits;
 use crate::load::load;
 use crate::past::SqlPast;
+use crate::reserve::Reserve;
 
 /// What became of one input of a batch, once the batch is committed.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ pub struct Ledger {
     pub(crate) head: Head,
     pub(crate) identity: Identity,
     pub(crate) backing: Backing,
+    pub(crate) source: Source,
 }
 
 /// What stands behind the engine.
@@ -79,6 +81,7 @@ pub(crate) struct Live {
     pub(crate) generation: u64,
     /// Pages in the write-ahead log after the last commit.
     pub(crate) log_pages: Arc<AtomicI32>,
+    pub(crate) reserve: Reserve,
     pub(crate) probe: Option<Probe>,
     pub(crate) retained_at: Option<Now>,
     pub(crate) retention_is_behind: bool,
@@ -134,6 +137,19 @@ impl Ledger {
         }
     }
 
+    /// A reader of this ledger's journal, with a connection of its own.
+    pub fn journal(&self) -> Result<Journal, Fault> {
+        Journal::open(&self.source)
+    }
+
+    /// Whether the room kept back on the disk is in use: what can wait should not be stored now.
+    pub fn is_short_of_space(&self) -> bool {
+        match &self.backing {
+            Backing::Live(live) => live.reserve.is_released(),
+            Backing::Frozen(_) => false,
+        }
+    }
+
     /// Replaces the settings; what follows from them comes with the next tick.
     pub fn configure(&mut self, settings: Settings) {
         self.engine.configure(settings);
@@ -145,19 +161,47 @@ impl Ledger {
         now: Now,
         inputs: Vec<(Actor, Input)>,
     ) -> Result<Vec<Outcome>, CommitError> {
+        let first = self.attempt(now, &inputs);
+        match first {
+            Err(error) if error.kind == CommitErrorKind::Full && self.release_reserve(now) => {
+                self.attempt(now, &inputs)
+            }
+            Ok(_) | Err(_) => first,
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        now: Now,
+        inputs: &[(Actor, Input)],
+    ) -> Result<Vec<Outcome>, CommitError> {
         let Backing::Live(live) = &mut self.backing else { return Err(CommitError::read_only()) };
         let mut turn = Turn::new(live, &mut self.engine, self.head);
-        match turn.run(now, &inputs) {
+        match turn.run(now, inputs) {
             Ok(outcomes) => {
                 let head = turn.head;
                 if head != self.head {
                     self.head = head;
                     self.mark();
                     self.carry_log(limits::LOG_PAGES_MAX);
+                    self.restore_reserve(now);
                 }
                 Ok(outcomes)
             }
             Err(error) => Err(self.undo(now, error)),
+        }
+    }
+
+    fn release_reserve(&mut self, now: Now) -> bool {
+        match &mut self.backing {
+            Backing::Live(live) => live.reserve.release(now),
+            Backing::Frozen(_) => false,
+        }
+    }
+
+    fn restore_reserve(&mut self, now: Now) {
+        if let Backing::Live(live) = &mut self.backing {
+            live.reserve.restore(now);
         }
     }
 

@@ -11,7 +11,9 @@ pub mod schema;
 
 mod chain;
 mod connect;
+mod damage;
 mod fault;
+mod files;
 mod row;
 mod tables;
 
@@ -27,12 +29,19 @@ mod past;
 mod commit;
 mod ledger;
 mod open;
+mod proof;
+mod replay;
+mod reserve;
 mod retention;
+mod salvage;
+mod verify;
 
 pub use commit::{CommitError, CommitErrorKind, CommitOutcome};
 pub use connect::Durability;
+pub use damage::{Damage, Finding};
 pub use fault::{BadRow, Fault, Wrong};
 pub use journal::{Bounds, Change, Journal, ReadError};
 pub use ledger::{Identity, Ledger, Mishap, Outcome, Probe, Standing, Step};
 pub use open::{OpenError, Opened, Options};
 pub use retention::Retention;
+pub use verify::{Report, verify};

@@ -10,11 +10,17 @@ pub(crate) const LOG_PAGES_MAX: i32 = 2_000;
 pub(crate) const TAIL_ROWS: u64 = 1_000;
 /// How long the anchor may be ahead of its copy on the disk.
 pub const ANCHOR_SYNC_MS: i64 = 1_000;
-/// Room kept back on the disk, so that a full one does not stop the daemon.
+/// Room kept back on the disk, so that a full one does not stop the daemon. On a small disk an
+/// eighth of it; if that is less than the minimum, none.
 pub(crate) const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const RESERVE_BYTES_MIN: u64 = 256 * 1024;
+/// How often it is tried to keep that room again.
+pub(crate) const RESERVE_RETRY_MS: i64 = 10_000;
 /// Rows of one kind that one step of retention forgets, and steps that one run takes; the rest
 /// waits for the next run.
 pub(crate) const RETAIN_ROWS_MAX: i64 = 2_000;
 pub(crate) const RETAIN_SLICES_MAX: usize = 10;
 /// How far the wall clock may stray from the steady one between two runs of retention.
 pub(crate) const CLOCK_JUMP_MS: u64 = 10 * 60 * 1_000;
+/// Damaged databases that are kept; one more is refused rather than one deleted.
+pub(crate) const ASIDE_MAX: u32 = 99;

@@ -85,6 +85,23 @@ impl Table {
         Ok(())
     }
 
+    /// The statement that reads all rows, for [`Self::values`]; `rest` may narrow and order.
+    pub(crate) fn scan(&self, rest: &str) -> String {
+        format!("{} {rest}", self.select)
+    }
+
+    /// The values of a row that [`Self::scan`] gave, checked against its hash.
+    pub(crate) fn values(&self, row: &rusqlite::Row<'_>) -> Result<Values<'_>, Fault> {
+        Ok(Values { table: self, cells: self.checked(row)? })
+    }
+
+    /// Reads one row, checked against its hash.
+    pub(crate) fn get(&self, db: &Connection, key: &[&str]) -> Result<Option<Values<'_>>, Fault> {
+        let mut statement = db.prepare_cached(&self.by_key)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(key))?;
+        rows.next()?.map(|row| self.values(row)).transpose()
+    }
+
     /// Rewrites one row after `change` had its way with the values. `false` if there is none.
     pub(crate) fn amend(
         &self,
@@ -92,10 +109,7 @@ impl Table {
         key: &[&str],
         change: impl FnOnce(&mut Values),
     ) -> Result<bool, Fault> {
-        let mut statement = db.prepare_cached(&self.by_key)?;
-        let mut rows = statement.query(rusqlite::params_from_iter(key))?;
-        let Some(row) = rows.next()? else { return Ok(false) };
-        let mut values = Values { table: self, cells: self.checked(row)? };
+        let Some(mut values) = self.get(db, key)? else { return Ok(false) };
         change(&mut values);
         let cells: Vec<ValueRef<'_>> = values.cells.iter().map(ValueRef::from).collect();
         self.put(db, &cells)?;
@@ -109,10 +123,10 @@ impl Table {
         rest: &str,
         mut take: impl FnMut(&Values) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let mut statement = db.prepare(&format!("{} {rest}", self.select))?;
+        let mut statement = db.prepare(&self.scan(rest))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            take(&Values { table: self, cells: self.checked(row)? })?;
+            take(&self.values(row)?)?;
         }
         Ok(())
     }
@@ -125,11 +139,11 @@ impl Table {
         if self.hash(cells.iter().map(ValueRef::from)) == kept {
             Ok(cells)
         } else {
-            Err(self.bad(&cells, Wrong::RowHash).into())
+            Err(self.bad_row(&cells, Wrong::RowHash).into())
         }
     }
 
-    fn bad(&self, cells: &[Value], what: Wrong) -> BadRow {
+    fn bad_row(&self, cells: &[Value], what: Wrong) -> BadRow {
         let key: Vec<String> = cells[..self.key_len].iter().map(shown).collect();
         BadRow { table: self.name, key: key.join("/"), what }
     }
@@ -221,8 +235,11 @@ impl Values<'_> {
 
     /// A value that a type of the engine refuses.
     pub(crate) fn wrong(&self, column: &str) -> Fault {
-        let what = Wrong::Value { column: column.to_owned() };
-        self.table.bad(&self.cells, what).into()
+        self.bad(Wrong::Value { column: column.to_owned() }).into()
+    }
+
+    pub(crate) fn bad(&self, what: Wrong) -> BadRow {
+        self.table.bad_row(&self.cells, what)
     }
 
     pub(crate) fn parsed<T>(
@@ -244,11 +261,6 @@ impl Values<'_> {
 
     pub(crate) fn narrow<T: TryFrom<i64>>(&self, column: &str) -> Result<T, Fault> {
         self.integer(column)?.try_into().map_err(|_| self.wrong(column))
-    }
-
-    pub(crate) fn narrow_or_null<T: TryFrom<i64>>(&self, column: &str) -> Result<Option<T>, Fault> {
-        let number = self.integer_or_null(column)?;
-        number.map(|it| it.try_into().map_err(|_| self.wrong(column))).transpose()
     }
 
     /// The key as it is shown to people.

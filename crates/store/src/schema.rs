@@ -33,6 +33,14 @@ pub fn version(db: &Connection) -> rusqlite::Result<u32> {
     db.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
+/// Whether the migrations that were applied agree with the version in the header, so that a
+/// flipped bit there is not taken for a newer program.
+pub(crate) fn is_really(db: &Connection, version: u32) -> bool {
+    let sql = "SELECT max(version) FROM schema_migrations";
+    let applied: rusqlite::Result<Option<u32>> = db.query_row(sql, [], |row| row.get(0));
+    applied.is_ok_and(|applied| applied == Some(version))
+}
+
 /// Takes `db` from its version to the newest of `steps`.
 pub fn migrate_up(db: &mut Connection, steps: &[Migration], at: WallMs) -> Result<(), Fault> {
     let from = version(db)?;

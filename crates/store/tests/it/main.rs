@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod moves;
 mod world;
 
 mod ledger;
+mod property;
 mod schema;

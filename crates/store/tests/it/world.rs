@@ -19,44 +19,44 @@ use store::{Durability, Identity, Ledger, Opened, Options, Outcome};
 use tempfile::TempDir;
 
 /// The moment at which every world begins.
-pub const BEGAN: i64 = 1_800_000_000_000;
+pub(crate) const BEGAN: i64 = 1_800_000_000_000;
 
 /// A folder with a database in it.
-pub struct World {
+pub(crate) struct World {
     dir: TempDir,
-    pub now: Now,
+    pub(crate) now: Now,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap(), now: at(0) }
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().join("qd.db")
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.dir.path()
     }
 
     /// Lets time pass.
-    pub fn pass(&mut self, ms: i64) {
+    pub(crate) fn pass(&mut self, ms: i64) {
         self.now.wall.0 += ms;
         self.now.mono.0 += ms;
     }
 
-    pub fn open(&self) -> Ledger {
+    pub(crate) fn open(&self) -> Ledger {
         open(&self.path(), self.now).ledger
     }
 }
 
 /// `ms` after the beginning, on both clocks.
-pub fn at(ms: i64) -> Now {
+pub(crate) fn at(ms: i64) -> Now {
     Now { wall: WallMs(BEGAN + ms), mono: MonoMs(ms) }
 }
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         settings: Settings::default(),
         identity: Identity {
@@ -69,21 +69,21 @@ pub fn options() -> Options {
     }
 }
 
-pub fn open(path: &Path, now: Now) -> Opened {
+pub(crate) fn open(path: &Path, now: Now) -> Opened {
     Ledger::open(path, options(), now).unwrap()
 }
 
 /// Hands one input in, as the observer.
-pub fn send(ledger: &mut Ledger, now: Now, input: Input) -> Outcome {
+pub(crate) fn send(ledger: &mut Ledger, now: Now, input: Input) -> Outcome {
     let mut outcomes = ledger.transact(now, vec![(Actor::Observer, input)]).unwrap();
     outcomes.pop().unwrap()
 }
 
-pub fn target() -> TargetId {
+pub(crate) fn target() -> TargetId {
     TargetId::new("tg-1")
 }
 
-pub fn add_target() -> Input {
+pub(crate) fn add_target() -> Input {
     Input::Asked(Request::AddTarget {
         target: target(),
         name: "local".to_owned(),
@@ -92,7 +92,7 @@ pub fn add_target() -> Input {
     })
 }
 
-pub fn server(life: u32) -> ServerFacts {
+pub(crate) fn server(life: u32) -> ServerFacts {
     ServerFacts {
         boot: BootId::new(format!("boot-{life}")),
         pid: 100 + life,
@@ -104,7 +104,7 @@ pub fn server(life: u32) -> ServerFacts {
 }
 
 /// A pane with a shell of the given pid in it.
-pub fn facts(pane: u32, pid: u32) -> PaneFacts {
+pub(crate) fn facts(pane: u32, pid: u32) -> PaneFacts {
     PaneFacts {
         pane: PaneId(pane),
         window: WindowId(pane),
@@ -138,7 +138,7 @@ pub fn facts(pane: u32, pid: u32) -> PaneFacts {
     }
 }
 
-pub fn topology(now: Now, server: ServerFacts, panes: Vec<PaneFacts>) -> Input {
+pub(crate) fn topology(now: Now, server: ServerFacts, panes: Vec<PaneFacts>) -> Input {
     let session = SessionRow {
         target: target(),
         session: SessionId(1),
@@ -152,7 +152,7 @@ pub fn topology(now: Now, server: ServerFacts, panes: Vec<PaneFacts>) -> Input {
 }
 
 /// An event about `about`, under a key of its own.
-pub fn signal(now: Now, number: u64, about: About, state: State) -> Signal {
+pub(crate) fn signal(now: Now, number: u64, about: About, state: State) -> Signal {
     Signal {
         event_id: EventId::new(format!("ev-{number:08}")),
         event_type: "task-started".to_owned(),
@@ -171,22 +171,22 @@ pub fn signal(now: Now, number: u64, about: About, state: State) -> Signal {
     }
 }
 
-pub fn about_pane(pane: u32) -> About {
+pub(crate) fn about_pane(pane: u32) -> About {
     About::Pane(PaneKey { target: target(), pane: PaneId(pane) })
 }
 
-pub fn signalled(signal: Signal) -> Input {
+pub(crate) fn signalled(signal: Signal) -> Input {
     Input::Signalled(Box::new(signal))
 }
 
 /// The runtime that lives in a pane now.
-pub fn runtime_of(ledger: &Ledger, pane: u32) -> RuntimeId {
+pub(crate) fn runtime_of(ledger: &Ledger, pane: u32) -> RuntimeId {
     let key = PaneKey { target: target(), pane: PaneId(pane) };
     ledger.engine().pane(&key).unwrap().runtime.as_ref().unwrap().runtime.clone()
 }
 
 /// A ledger that knows one target with some panes.
-pub fn populated(world: &World, panes: u32) -> Ledger {
+pub(crate) fn populated(world: &World, panes: u32) -> Ledger {
     let mut ledger = world.open();
     send(&mut ledger, world.now, add_target());
     let panes = (1..=panes).map(|pane| facts(pane, 1_000 + pane)).collect();
@@ -195,13 +195,13 @@ pub fn populated(world: &World, panes: u32) -> Ledger {
 }
 
 /// Tables as they are stored: moments without their place on a clock, events without payload.
-pub fn stored(tables: &Tables) -> String {
+pub(crate) fn stored(tables: &Tables) -> String {
     serde_json::to_string_pretty(tables).unwrap()
 }
 
 /// Compares two long texts and shows where they part.
 #[track_caller]
-pub fn assert_same(left: &str, right: &str) {
+pub(crate) fn assert_same(left: &str, right: &str) {
     if let Some(line) = left.lines().zip(right.lines()).position(|(one, other)| one != other) {
         let around = |text: &str| {
             let first = line.saturating_sub(8);
@@ -213,22 +213,34 @@ pub fn assert_same(left: &str, right: &str) {
 }
 
 /// What the committed changes come to, folded one by one from nothing.
-pub struct Fold {
+pub(crate) struct Fold {
     engine: Engine,
 }
 
 impl Fold {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { engine: Engine::new(Settings::default()) }
     }
 
-    pub fn take(&mut self, outcome: &Outcome) {
+    pub(crate) fn take(&mut self, outcome: &Outcome) {
         for change in &outcome.changes {
             self.engine.apply(&change.event);
         }
     }
 
-    pub fn tables(&self) -> String {
+    /// Begins with what a history's ledger holds already.
+    pub(crate) fn take_all(&mut self, play: &crate::moves::Play) {
+        for change in play.ledger.journal().unwrap().changes_after(0, 1_000).unwrap() {
+            self.engine.apply(&change.event);
+        }
+    }
+
+    pub(crate) fn tables(&self) -> String {
         stored(&self.engine.tables())
     }
+}
+
+/// How often a test repeats itself: a few times by default, as often as `variable` says.
+pub(crate) fn count(variable: &str, default: u32) -> u32 {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }

@@ -1,0 +1,178 @@
+//! What is left of a damaged database: the longest beginning of its journal that is proven, and
+//! what that comes to.
+//!
+//! The tables are not believed here. They are made again from the last checkpoint that proves to
+//! be whole and the rows that follow it in the chain. All of this happens in memory and on a copy.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+
+use engine::engine::Tables;
+use engine::settings::Settings;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::anchor::Mark;
+use crate::chain::ChainHash;
+use crate::checkpoint::{self, Checkpoint};
+use crate::damage::Finding;
+use crate::fault::Fault;
+use crate::files::{self, Files, Look};
+use crate::journal::{Head, Walk};
+use crate::meta::Meta;
+use crate::replay::Replay;
+use crate::tables::EVENT_INBOX;
+use crate::{connect, schema};
+
+/// What is proven of a damaged database.
+#[derive(Debug)]
+pub(crate) struct Salvage {
+    pub(crate) meta: Option<Meta>,
+    /// The last proven row.
+    pub(crate) head: Head,
+    pub(crate) tables: Tables,
+}
+
+impl Salvage {
+    /// Nothing at all.
+    pub(crate) fn nothing() -> Self {
+        let head = Head { seq: 0, hash: ChainHash([0; 32]) };
+        Self { meta: None, head, tables: Tables::default() }
+    }
+
+    /// Everything that is proven in the copy at `files`.
+    pub(crate) fn of(
+        files: &Files,
+        finding: &Finding,
+        mark: Option<&Mark>,
+        settings: Settings,
+    ) -> Self {
+        let salvaged = mend_header(files).and_then(|()| {
+            let db = connect::examiner(&files.database)?;
+            Self::from_db(&db, finding, mark, settings)
+        });
+        salvaged.ok().flatten().unwrap_or_else(Self::nothing)
+    }
+
+    fn from_db(
+        db: &Connection,
+        finding: &Finding,
+        mark: Option<&Mark>,
+        settings: Settings,
+    ) -> Result<Option<Self>, Fault> {
+        let meta = Meta::read(db).ok();
+        let Some(base) = base(db, finding, mark)? else { return Ok(None) };
+        let Some((head, mut tables)) = follow(db, &base, finding, settings) else {
+            return Ok(None);
+        };
+        attach_payloads(db, &mut tables);
+        Ok(Some(Self { meta, head, tables }))
+    }
+}
+
+/// The newest checkpoint that is proven.
+///
+/// Where the journal is not the one that was anchored, it cannot be told since when: then only the
+/// checkpoint counts that the anchor itself names.
+fn base(
+    db: &Connection,
+    finding: &Finding,
+    mark: Option<&Mark>,
+) -> Result<Option<Checkpoint>, Fault> {
+    for seq in checkpoint::list(db)? {
+        let Ok(Some(checkpoint)) = checkpoint::get(db, seq) else { continue };
+        let named = mark.is_some_and(|mark| mark.checkpoint == checkpoint.digest);
+        let whole = checkpoint.prove().is_ok() && checkpoint.open().is_ok();
+        if whole && (named || believes_file(finding)) {
+            return Ok(Some(checkpoint));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether what the file says of itself counts, as far as it holds together.
+fn believes_file(finding: &Finding) -> bool {
+    match finding {
+        Finding::Rewritten { .. } | Finding::OtherDatabase { .. } | Finding::CheckpointLost => {
+            false
+        }
+        Finding::BadRow(_)
+        | Finding::Missing { .. }
+        | Finding::LogAlone
+        | Finding::Unreadable
+        | Finding::OtherProgram { .. }
+        | Finding::Sqlite { .. }
+        | Finding::Version { .. }
+        | Finding::Schema
+        | Finding::Cut { .. }
+        | Finding::Older
+        | Finding::AnchorDamaged
+        | Finding::AnchorMissing => true,
+    }
+}
+
+/// Folds what follows the checkpoint, up to the first row that does not fit.
+fn follow(
+    db: &Connection,
+    base: &Checkpoint,
+    finding: &Finding,
+    settings: Settings,
+) -> Option<(Head, Tables)> {
+    let mut replay = Replay::from(base.open().ok()?, settings);
+    let mut walk = Walk::from(base.head);
+    if believes_file(finding) {
+        // Where the walk ends, and why, the finding has said already.
+        let _ended = walk.go(db, usize::MAX, |row| {
+            replay.take(&row.event()?);
+            Ok(())
+        });
+    }
+    Some((walk.head(), replay.tables()))
+}
+
+/// Puts the payloads of waiting events back, which the journal does not hold. One that is gone or
+/// damaged is left out: the event is worth more than its text.
+fn attach_payloads(db: &Connection, tables: &mut Tables) {
+    for row in &mut tables.inbox {
+        let key = [row.inbox.as_str()];
+        if let Ok(Some(values)) = EVENT_INBOX.get(db, &key) {
+            row.signal.payload = values.text_or_null("raw_payload").ok().flatten().map(Into::into);
+        }
+    }
+}
+
+/// Writes the parts of SQLite's header that are the same in every database of ours. A flipped bit
+/// there would make the whole file unreadable.
+fn mend_header(copy: &Files) -> Result<(), Fault> {
+    const FIXED: [(u64, &[u8]); 9] = [
+        (0, files::MAGIC),
+        // Pages of 4,096 bytes, written and read through the log, nothing reserved.
+        (16, &[0x10, 0x00, 2, 2, 0, 64, 32, 32]),
+        // The size is the file's.
+        (28, &[0, 0, 0, 0]),
+        // The schema's own format.
+        (44, &[0, 0, 0, 4]),
+        // Not auto-vacuumed; in UTF-8.
+        (52, &[0, 0, 0, 0]),
+        (56, &[0, 0, 0, 1]),
+        (60, &schema::VERSION.to_be_bytes()),
+        (64, &[0, 0, 0, 0]),
+        (68, &schema::APPLICATION_ID.to_be_bytes()),
+    ];
+    match copy.look()? {
+        Look::Absent | Look::Empty => return Ok(()),
+        Look::Sqlite { .. } | Look::Other => {}
+    }
+    let at = files::at("a copy of the database");
+    let file = OpenOptions::new().write(true).open(&copy.database).map_err(&at)?;
+    for (offset, bytes) in FIXED {
+        file.write_all_at(bytes, offset).map_err(&at)?;
+    }
+    Ok(())
+}
+
+/// Whether a file that says it belongs to another program is ours all the same.
+pub(crate) fn is_ours(db: &Connection, mark: &Mark) -> bool {
+    let sql = "SELECT value FROM meta WHERE key = 'database_id'";
+    let found: Result<Option<String>, _> = db.query_row(sql, [], |row| row.get(0)).optional();
+    found.is_ok_and(|id| id.as_deref() == Some(mark.database.as_str()))
+}
