@@ -1,0 +1,344 @@
+//! The life of one observer: find the server, watch it, and begin again when that ends.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::input::{Observation, Topology};
+use engine::target::{ServerFacts, Trouble};
+use engine::time::{MonoMs, WallMs};
+use tmux::hub::{Hub, is_hub_name};
+use tmux::rows::{ServerRow, SessionRow};
+
+use super::context::{Context, Order, jittered};
+use super::hub::{SeatError, leave_by_fork, no_control, take_seat};
+use super::line::{AskError, Asked, Line, fork};
+use super::reporter::{Closed, Reporter};
+use super::schedule::Pace;
+use super::server::{Introduction, Server};
+use super::trouble;
+use super::watch::{Halt, Watch};
+use crate::targets::failure::TmuxFailure;
+use crate::targets::{host, local};
+
+/// How long to wait for a server that is not there: soon at first, because one that ends is often
+/// followed by the next, then as rarely as an idle one is looked at.
+const ABSENT_MS: [u64; 10] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_000, 5_000];
+/// A hint does not shorten the wait below this step while they keep coming.
+const HINTED_STEP_MIN: usize = 3;
+/// The first and the longest pause before connecting again after a failure.
+const RECONNECT_MS: (u64, u64) = (250, 10_000);
+/// A connection that lasted this long was a good one.
+const GOOD_MS: i64 = 10_000;
+/// Failed connections in a row before control mode is given up for a while.
+const CONTROL_TRIES_MAX: u32 = 3;
+/// How long control mode is given up for, the first time and at most.
+const WITHOUT_CONTROL_MS: (i64, i64) = (30_000, 600_000);
+
+/// What a look for a server found.
+enum Found {
+    Server(Introduction),
+    /// A server on which nothing is the user's.
+    Vacant(Introduction),
+    Nothing,
+}
+
+pub(super) struct Life<R> {
+    pub cx: Context<R>,
+    pub hub: Hub,
+    pub pace: Pace,
+    /// The server that was last seen there, in this life of the daemon or the one before.
+    pub before: Option<ServerFacts>,
+    program_known: bool,
+    absent_step: usize,
+    failures: u32,
+    control_failures: u32,
+    without_control: Option<WithoutControl>,
+}
+
+/// Control mode is not used for a while.
+struct WithoutControl {
+    until: MonoMs,
+    reason: String,
+}
+
+impl<R: Reporter> Life<R> {
+    pub(super) fn new(cx: Context<R>, hub: Hub, pace: Pace, before: Option<ServerFacts>) -> Self {
+        Self {
+            cx,
+            hub,
+            pace,
+            before,
+            program_known: false,
+            absent_step: 0,
+            failures: 0,
+            control_failures: 0,
+            without_control: None,
+        }
+    }
+
+    /// Lives until it is told to stop.
+    pub(super) async fn run(mut self) {
+        while let Ok(()) = self.turn().await {}
+    }
+
+    async fn turn(&mut self) -> Result<(), Closed> {
+        match self.seek().await {
+            Ok(Some(Found::Server(introduction))) => self.attend(introduction).await,
+            Ok(Some(Found::Vacant(introduction))) => {
+                self.answered().await?;
+                let topology = self.identify(introduction).await;
+                self.cx.report(nothing_on(&topology, self.cx.now().mono)).await?;
+                self.linger(Some(Path::new("/dev/pts"))).await
+            }
+            Ok(Some(Found::Nothing)) => {
+                self.answered().await?;
+                self.before = None;
+                self.cx.report(Observation::NoServer).await?;
+                let folder = self.cx.target.socket().parent().map(Path::to_owned);
+                self.linger(folder.as_deref()).await
+            }
+            Ok(None) => Err(Closed),
+            Err(trouble) => self.fail(trouble).await,
+        }
+    }
+
+    /// Looks whether there is a server. `None` when told to stop meanwhile.
+    async fn seek(&mut self) -> Result<Option<Found>, Trouble> {
+        let target = Arc::clone(&self.cx.target);
+        let known = self.program_known;
+        let seeking = async move {
+            if !known {
+                let version = target.tmux_version().await.map_err(|it| trouble::of_failure(&it))?;
+                if !version.is_supported() {
+                    return Err(trouble::too_old(&version));
+                }
+            }
+            if !target.may_listen().await {
+                return Ok(Found::Nothing);
+            }
+            let (sessions, server) = (Asked::<SessionRow>::all(), Asked::<ServerRow>::all());
+            let questions = vec![sessions.question(), server.question()];
+            let outputs = match fork(Arc::clone(&target), questions).await {
+                Ok(outputs) => outputs,
+                Err(AskError::Failed(TmuxFailure::NoServer)) => return Ok(Found::Nothing),
+                Err(AskError::Failed(failure)) => return Err(trouble::of_failure(&failure)),
+                Err(error) => return Err(trouble::unreachable(trouble::chain(&error))),
+            };
+            read_found(&sessions, &server, &outputs)
+        };
+        let found = tokio::select! {
+            biased;
+            () = self.cx.orders.stop() => return Ok(None),
+            found = seeking => found,
+        };
+        self.program_known = match &found {
+            Ok(_) => true,
+            Err(trouble) => self.program_known && !trouble::is_unusable(trouble),
+        };
+        found.map(Some)
+    }
+
+    /// Waits until it is worth looking again: something happened in `folder`, somebody asks, or a
+    /// while has passed.
+    async fn linger(&mut self, folder: Option<&Path>) -> Result<(), Closed> {
+        local::prepare(self.cx.target.socket());
+        let lookout = self.cx.ears.lookout.as_ref();
+        let watch = lookout.zip(folder).and_then(|(lookout, folder)| lookout.folder(folder).ok());
+        let idle = Duration::from_millis(u64::try_from(self.pace.idle_ms).unwrap_or(0));
+        let step = ABSENT_MS.get(self.absent_step).copied().map(Duration::from_millis);
+        let pause = step.map_or(idle, |step| step.min(idle));
+        self.absent_step = self.absent_step.saturating_add(1);
+        let mut order = None;
+        tokio::select! {
+            biased;
+            given = self.cx.orders.next() => order = Some(given),
+            _hints = self.cx.ears.hints() => {
+                self.absent_step = self.absent_step.min(HINTED_STEP_MIN);
+            }
+            () = tokio::time::sleep(pause) => {}
+        }
+        if let (Some(lookout), Some(watch)) = (&self.cx.ears.lookout, watch) {
+            lookout.forget(watch);
+        }
+        match order {
+            Some(Order::Stop) => Err(Closed),
+            Some(Order::Rescan) => {
+                self.absent_step = 0;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn identify(&mut self, introduction: Introduction) -> Server {
+        let target = &self.cx.target;
+        let facts = target.host_facts(introduction.instance.pid).await;
+        let uptime = target.capabilities().files.then(host::uptime_ms).flatten();
+        let booted = uptime.map(|uptime| WallMs(self.cx.now().wall.0.saturating_sub(uptime)));
+        let server = Server::identify(introduction, &facts, self.before.as_ref(), booted);
+        self.before = Some(server.facts.clone());
+        server
+    }
+
+    /// Watches a server until that ends, and does what its end demands.
+    async fn attend(&mut self, introduction: Introduction) -> Result<(), Closed> {
+        self.absent_step = 0;
+        let server = self.identify(introduction).await;
+        if !server.version.is_supported() {
+            return self.fail(trouble::too_old(&server.version)).await;
+        }
+        let began = self.cx.now().mono;
+        let halt = match self.without_control.take_if(|it| it.until <= began) {
+            _ if self.without_control.is_some() => self.watch_by_forks(server).await,
+            Some(_) | None => self.watch_by_control(server).await,
+        };
+        if self.cx.now().mono.0 - began.0 >= GOOD_MS {
+            self.failures = 0;
+            self.control_failures = 0;
+        }
+        self.conclude(halt).await
+    }
+
+    async fn watch_by_control(&mut self, server: Server) -> Halt {
+        let target = Arc::clone(&self.cx.target);
+        let taking = take_seat(&target, &self.hub, &server);
+        let seated = tokio::select! {
+            biased;
+            () = self.cx.orders.stop() => None,
+            seated = taking => Some(seated),
+        };
+        let (link, seat) = match seated {
+            Some(Ok(seated)) => seated,
+            Some(Err(SeatError::Gone)) => return Halt::Replaced,
+            Some(Err(SeatError::NoControl(reason))) => {
+                self.give_up_control(reason);
+                return self.watch_by_forks(server).await;
+            }
+            None => {
+                leave_by_fork(&target, &self.hub).await;
+                return Halt::Stopped;
+            }
+        };
+        let mut watch =
+            Watch::new(&mut self.cx, server, Line::Control(link), Some(seat), self.pace);
+        let halt = watch.run().await;
+        match (watch.finish(), &halt) {
+            ((Line::Control(link), Some(seat)), Halt::Stopped | Halt::Vacated) => {
+                seat.leave(link).await;
+            }
+            ((line, _), _) => line.close().await,
+        }
+        halt
+    }
+
+    async fn watch_by_forks(&mut self, server: Server) -> Halt {
+        let reason = self.without_control.as_ref().map_or("", |it| it.reason.as_str());
+        self.cx.limit = Some(no_control(reason));
+        let until = self.without_control.as_ref().map(|it| it.until);
+        let mut watch = Watch::new(&mut self.cx, server, Line::Forked, None, self.pace);
+        watch.retry_control = until;
+        let halt = watch.run().await;
+        drop(watch.finish());
+        self.cx.limit = None;
+        halt
+    }
+
+    fn give_up_control(&mut self, reason: String) {
+        let (first, most) = WITHOUT_CONTROL_MS;
+        let length = first.saturating_mul(1 << self.control_failures.min(8)).min(most);
+        self.control_failures = self.control_failures.saturating_add(1);
+        tracing::warn!(target_id = %self.cx.id, reason, "doing without control mode");
+        let until = MonoMs(self.cx.now().mono.0.saturating_add(length));
+        self.without_control = Some(WithoutControl { until, reason });
+    }
+
+    async fn conclude(&mut self, halt: Halt) -> Result<(), Closed> {
+        match halt {
+            Halt::Stopped => Err(Closed),
+            Halt::ServerGone => {
+                self.before = None;
+                self.answered().await?;
+                self.cx.report(Observation::NoServer).await
+            }
+            Halt::Vacated | Halt::Replaced => Ok(()),
+            Halt::RetryControl => {
+                self.without_control = None;
+                Ok(())
+            }
+            Halt::Wedged => {
+                self.give_up_control("its control connection gave no answers".to_owned());
+                Ok(())
+            }
+            Halt::LinkEnded(end) => {
+                tracing::info!(target_id = %self.cx.id, reason = trouble::chain(&end),
+                    "the control connection ended");
+                self.failures = self.failures.saturating_add(1);
+                if self.failures >= CONTROL_TRIES_MAX {
+                    self.give_up_control(format!("its control connection ends ({end})"));
+                    return Ok(());
+                }
+                self.back_off().await
+            }
+            Halt::Failed(trouble) => self.fail(trouble).await,
+        }
+    }
+
+    async fn fail(&mut self, trouble: Trouble) -> Result<(), Closed> {
+        self.cx.failed(trouble).await?;
+        self.failures = self.failures.saturating_add(1);
+        self.back_off().await
+    }
+
+    /// Waits before the next attempt, longer with each failure; an order ends the wait.
+    async fn back_off(&mut self) -> Result<(), Closed> {
+        let (first, most) = RECONNECT_MS;
+        let doubled = first.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
+        let pause = jittered(Duration::from_millis(doubled.min(most)));
+        tokio::select! {
+            biased;
+            order = self.cx.orders.next() => match order {
+                Order::Stop => Err(Closed),
+                Order::Rescan => Ok(()),
+            },
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
+    }
+
+    async fn answered(&mut self) -> Result<(), Closed> {
+        self.failures = 0;
+        if std::mem::take(&mut self.cx.failing) {
+            self.cx.report(Observation::Answered).await?;
+        }
+        Ok(())
+    }
+}
+
+fn read_found(
+    sessions: &Asked<SessionRow>,
+    server: &Asked<ServerRow>,
+    outputs: &[Vec<u8>],
+) -> Result<Found, Trouble> {
+    let garbled = |error: AskError| trouble::unreachable(trouble::chain(&error));
+    let [listed, told] = outputs else { return Err(trouble::unreachable("an answer is missing")) };
+    let sessions = sessions.read(listed).map_err(garbled)?;
+    let server = server.read(told).map_err(garbled)?;
+    let [row] = server.rows.as_slice() else {
+        return Err(trouble::unreachable("the server does not say which version it is"));
+    };
+    if sessions.server != server.server {
+        return Err(trouble::unreachable("the server was replaced while it was asked"));
+    }
+    let version = row.version.parse().map_err(|error| trouble::unusable(trouble::chain(&error)))?;
+    let socket = String::from_utf8_lossy(&row.socket_path).into_owned();
+    let introduction = Introduction { instance: server.server, version, socket };
+    let vacant = sessions.rows.iter().all(|row| is_hub_name(&row.name));
+    Ok(if vacant { Found::Vacant(introduction) } else { Found::Server(introduction) })
+}
+
+/// A server with nothing of the user's.
+fn nothing_on(server: &Server, began: MonoMs) -> Observation {
+    let facts = server.facts.clone();
+    let topology = Topology { began, server: facts, sessions: Vec::new(), panes: Vec::new() };
+    Observation::Topology(Box::new(topology))
+}

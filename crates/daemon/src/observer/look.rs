@@ -1,0 +1,322 @@
+//! Looks: at panes one by one, at everything in brief, at everything in full.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::ids::PaneId;
+use engine::input::Observation;
+use engine::time::MonoMs;
+use tmux::hub::is_hub_name;
+use tmux::rows::{ClientRow, PaneBrief, PaneRow, SessionRow};
+use tmux::upkeep::Duty;
+
+use super::facts;
+use super::gate::Gate;
+use super::line::{AskError, Asked, Line, Question, nonce};
+use super::picture::{Difference, Picture, Processes, Sighting};
+use super::reporter::Reporter;
+use super::schedule::{Check, Scope};
+use super::trouble;
+use super::watch::{Halt, Watch};
+use super::wires::Armed;
+
+/// Panes asked for one by one in one command; when more are in doubt, all are asked at once.
+const ROWS_ASKED_MAX: usize = 64;
+/// The same for a forked `tmux`, whose arguments have a limit.
+const ROWS_FORKED_MAX: usize = 8;
+/// Panes whose processes are read before others get a turn.
+const READS_PER_TURN: usize = 256;
+
+/// What tmux said in one look.
+#[derive(Debug, Default)]
+struct Seen {
+    sessions: Option<Vec<SessionRow>>,
+    clients: Option<Vec<ClientRow>>,
+    briefs: Vec<PaneBrief>,
+    rows: BTreeMap<PaneId, PaneRow>,
+}
+
+impl<R: Reporter> Watch<'_, R> {
+    /// Reads the processes of the panes whose check is due, and says which of them tmux is to be
+    /// asked about. Output is told again from here on, so that none after this is missed.
+    pub(super) fn glance(&mut self, checks: BTreeMap<PaneId, Check>) -> BTreeSet<PaneId> {
+        let mut suspects = BTreeSet::new();
+        for (pane, check) in checks {
+            if let Some(lookout) = &self.cx.ears.lookout
+                && self.cx.ears.terminals
+            {
+                self.wires.arm_output(pane, lookout);
+            }
+            let Some(known) = self.picture.panes.get(&pane) else { continue };
+            let unseen = !self.cx.target.capabilities().files;
+            let processes =
+                || Processes::read(&self.cx.target, &self.server, known.place.brief.pid);
+            if check == Check::Ask || unseen || processes().differ(&known.processes) {
+                suspects.insert(pane);
+            }
+        }
+        suspects
+    }
+
+    /// Asks tmux about these panes and reports what changed.
+    pub(super) async fn check(&mut self, suspects: BTreeSet<PaneId>) -> Result<(), Halt> {
+        if suspects.is_empty() {
+            return Ok(());
+        }
+        if suspects.len() > self.rows_max() {
+            return self.look_at_tmux(Scope::BRIEF, suspects).await;
+        }
+        let (asked, began) = (suspects.len(), self.cx.now().mono);
+        let rows = self.ask_rows(suspects).await?;
+        let read = |row: &PaneRow| Processes::read(&self.cx.target, &self.server, row.brief.pid);
+        let processes = rows.iter().map(|(pane, row)| (*pane, read(row))).collect();
+        let (changed, moved) = self.picture.renew(&rows, &processes, began);
+        if moved || rows.len() < asked {
+            self.agenda.hurry(Scope::TOPOLOGY, self.cx.now().mono);
+        }
+        if !changed.is_empty() {
+            self.wire(&changed);
+            self.cx.report(self.picture.report(&self.server, &changed)).await?;
+        }
+        Ok(())
+    }
+
+    fn rows_max(&self) -> usize {
+        match self.line {
+            Line::Control(_) => ROWS_ASKED_MAX,
+            Line::Forked => ROWS_FORKED_MAX,
+        }
+    }
+
+    /// Looks at everything, with the fields of `suspects` and of whatever else is in doubt.
+    pub(super) async fn look(
+        &mut self,
+        scope: Scope,
+        suspects: BTreeSet<PaneId>,
+    ) -> Result<(), Halt> {
+        let pid = self.server.instance.pid;
+        let idle = scope == Scope::BRIEF && suspects.is_empty();
+        if idle && !self.gate.stirred(&self.cx.target, pid) {
+            return self.look_at_processes().await;
+        }
+        self.look_at_tmux(scope, suspects).await
+    }
+
+    /// The server did nothing: only what it reads from the kernel can have changed.
+    async fn look_at_processes(&mut self) -> Result<(), Halt> {
+        let pids: Vec<(PaneId, Option<u32>)> =
+            self.picture.panes.iter().map(|(pane, it)| (*pane, it.place.brief.pid)).collect();
+        let processes = self.read_processes(pids).await;
+        let differs = |(pane, seen): (&PaneId, &Processes)| {
+            let known = self.picture.panes.get(pane)?;
+            seen.differ(&known.processes).then_some(*pane)
+        };
+        let suspects: BTreeSet<PaneId> = processes.iter().filter_map(differs).collect();
+        self.agenda.glanced(self.cx.now().mono, !suspects.is_empty());
+        self.check(suspects).await?;
+        Ok(self.cx.report(Observation::Unchanged).await?)
+    }
+
+    async fn look_at_tmux(
+        &mut self,
+        scope: Scope,
+        mut suspects: BTreeSet<PaneId>,
+    ) -> Result<(), Halt> {
+        let (began, pid) = (self.cx.now().mono, self.server.instance.pid);
+        let before = Gate::before(&self.cx.target, pid);
+        let mut seen = self.see(scope).await?;
+        self.keep_hub(&seen, began).await?;
+        let sighting = self.sighting(&seen, began).await;
+        suspects.extend(self.picture.suspects(&sighting, |pane| self.wires.tells_output(pane)));
+        suspects.retain(|pane| !seen.rows.contains_key(pane) && sighting.places.contains_key(pane));
+        if suspects.len() > self.rows_max() {
+            seen.rows.extend(self.ask_all_rows().await?);
+        } else if !suspects.is_empty() {
+            seen.rows.extend(self.ask_rows(suspects).await?);
+        }
+        let missing = sighting.places.len();
+        let difference = self.picture.take(sighting, &seen.rows);
+        let now = self.cx.now().mono;
+        let found = difference.topology || !difference.changed.is_empty();
+        self.agenda.looked(scope, began, now, found);
+        self.gate.looked(before, &self.cx.target, pid);
+        if missing > self.picture.panes.len() || !scope.sessions && self.strangers(&seen.briefs) {
+            self.agenda.hurry(Scope::TOPOLOGY, now);
+        }
+        self.take_difference(scope, began, difference).await
+    }
+
+    /// Asks for what the scope needs, all at once.
+    async fn see(&mut self, scope: Scope) -> Result<Seen, Halt> {
+        let sessions = scope.sessions.then(Asked::<SessionRow>::all);
+        let clients = (scope.clients && self.seat.is_some()).then(Asked::<ClientRow>::all);
+        let (briefs, rows) = if scope.full {
+            (None, Some(Asked::<PaneRow>::all()))
+        } else {
+            (Some(Asked::<PaneBrief>::all()), None)
+        };
+        let questions: Vec<Question> = [
+            sessions.as_ref().map(Asked::question),
+            clients.as_ref().map(Asked::question),
+            briefs.as_ref().map(Asked::question),
+            rows.as_ref().map(Asked::question),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let mut outputs = self.ask(&questions).await?.into_iter();
+        let mut next = || outputs.next().unwrap_or_default();
+        let mut seen = Seen::default();
+        if let Some(asked) = &sessions {
+            seen.sessions = Some(self.read(asked, &next())?);
+        }
+        if let Some(asked) = &clients {
+            seen.clients = Some(self.read(asked, &next())?);
+        }
+        if let Some(asked) = &briefs {
+            seen.briefs = self.read(asked, &next())?;
+        }
+        if let Some(asked) = &rows {
+            let rows = self.read(asked, &next())?;
+            seen.briefs = rows.iter().map(|row| row.brief.clone()).collect();
+            seen.rows = rows.into_iter().map(|row| (facts::pane_id(row.brief.pane), row)).collect();
+        }
+        Ok(seen)
+    }
+
+    async fn sighting(&self, seen: &Seen, began: MonoMs) -> Sighting {
+        let sessions = match &seen.sessions {
+            Some(rows) => facts::sessions(&self.cx.id, rows),
+            None => self.picture.sessions.clone(),
+        };
+        let places = facts::places(&seen.briefs, &sessions);
+        let pids = places.iter().map(|(pane, place)| (*pane, place.brief.pid)).collect();
+        let processes = self.read_processes(pids).await;
+        Sighting { began, sessions, places, processes }
+    }
+
+    async fn read_processes(
+        &self,
+        pids: Vec<(PaneId, Option<u32>)>,
+    ) -> BTreeMap<PaneId, Processes> {
+        let mut processes = BTreeMap::new();
+        for turn in pids.chunks(READS_PER_TURN) {
+            let read = |(pane, pid): &(PaneId, Option<u32>)| {
+                (*pane, Processes::read(&self.cx.target, &self.server, *pid))
+            };
+            processes.extend(turn.iter().map(read));
+            if turn.len() == READS_PER_TURN {
+                tokio::task::yield_now().await;
+            }
+        }
+        processes
+    }
+
+    /// Whether panes are in sessions that we have not heard of.
+    fn strangers(&self, briefs: &[PaneBrief]) -> bool {
+        let hub = self.seat.as_ref().map(|seat| seat.session);
+        let unheard = |brief: &PaneBrief| {
+            let session = engine::ids::SessionId(brief.session.0);
+            Some(brief.session) != hub && !self.picture.sessions.contains_key(&session)
+        };
+        briefs.iter().any(unheard)
+    }
+
+    async fn take_difference(
+        &mut self,
+        scope: Scope,
+        began: MonoMs,
+        difference: Difference,
+    ) -> Result<(), Halt> {
+        let now = self.cx.now().mono;
+        for pane in &difference.gone {
+            self.agenda.forget(*pane);
+            if let Some(lookout) = &self.cx.ears.lookout {
+                self.wires.forget(*pane, lookout);
+            }
+        }
+        for pane in difference.printed {
+            if !self.wires.tells_output(pane) {
+                self.agenda.output(pane, now);
+            }
+        }
+        if difference.topology || scope.whole {
+            self.wire(&self.picture.panes.keys().copied().collect());
+            self.cx.report(self.picture.topology(&self.server, began)).await?;
+            return self.tell_limits().await;
+        }
+        if !difference.changed.is_empty() {
+            self.wire(&difference.changed);
+            self.cx.report(self.picture.report(&self.server, &difference.changed)).await?;
+        }
+        Ok(self.cx.report(Observation::Unchanged).await?)
+    }
+
+    /// Says what is limited, most serious first.
+    async fn tell_limits(&mut self) -> Result<(), Halt> {
+        let unwatched = if self.cx.ears.terminals { self.wires.untold() } else { 0 };
+        let polled = (unwatched > 0).then(|| {
+            let message = format!("{unwatched} panes are asked, for the kernel watches no more");
+            trouble::trouble(trouble::POLLED, message)
+        });
+        let limit = self.cx.limit.clone().or(polled);
+        Ok(self.cx.tell_limit(limit).await?)
+    }
+
+    /// Watches the terminals and processes of these panes as they are now.
+    fn wire(&mut self, panes: &BTreeSet<PaneId>) {
+        let Some(lookout) = &mut self.cx.ears.lookout else { return };
+        let now = self.cx.clock.now().mono;
+        for pane in panes {
+            let Some(known) = self.picture.panes.get(pane) else { continue };
+            let terminals = self.cx.ears.terminals;
+            let armed = self.wires.watch(&self.cx.target, lookout, &known.facts, terminals);
+            if armed == Armed::Ended {
+                self.agenda.suspect(*pane, now);
+            }
+        }
+    }
+
+    /// Does what is due for the sake of our own session.
+    async fn keep_hub(&mut self, seen: &Seen, began: MonoMs) -> Result<(), Halt> {
+        let Some(sessions) = &seen.sessions else { return Ok(()) };
+        let (Some(seat), Some(clients)) = (&self.seat, &seen.clients) else {
+            let vacant = sessions.iter().all(|row| is_hub_name(&row.name));
+            return if vacant { self.vacate(began).await } else { Ok(()) };
+        };
+        let hub = seat.hub.clone();
+        for duty in seat.duties(sessions, clients, &seen.briefs) {
+            tracing::info!(target_id = %self.cx.id, ?duty, "keeping our own session clean");
+            let question = Question { batch: duty.batch(&hub), nonce: nonce() };
+            if duty == Duty::Leave {
+                return self.vacate(began).await;
+            }
+            self.do_duty(question).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing of the user's is left.
+    async fn vacate(&mut self, began: MonoMs) -> Result<(), Halt> {
+        self.picture = Picture::default();
+        self.cx.report(self.picture.topology(&self.server, began)).await?;
+        Err(Halt::Vacated)
+    }
+
+    /// A duty that tmux refuses has become pointless: whom it was about is gone.
+    async fn do_duty(&mut self, question: Question) -> Result<(), Halt> {
+        let answer = self.line.ask(&self.cx.target, &[question]);
+        match self.wait(answer).await? {
+            Ok(_) => {
+                self.agenda.hurry(Scope::TOPOLOGY, self.cx.now().mono);
+                Ok(())
+            }
+            Err(AskError::Refused(said)) => {
+                tracing::debug!(said, "a duty was refused");
+                Ok(())
+            }
+            Err(AskError::Ended) => Err(self.link_ended().await),
+            Err(AskError::Failed(failure)) => Err(Halt::Failed(trouble::of_failure(&failure))),
+            Err(AskError::Garbled(_)) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The observer: one task for each target, which finds its tmux server and says what it sees.
+//!
+//! Edge and level together. Hints (tmux's notifications, written terminals, ended processes) say
+//! where to look *now*; regular looks say what is true whatever was missed. Both end in the same
+//! comparison with the last sight, and only differences are reported.
+//!
+//! Reading order: [`life`] finds a server and chooses how to speak with it, [`watch`] is the loop
+//! while there is one, [`look`] and [`ask`] are what it does. [`schedule`], [`facts`], [`picture`]
+//! and [`server`] are pure. docs/design/observer.md tells what is seen when, and at what cost.
+
+mod life;
+mod watch;
+
+mod ask;
+mod look;
+
+mod facts;
+mod gate;
+mod picture;
+mod schedule;
+mod server;
+mod wires;
+
+mod context;
+mod hub;
+mod line;
+mod link;
+mod reporter;
+mod trouble;
+
+use std::sync::Arc;
+
+use engine::target::TargetRow;
+use tmux::arg::ArgError;
+use tmux::hub::Hub;
+use tokio::sync::watch as orders;
+use tokio::task::JoinHandle;
+
+pub use reporter::{Closed, Reporter};
+pub use trouble::{FORKED, POLLED, TOO_MANY_PANES};
+
+use crate::clock::Clock;
+use crate::config::ObserverConfig;
+use crate::sentinel::Sentinel;
+use crate::targets::Target;
+use context::{Context, Ears, Ordered, Orders};
+use life::Life;
+use schedule::Pace;
+
+/// A running observer. Dropping it ends the observation, in the background.
+#[derive(Debug)]
+pub struct Observer {
+    orders: orders::Sender<Orders>,
+    task: JoinHandle<()>,
+}
+
+impl Observer {
+    /// Starts to observe a target. Call it on the thread that never ends: what the observer starts
+    /// dies with the thread. `installation` is the id in our session's name, out of `a-z`, `0-9`
+    /// and `-`.
+    pub fn spawn(
+        row: &TargetRow,
+        target: Target,
+        reporter: impl Reporter,
+        sentinel: &Sentinel,
+        clock: Clock,
+        installation: &str,
+        config: &ObserverConfig,
+    ) -> Result<Self, ArgError> {
+        let hub = Hub::new(installation)?;
+        let (sender, receiver) = orders::channel(Orders::default());
+        let cx = Context {
+            id: row.target.clone(),
+            ears: Ears::of(&target, sentinel),
+            target: Arc::new(target),
+            reporter,
+            clock,
+            orders: Ordered::new(receiver),
+            failing: row.health != engine::words::Health::Ok,
+            limit: None,
+            limit_told: row.trouble.clone().filter(trouble::is_limit),
+        };
+        let pace = Pace {
+            active_ms: config.scan_active.as_ms(),
+            idle_ms: config.scan_idle.as_ms(),
+            full_ms: config.scan_full.as_ms(),
+        };
+        let life = Life::new(cx, hub, pace, row.server.clone());
+        Ok(Self { orders: sender, task: tokio::spawn(life.run()) })
+    }
+
+    /// Looks at everything now, and tries again now whatever waits for a better time.
+    pub fn rescan(&self) {
+        self.orders.send_modify(|orders| orders.rescans += 1);
+    }
+
+    /// Leaves the server and ends; returns when both are done.
+    pub async fn stop(self) {
+        self.orders.send_modify(|orders| orders.stop = true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "an observer failed");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What goes wrong with a target, as a code for machines and a sentence for people.
+
+use api::error_code::ErrorCode;
+use engine::target::Trouble;
+use tmux::version::{OLDEST_SUPPORTED, Version};
+
+use crate::targets::failure::TmuxFailure;
+
+/// The target works, with a forked command for each look.
+pub const FORKED: &str = "E_TARGET_FORKED";
+/// The target works, with some panes asked instead of watched.
+pub const POLLED: &str = "E_TARGET_POLLED";
+/// The target has more panes than are taken.
+pub const TOO_MANY_PANES: &str = "E_TARGET_TOO_MANY_PANES";
+
+pub(super) fn trouble(code: &str, message: impl Into<String>) -> Trouble {
+    Trouble { code: code.to_owned(), message: message.into() }
+}
+
+/// The target gives no answer.
+pub(super) fn unreachable(message: impl Into<String>) -> Trouble {
+    trouble(ErrorCode::TargetUnreachable.as_str(), message)
+}
+
+/// There is no tmux that we could use.
+pub(super) fn unusable(message: impl Into<String>) -> Trouble {
+    trouble(ErrorCode::TmuxUnusable.as_str(), message)
+}
+
+pub(super) fn is_unusable(trouble: &Trouble) -> bool {
+    trouble.code == ErrorCode::TmuxUnusable.as_str()
+}
+
+/// Whether a trouble says only that something is limited.
+pub(super) fn is_limit(trouble: &Trouble) -> bool {
+    [FORKED, POLLED, TOO_MANY_PANES].contains(&trouble.code.as_str())
+}
+
+pub(super) fn too_old(version: &Version) -> Trouble {
+    let (major, minor) = (OLDEST_SUPPORTED.major, OLDEST_SUPPORTED.minor);
+    unusable(format!("tmux {version} is too old, {major}.{minor} or later is needed"))
+}
+
+pub(super) fn of_failure(failure: &TmuxFailure) -> Trouble {
+    let message = chain(failure);
+    match failure {
+        TmuxFailure::Missing { .. } | TmuxFailure::NoVersion(_) | TmuxFailure::Mismatch { .. } => {
+            unusable(message)
+        }
+        TmuxFailure::NoServer
+        | TmuxFailure::Denied
+        | TmuxFailure::Refused { .. }
+        | TmuxFailure::Lost { .. }
+        | TmuxFailure::Timeout { .. }
+        | TmuxFailure::TooMuch
+        | TmuxFailure::TooLong(_)
+        | TmuxFailure::Broken(_) => unreachable(message),
+    }
+}
+
+/// An error with all its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,245 @@
+//! Watching one server from the first look to the last: hints come in, looks go out, differences
+//! are reported.
+
+use std::path::Path;
+
+use engine::input::Observation;
+use engine::target::Trouble;
+use engine::time::MonoMs;
+use tmux::notification::Notification;
+
+use super::context::{Context, Order};
+use super::facts;
+use super::gate::Gate;
+use super::hub::Seat;
+use super::line::Line;
+use super::link::{LinkEnd, News};
+use super::picture::Picture;
+use super::reporter::{Closed, Reporter};
+use super::schedule::{Agenda, Pace, Scope};
+use super::server::Server;
+use super::wires::Wires;
+use crate::sentinel::{Hint, WatchId};
+
+/// Why watching a server ended.
+#[derive(Debug)]
+pub(super) enum Halt {
+    Stopped,
+    /// The server's process is gone.
+    ServerGone,
+    /// Nothing of the user's is left on it, and we left too.
+    Vacated,
+    /// Another server answers there.
+    Replaced,
+    /// The control connection ended; the server may live.
+    LinkEnded(LinkEnd),
+    /// The control connection gives no answers, though the server does.
+    Wedged,
+    /// The server gives no answers, or none that make sense.
+    Failed(Trouble),
+    /// It is time to try control mode again.
+    RetryControl,
+}
+
+impl From<Closed> for Halt {
+    fn from(Closed: Closed) -> Self {
+        Self::Stopped
+    }
+}
+
+/// One server being watched.
+pub(super) struct Watch<'a, R> {
+    pub(super) cx: &'a mut Context<R>,
+    pub(super) server: Server,
+    pub(super) line: Line,
+    /// Our session on the server, where we have one.
+    pub(super) seat: Option<Seat>,
+    pub(super) agenda: Agenda,
+    pub(super) picture: Picture,
+    pub(super) wires: Wires,
+    pub(super) gate: Gate,
+    terminals: Option<WatchId>,
+    /// When control mode is tried again, where we do without.
+    pub(super) retry_control: Option<MonoMs>,
+}
+
+impl<'a, R: Reporter> Watch<'a, R> {
+    pub(super) fn new(
+        cx: &'a mut Context<R>,
+        mut server: Server,
+        line: Line,
+        seat: Option<Seat>,
+        pace: Pace,
+    ) -> Self {
+        let now = cx.now().mono;
+        server.facts.mode = line.mode();
+        let (mut wires, mut terminals) = (Wires::default(), None);
+        if let Some(lookout) = &mut cx.ears.lookout {
+            terminals = lookout.folder(Path::new("/dev/pts")).ok();
+            wires.watch_server(&cx.target, lookout, &server);
+        }
+        Self {
+            cx,
+            server,
+            line,
+            seat,
+            agenda: Agenda::new(pace, now),
+            picture: Picture::default(),
+            wires,
+            gate: Gate::default(),
+            terminals,
+            retry_control: None,
+        }
+    }
+
+    /// Watches until there is a reason to end.
+    pub(super) async fn run(&mut self) -> Halt {
+        loop {
+            if let Err(halt) = self.step().await {
+                return halt;
+            }
+        }
+    }
+
+    /// Gives back what is needed to end the connection in order.
+    pub(super) fn finish(self) -> (Line, Option<Seat>) {
+        if let (Some(lookout), Some(watch)) = (&self.cx.ears.lookout, self.terminals) {
+            lookout.forget(watch);
+        }
+        (self.line, self.seat)
+    }
+
+    async fn step(&mut self) -> Result<(), Halt> {
+        let next = self.agenda.next_due();
+        let due = self.cx.until(self.retry_control.map_or(next, |retry| retry.min(next)));
+        tokio::select! {
+            biased;
+            order = self.cx.orders.next() => self.follow(order)?,
+            hints = self.cx.ears.hints() => self.take_hints(hints).await?,
+            news = self.line.news() => self.take_news(news)?,
+            () = due => {}
+        }
+        self.work().await
+    }
+
+    /// Does everything that is due.
+    async fn work(&mut self) -> Result<(), Halt> {
+        let now = self.cx.now().mono;
+        if self.retry_control.is_some_and(|retry| retry <= now) {
+            return Err(Halt::RetryControl);
+        }
+        let printed = self.agenda.take_printed(now);
+        if !printed.is_empty() {
+            self.cx.report(Observation::Printed { panes: printed }).await?;
+        }
+        let checks = self.agenda.take_checks(now);
+        let suspects = self.glance(checks);
+        let (gate, target, pid) = (&self.gate, &self.cx.target, self.server.instance.pid);
+        match self.agenda.take_look(now, || gate.stirred(target, pid)) {
+            Some(scope) => self.look(scope, suspects).await,
+            None => self.check(suspects).await,
+        }
+    }
+
+    pub(super) fn follow(&mut self, order: Order) -> Result<(), Halt> {
+        match order {
+            Order::Stop => Err(Halt::Stopped),
+            Order::Rescan => {
+                self.agenda.hurry(Scope::WHOLE, self.cx.now().mono);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) async fn take_hints(&mut self, hints: Vec<Hint>) -> Result<(), Halt> {
+        let now = self.cx.now().mono;
+        let of_server =
+            |hint: &Hint| matches!(hint, Hint::Ended(key) if self.wires.is_server(*key));
+        if hints.iter().any(of_server) {
+            return Err(Halt::ServerGone);
+        }
+        for hint in hints {
+            match hint {
+                Hint::Ended(key) => {
+                    if let Some((pane, process)) = self.wires.ended(key) {
+                        self.cx.report(Observation::ProcessEnded { pane, process }).await?;
+                        self.agenda.suspect(pane, now);
+                        self.agenda.hurry(Scope::BRIEF, now);
+                    }
+                }
+                Hint::Written(watch) => {
+                    if let Some(pane) = self.wires.written(watch) {
+                        self.agenda.output(pane, now);
+                    }
+                }
+                Hint::Folder(watch) => {
+                    if Some(watch) == self.terminals {
+                        self.agenda.hurry(Scope::BRIEF, now);
+                    }
+                }
+                Hint::Unwatched(watch) => {
+                    if let Some(pane) = self.wires.written(watch) {
+                        self.agenda.suspect(pane, now);
+                    }
+                }
+                Hint::Lost => self.agenda.hurry(Scope::FULL, now),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_news(&mut self, news: News) -> Result<(), Halt> {
+        let now = self.cx.now().mono;
+        match news {
+            News::Ended(end) => return Err(Halt::LinkEnded(end)),
+            News::Lost => self.agenda.hurry(Scope::FULL, now),
+            News::Notices(notices) => {
+                for notice in &notices {
+                    self.take_notice(notice, now)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_notice(&mut self, notice: &Notification, now: MonoMs) -> Result<(), Halt> {
+        use Notification as N;
+        match notice {
+            N::SessionChanged { session, .. } => {
+                if self.seat.as_ref().is_some_and(|seat| seat.session != *session) {
+                    return Err(Halt::LinkEnded(LinkEnd::Moved));
+                }
+            }
+            N::SessionsChanged
+            | N::SessionRenamed { .. }
+            | N::ClientSessionChanged { .. }
+            | N::ClientDetached { .. }
+            | N::WindowAdd { .. }
+            | N::WindowClose { .. }
+            | N::UnlinkedWindowAdd { .. }
+            | N::UnlinkedWindowClose { .. }
+            | N::LayoutChange { .. } => self.agenda.hurry(Scope::TOPOLOGY, now),
+            N::SessionWindowChanged { .. } | N::WindowPaneChanged { .. } => {
+                self.agenda.hurry(Scope::BRIEF, now);
+            }
+            N::WindowRenamed { window, .. } | N::UnlinkedWindowRenamed { window, .. } => {
+                let panes: Vec<_> = self.picture.panes_of(facts::window_id(*window)).collect();
+                for pane in panes {
+                    self.agenda.suspect(pane, now);
+                }
+            }
+            N::PaneModeChanged { pane } => self.agenda.suspect(facts::pane_id(*pane), now),
+            N::SubscriptionChanged { .. }
+            | N::Output { .. }
+            | N::Pause { .. }
+            | N::Continue { .. }
+            | N::PasteBufferChanged { .. }
+            | N::PasteBufferDeleted { .. }
+            | N::ConfigError { .. }
+            | N::Message { .. }
+            | N::Exit { .. }
+            | N::Unknown { .. } => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! The kernel's watches on one server's panes: one on each terminal's output, one on each process.
+//!
+//! A watch that cannot be had is no failure: the pane is asked more often instead, and the target
+//! says so.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use engine::ids::PaneId;
+use engine::pane::{PaneFacts, ProcessIdentity};
+
+use super::server::Server;
+use crate::sentinel::{Lookout, ProcessKey, ProcessWatch, WatchId};
+use crate::targets::Target;
+
+/// What is watched of one pane.
+#[derive(Debug, Default)]
+struct Wire {
+    terminal: String,
+    output: Output,
+    process: ProcessIdentity,
+    /// Absent where the process cannot be watched, or has ended.
+    life: Option<ProcessWatch>,
+}
+
+/// The state of the watch on a terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Output {
+    /// There is none: the pane has to be asked.
+    #[default]
+    Unwatched,
+    Armed(WatchId),
+    /// It told of output and waits to be armed again.
+    Fired,
+}
+
+/// What became of an attempt to watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Armed {
+    Yes,
+    /// The process had ended before it could be watched.
+    Ended,
+}
+
+/// All watches of one server.
+#[derive(Debug, Default)]
+pub(super) struct Wires {
+    wires: BTreeMap<PaneId, Wire>,
+    by_output: BTreeMap<WatchId, PaneId>,
+    by_process: BTreeMap<ProcessKey, PaneId>,
+    server: Option<ProcessWatch>,
+}
+
+impl Wires {
+    /// Watches the server itself.
+    pub(super) fn watch_server(&mut self, target: &Target, lookout: &mut Lookout, server: &Server) {
+        let pidfd = target.pidfd(server.instance.pid);
+        self.server = pidfd.and_then(|pidfd| lookout.process(pidfd)).ok();
+    }
+
+    /// Watches a pane as it is now; keeps the watches that still fit.
+    pub(super) fn watch(
+        &mut self,
+        target: &Target,
+        lookout: &mut Lookout,
+        facts: &PaneFacts,
+        terminals: bool,
+    ) -> Armed {
+        let wire = self.wires.entry(facts.pane).or_default();
+        if wire.terminal != facts.tty {
+            if let Output::Armed(watch) = std::mem::take(&mut wire.output) {
+                self.by_output.remove(&watch);
+                lookout.forget(watch);
+            }
+            wire.terminal.clone_from(&facts.tty);
+            wire.output = Output::Fired;
+        }
+        if terminals {
+            self.arm_output(facts.pane, lookout);
+        } else if let Some(wire) = self.wires.get_mut(&facts.pane) {
+            wire.output = Output::Unwatched;
+        }
+        self.watch_process(target, lookout, facts)
+    }
+
+    /// Asks to be told of the pane's next output.
+    pub(super) fn arm_output(&mut self, pane: PaneId, lookout: &Lookout) {
+        let Some(wire) = self.wires.get_mut(&pane) else { return };
+        if matches!(wire.output, Output::Armed(_)) {
+            return;
+        }
+        wire.output = match lookout.next_output(Path::new(&wire.terminal)) {
+            Ok(watch) => {
+                self.by_output.insert(watch, pane);
+                Output::Armed(watch)
+            }
+            Err(error) => {
+                tracing::debug!(%pane, %error, "a terminal cannot be watched");
+                Output::Unwatched
+            }
+        };
+    }
+
+    fn watch_process(
+        &mut self,
+        target: &Target,
+        lookout: &mut Lookout,
+        facts: &PaneFacts,
+    ) -> Armed {
+        let Some(wire) = self.wires.get_mut(&facts.pane) else { return Armed::Yes };
+        let watched = wire.life.is_some() && wire.process.same_process(&facts.process);
+        let told = wire.life.is_none() && wire.process == facts.process;
+        if facts.dead || watched || told {
+            return Armed::Yes;
+        }
+        if let Some(old) = wire.life.take() {
+            self.by_process.remove(&old.key());
+        }
+        wire.process = facts.process;
+        match target.pidfd(facts.process.pid).and_then(|pidfd| lookout.process(pidfd)) {
+            Ok(life) => {
+                self.by_process.insert(life.key(), facts.pane);
+                wire.life = Some(life);
+                Armed::Yes
+            }
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {
+                Armed::Ended
+            }
+            Err(error) => {
+                if error.kind() != io::ErrorKind::Unsupported {
+                    tracing::debug!(pane = %facts.pane, %error, "a process cannot be watched");
+                }
+                Armed::Yes
+            }
+        }
+    }
+
+    /// Whether the kernel tells of this pane's output.
+    pub(super) fn tells_output(&self, pane: PaneId) -> bool {
+        self.wires.get(&pane).is_some_and(|wire| wire.output != Output::Unwatched)
+    }
+
+    /// How many panes have to be asked although the kernel could tell.
+    pub(super) fn untold(&self) -> usize {
+        self.wires.values().filter(|wire| wire.output == Output::Unwatched).count()
+    }
+
+    /// The pane that wrote, if the watch is one of ours. It is over with that.
+    pub(super) fn written(&mut self, watch: WatchId) -> Option<PaneId> {
+        let pane = self.by_output.remove(&watch)?;
+        if let Some(wire) = self.wires.get_mut(&pane) {
+            wire.output = Output::Fired;
+        }
+        Some(pane)
+    }
+
+    pub(super) fn is_server(&self, key: ProcessKey) -> bool {
+        self.server.as_ref().is_some_and(|server| server.key() == key)
+    }
+
+    /// The pane whose process ended, and that process.
+    pub(super) fn ended(&mut self, key: ProcessKey) -> Option<(PaneId, ProcessIdentity)> {
+        let pane = self.by_process.remove(&key)?;
+        let wire = self.wires.get_mut(&pane)?;
+        wire.life = None;
+        Some((pane, wire.process))
+    }
+
+    pub(super) fn forget(&mut self, pane: PaneId, lookout: &Lookout) {
+        let Some(wire) = self.wires.remove(&pane) else { return };
+        if let Output::Armed(watch) = wire.output {
+            self.by_output.remove(&watch);
+            lookout.forget(watch);
+        }
+        if let Some(life) = wire.life {
+            self.by_process.remove(&life.key());
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The only unsafe code of the daemon: what has to happen in a child between fork and exec.
+#![expect(unsafe_code, reason = "there is no safe way to act between fork and exec")]
+
+use std::io;
+use std::os::raw::c_int;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::process::{Signal, getpid};
+
+/// At least as large as any system's `sigset_t`.
+#[repr(C, align(16))]
+struct SignalSet([u8; 256]);
+
+#[cfg(target_os = "linux")]
+const SIG_SETMASK: c_int = 2;
+#[cfg(not(target_os = "linux"))]
+const SIG_SETMASK: c_int = 3;
+
+// SAFETY: these are the C library's, with their signatures in POSIX; `SignalSet` stands for the
+// opaque set and is not smaller.
+unsafe extern "C" {
+    fn sigemptyset(set: *mut SignalSet) -> c_int;
+    fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
+}
+
+/// Makes the child of `command` begin without blocked signals and die with the thread that forks
+/// it.
+///
+/// The death signal belongs to the *thread*: spawn only from one that never ends. `SIGPIPE` is
+/// reset by the standard library already.
+pub(crate) fn tie_to_this_thread(command: &mut Command) {
+    let parent = getpid();
+    // SAFETY: the closure runs in the forked child and does nothing but make system calls that
+    // are safe there; it allocates nothing, takes no lock and touches no memory of others.
+    unsafe {
+        command.pre_exec(move || {
+            unblock_signals()?;
+            die_with_parent(parent)
+        });
+    }
+}
+
+fn unblock_signals() -> io::Result<()> {
+    let mut none = SignalSet([0; 256]);
+    // SAFETY: both calls get a valid set that outlives them; a null `old` means that nobody asks
+    // for the previous mask.
+    let failed = unsafe {
+        sigemptyset(&raw mut none) != 0
+            || sigprocmask(SIG_SETMASK, &raw const none, std::ptr::null_mut()) != 0
+    };
+    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(target_os = "linux")]
+fn die_with_parent(parent: rustix::process::Pid) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // A parent that died before the line above would never be noticed.
+    if rustix::process::getppid() == Some(parent) {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(rustix::io::Errno::SRCH.raw_os_error()))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with_parent(_parent: rustix::process::Pid) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! What this machine's kernel says about processes and sockets.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+
+/// The largest text that is read from `/proc`.
+const TEXT_BYTES_MAX: usize = 4_096;
+
+/// The facts of one process that tell whether it is still the same, and what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessStat {
+    pub state: u8,
+    /// The process group in the foreground of its terminal.
+    pub foreground: Option<u32>,
+    /// Clock ticks since the boot of the machine.
+    pub start_ticks: u64,
+    /// The bottom of its stack: another one with each program it runs. Absent where we may not see
+    /// it, and for a process that has ended.
+    pub exec_mark: Option<u64>,
+}
+
+impl ProcessStat {
+    /// A process that is stopped, or traced, or waits for a device does not answer.
+    pub fn sleeps(&self) -> bool {
+        self.state == b'S' || self.state == b'I'
+    }
+
+    /// Reads `/proc/PID/stat`. The name in it may hold anything, so fields are counted from its
+    /// last parenthesis.
+    fn parse(stat: &[u8]) -> Option<Self> {
+        let end = stat.iter().rposition(|&byte| byte == b')')?;
+        let text = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+        let mut fields = text.split_ascii_whitespace();
+        let state = *fields.next()?.as_bytes().first()?;
+        let foreground: i64 = fields.nth(4)?.parse().ok()?;
+        let start_ticks = fields.nth(13)?.parse().ok()?;
+        let stack: u64 = fields.nth(5)?.parse().ok()?;
+        Some(Self {
+            state,
+            foreground: u32::try_from(foreground).ok().filter(|&pid| pid > 0),
+            start_ticks,
+            exec_mark: Some(stack).filter(|&stack| stack > 1),
+        })
+    }
+}
+
+/// How much a process has run. Two equal readings mean that it did nothing in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerRuns {
+    ran_ns: u64,
+    slices: u64,
+}
+
+impl ServerRuns {
+    fn parse(schedstat: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(schedstat).ok()?;
+        let mut fields = text.split_ascii_whitespace().map(str::parse);
+        let (ran_ns, _waited_ns, slices) =
+            (fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?);
+        // A kernel that does not count says zero for every process.
+        (slices > 0).then_some(Self { ran_ns, slices })
+    }
+}
+
+/// What identifies a host's boot and one process on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    pub boot: Option<String>,
+    /// Clock ticks between the boot of the host and the start of the process.
+    pub start_ticks: Option<u64>,
+}
+
+impl HostFacts {
+    /// The files that tell.
+    pub(super) fn paths(pid: u32) -> [String; 2] {
+        ["/proc/sys/kernel/random/boot_id".to_owned(), format!("/proc/{pid}/stat")]
+    }
+
+    /// Reads their contents.
+    pub(super) fn read([boot, stat]: [Option<Vec<u8>>; 2]) -> Self {
+        let boot = boot.and_then(|text| String::from_utf8(text).ok());
+        let boot = boot.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let stat = stat.and_then(|text| ProcessStat::parse(&text));
+        Self { boot, start_ticks: stat.map(|stat| stat.start_ticks) }
+    }
+}
+
+pub(super) fn process_stat(pid: u32) -> Option<ProcessStat> {
+    let mut buffer = [0; TEXT_BYTES_MAX];
+    ProcessStat::parse(read_into(&format!("/proc/{pid}/stat"), &mut buffer)?)
+}
+
+pub(super) fn server_runs(pid: u32) -> Option<ServerRuns> {
+    let mut buffer = [0; TEXT_BYTES_MAX];
+    ServerRuns::parse(read_into(&format!("/proc/{pid}/schedstat"), &mut buffer)?)
+}
+
+pub(super) fn read_small(path: &Path) -> Option<Vec<u8>> {
+    let mut buffer = [0; TEXT_BYTES_MAX];
+    read_into(path.to_str()?, &mut buffer).map(<[u8]>::to_vec)
+}
+
+/// Milliseconds since the boot of this machine.
+pub fn uptime_ms() -> Option<i64> {
+    let mut buffer = [0; TEXT_BYTES_MAX];
+    let text = std::str::from_utf8(read_into("/proc/uptime", &mut buffer)?).ok()?;
+    let (seconds, hundredths) = text.split_ascii_whitespace().next()?.split_once('.')?;
+    let (seconds, hundredths): (i64, i64) = (seconds.parse().ok()?, hundredths.parse().ok()?);
+    Some(seconds * 1_000 + hundredths * 10)
+}
+
+/// One open, one read: what `/proc` prints comes whole.
+fn read_into<'a>(path: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let length = rustix::io::read(&file, &mut *buffer).ok()?;
+    buffer.get(..length)
+}
+
+/// Whether somebody may listen on a socket: `false` where connecting says that nobody does.
+pub(super) async fn may_listen(socket: &Path, limit: Duration) -> bool {
+    let connecting = tokio::net::UnixStream::connect(socket);
+    match tokio::time::timeout(limit, connecting).await {
+        Ok(Ok(_connected)) => true,
+        Ok(Err(error)) => {
+            !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+        }
+        Err(_) => true,
+    }
+}
+
+/// How many clock ticks of `/proc` make a second.
+pub fn ticks_per_second() -> u64 {
+    procfs::ticks_per_second()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_does_not_move_the_fields_of_stat() {
+        let stat = b"7 (a) S 1 (b) R 1 7 7 34816 99 4194304 1 2 3 4 5 6 7 8 20 0 1 0 123456 \
+            10 20 18446744073709551615 1 2 140737 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0\n";
+        let read = ProcessStat::parse(stat).unwrap();
+        assert_eq!(read.state, b'R');
+        assert_eq!(read.foreground, Some(99));
+        assert_eq!(read.start_ticks, 123_456);
+        assert_eq!(read.exec_mark, Some(140_737));
+        assert_eq!(ProcessStat::parse(b"7 (a"), None);
+        assert_eq!(ProcessStat::parse(b""), None);
+    }
+
+    #[test]
+    fn this_process_is_read_the_same_each_time() {
+        let me = std::process::id();
+        let (first, second) = (process_stat(me).unwrap(), process_stat(me).unwrap());
+        assert_eq!(first.start_ticks, second.start_ticks);
+        assert!(first.exec_mark.is_some() && first.exec_mark == second.exec_mark);
+        assert!(process_stat(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_count_slices_gives_no_reading() {
+        assert_eq!(ServerRuns::parse(b"0 0 0\n"), None);
+        assert_eq!(ServerRuns::parse(b"5 1 2\n"), Some(ServerRuns { ran_ns: 5, slices: 2 }));
+        assert!(server_runs(std::process::id()).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_nobody_listens_on_is_known_without_starting_a_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let second = Duration::from_secs(1);
+        assert!(!may_listen(&path, second).await, "there is no file");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(may_listen(&path, second).await);
+        drop(listener);
+        assert!(!may_listen(&path, second).await, "the socket is stale");
+    }
+}

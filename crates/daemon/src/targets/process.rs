@@ -1,0 +1,242 @@
+//! Starting programs: the one place where the daemon does.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+
+use super::failure::TmuxFailure;
+use crate::sys;
+
+/// Most bytes of output that one program may print; beyond it the program is killed.
+const OUTPUT_BYTES_MAX: u64 = tmux::limits::BLOCK_BYTES_MAX as u64;
+/// Most bytes of what it says about errors that are kept.
+pub const COMPLAINT_BYTES_MAX: u64 = 16 * 1024;
+
+/// The variables that programs of a target are given, where we have them ourselves.
+const ALLOWED: [&str; 9] = [
+    "HOME",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TERM",
+    "TMPDIR",
+    "TMUX_TMPDIR",
+    "USER",
+    "XDG_RUNTIME_DIR",
+];
+/// Text is UTF-8, and messages are not translated, whatever language the user speaks.
+const LOCALE: (&str, &str) = ("LC_ALL", "C.UTF-8");
+
+/// The environment of all programs that we start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment(Vec<(OsString, OsString)>);
+
+impl Environment {
+    /// Keeps what is on the list.
+    pub fn allowed(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let allowed = |key: &OsStr| ALLOWED.iter().any(|name| key == *name);
+        let mut kept: Vec<_> = variables.into_iter().filter(|(key, _)| allowed(key)).collect();
+        kept.push((LOCALE.0.into(), LOCALE.1.into()));
+        Self(kept)
+    }
+
+    /// The same for the environment of this process.
+    pub fn of_this_process() -> Self {
+        Self::allowed(std::env::vars_os())
+    }
+
+    pub fn variables(&self) -> &[(OsString, OsString)] {
+        &self.0
+    }
+}
+
+/// One program, about to be started.
+#[derive(Debug)]
+pub(super) struct Program<'a> {
+    /// Never empty.
+    pub words: Vec<OsString>,
+    pub environment: &'a Environment,
+}
+
+/// A program that ran to its end.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+impl Finished {
+    pub(super) fn success(&self) -> bool {
+        self.status.success()
+    }
+}
+
+/// The `tmux` that stays. Dropping it kills it first and closes its pipes then: a client whose
+/// pipes are closed while it lives can wedge or crash the server.
+#[derive(Debug)]
+pub struct ControlProcess {
+    child: Child,
+    pub stdin: ChildStdin,
+    pub stdout: ChildStdout,
+    pub stderr: ChildStderr,
+}
+
+impl ControlProcess {
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits for the end of a process that has been seen to close its output.
+    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Kills it, waits until it is gone and closes its pipes.
+    pub async fn kill(mut self) {
+        if let Err(error) = self.child.kill().await {
+            tracing::debug!(%error, "the control client was gone already");
+        }
+    }
+}
+
+impl Drop for ControlProcess {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        self.child.start_kill().ok();
+    }
+}
+
+/// Starts a program and waits for its end, at most as long as `limit`.
+pub(super) async fn run(program: &Program<'_>, limit: Duration) -> Result<Finished, TmuxFailure> {
+    let mut child = command(program)
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(|error| super::failure::not_started(program.name(), error))?;
+    let finished = tokio::time::timeout(limit, finish(&mut child)).await;
+    let failure = match finished {
+        Ok(Ok(finished)) => return Ok(finished),
+        Ok(Err(failure)) => failure,
+        Err(_) => TmuxFailure::Timeout { limit },
+    };
+    if let Err(error) = child.kill().await {
+        tracing::debug!(%error, "a program was gone before it could be killed");
+    }
+    Err(failure)
+}
+
+/// Starts the program that stays.
+pub(super) fn start_control(program: &Program<'_>) -> io::Result<ControlProcess> {
+    let mut child = command(program).stdin(Stdio::piped()).spawn()?;
+    let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+        return Err(io::Error::from(io::ErrorKind::BrokenPipe));
+    };
+    Ok(ControlProcess { child, stdin, stdout, stderr })
+}
+
+async fn finish(child: &mut Child) -> Result<Finished, TmuxFailure> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdout, stderr) =
+        tokio::join!(drain(stdout, OUTPUT_BYTES_MAX), drain(stderr, COMPLAINT_BYTES_MAX));
+    let (stdout, stderr) = (stdout?, stderr?);
+    if u64::try_from(stdout.len()).unwrap_or(u64::MAX) > OUTPUT_BYTES_MAX {
+        return Err(TmuxFailure::TooMuch);
+    }
+    let status = child.wait().await?;
+    Ok(Finished { status, stdout, stderr })
+}
+
+/// Reads to the end, or to one byte more than `limit`.
+async fn drain(pipe: Option<impl AsyncRead + Unpin>, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        pipe.take(limit + 1).read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}
+
+fn command(program: &Program<'_>) -> Command {
+    #[expect(clippy::disallowed_methods, reason = "this is the Target that the ban points to")]
+    let mut command = std::process::Command::new(program.name());
+    command.args(&program.words[1..]).env_clear();
+    command.envs(program.environment.variables().iter().map(|(key, value)| (key, value)));
+    command.current_dir("/").stdout(Stdio::piped()).stderr(Stdio::piped());
+    sys::tie_to_this_thread(&mut command);
+    let mut command = Command::from(command);
+    command.kill_on_drop(true);
+    command
+}
+
+impl Program<'_> {
+    fn name(&self) -> &OsStr {
+        &self.words[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program<'a>(environment: &'a Environment, words: &[&str]) -> Program<'a> {
+        Program { words: words.iter().map(OsString::from).collect(), environment }
+    }
+
+    async fn finished(words: &[&str]) -> Result<Finished, TmuxFailure> {
+        let environment = Environment::of_this_process();
+        run(&program(&environment, words), Duration::from_secs(20)).await
+    }
+
+    #[tokio::test]
+    async fn a_child_sees_only_what_is_on_the_list() {
+        let variables =
+            [("PATH", "/usr/bin:/bin"), ("SECRET", "x"), ("TMUX", "y"), ("LC_ALL", "de")];
+        let environment = Environment::allowed(
+            variables.map(|(key, value)| (OsString::from(key), OsString::from(value))),
+        );
+        let seen = run(&program(&environment, &["env"]), Duration::from_secs(20)).await.unwrap();
+        let text = String::from_utf8(seen.stdout).unwrap();
+        let mut lines: Vec<_> = text.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin"]);
+    }
+
+    #[tokio::test]
+    async fn a_child_has_no_blocked_or_ignored_signals_and_dies_with_its_parent() {
+        let status = finished(&["cat", "/proc/self/status"]).await.unwrap().stdout;
+        let status = String::from_utf8(status).unwrap();
+        let mask = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
+        };
+        assert_eq!(mask("SigBlk:"), 0);
+        let sigpipe = 1 << (rustix::process::Signal::PIPE.as_raw() - 1);
+        assert_eq!(mask("SigIgn:") & sigpipe, 0);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_takes_too_long_is_killed() {
+        let environment = Environment::of_this_process();
+        let limit = Duration::from_millis(50);
+        let late = run(&program(&environment, &["sleep", "1000"]), limit).await;
+        assert!(matches!(late, Err(TmuxFailure::Timeout { .. })), "{late:?}");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_never_stops_printing_is_cut() {
+        let endless = finished(&["cat", "/dev/zero"]).await;
+        assert!(matches!(endless, Err(TmuxFailure::TooMuch)), "{endless:?}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named() {
+        let missing = finished(&["no-such-program"]).await.unwrap_err();
+        assert!(
+            matches!(&missing, TmuxFailure::Missing { program } if program == "no-such-program")
+        );
+    }
+}

@@ -1,0 +1,263 @@
+//! A tmux server of a test, an observer of it, and what the observer has said so far.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use daemon::clock::Clock;
+use daemon::config::{Config, ObserverConfig};
+use daemon::observer::{Closed, Observer, Reporter};
+use daemon::sentinel::Sentinel;
+use daemon::targets::Target;
+use daemon::targets::process::Environment;
+use engine::event::SessionRow;
+use engine::ids::{PaneId, SessionId, TargetId};
+use engine::input::Observation;
+use engine::pane::{PaneFacts, ProcessIdentity};
+use engine::target::{ServerFacts, TargetRow, Trouble};
+use engine::time::WallMs;
+use engine::words::{Health, TargetKind};
+use testkit::{TestEnv, wait};
+use tokio::sync::mpsc;
+
+/// How the target is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Direct,
+    ThroughEnv,
+}
+
+/// What was said, and what follows from it.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) server: Option<ServerFacts>,
+    pub(crate) sessions: BTreeMap<SessionId, SessionRow>,
+    pub(crate) panes: BTreeMap<PaneId, PaneFacts>,
+    pub(crate) ended: Vec<(PaneId, ProcessIdentity)>,
+    pub(crate) printed: Vec<PaneId>,
+    pub(crate) failures: Vec<Trouble>,
+    pub(crate) limits: Vec<Option<Trouble>>,
+    pub(crate) answers: usize,
+    pub(crate) topologies: usize,
+    pub(crate) absent: usize,
+}
+
+impl Said {
+    fn take(&mut self, sight: Observation) {
+        match sight {
+            Observation::Topology(topology) => {
+                self.topologies += 1;
+                self.server = Some(topology.server);
+                self.sessions =
+                    topology.sessions.into_iter().map(|row| (row.session, row)).collect();
+                let count = topology.panes.len();
+                self.panes = topology.panes.into_iter().map(|pane| (pane.pane, pane)).collect();
+                assert_eq!(self.panes.len(), count, "each pane is listed once");
+            }
+            Observation::Panes { server, panes } => {
+                assert_eq!(self.server.as_ref(), Some(&server));
+                self.panes.extend(panes.into_iter().map(|pane| (pane.pane, pane)));
+            }
+            Observation::Unchanged | Observation::Answered => self.answers += 1,
+            Observation::ProcessEnded { pane, process } => self.ended.push((pane, process)),
+            Observation::Printed { panes } => self.printed.extend(panes),
+            Observation::NoServer => {
+                self.absent += 1;
+                self.server = None;
+                self.sessions.clear();
+                self.panes.clear();
+            }
+            Observation::Failed { trouble, .. } => self.failures.push(trouble),
+            Observation::Limited { trouble } => self.limits.push(trouble),
+        }
+    }
+
+    /// A pane by the id that tmux prints.
+    pub(crate) fn pane(&self, id: &str) -> Option<&PaneFacts> {
+        self.panes.get(&id.parse().expect("a pane's id"))
+    }
+
+    pub(crate) fn session(&self, name: &str) -> Option<&SessionRow> {
+        self.sessions.values().find(|row| row.name == name)
+    }
+}
+
+/// Stands in for the deck.
+#[derive(Clone, Debug, Default)]
+struct Recorder {
+    said: Arc<Mutex<Said>>,
+}
+
+impl Reporter for Recorder {
+    async fn report(&self, _target: &TargetId, sight: Observation) -> Result<(), Closed> {
+        self.said.lock().expect("no test panics with it").take(sight);
+        Ok(())
+    }
+}
+
+/// What a scene's observer is told.
+enum Order {
+    Rescan,
+    Stop,
+}
+
+/// An observer in a thread of its own, as the daemon's main thread would hold it.
+pub(crate) struct Scene {
+    said: Arc<Mutex<Said>>,
+    orders: mpsc::Sender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// An installation's id, as it stands in the name of its session.
+pub(crate) const INSTALLATION: &str = "test";
+pub(crate) const HUB: &str = "_qd-test";
+
+/// How an observer is set up.
+pub(crate) struct Setting {
+    pub(crate) reach: Reach,
+    pub(crate) installation: &'static str,
+    pub(crate) socket: String,
+    pub(crate) observer: String,
+}
+
+impl Setting {
+    pub(crate) fn new(reach: Reach) -> Self {
+        // Without events everything waits for the next look.
+        let observer = match reach {
+            Reach::Direct => "",
+            Reach::ThroughEnv => "scan_active = \"200ms\"\nscan_idle = \"1s\"\n",
+        };
+        let (socket, observer) = (String::new(), observer.to_owned());
+        Self { reach, installation: INSTALLATION, socket, observer }
+    }
+
+    pub(crate) fn config(&self) -> ObserverConfig {
+        let text = format!("[observer]\n{}", self.observer);
+        Config::parse(Path::new("test.toml"), &text)
+            .expect("the test's settings are right")
+            .observer
+    }
+
+    pub(crate) fn target(&self, env: &TestEnv) -> Target {
+        let command = env.command("/nonexistent");
+        let variables = command
+            .get_envs()
+            .filter_map(|(key, value)| Some((OsString::from(key), OsString::from(value?))));
+        let target = Target::local(&self.socket, &self.config(), Environment::allowed(variables));
+        match self.reach {
+            Reach::Direct => target,
+            Reach::ThroughEnv => target.through(&["env"]),
+        }
+    }
+
+    pub(crate) fn observe(&self, env: &TestEnv) -> Scene {
+        Scene::start(self.target(env), self.config(), self.installation)
+    }
+}
+
+pub(crate) fn row() -> TargetRow {
+    TargetRow {
+        target: TargetId::new("tg-test"),
+        name: "local".to_owned(),
+        kind: TargetKind::Local,
+        connection_ref: String::new(),
+        is_default: true,
+        health: Health::Ok,
+        trouble: None,
+        server: None,
+        last_seen_at: None,
+        updated_at: WallMs(0),
+    }
+}
+
+impl Scene {
+    fn start(target: Target, config: ObserverConfig, installation: &'static str) -> Self {
+        let recorder = Recorder::default();
+        let said = Arc::clone(&recorder.said);
+        let (orders, mut incoming) = mpsc::channel(8);
+        let run = async move {
+            let sentinel = Sentinel::start().expect("a thread can be started");
+            let clock = Clock::new();
+            let observer =
+                Observer::spawn(&row(), target, recorder, &sentinel, clock, installation, &config)
+                    .expect("the installation's id is right");
+            while let Some(order) = incoming.recv().await {
+                match order {
+                    Order::Rescan => observer.rescan(),
+                    Order::Stop => return observer.stop().await,
+                }
+            }
+            drop(observer);
+        };
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be made").block_on(run);
+        });
+        Self { said, orders, thread: Some(thread) }
+    }
+
+    pub(crate) fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().expect("no test panics with it")
+    }
+
+    /// Waits until what was said fits.
+    #[track_caller]
+    pub(crate) fn until<T>(&self, what: &str, mut probe: impl FnMut(&Said) -> Option<T>) -> T {
+        let found = wait::within(wait::BOUND, || probe(&self.said()));
+        found.unwrap_or_else(|| panic!("never: {what}; said so far: {:#?}", self.said()))
+    }
+
+    #[track_caller]
+    pub(crate) fn pane_where(
+        &self,
+        id: &str,
+        what: &str,
+        fits: impl Fn(&PaneFacts) -> bool,
+    ) -> PaneFacts {
+        let what = format!("{id}: {what}");
+        self.until(&what, |said| said.pane(id).filter(|pane| fits(pane)).cloned())
+    }
+
+    #[track_caller]
+    pub(crate) fn lists(&self, id: &str) -> PaneFacts {
+        self.pane_where(id, "listed", |_| true)
+    }
+
+    #[track_caller]
+    pub(crate) fn unlists(&self, id: &str) {
+        self.until(&format!("{id} unlisted"), |said| said.pane(id).is_none().then_some(()));
+    }
+
+    pub(crate) fn rescan(&self) {
+        self.orders.blocking_send(Order::Rescan).expect("the observer runs");
+    }
+
+    /// Stops as the daemon does, and waits for it.
+    pub(crate) fn stop(mut self) {
+        self.orders.blocking_send(Order::Stop).expect("the observer runs");
+        self.thread.take().expect("it was not joined").join().expect("the observer did not panic");
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.orders.blocking_send(Order::Stop).ok();
+            let ended = thread.join();
+            if !std::thread::panicking() {
+                ended.expect("the observer did not panic");
+            }
+        }
+    }
+}
+
+/// How long a change without any event may take to be seen.
+pub(crate) const UNHURRIED: Duration = Duration::from_secs(6);
+
+/// A world with nothing of `qd` in it but the observer under test.
+pub(crate) fn env() -> TestEnv {
+    TestEnv::new("/nonexistent/qd")
+}
