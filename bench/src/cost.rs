@@ -3,7 +3,7 @@
 use std::fs;
 
 /// The processor time of a process and its threads so far, in seconds.
-pub(crate) fn cpu_s(pid: u32) -> f64 {
+pub fn cpu_s(pid: u32) -> f64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let ns: u64 = threads
         .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
@@ -25,7 +25,7 @@ fn children_s(pid: u32) -> f64 {
 }
 
 /// How often its threads gave up the processor of their own accord.
-pub(crate) fn wakeups(pid: u32) -> u64 {
+pub fn wakeups(pid: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads
         .filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok())
@@ -34,13 +34,13 @@ pub(crate) fn wakeups(pid: u32) -> u64 {
 }
 
 /// Proportional memory in KiB.
-pub(crate) fn pss_kib(pid: u32) -> u64 {
+pub fn pss_kib(pid: u32) -> u64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     field(&rollup, "Pss:").unwrap_or(0)
 }
 
 /// Resident memory in KiB.
-pub(crate) fn rss_kib(pid: u32) -> u64 {
+pub fn rss_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     field(&status, "VmRSS:").unwrap_or(0)
 }
@@ -51,7 +51,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
 }
 
 /// The living children of a process.
-pub(crate) fn children(pid: u32) -> Vec<u32> {
+pub fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists =
         threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 /// Measured values of one thing, in one unit.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Samples(Vec<f64>);
+pub struct Samples(Vec<f64>);
 
 impl Samples {
-    pub(crate) const fn none() -> Self {
+    pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    pub(crate) fn push(&mut self, value: f64) {
+    pub fn push(&mut self, value: f64) {
         self.0.push(value);
     }
 
-    pub(crate) fn push_ms(&mut self, length: Duration) {
+    pub fn push_ms(&mut self, length: Duration) {
         self.push(length.as_secs_f64() * 1_000.0);
     }
 
     /// The value that `share` of all samples do not exceed.
-    pub(crate) fn quantile(&self, share: f64) -> f64 {
+    pub fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len().saturating_sub(1);
@@ -34,11 +34,11 @@ impl Samples {
         sorted.get(index).copied().unwrap_or(f64::NAN)
     }
 
-    pub(crate) fn median(&self) -> f64 {
+    pub fn median(&self) -> f64 {
         self.quantile(0.5)
     }
 
-    pub(crate) fn max(&self) -> f64 {
+    pub fn max(&self) -> f64 {
         self.quantile(1.0)
     }
 }

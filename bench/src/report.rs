@@ -7,33 +7,33 @@ use serde_json::{Value, json};
 use crate::world::Binary;
 
 /// Collects figures and prints each as it comes.
-pub(crate) struct Report {
+pub struct Report {
     section: &'static str,
     figures: Vec<Value>,
     qd: String,
 }
 
 impl Report {
-    pub(crate) fn new(qd: &Binary) -> Self {
+    pub fn new(qd: &Binary) -> Self {
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').next().unwrap_or("?").to_owned();
         print(&format!("binary: {} ({} bytes), load {load}", qd.version, qd.bytes));
         Self { section: "", figures: Vec::new(), qd: qd.version.clone() }
     }
 
-    pub(crate) fn section(&mut self, name: &'static str, title: &str) {
+    pub fn section(&mut self, name: &'static str, title: &str) {
         self.section = name;
         print(&format!("\n## {name}: {title}"));
     }
 
     /// One figure: what, its value, and what was wanted.
-    pub(crate) fn figure(&mut self, what: &str, value: f64, unit: &str, goal: &str) {
+    pub fn figure(&mut self, what: &str, value: f64, unit: &str, goal: &str) {
         print(&format!("{what:<58} {:>12} {unit:<10} goal {goal}", short(value)));
         self.keep(what, value, unit, goal);
     }
 
     /// Something measured beside it in the same run.
-    pub(crate) fn beside(&mut self, what: &str, value: f64, unit: &str) {
+    pub fn beside(&mut self, what: &str, value: f64, unit: &str) {
         print(&format!("  beside: {what:<48} {:>12} {unit}", short(value)));
         self.keep(what, value, unit, "");
     }
@@ -44,7 +44,7 @@ impl Report {
         }));
     }
 
-    pub(crate) fn to_json(&self) -> String {
+    pub fn to_json(&self) -> String {
         json!({ "qd": self.qd, "figures": self.figures }).to_string()
     }
 }

@@ -13,15 +13,15 @@ use testkit::wait;
 
 /// The binary that ships.
 #[derive(Clone, Debug)]
-pub(crate) struct Binary {
-    pub(crate) path: PathBuf,
-    pub(crate) version: String,
-    pub(crate) bytes: u64,
+pub struct Binary {
+    pub path: PathBuf,
+    pub version: String,
+    pub bytes: u64,
 }
 
 impl Binary {
     /// `QD_BIN`, as `./x bench` sets it.
-    pub(crate) fn find() -> anyhow::Result<Self> {
+    pub fn find() -> anyhow::Result<Self> {
         let path = std::env::var_os("QD_BIN").context("QD_BIN names no binary; use ./x bench")?;
         let path = PathBuf::from(path).canonicalize()?;
         let mut command = testkit::process::command(&path);
@@ -34,14 +34,14 @@ impl Binary {
 }
 
 /// A daemon with some panes to look at.
-pub(crate) struct World {
-    pub(crate) daemon: Option<Daemon>,
-    pub(crate) env: TestEnv,
+pub struct World {
+    pub daemon: Option<Daemon>,
+    pub env: TestEnv,
 }
 
 impl World {
     /// A tmux server with `panes` panes, each running `program`, and no daemon yet.
-    pub(crate) fn without_daemon(qd: &Binary, panes: usize, program: &str) -> Self {
+    pub fn without_daemon(qd: &Binary, panes: usize, program: &str) -> Self {
         let world = Self { daemon: None, env: TestEnv::new(&qd.path.to_string_lossy()) };
         // Ten windows to a session, as people have them; few calls, so that 500 take no time.
         for first in (0..panes).step_by(10) {
@@ -65,56 +65,52 @@ impl World {
     }
 
     /// The same with a daemon that has seen every pane.
-    pub(crate) fn new(qd: &Binary, panes: usize, program: &str) -> Self {
+    pub fn new(qd: &Binary, panes: usize, program: &str) -> Self {
         let mut world = Self::without_daemon(qd, panes, program);
         world.start();
         world.settle(panes);
         world
     }
 
-    pub(crate) fn start(&mut self) {
+    pub fn start(&mut self) {
         self.daemon = Some(self.env.daemon());
     }
 
-    pub(crate) fn daemon(&self) -> &Daemon {
+    pub fn daemon(&self) -> &Daemon {
         self.daemon.as_ref().expect("the world has a daemon")
     }
 
     /// Waits until the daemon lists as many panes.
-    pub(crate) fn settle(&self, panes: usize) {
+    pub fn settle(&self, panes: usize) {
         wait::until("every pane is listed", || (self.panes().len() == panes).then_some(()));
     }
 
-    pub(crate) fn panes(&self) -> Vec<Value> {
+    pub fn panes(&self) -> Vec<Value> {
         let list = self.env.api().get("/v1/panes?limit=1000").expect(200);
         list["items"].as_array().cloned().unwrap_or_default()
     }
 
     /// A watcher that has read its snapshot.
-    pub(crate) fn watch(&self) -> Stream {
+    pub fn watch(&self) -> Stream {
         let mut stream = self.env.api().stream("/v1/watch?scope=panes", &[]);
         let first = stream.frame();
         assert_eq!(first["type"], "snapshot", "{first}");
         stream
     }
 
-    pub(crate) fn tmux_pid(&self) -> u32 {
+    pub fn tmux_pid(&self) -> u32 {
         self.env.tmux().pid()
     }
 }
 
 /// Reads frames until one holds a change that fits.
-pub(crate) fn change_where(
-    stream: &mut Stream,
-    what: &str,
-    wanted: impl Fn(&Value) -> bool,
-) -> Value {
+pub fn change_where(stream: &mut Stream, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     stream.frame_where(what, |frame| {
         frame["changes"].as_array().is_some_and(|changes| changes.iter().any(&wanted))
     })
 }
 
 /// Lets the world rest; only ever to measure what rest costs.
-pub(crate) fn rest(length: Duration) {
+pub fn rest(length: Duration) {
     wait::stays("resting", length, || true);
 }

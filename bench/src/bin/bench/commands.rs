@@ -2,12 +2,12 @@
 
 use std::process::Stdio;
 
+use bench::figures::Samples;
+use bench::report::Report;
+use bench::world::{Binary, World};
 use testkit::wait::now;
 
-use crate::figures::Samples;
 use crate::limits;
-use crate::report::Report;
-use crate::world::{Binary, World};
 
 const RUNS: usize = 200;
 

@@ -1,10 +1,9 @@
 //! How soon a change of a pane reaches a watcher.
 
+use bench::figures::Samples;
+use bench::report::Report;
+use bench::world::{Binary, World, change_where};
 use testkit::wait::now;
-
-use crate::figures::Samples;
-use crate::report::Report;
-use crate::world::{Binary, World, change_where};
 
 const PANES: usize = 50;
 const ROUNDS: usize = 40;

@@ -1,10 +1,9 @@
 //! What the journal costs on disk, how fast it is verified, how large the binary is.
 
+use bench::report::Report;
+use bench::world::{Binary, World};
 use serde_json::json;
 use testkit::wait::now;
-
-use crate::report::Report;
-use crate::world::{Binary, World};
 
 const EVENTS: usize = 20_000;
 const PAYLOAD: usize = 300;

@@ -5,12 +5,12 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use bench::figures::Samples;
+use bench::report::Report;
+use bench::world::{Binary, World};
 use testkit::wait::{Deadline, now};
 
-use crate::figures::Samples;
 use crate::limits;
-use crate::report::Report;
-use crate::world::{Binary, World};
 
 const CLIENTS: usize = 64;
 const LENGTH: Duration = Duration::from_secs(5);

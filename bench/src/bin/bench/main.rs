@@ -3,12 +3,6 @@
 //! `./x bench` runs all of them, `./x bench deaths idle` those two, `--json FILE` keeps the
 //! figures. Absolute times depend on the machine and its load; the ratios are what is kept.
 
-mod cost;
-mod figures;
-mod limits;
-mod report;
-mod world;
-
 mod changes;
 mod commands;
 mod deaths;
@@ -17,12 +11,12 @@ mod flood;
 mod idle;
 mod ingest;
 mod journal;
+mod limits;
 mod restart;
 
 use anyhow::{Context, bail};
-
-use crate::report::Report;
-use crate::world::Binary;
+use bench::report::Report;
+use bench::world::Binary;
 
 /// A benchmark: its name on the command line, the row it fills, and how.
 type Bench = (&'static str, &'static str, fn(&Binary, &mut Report) -> anyhow::Result<()>);

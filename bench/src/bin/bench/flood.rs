@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
+use bench::cost;
+use bench::figures::Samples;
+use bench::report::Report;
+use bench::world::{Binary, World};
 use testkit::Signal;
 use testkit::process::signal;
 use testkit::wait::{self, now};
-
-use crate::cost;
-use crate::figures::Samples;
-use crate::report::Report;
-use crate::world::{Binary, World};
 
 const LINE: &str =
     "\u{1b}[32mthe quick brown fox\u{1b}[0m jumps over the lazy dog, again and again\n";

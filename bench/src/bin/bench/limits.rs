@@ -3,9 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use bench::figures::Samples;
 use testkit::wait::now;
-
-use crate::figures::Samples;
 
 /// Appending 300 bytes and making them durable, in milliseconds.
 pub(crate) fn fsync(folder: &Path) -> anyhow::Result<Samples> {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::cost;
-use crate::report::Report;
-use crate::world::{Binary, World, rest};
+use bench::cost;
+use bench::report::Report;
+use bench::world::{Binary, World, rest};
 
 /// Long enough for several scans of every kind.
 const REST: Duration = Duration::from_secs(65);
@@ -68,8 +68,8 @@ pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
 pub(crate) fn busy(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
     let printer = "exec sh -c 'while :; do echo a line of output; sleep 0.1; done'";
     let mut world = World::without_daemon(qd, 50, printer);
-    let mut added = crate::figures::Samples::default();
-    let mut ours = crate::figures::Samples::default();
+    let mut added = bench::figures::Samples::default();
+    let mut ours = bench::figures::Samples::default();
     for _ in 0..3 {
         let alone = tmux_share(&world);
         world.start();

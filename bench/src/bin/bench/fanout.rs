@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use bench::cost;
+use bench::figures::Samples;
+use bench::report::Report;
+use bench::world::{Binary, World};
 use serde_json::json;
 use testkit::Stream;
 use testkit::wait::{Deadline, now};
-
-use crate::cost;
-use crate::figures::Samples;
-use crate::report::Report;
-use crate::world::{Binary, World};
 
 const WATCHERS: usize = 100;
 const LENGTH: Duration = Duration::from_secs(5);

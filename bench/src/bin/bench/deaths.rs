@@ -1,13 +1,13 @@
 //! How soon a death is known: published to a watcher, and durable by then.
 
+use bench::figures::Samples;
+use bench::report::Report;
+use bench::world::{Binary, World, change_where};
 use testkit::Signal;
 use testkit::process::signal;
 use testkit::wait::now;
 
-use crate::figures::Samples;
 use crate::limits;
-use crate::report::Report;
-use crate::world::{Binary, World, change_where};
 
 const PANES: usize = 200;
 const DEATHS: usize = 100;

@@ -1,10 +1,9 @@
 //! Killed and started again: how soon the first right answer comes.
 
+use bench::figures::Samples;
+use bench::report::Report;
+use bench::world::{Binary, World};
 use testkit::wait::{self, now};
-
-use crate::figures::Samples;
-use crate::report::Report;
-use crate::world::{Binary, World};
 
 const PANES: usize = 200;
 const ROUNDS: usize = 7;
