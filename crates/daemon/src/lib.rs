@@ -1,7 +1,9 @@
 //! The daemon acts. It is the only crate with processes, files, sockets and a clock; what it does
 //! with them the engine has decided.
 //!
-//! Reading order: [`deck`] is the one loop; [`run`] wires everything to it.
+//! Reading order: [`run`] is the daemon's life and wires everything to the one loop, the [`deck`].
+//! [`observer`] sees through [`targets`] and the [`sentinel`]; [`follower`] and [`lookout`] are
+//! what [`http`] and the watch streams read.
 
 pub mod clock;
 pub mod config;
@@ -9,17 +11,22 @@ pub mod ids;
 pub mod lifecycle;
 pub mod log;
 pub mod paths;
+pub mod service;
 
 pub mod deck;
+pub mod run;
+
+mod config_watch;
+mod identity;
+mod observers;
+
+pub mod observer;
+pub mod sentinel;
+mod sys;
+pub mod targets;
 
 pub mod follower;
 pub mod http;
 pub mod lookout;
 mod view;
 mod watch;
-
-mod config_watch;
-mod identity;
-mod observers;
-pub mod run;
-pub mod service;

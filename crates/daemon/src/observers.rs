@@ -1,28 +1,159 @@
 //! The observers of all targets: started, hurried and stopped by the deck's effects.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
+use engine::ids::TargetId;
 use engine::input::Effect;
+use engine::target::TargetRow;
+use engine::words::TargetKind;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ObserverConfig};
 use crate::deck::Deck;
+use crate::observer::Observer;
+use crate::sentinel::Sentinel;
+use crate::targets::Target;
+use crate::targets::process::Environment;
 
-/// Placeholder until the observer lands.
-pub struct Observers;
+/// How long targets are left alone after a commit failed, before everything is observed anew.
+const FORGOTTEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// One observer for each target.
+pub(crate) struct Observers {
+    deck: Deck,
+    clock: Clock,
+    installation: String,
+    config: ObserverConfig,
+    environment: Environment,
+    sentinel: Sentinel,
+    at_work: BTreeMap<TargetId, (TargetRow, Observer)>,
+    /// Observers that were told to stop. Their successors wait for them: two of one installation
+    /// would take each other's session for their own.
+    leaving: JoinSet<()>,
+    waiting: Vec<TargetRow>,
+    forgotten: Arc<Notify>,
+}
 
 impl Observers {
-    pub fn start(_: Deck, _: Clock, _: &str, _: &Config) -> io::Result<Self> {
-        Ok(Self)
+    pub(crate) fn start(
+        deck: Deck,
+        clock: Clock,
+        installation: &str,
+        config: &Config,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            deck,
+            clock,
+            installation: installation.to_owned(),
+            config: config.observer.clone(),
+            environment: Environment::of_this_process(),
+            sentinel: Sentinel::start()?,
+            at_work: BTreeMap::new(),
+            leaving: JoinSet::new(),
+            waiting: Vec::new(),
+            forgotten: Arc::default(),
+        })
     }
 
-    pub fn carry_out(&mut self, effect: Effect) {
-        drop(effect);
+    pub(crate) fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Observe(row) => {
+                self.waiting.push(*row);
+                self.begin_waiting();
+            }
+            Effect::Forget(target) => {
+                self.waiting.retain(|row| row.target != target);
+                if let Some((_, observer)) = self.at_work.remove(&target) {
+                    self.leaving.spawn(observer.stop());
+                }
+            }
+            Effect::Rescan(target) => {
+                if let Some((_, observer)) = self.at_work.get(&target) {
+                    observer.rescan();
+                }
+            }
+        }
     }
 
-    pub fn forgotten(&mut self) {}
+    /// What was observed got lost on its way into the database: it is observed anew, after a
+    /// pause, because the next commit may fail as well.
+    pub(crate) fn forgotten(&self) {
+        let forgotten = Arc::clone(&self.forgotten);
+        tokio::spawn(async move {
+            tokio::time::sleep(FORGOTTEN_PAUSE).await;
+            forgotten.notify_one();
+        });
+    }
 
-    pub fn configure(&mut self, _: &Config) {}
+    /// Replaces every observer when what they go by has changed.
+    pub(crate) fn configure(&mut self, config: &Config) {
+        if self.config == config.observer {
+            return;
+        }
+        self.config = config.observer.clone();
+        for (row, observer) in std::mem::take(&mut self.at_work).into_values() {
+            self.waiting.push(row);
+            self.leaving.spawn(observer.stop());
+        }
+    }
 
-    pub async fn stop(self) {}
+    /// Waits for something to do here, and does it. Nothing is lost when the wait is given up.
+    pub(crate) async fn attend(&mut self) {
+        tokio::select! {
+            Some(_) = self.leaving.join_next(), if !self.leaving.is_empty() => {
+                self.begin_waiting();
+            }
+            () = self.forgotten.notified() => {
+                self.at_work.values().for_each(|(_, observer)| observer.rescan());
+            }
+        }
+    }
+
+    pub(crate) async fn stop(mut self) {
+        for (_, observer) in std::mem::take(&mut self.at_work).into_values() {
+            self.leaving.spawn(observer.stop());
+        }
+        while self.leaving.join_next().await.is_some() {}
+    }
+
+    fn begin_waiting(&mut self) {
+        if !self.leaving.is_empty() {
+            return;
+        }
+        for row in std::mem::take(&mut self.waiting) {
+            self.begin(row);
+        }
+    }
+
+    fn begin(&mut self, row: TargetRow) {
+        let target = match row.kind {
+            TargetKind::Local => {
+                Target::local(&row.connection_ref, &self.config, self.environment.clone())
+            }
+            TargetKind::Ssh | TargetKind::Command => {
+                tracing::error!(target = row.name, "this kind of target is not known here");
+                return;
+            }
+        };
+        let observer = Observer::spawn(
+            &row,
+            target,
+            self.deck.clone(),
+            &self.sentinel,
+            self.clock,
+            &self.installation,
+            &self.config,
+        );
+        match observer {
+            Ok(observer) => {
+                self.at_work.insert(row.target.clone(), (row, observer));
+            }
+            Err(error) => tracing::error!(%error, target = row.name, "cannot be observed"),
+        }
+    }
 }

@@ -237,6 +237,7 @@ impl House {
                     // The deck ends first only if it failed.
                     None => break ResetReason::Shutdown,
                 },
+                () = self.observers.attend() => {}
                 Some(()) = edits.recv() => self.reconfigure(paths),
                 _ = hang_up.recv() => self.reconfigure(paths),
                 else => break ResetReason::Shutdown,
