@@ -279,7 +279,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rows::{ClientRow, PaneBrief, PanePulse, ServerRow, SessionRow};
+    use crate::rows::{ClientRow, PaneBrief, PaneGlance, PanePulse, ServerRow, SessionRow};
 
     const N: &str = "0102030405060708";
     const RECORD: &str = "B%1\t@2\t$3\t44\t0\t80\t24\t1\t1795275446\t1\t0\t5";
@@ -414,6 +414,7 @@ mod tests {
         }
         check::<PaneRow>();
         check::<PaneBrief>();
+        check::<PaneGlance>();
         check::<PanePulse>();
         check::<SessionRow>();
         check::<ClientRow>();

@@ -1,7 +1,7 @@
 //! What a scan asks for: the variables of each kind of row, and their types.
 //!
 //! Each variable costs the server about as much as any other (0.5 to 2.5 µs for each pane), except
-//! the current command and path, which ask the kernel (5 to 10 µs): hence three rows for a pane.
+//! the current command and path, which ask the kernel (5 to 10 µs): hence several rows for a pane.
 //!
 //! What may stand in a value, seen on 3.3a and tested in `tests/it/formats.rs`:
 //!
@@ -19,7 +19,7 @@ mod pane;
 mod server;
 
 pub use self::{
-    pane::{OriginRow, PaneBrief, PanePulse, PaneRow},
+    pane::{OriginRow, PaneBrief, PaneGlance, PanePulse, PaneRow},
     server::{ClientFlags, ClientRow, GreetingRow, ServerRow, SessionRow},
 };
 
@@ -60,8 +60,9 @@ mod tests {
         (plain, shape.free.iter().map(name).collect())
     }
 
-    const SHAPES: [Shape; 8] = [
+    const SHAPES: [Shape; 9] = [
         PaneRow::SHAPE,
+        PaneGlance::SHAPE,
         PaneBrief::SHAPE,
         PanePulse::SHAPE,
         SessionRow::SHAPE,

@@ -64,6 +64,16 @@ pub struct PaneBrief {
     pub window_index: u32,
 }
 
+/// The brief facts, and what else can change without tmux telling anybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaneGlance {
+    pub brief: PaneBrief,
+    pub pane_index: u32,
+    pub in_mode: bool,
+    pub zoomed: bool,
+    pub title: String,
+}
+
 /// How a pane was started, to tell our own from what landed beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginRow {
@@ -106,6 +116,9 @@ const DETAIL: [Var; 8] = [
     Var("window_zoomed_flag"),
     Var("history_size"),
 ];
+
+/// What a glance has beyond the brief row.
+const GLANCE: [Var; 3] = [Var("pane_index"), Var("pane_in_mode"), Var("window_zoomed_flag")];
 
 impl Row for PanePulse {
     const SHAPE: Shape = Shape { plain: &[&PULSE], free: &[] };
@@ -151,6 +164,24 @@ impl Row for PaneBrief {
             pane_active: fields.flag()?,
             window_active: fields.flag()?,
             window_index: fields.parsed()?,
+        })
+    }
+}
+
+impl Row for PaneGlance {
+    const SHAPE: Shape = Shape { plain: &[&BRIEF, &GLANCE], free: &[Var("pane_title")] };
+
+    fn list(format: Arg) -> Command {
+        PaneBrief::list(format)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
+        Ok(PaneGlance {
+            brief: PaneBrief::read(fields)?,
+            pane_index: fields.parsed()?,
+            in_mode: fields.flag()?,
+            zoomed: fields.flag()?,
+            title: fields.text()?,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 use testkit::wait;
 use tmux::{
     ids::PaneId,
-    rows::{ClientRow, PaneBrief, PanePulse, PaneRow, ServerRow, SessionRow},
+    rows::{ClientRow, PaneBrief, PaneGlance, PanePulse, PaneRow, ServerRow, SessionRow},
     scan::{Scan, is_empty_server},
 };
 
@@ -38,6 +38,9 @@ fn both_ways_of_asking_give_the_same_rows() {
     let forked = lab.scan_forked(&Scan::<PaneBrief>::all(lab.nonce())).unwrap();
     assert_eq!(control.scan(&Scan::<PaneBrief>::all(lab.nonce())), forked);
     let briefs = forked.rows;
+    let glances = lab.scan_forked(&Scan::<PaneGlance>::all(lab.nonce())).unwrap();
+    assert_eq!(control.scan(&Scan::<PaneGlance>::all(lab.nonce())), glances);
+    assert!(glances.rows.iter().map(|row| &row.brief).eq(&briefs));
     let forked = lab.scan_forked(&Scan::<PanePulse>::all(lab.nonce())).unwrap();
     assert_eq!(control.scan(&Scan::<PanePulse>::all(lab.nonce())), forked);
     let agree = |(pulse, brief): (&PanePulse, &PaneBrief)| {
