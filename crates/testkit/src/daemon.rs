@@ -18,13 +18,15 @@ impl Daemon {
         Self { child, api }
     }
 
-    /// Waits until it answers; gives back how it ended when it ended instead.
+    /// Waits until it answers, itself and not another one at the same socket; gives back how it
+    /// ended when it ended instead.
     pub(crate) fn ready(&mut self) -> Result<(), ExitStatus> {
         wait::until("the daemon answers or ends", || {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 return Some(Err(status));
             }
-            self.api.try_get("/v1/health").filter(|reply| reply.status == 200).map(|_| Ok(()))
+            let health = self.api.try_get("/v1/health").filter(|reply| reply.status == 200)?;
+            (health.json()["pid"] == self.child.id()).then_some(Ok(()))
         })
     }
 

@@ -57,7 +57,7 @@ impl Invocation {
     /// Starts, and collects what it prints.
     #[track_caller]
     pub fn start(mut self) -> Running {
-        let asked = format!("{:?}", self.command);
+        let asked = asked(&self.command);
         self.command.stdin(self.input.as_ref().map_or_else(Stdio::null, |_| Stdio::piped()));
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{asked}: {error}"));
@@ -70,6 +70,12 @@ impl Invocation {
         let stderr = lines(child.stderr.take().expect("stderr is piped"));
         Running { child, stdout, stderr, asked }
     }
+}
+
+/// The program and its arguments; the environment is the same for all and says nothing.
+fn asked(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 /// A program that runs. Dropping it kills it.

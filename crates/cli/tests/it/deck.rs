@@ -93,6 +93,8 @@ pub(crate) struct Watch {
     sequence: u64,
     /// Every change that was delivered, as (sequence, change).
     pub(crate) changes: Vec<(u64, Value)>,
+    /// How many of them are not looked at any more.
+    past: usize,
 }
 
 impl Watch {
@@ -100,7 +102,7 @@ impl Watch {
     #[track_caller]
     pub(crate) fn open(api: &Http, query: &str) -> Self {
         let stream = api.stream(&format!("/v1/watch?{query}"), &[]);
-        Self { stream, stream_id: None, sequence: 0, changes: Vec::new() }
+        Self { stream, stream_id: None, sequence: 0, changes: Vec::new(), past: 0 }
     }
 
     /// Opens a stream of panes and takes its snapshot.
@@ -152,6 +154,11 @@ impl Watch {
         }
     }
 
+    /// What came up to now answers no later question.
+    pub(crate) fn from_now(&mut self) {
+        self.past = self.changes.len();
+    }
+
     /// Waits for an upsert whose item is as wanted, and gives the item.
     #[track_caller]
     pub(crate) fn upsert(&mut self, what: &str, mut wanted: impl FnMut(&Value) -> bool) -> Value {
@@ -199,7 +206,7 @@ impl Watch {
 
     #[track_caller]
     fn change(&mut self, what: &str, mut wanted: impl FnMut(&Value) -> bool) -> Value {
-        let mut seen = 0;
+        let mut seen = self.past;
         let deadline = Deadline::after(BOUND);
         loop {
             let fresh = self.changes[seen..].iter().find(|(_, change)| wanted(change));

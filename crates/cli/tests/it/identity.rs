@@ -49,7 +49,13 @@ fn tc_004_a_respawn_begins_a_new_epoch() {
 
 #[test]
 fn tc_004_an_exec_begins_a_new_epoch_though_the_pid_stays() {
-    let (env, daemon, pane, before) = start("exec sh");
+    let (env, daemon, pane, _) = start("exec sh");
+    // A program that replaces itself right after its start is one life; this one has settled.
+    let before = deck::pane_where(daemon.api(), &pane, "seen well after its start", |item| {
+        let millis =
+            |field: &str| deck::text(item, field).parse::<api::Timestamp>().unwrap().as_millis();
+        millis("last_seen_at") > millis("runtime_started_at") + 1_500
+    });
     env.tmux().type_line(&pane, "exec cat");
     let after = becomes_another_runtime(&daemon, &pane, &before, "replaced by exec");
     assert_eq!(before["pane_pid"], after["pane_pid"], "the same process, another program");

@@ -18,7 +18,7 @@ fn scene() -> Scene {
     let first = tmux.session("alpha", "exec cat");
     let second = tmux.window("alpha", "three", "exec cat");
     let third = tmux.split(&second, "exec cat");
-    let fourth = tmux.split(&second, "exec cat");
+    let fourth = tmux.split(&third, "exec cat");
     let fifth = tmux.session("beta", "exec cat");
     let panes = vec![first, second, third, fourth, fifth];
     let daemon = env.daemon();

@@ -126,11 +126,10 @@ fn a_pane_of_a_linked_window_counts_once_and_outlives_one_of_its_sessions() {
     let window = tmux.show(&it.pane, "#{window_id}");
     tmux.ok(&["link-window", "-d", "-s", &window, "-t", "other:"]);
     let api = it.daemon.api();
-    wait::until("the link is seen", || {
-        let sessions = deck::items(api, "/v1/sessions");
-        let other = sessions.iter().find(|it| it["identity"]["session_name"] == "other")?;
-        (other["total_panes"] == 2).then_some(())
+    let linked = deck::pane_where(api, &it.pane, "linked", |item| {
+        item["linked_sessions"][0]["session_name"] == "other"
     });
+    assert_eq!(identity(&linked, "session_name"), "work");
     let count = |id: &str| {
         let all = deck::items(api, "/v1/panes");
         all.iter().filter(|it| it["identity"]["pane_id"] == id).count()
@@ -159,6 +158,7 @@ fn size_title_path_and_command_follow() {
     it.watch.upsert_of(&it.pane, "path", |item| item["current_path"] == folder.to_str().unwrap());
     tmux.type_line(&it.pane, "cat");
     it.watch.upsert_of(&it.pane, "command", |item| item["current_cmd"] == "cat");
+    it.watch.from_now();
     tmux.ok(&["send-keys", "-t", &it.pane, "C-c"]);
     it.watch.upsert_of(&it.pane, "the shell again", |item| item["current_cmd"] == "sh");
 }
@@ -185,6 +185,7 @@ fn a_pane_that_remains_after_its_program_is_dead_with_its_status() {
     let dead = it.watch.upsert_of(&id, "dead", |item| item["pane_dead"] == true);
     assert_eq!(dead["runtime_id"], Value::Null, "no process, no runtime: {dead}");
     it.watch.upsert_of(&id, "status", |item| item["dead_status"] == 7);
+    it.watch.from_now();
     tmux.ok(&["respawn-pane", "-t", &id, "exec cat"]);
     let again = it.watch.upsert_of(&id, "alive again", |item| item["pane_dead"] == false);
     assert_ne!(deck::runtime_of(&again), deck::runtime_of(&alive));

@@ -1,0 +1,458 @@
+//! The one checker of the invariants, asked after every step.
+//!
+//! | id | what must hold |
+//! |---|---|
+//! | I1 | the journal has no gap; its chain is whole |
+//! | I2 | every acknowledged event is in it, once |
+//! | I6 | what the engine holds is the fold of the journal, and what a store would load |
+//! | I7 | a resumed watcher saw exactly the rows a..b, once |
+//! | I8 | a pane has at most one living runtime, a runtime one pane, and none comes back |
+//! | I9 | every definite state has fresh evidence; `unknown` has its reason |
+//! | I10 | after healing, the view is what is there |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use engine::Engine;
+use engine::engine::Tables;
+use engine::event::Event;
+use engine::ids::{BootId, EventId, InboxId, PaneKey, RuntimeId, TargetId};
+use engine::input::{Acceptance, Input, Observation, Refusal, Reply};
+use engine::pane::{Cause, PaneRow};
+use engine::settings::Settings;
+use engine::signal::{About, EventRow, Signal, synthetic};
+use engine::target::ServerFacts;
+use engine::time::{MonoMs, Now, Stamp, WallMs};
+use engine::words::Health;
+use store::Change;
+
+use super::model::{Model, Moment};
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub invariant: &'static str,
+    pub detail: String,
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.detail)
+    }
+}
+
+pub(crate) type Checked = Result<(), Violation>;
+
+pub(crate) fn violated<T>(invariant: &'static str, detail: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation { invariant, detail: detail.into() })
+}
+
+/// What became of a runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Life {
+    Active(PaneKey),
+    Ended,
+}
+
+/// What became of a waiting event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Waiting,
+    Bound,
+    Dropped,
+}
+
+/// Everything the journal has said so far, and what follows from it.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    /// The fold of the journal's rows and of nothing else.
+    pub(crate) follower: Engine,
+    pub(crate) last_seq: u64,
+    pub(crate) model: Model,
+    settings: Settings,
+    lives: BTreeMap<RuntimeId, Life>,
+    epochs: BTreeMap<(PaneKey, BootId), u64>,
+    recorded: BTreeMap<EventId, RuntimeId>,
+    inbox: BTreeMap<InboxId, (EventId, Wait)>,
+    pended: BTreeSet<EventId>,
+    /// Events whose sender was told that they are kept.
+    acknowledged: BTreeSet<EventId>,
+}
+
+impl Checker {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            follower: Engine::new(settings),
+            last_seq: 0,
+            model: Model::new(settings),
+            settings,
+            lives: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            recorded: BTreeMap::new(),
+            inbox: BTreeMap::new(),
+            pended: BTreeSet::new(),
+            acknowledged: BTreeSet::new(),
+        }
+    }
+
+    /// What a look told, before its changes are taken.
+    pub(crate) fn looked(&mut self, input: &Input, now: Moment) {
+        let Input::Observed { target, sight } = input else { return };
+        match sight {
+            Observation::Topology(topology) if self.takes(target, &topology.server, false) => {
+                for facts in &topology.panes {
+                    self.model.see(&PaneKey::new(target, facts.pane), now);
+                }
+            }
+            Observation::Panes { server, panes } if self.takes(target, server, true) => {
+                for facts in panes {
+                    self.model.see(&PaneKey::new(target, facts.pane), now);
+                }
+            }
+            Observation::Unchanged => self.model.see_all(target, now),
+            Observation::Printed { panes } => {
+                for pane in panes {
+                    self.model.hear_output(&PaneKey::new(target, *pane), now);
+                }
+            }
+            Observation::Topology(_)
+            | Observation::Panes { .. }
+            | Observation::ProcessEnded { .. }
+            | Observation::NoServer
+            | Observation::Answered
+            | Observation::Failed { .. }
+            | Observation::Limited { .. } => {}
+        }
+    }
+
+    /// Whether a look at `server` counts for `target`: another target may have it already, and a
+    /// partial look must be at the server that is known.
+    fn takes(&self, target: &TargetId, server: &ServerFacts, partial: bool) -> bool {
+        let boot = |id: &TargetId| {
+            self.follower.target(id).and_then(|row| row.server.as_ref()).map(|it| &it.boot)
+        };
+        let mut others = self.follower.targets().filter(|row| row.target != *target);
+        let foreign = others.any(|row| boot(&row.target) == Some(&server.boot));
+        let known = boot(target) == Some(&server.boot);
+        self.follower.target(target).is_some() && !foreign && (known || !partial)
+    }
+
+    /// Takes rows of the journal, in the order they were written.
+    pub(crate) fn take(&mut self, changes: &[Arc<Change>], now: Moment) -> Checked {
+        for change in changes {
+            if change.seq != self.last_seq + 1 {
+                return violated("I1", format!("row {} follows row {}", change.seq, self.last_seq));
+            }
+            self.last_seq = change.seq;
+            self.take_event(&change.event, now)?;
+            self.follower.apply(&change.event);
+        }
+        Ok(())
+    }
+
+    fn take_event(&mut self, event: &Event, now: Moment) -> Checked {
+        match event {
+            Event::PaneChanged { row, causes } => self.take_pane(row, causes, now),
+            Event::PaneRemoved { key, ended } => self.take_removal(key, ended.as_ref().map(|it| &it.0)),
+            Event::ActivitySeen { target, panes } => {
+                for (pane, _) in panes {
+                    self.model.stored_activity(&PaneKey::new(target, *pane));
+                }
+                Ok(())
+            }
+            Event::EventRecorded(row) => self.take_record(row, now),
+            Event::EventPended(row) => {
+                let event = row.signal.event_id.clone();
+                self.model.pend(&event, now);
+                let again = self.recorded.contains_key(&event) || !self.pended.insert(event.clone());
+                if again || self.inbox.insert(row.inbox.clone(), (event, Wait::Waiting)).is_some() {
+                    return violated("I2", format!("{} waits a second time", row.signal.event_id));
+                }
+                Ok(())
+            }
+            Event::EventBound { inbox, .. } => self.settle(inbox, Wait::Bound),
+            Event::EventDropped { inbox, .. } => self.settle(inbox, Wait::Dropped),
+            Event::TargetRemoved { target, .. } => {
+                match self.follower.panes().find(|row| row.key.target == *target) {
+                    Some(row) => violated("I6", format!("{:?} outlived its target", row.key)),
+                    None => Ok(()),
+                }
+            }
+            Event::TargetChanged(_)
+            | Event::SessionChanged(_)
+            | Event::SessionRemoved { .. } => Ok(()),
+        }
+    }
+
+    fn settle(&mut self, inbox: &InboxId, fate: Wait) -> Checked {
+        match self.inbox.get_mut(inbox) {
+            Some((_, wait @ Wait::Waiting)) => {
+                *wait = fate;
+                Ok(())
+            }
+            other => violated("I2", format!("{inbox} is settled as {fate:?} and was {other:?}")),
+        }
+    }
+
+    fn take_record(&mut self, row: &EventRow, now: Moment) -> Checked {
+        let signal = &row.signal;
+        if self.recorded.insert(signal.event_id.clone(), row.runtime.clone()).is_some() {
+            return violated("I2", format!("{} is recorded a second time", signal.event_id));
+        }
+        let Some(Life::Active(key)) = self.lives.get(&row.runtime).cloned() else {
+            return violated("I8", format!("{} is recorded for a dead {}", signal.event_id, row.runtime));
+        };
+        self.check_binding(signal, &key)?;
+        if signal.event_type == synthetic::STALE_DETECTED && !self.model.may_retire(&key, row, now) {
+            let pane = self.follower.pane(&key).map(|pane| self.model.describe(pane, now));
+            return violated("I9", format!("fresh evidence is retired: {:?} of {pane:?}", row.retires));
+        }
+        self.model.hear(row, now);
+        Ok(())
+    }
+
+    /// An event is filed only under a life that fits all that it said of itself.
+    fn check_binding(&self, signal: &Signal, key: &PaneKey) -> Checked {
+        let runtime = self.follower.pane(key).and_then(|row| row.runtime.as_ref());
+        let Some(runtime) = runtime else { return violated("I8", format!("{key:?} holds no life")) };
+        let fits = match &signal.about {
+            About::Runtime(about) => *about == runtime.runtime,
+            About::Pane(about) => {
+                let pid = signal.hints.pid.is_none_or(|pid| pid == runtime.pid);
+                let near = |start: WallMs| {
+                    (start.0 - runtime.started_at.0).abs() <= self.settings.bind_window_ms
+                };
+                about == key && pid && signal.hints.start.is_none_or(near)
+            }
+        };
+        if fits {
+            Ok(())
+        } else {
+            violated("I8", format!("{} was bound to a life it is not about: {runtime:?}", signal.event_id))
+        }
+    }
+
+    fn take_pane(&mut self, row: &PaneRow, causes: &[Cause], now: Moment) -> Checked {
+        let before = self.follower.pane(&row.key);
+        let mut living = before.and_then(|it| it.runtime.as_ref()).map(|it| it.runtime.clone());
+        for cause in causes {
+            match cause {
+                Cause::RuntimeEnded { runtime, .. } => {
+                    if living.take().as_ref() != Some(runtime) {
+                        return violated("I8", format!("{runtime} ended and did not live"));
+                    }
+                    self.end(runtime)?;
+                }
+                Cause::RuntimeStarted { runtime } => {
+                    if let Some(other) = living.replace(runtime.clone()) {
+                        return violated("I8", format!("{runtime} begins while {other} lives"));
+                    }
+                    self.begin(row, runtime)?;
+                }
+                Cause::Appeared | Cause::Changed | Cause::Recognised { .. } | Cause::StateChanged { .. } => {}
+            }
+        }
+        if row.runtime.as_ref().map(|it| &it.runtime) != living.as_ref() {
+            return violated("I8", format!("{:?} changed its runtime without a word", row.key));
+        }
+        if let Some(before) = before.filter(|it| it.state != row.state)
+            && row.state.version <= before.state.version
+        {
+            return violated("I9", format!("{:?} has another state of an old version", row.key));
+        }
+        self.model.stored(row, causes.contains(&Cause::Appeared), now);
+        Ok(())
+    }
+
+    fn take_removal(&mut self, key: &PaneKey, ended: Option<&RuntimeId>) -> Checked {
+        let Some(row) = self.follower.pane(key) else {
+            return violated("I6", format!("{key:?} is removed and was not there"));
+        };
+        if row.runtime.as_ref().map(|it| &it.runtime) != ended {
+            return violated("I8", format!("{key:?} is removed without the end of its life"));
+        }
+        self.model.gone(key);
+        ended.map_or(Ok(()), |runtime| self.end(runtime))
+    }
+
+    fn begin(&mut self, row: &PaneRow, runtime: &RuntimeId) -> Checked {
+        if self.lives.insert(runtime.clone(), Life::Active(row.key.clone())).is_some() {
+            return violated("I8", format!("{runtime} came back"));
+        }
+        let epoch = row.runtime.as_ref().map_or(0, |it| it.epoch);
+        let last = self.epochs.entry((row.key.clone(), row.boot.clone())).or_default();
+        if epoch <= *last {
+            return violated("I8", format!("epoch {epoch} of {:?} follows {last}", row.key));
+        }
+        *last = epoch;
+        Ok(())
+    }
+
+    fn end(&mut self, runtime: &RuntimeId) -> Checked {
+        self.model.forget_runtime(runtime);
+        match self.lives.insert(runtime.clone(), Life::Ended) {
+            Some(Life::Active(_)) => Ok(()),
+            other => violated("I8", format!("{runtime} ended and was {other:?}")),
+        }
+    }
+
+    /// What the sender of an event was told, against what the journal says.
+    pub(crate) fn answered(&mut self, signal: &Signal, result: &Result<Reply, Refusal>) -> Checked {
+        let event = &signal.event_id;
+        let kept = self.recorded.contains_key(event) || self.pended.contains(event);
+        match result {
+            Ok(Reply::Accepted(Acceptance::Bound { event: named, runtime })) => {
+                self.acknowledged.insert(event.clone());
+                if named == event && self.recorded.get(event) == Some(runtime) {
+                    return Ok(());
+                }
+                violated("I2", format!("{event} is acknowledged for {runtime} and not there"))
+            }
+            Ok(Reply::Accepted(Acceptance::Pending { inbox, .. })) => {
+                self.acknowledged.insert(event.clone());
+                if self.inbox.get(inbox).is_some_and(|(waits, _)| waits == event) {
+                    return Ok(());
+                }
+                violated("I2", format!("{event} is acknowledged as waiting and does not"))
+            }
+            Ok(Reply::Accepted(Acceptance::Duplicate { event: earlier, .. })) => {
+                if self.recorded.contains_key(earlier) || self.pended.contains(earlier) {
+                    return Ok(());
+                }
+                violated("I2", format!("{event} repeats {earlier}, which nobody knows"))
+            }
+            Ok(Reply::Accepted(Acceptance::Void)) if signal.expects_version.is_some() => Ok(()),
+            Ok(Reply::Accepted(Acceptance::Void) | Reply::Done | Reply::Target(_)) => {
+                violated("I2", format!("{event} was answered by {result:?}"))
+            }
+            Err(Refusal::EventIdConflict(_) | Refusal::DedupeConflict(_)) => Ok(()),
+            Err(refusal) if kept && !self.acknowledged.contains(event) => {
+                violated("I2", format!("{event} is refused ({refusal}) and kept"))
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Every acknowledged event is in the journal. They are checked as they come, so this only
+    /// fails if something was taken out again.
+    pub(crate) fn acknowledged_are_kept(&self) -> Checked {
+        let lost = |event: &&EventId| !self.recorded.contains_key(*event) && !self.pended.contains(*event);
+        match self.acknowledged.iter().find(lost) {
+            Some(event) => violated("I2", format!("{event} was acknowledged and is lost")),
+            None => Ok(()),
+        }
+    }
+
+    /// The daemon ended, and one starts at `now` from what is stored, which is given back.
+    pub(crate) fn restart(&mut self, now: Now, moment: Moment) -> Tables {
+        let stored = stored(self.follower.tables());
+        self.follower = Engine::restore(self.settings, stored.clone(), now);
+        self.model.restart(moment);
+        stored
+    }
+
+    /// Whether the engine is what the journal makes of it, apart from what is never journalled.
+    pub(crate) fn check_fold(&self, engine: &Engine) -> Checked {
+        if let Err(problem) = engine.check() {
+            return violated("I8", problem);
+        }
+        let (held, folded) = (durable(engine.tables()), durable(self.follower.tables()));
+        let difference = differing("targets", &held.targets, &folded.targets)
+            .or_else(|| differing("sessions", &held.sessions, &folded.sessions))
+            .or_else(|| differing_panes(&held.panes, &folded.panes))
+            .or_else(|| differing("evidence", &held.evidence, &folded.evidence))
+            .or_else(|| differing("inbox", &held.inbox, &folded.inbox));
+        match difference {
+            Some(difference) => violated("I6", difference),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether every state is the one that the evidence demands. Only where nothing is due: a
+    /// state that expired a moment ago may be shown until the next tick.
+    pub(crate) fn check_states(&self, engine: &Engine, now: Now, moment: Moment) -> Checked {
+        if engine.next_deadline().is_some_and(|due| due.at <= now.mono) {
+            return Ok(());
+        }
+        for row in engine.panes() {
+            let health = engine.target(&row.key.target).map_or(Health::Down, |it| it.health);
+            let expected = self.model.expects(row, health, moment);
+            if !expected.is_shown_by(row) {
+                let evidence = self.model.describe(row, moment);
+                let detail = format!(
+                    "{:?} shows {:?}, expected {expected:?}; {evidence}",
+                    row.key, row.state
+                );
+                return violated("I9", detail);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows as they come back from a store: moments lose their place on the old clock.
+fn stored(mut tables: Tables) -> Tables {
+    let unplaced = |stamp: &mut Stamp| *stamp = Stamp::stored(stamp.wall);
+    for row in &mut tables.panes {
+        unplaced(&mut row.last_seen);
+        row.last_activity.iter_mut().for_each(unplaced);
+    }
+    for (_, evidence) in &mut tables.evidence {
+        for voice in evidence.voices.values_mut() {
+            let heads = voice.numbered.iter_mut().chain(&mut voice.unnumbered);
+            heads.for_each(|heard| unplaced(&mut heard.ingested_at));
+        }
+    }
+    tables.inbox.iter_mut().for_each(|row| unplaced(&mut row.ingested_at));
+    tables
+}
+
+/// The rows without what is volatile: what was last seen and printed, and on which clock.
+fn durable(mut tables: Tables) -> Tables {
+    for row in &mut tables.targets {
+        row.last_seen_at = None;
+    }
+    for row in &mut tables.panes {
+        row.last_seen = Stamp::stored(WallMs(0));
+        row.last_activity = None;
+    }
+    for (_, evidence) in &mut tables.evidence {
+        for voice in evidence.voices.values_mut() {
+            let heads = voice.numbered.iter_mut().chain(&mut voice.unnumbered);
+            heads.for_each(|heard| heard.ingested_at.mono = MonoMs(0));
+        }
+    }
+    for row in &mut tables.inbox {
+        row.ingested_at.mono = MonoMs(0);
+        row.signal.payload = None;
+    }
+    tables
+}
+
+fn differing<T: PartialEq + std::fmt::Debug>(what: &str, held: &[T], folded: &[T]) -> Option<String> {
+    if held.len() != folded.len() {
+        return Some(format!("{} {what} are held, {} are journalled", held.len(), folded.len()));
+    }
+    let mut pairs = held.iter().zip(folded);
+    let (held, folded) = pairs.find(|(held, folded)| held != folded)?;
+    Some(format!("{what}: held {held:?}, journalled {folded:?}"))
+}
+
+/// A caption that changes often is journalled seldom.
+fn differing_panes(held: &[PaneRow], folded: &[PaneRow]) -> Option<String> {
+    let settled: Vec<PaneRow> = held
+        .iter()
+        .zip(folded)
+        .map(|(held, folded)| {
+            let mut row = held.clone();
+            if row.facts.differs_only_in_caption(&folded.facts) {
+                row.facts = folded.facts.clone();
+            }
+            row
+        })
+        .collect();
+    if held.len() != folded.len() {
+        return differing("panes", held, folded);
+    }
+    differing("panes", &settled, folded)
+}

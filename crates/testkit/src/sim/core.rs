@@ -1,0 +1,467 @@
+//! Engine only: no bytes, no disk, as many steps as the machine can do.
+//!
+//! One step is one input that the engine decides and folds. Looks come straight from the truth,
+//! the past is kept in maps, and a crash keeps exactly the rows that a store would hold.
+
+use engine::event::Actor;
+use engine::ids::TargetId;
+use engine::input::{Input, Observation, Reply, Request};
+use engine::settings::Settings;
+use engine::signal::Signal;
+use engine::target::Trouble;
+use engine::words::TargetKind;
+
+use super::Plan;
+use super::check::{Checked, Checker, violated};
+use super::clock::Clock;
+use super::fake::act::{Act, Hands, Room};
+use super::fake::host::Host;
+use super::fake::server::Server;
+use super::mind::{Bare, Mind};
+use super::model::Moment;
+use super::rng::Rng;
+use super::sight;
+use super::tally::Tally;
+use super::voices::{Speaker, Voices};
+
+/// A tmux server, the machine it runs on, and the target under which it is known.
+#[derive(Debug)]
+struct Place {
+    target: TargetId,
+    name: String,
+    host: Host,
+    server: Option<Server>,
+    /// Panes whose facts changed since they were last looked at.
+    changed: Vec<u32>,
+    /// Processes that ended and were not reported.
+    ended: Vec<u32>,
+}
+
+/// One world of one engine.
+pub(crate) struct Core {
+    plan: Plan,
+    rng: Rng,
+    clock: Clock,
+    places: Vec<Place>,
+    mind: Bare,
+    checker: Checker,
+    voices: Voices,
+    room: Room,
+    pub(crate) tally: Tally,
+}
+
+/// What one step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Move {
+    Live,
+    Say,
+    Deliver,
+    Print,
+    LookAtChanged,
+    LookAtAll,
+    NothingNew,
+    ProcessEnded,
+    Answered,
+    Failed,
+    Limited,
+    ServerDies,
+    Crash,
+    Jump,
+    Ask,
+}
+
+const MOVES: &[(u32, Move)] = &[
+    (180, Move::Live),
+    (170, Move::Say),
+    (200, Move::Deliver),
+    (160, Move::Print),
+    (110, Move::LookAtChanged),
+    (14, Move::LookAtAll),
+    (60, Move::NothingNew),
+    (30, Move::ProcessEnded),
+    (30, Move::Answered),
+    (10, Move::Failed),
+    (4, Move::Limited),
+    (2, Move::ServerDies),
+    (3, Move::Crash),
+    (3, Move::Jump),
+    (2, Move::Ask),
+];
+
+/// Moves that happen to a world that heals.
+const HEALING: &[(u32, Move)] = &[(1, Move::LookAtAll), (1, Move::Answered), (4, Move::Deliver)];
+
+impl Core {
+    pub(crate) fn new(seed: u64, plan: Plan) -> Self {
+        let mut rng = Rng::new(seed);
+        let places = 1 + rng.below(2);
+        let room = Room { sessions: 1 + rng.below(3), panes: 2 + rng.below(6) };
+        let places = (0..places).map(|index| Place {
+            target: TargetId::new(format!("tg-{index}")),
+            name: format!("place{index}"),
+            host: Host::new(&format!("host{index}"), 40),
+            server: None,
+            changed: Vec::new(),
+            ended: Vec::new(),
+        });
+        Self {
+            plan,
+            places: places.collect(),
+            rng,
+            clock: Clock::new(),
+            mind: Bare::new(Settings::default()),
+            checker: Checker::new(Settings::default()),
+            voices: Voices::default(),
+            room,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Breaks things for a while, heals them, and demands that everything is right again.
+    pub(crate) fn run(&mut self) -> Checked {
+        for index in 0..self.places.len() {
+            self.add_target(index)?;
+        }
+        while self.tally.steps < self.plan.steps {
+            let next = self.rng.weighted(MOVES);
+            self.pass_time()?;
+            self.step(next)?;
+        }
+        self.heal()
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { true_ms: self.clock.true_ms(), wall_ms: self.clock.wall().0 }
+    }
+
+    fn pass_time(&mut self) -> Checked {
+        let most = self.rng.weighted(&[(700, 20), (250, 500), (44, 4_000), (6, 90_000)]);
+        let ms = self.rng.between(0, most);
+        self.clock.advance(ms);
+        let due = self.mind.engine().next_deadline().is_some_and(|it| it.at <= self.clock.now().mono);
+        // A timer may be late.
+        if due && self.rng.permille(900) {
+            self.feed(Actor::Reconciler, Input::Ticked)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, next: Move) -> Checked {
+        let place = self.rng.below(self.places.len());
+        match next {
+            Move::Live => {
+                self.live(place);
+                Ok(())
+            }
+            Move::Say => {
+                self.say(place);
+                Ok(())
+            }
+            Move::Deliver => self.deliver(),
+            Move::Print => self.print(place),
+            Move::LookAtChanged => self.look_at_changed(place),
+            Move::LookAtAll => self.look_at_all(place),
+            Move::NothingNew => self.nothing_new(place),
+            Move::ProcessEnded => self.process_ended(place),
+            Move::Answered => self.observe(place, Observation::Answered),
+            Move::Failed => self.fail(place),
+            Move::Limited => self.limit(place),
+            Move::ServerDies => {
+                self.places[place].server = None;
+                self.places[place].changed.clear();
+                self.tally.count("server killed");
+                Ok(())
+            }
+            Move::Crash => {
+                self.crash();
+                Ok(())
+            }
+            Move::Jump => {
+                self.jump();
+                Ok(())
+            }
+            Move::Ask => self.ask(place),
+        }
+    }
+
+    /// Gives the engine one input, and checks whatever it makes of it.
+    fn feed(&mut self, actor: Actor, input: Input) -> Checked {
+        let (now, moment) = (self.clock.now(), self.moment());
+        self.checker.looked(&input, moment);
+        let signal = match &input {
+            Input::Signalled(signal) => Some(signal.clone()),
+            Input::Observed { .. } | Input::Asked(_) | Input::Offered { .. } | Input::Ticked => None,
+        };
+        let Ok(outcomes) = self.mind.transact(now, vec![(actor, input)]) else {
+            return violated("I6", "an engine without a disk cannot fail");
+        };
+        self.tally.steps += 1;
+        for outcome in &outcomes {
+            self.tally.rows += outcome.changes.len() as u64;
+            self.checker.take(&outcome.changes, moment)?;
+            if let Some(signal) = &signal {
+                self.checker.answered(signal, &outcome.result)?;
+            }
+        }
+        if self.tally.steps.is_multiple_of(self.plan.check_every) {
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> Checked {
+        self.checker.check_fold(self.mind.engine())?;
+        self.checker.check_states(self.mind.engine(), self.clock.now(), self.moment())
+    }
+
+    fn observe(&mut self, place: usize, sight: Observation) -> Checked {
+        let target = self.places[place].target.clone();
+        self.feed(Actor::Observer, Input::Observed { target, sight })
+    }
+
+    fn live(&mut self, index: usize) {
+        let place = &mut self.places[index];
+        let now_ns = self.clock.kernel_ns();
+        let server = place.server.get_or_insert_with(|| {
+            let pid = place.host.spawn(now_ns);
+            Server::new(pid, now_ns, self.clock.wall_seconds())
+        });
+        let Some(act) = Act::draw(&mut self.rng, server, self.room) else { return };
+        let (host, clock, rng) = (&mut place.host, &self.clock, &mut self.rng);
+        let aftermath = act.perform(&mut Hands { server, host, clock, rng });
+        server.notices.clear();
+        place.ended.extend(aftermath.ended);
+        place.changed.extend(aftermath.printed);
+        if server.is_empty() {
+            place.host.end(server.pid, now_ns);
+            place.server = None;
+        }
+    }
+
+    fn say(&mut self, index: usize) {
+        let Some(speaker) = self.speaker(index) else { return };
+        if !self.voices.is_full() {
+            let (wall, true_ms) = (self.clock.wall(), self.clock.true_ms());
+            self.voices.say(&mut self.rng, &speaker, wall, true_ms);
+        }
+    }
+
+    /// Somebody in a pane, or who remembers one that is gone.
+    fn speaker(&mut self, index: usize) -> Option<Speaker> {
+        let target = self.places[index].target.clone();
+        if self.rng.permille(300) {
+            let rows = self.mind.engine().panes().filter(|row| row.key.target == target);
+            let row = self.rng.choose(rows)?;
+            let runtime = row.runtime.as_ref()?;
+            return Some(Speaker {
+                target,
+                pane: row.key.pane.0,
+                pid: runtime.pid,
+                started: runtime.started_at,
+                runtime: Some(runtime.runtime.clone()),
+            });
+        }
+        let place = &self.places[index];
+        let (id, pane) = self.rng.choose(place.server.as_ref()?.panes.iter())?;
+        let pid = pane.agent.as_ref().map_or(pane.pid, |agent| agent.pid);
+        let started_ns = place.host.identity(pid)?.started_ns?;
+        let started = engine::time::WallMs(started_ns / 1_000_000);
+        Some(Speaker { target, pane: *id, pid, started, runtime: None })
+    }
+
+    fn deliver(&mut self) -> Checked {
+        let Some(signal) = self.voices.arrive(&mut self.rng, self.clock.true_ms()) else {
+            return Ok(());
+        };
+        self.hand_in(signal)
+    }
+
+    fn hand_in(&mut self, signal: Signal) -> Checked {
+        let actor = Actor::Client { uid: 1_000, pid: None };
+        if self.rng.permille(100) {
+            let due_ms = self.clock.true_ms() + self.rng.between(0, 2_000);
+            self.voices.retry(signal.clone(), due_ms);
+        }
+        self.tally.count("event handed in");
+        self.feed(actor, Input::Signalled(Box::new(signal)))
+    }
+
+    fn print(&mut self, place: usize) -> Checked {
+        let panes = self.places[place].server.as_ref().map(|server| server.panes.keys());
+        let Some(pane) = panes.and_then(|panes| self.rng.choose(panes)).copied() else {
+            return Ok(());
+        };
+        self.observe(place, Observation::Printed { panes: vec![engine::ids::PaneId(pane)] })
+    }
+
+    /// Looks at one pane, as after a hint.
+    fn look_at_changed(&mut self, index: usize) -> Checked {
+        let place = &mut self.places[index];
+        let Some(server) = &place.server else { return Ok(()) };
+        let any = self.rng.choose(server.panes.keys()).copied();
+        let Some(pane) = place.changed.pop().or(any) else { return Ok(()) };
+        let facts = sight::pane(server, &place.host, pane);
+        let server = sight::server_facts(place.name.as_str(), server, &place.host);
+        let panes = facts.into_iter().collect();
+        self.observe(index, Observation::Panes { server, panes })
+    }
+
+    fn look_at_all(&mut self, index: usize) -> Checked {
+        let place = &mut self.places[index];
+        place.changed.clear();
+        let sight = match &place.server {
+            Some(server) if !server.is_empty() => {
+                // The look began a little ago.
+                let mut began = self.clock.now().mono;
+                began.0 -= self.rng.between(0, 50);
+                let seen = sight::topology(&place.target, &place.name, server, &place.host, began);
+                Observation::Topology(Box::new(seen))
+            }
+            Some(_) | None => Observation::NoServer,
+        };
+        self.observe(index, sight)
+    }
+
+    /// A cheap look that found everything as it was: only where that is so.
+    fn nothing_new(&mut self, index: usize) -> Checked {
+        let place = &self.places[index];
+        let known: Vec<_> = self.mind.engine().panes().filter(|it| it.key.target == place.target).collect();
+        let Some(server) = &place.server else { return Ok(()) };
+        let shown = sight::panes(server, &place.host);
+        let same = known.len() == shown.len()
+            && known.iter().zip(&shown).all(|(row, facts)| {
+                row.key.pane == facts.pane && row.facts.process == facts.process && row.facts.dead == facts.dead
+            });
+        let boot = sight::boot_id(server, &place.host);
+        if !same || known.iter().any(|row| row.boot != boot) {
+            return Ok(());
+        }
+        self.observe(index, Observation::Unchanged)
+    }
+
+    fn process_ended(&mut self, index: usize) -> Checked {
+        let place = &mut self.places[index];
+        let Some(pid) = place.ended.pop() else { return Ok(()) };
+        let holds = |row: &&engine::pane::PaneRow| {
+            row.key.target == place.target && row.facts.process.pid == pid
+        };
+        let Some(row) = self.mind.engine().panes().find(holds) else { return Ok(()) };
+        let (pane, process) = (row.key.pane, row.facts.process);
+        if place.host.identity(pid).is_some_and(|it| it.same_process(&process)) {
+            return Ok(());
+        }
+        self.observe(index, Observation::ProcessEnded { pane, process })
+    }
+
+    fn fail(&mut self, place: usize) -> Checked {
+        let trouble = Trouble { code: "E_TIMEOUT".to_owned(), message: "no answer".to_owned() };
+        let weight = if self.rng.permille(200) { 3 } else { 1 };
+        self.tally.count("target failed");
+        self.observe(place, Observation::Failed { trouble, weight })
+    }
+
+    fn limit(&mut self, place: usize) -> Checked {
+        let trouble = Trouble { code: "E_LIMITED".to_owned(), message: "a little".to_owned() };
+        let trouble = self.rng.permille(500).then_some(trouble);
+        self.observe(place, Observation::Limited { trouble })
+    }
+
+    fn crash(&mut self) {
+        self.tally.count("crash");
+        let down = self.rng.weighted(&[(80, 200), (20, 60_000)]);
+        let down = self.rng.between(0, down);
+        self.clock.advance(down);
+        let base = self.rng.between(0, 1_000_000);
+        self.clock.restart_mono(base);
+        let stored = self.checker.restart(self.clock.now(), self.moment());
+        self.mind.crash(stored, self.clock.now());
+    }
+
+    fn jump(&mut self) {
+        self.tally.count("clock set");
+        let far = self.rng.weighted(&[(50, 1_000), (30, 20_000), (15, 3_600_000), (5, 315_360_000_000)]);
+        match self.rng.below(4) {
+            0 => {
+                let ppm = self.rng.between(-500, 500);
+                self.clock.drift(ppm);
+            }
+            1 => self.clock.jump(-self.clock.wall_offset_ms()),
+            _ => {
+                let ms = self.rng.between(-far, far);
+                self.clock.jump(ms);
+            }
+        }
+    }
+
+    fn ask(&mut self, index: usize) -> Checked {
+        let name = self.places[index].name.clone();
+        let known = self.mind.engine().target_named(&name).is_some();
+        if !known {
+            return self.add_target(index);
+        }
+        let actor = Actor::Client { uid: 1_000, pid: Some(1) };
+        if self.rng.permille(500) {
+            return self.feed(actor, Input::Asked(Request::ConnectTarget { name }));
+        }
+        self.tally.count("target removed");
+        self.feed(actor, Input::Asked(Request::RemoveTarget { name }))
+    }
+
+    fn add_target(&mut self, index: usize) -> Checked {
+        let place = &self.places[index];
+        let request = Request::AddTarget {
+            target: place.target.clone(),
+            name: place.name.clone(),
+            kind: TargetKind::Local,
+            connection_ref: place.name.clone(),
+        };
+        self.feed(Actor::Daemon, Input::Asked(request))
+    }
+
+    /// Nothing breaks any more: within a minute everything is as it is.
+    fn heal(&mut self) -> Checked {
+        self.clock.drift(0);
+        for index in 0..self.places.len() {
+            if self.mind.engine().target_named(&self.places[index].name).is_none() {
+                self.add_target(index)?;
+            }
+            self.places[index].ended.clear();
+        }
+        let until = self.clock.true_ms() + 65_000;
+        while self.clock.true_ms() < until {
+            let pause = self.rng.between(100, 2_000);
+            self.clock.advance(pause);
+            if self.mind.engine().next_deadline().is_some_and(|it| it.at <= self.clock.now().mono) {
+                self.feed(Actor::Reconciler, Input::Ticked)?;
+            }
+            let next = self.rng.weighted(HEALING);
+            self.step(next)?;
+        }
+        for index in 0..self.places.len() {
+            self.look_at_all(index)?;
+        }
+        while self.mind.engine().next_deadline().is_some_and(|it| it.at <= self.clock.now().mono) {
+            self.feed(Actor::Reconciler, Input::Ticked)?;
+        }
+        self.check()?;
+        self.checker.acknowledged_are_kept()?;
+        (0..self.places.len()).try_for_each(|index| self.check_view(index))
+    }
+
+    /// I10: what is shown is what is there.
+    fn check_view(&self, index: usize) -> Checked {
+        let place = &self.places[index];
+        let shown = self.mind.engine().panes().filter(|row| row.key.target == place.target);
+        let shown: Vec<_> = shown.map(|row| row.facts.clone()).collect();
+        let there = place.server.as_ref().map_or(Vec::new(), |it| sight::panes(it, &place.host));
+        super::view::compare(&shown, &there)?;
+        let sessions = self.mind.engine().sessions().filter(|row| row.target == place.target);
+        let sessions: Vec<_> = sessions.cloned().collect();
+        let there = place.server.as_ref().map_or(Vec::new(), |it| sight::sessions(&place.target, it));
+        if sessions != there {
+            return violated("I10", format!("shown {sessions:?}, there {there:?}"));
+        }
+        let healthy = self.mind.engine().target(&place.target).is_some_and(|row| row.health == engine::words::Health::Ok);
+        if healthy { Ok(()) } else { violated("I10", format!("{} is not healthy", place.name)) }
+    }
+}

@@ -1,0 +1,7 @@
+//! A tmux server and the machine it runs on, made up: what it holds, what users do to it, and the
+//! bytes it would say.
+
+pub(crate) mod act;
+pub(crate) mod host;
+pub(crate) mod notice;
+pub(crate) mod server;

@@ -1,0 +1,311 @@
+//! The reference: what may be shown, worked out from everything that was ever said, each time anew.
+//!
+//! Nothing here is clever. The model keeps every event and every look as a list and asks the rules
+//! of the product of the whole list, on the world's true clock. It shares types with the engine,
+//! and no conclusion.
+
+use std::collections::BTreeMap;
+
+use engine::ids::{EventId, PaneKey, RuntimeId, TargetId};
+use engine::pane::PaneRow;
+use engine::settings::Settings;
+use engine::signal::EventRow;
+use engine::state::{Claim, OrderKey};
+use engine::words::{Confidence, Health, Source, State};
+
+/// Output this soon after a claim belongs to what the claim reported.
+const SETTLE_MS: i64 = 2_000;
+
+/// One moment: when it truly was, and what the wall clock said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) true_ms: i64,
+    pub(crate) wall_ms: i64,
+}
+
+impl Moment {
+    /// The moment as a daemon that was started at `now` has to take it: by the wall clock, and
+    /// never in the future.
+    fn after_restart(self, now: Moment) -> Moment {
+        let age = (now.wall_ms - self.wall_ms).max(0);
+        Moment { true_ms: now.true_ms - age, wall_ms: self.wall_ms }
+    }
+}
+
+/// What is known of a pane.
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    seen: Moment,
+    moved: Option<Moment>,
+    /// The same as the journal has it.
+    stored_seen: Moment,
+    stored_moved: Option<Moment>,
+}
+
+/// An event that was bound to a runtime.
+#[derive(Clone, Debug)]
+struct Said {
+    source: Source,
+    event: EventId,
+    seq: Option<i64>,
+    effective_ms: i64,
+    dedupe_key: String,
+    claim: Claim,
+    heard: Moment,
+}
+
+impl Said {
+    /// Whether this one counts before another of the same stream, both without numbers.
+    fn later_than(&self, other: &Said) -> bool {
+        let mine = (self.effective_ms, 255 - self.claim.state as u8, &self.dedupe_key);
+        mine > (other.effective_ms, 255 - other.claim.state as u8, &other.dedupe_key)
+    }
+
+    /// The same for two with numbers, of which this one came in later.
+    fn overtakes(&self, other: &Said, skew_ms: i64) -> bool {
+        let ahead = self.effective_ms - other.effective_ms;
+        if ahead.abs() > 2 * skew_ms {
+            return ahead > 0;
+        }
+        if self.seq == other.seq { self.later_than(other) } else { self.seq > other.seq }
+    }
+
+    fn is_retired_by(&self, order: &OrderKey) -> bool {
+        let mine = (self.effective_ms, 255 - self.claim.state as u8, self.dedupe_key.as_str());
+        mine <= (order.effective.0, 255 - order.urgency, order.dedupe_key.as_str())
+    }
+}
+
+/// What has to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) state: State,
+    pub(crate) reason: String,
+    pub(crate) confidence: Confidence,
+    pub(crate) source: Option<Source>,
+}
+
+impl Expected {
+    fn unknown(reason: &str, confidence: Confidence) -> Self {
+        Self { state: State::Unknown, reason: reason.to_owned(), confidence, source: None }
+    }
+
+    pub(crate) fn is_shown_by(&self, row: &PaneRow) -> bool {
+        let shown = &row.state;
+        (shown.state, shown.reason.as_str(), shown.confidence, shown.source)
+            == (self.state, self.reason.as_str(), self.confidence, self.source)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    settings: Settings,
+    sightings: BTreeMap<PaneKey, Sighting>,
+    said: BTreeMap<RuntimeId, Vec<Said>>,
+    retired: BTreeMap<(RuntimeId, Source), Vec<OrderKey>>,
+    /// When events that still wait for their runtime came in.
+    waiting: BTreeMap<EventId, Moment>,
+}
+
+impl Model {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            sightings: BTreeMap::new(),
+            said: BTreeMap::new(),
+            retired: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// A look found the pane there.
+    pub(crate) fn see(&mut self, key: &PaneKey, now: Moment) {
+        if let Some(sighting) = self.sightings.get_mut(key) {
+            sighting.seen = now;
+        }
+    }
+
+    /// A look found every pane of a target there.
+    pub(crate) fn see_all(&mut self, target: &TargetId, now: Moment) {
+        let known = self.sightings.iter_mut().filter(|(key, _)| key.target == *target);
+        known.for_each(|(_, sighting)| sighting.seen = now);
+    }
+
+    pub(crate) fn hear_output(&mut self, key: &PaneKey, now: Moment) {
+        if let Some(sighting) = self.sightings.get_mut(key) {
+            sighting.moved = Some(now);
+        }
+    }
+
+    /// The journal says how a pane is now; `new` when it came, or came under another server.
+    pub(crate) fn stored(&mut self, row: &PaneRow, new: bool, now: Moment) {
+        if new {
+            let sighting =
+                Sighting { seen: now, moved: None, stored_seen: now, stored_moved: None };
+            self.sightings.insert(row.key.clone(), sighting);
+        } else if let Some(sighting) = self.sightings.get_mut(&row.key) {
+            sighting.stored_seen = sighting.seen;
+            sighting.stored_moved = sighting.moved;
+        }
+    }
+
+    pub(crate) fn stored_activity(&mut self, key: &PaneKey) {
+        if let Some(sighting) = self.sightings.get_mut(key) {
+            sighting.stored_moved = sighting.moved;
+        }
+    }
+
+    pub(crate) fn gone(&mut self, key: &PaneKey) {
+        self.sightings.remove(key);
+    }
+
+    /// An event came in and waits.
+    pub(crate) fn pend(&mut self, event: &EventId, now: Moment) {
+        self.waiting.insert(event.clone(), now);
+    }
+
+    /// An event reached a runtime. What counts is when it came in.
+    pub(crate) fn hear(&mut self, row: &EventRow, now: Moment) {
+        let heard = self.waiting.remove(&row.signal.event_id).unwrap_or(now);
+        for (source, order) in &row.retires {
+            let key = (row.runtime.clone(), *source);
+            self.retired.entry(key).or_default().push(order.clone());
+        }
+        let Some(claim) = &row.signal.claim else { return };
+        let skew = (row.signal.event_time.0 - heard.wall_ms).abs();
+        let believable = skew <= self.settings.skew_budget_ms;
+        self.said.entry(row.runtime.clone()).or_default().push(Said {
+            source: row.signal.source,
+            event: row.signal.event_id.clone(),
+            seq: row.signal.source_seq,
+            effective_ms: if believable { row.signal.event_time.0 } else { heard.wall_ms },
+            dedupe_key: row.signal.dedupe_key.clone(),
+            claim: claim.clone(),
+            heard,
+        });
+    }
+
+    pub(crate) fn forget_runtime(&mut self, runtime: &RuntimeId) {
+        self.said.remove(runtime);
+        for source in Source::ALL {
+            self.retired.remove(&(runtime.clone(), *source));
+        }
+    }
+
+    /// The daemon died and another one started at `now`: what was not stored is lost.
+    pub(crate) fn restart(&mut self, now: Moment) {
+        for sighting in self.sightings.values_mut() {
+            sighting.seen = sighting.stored_seen.after_restart(now);
+            sighting.stored_seen = sighting.seen;
+            sighting.moved = sighting.stored_moved.map(|it| it.after_restart(now));
+            sighting.stored_moved = sighting.moved;
+        }
+        for said in self.said.values_mut().flatten() {
+            said.heard = said.heard.after_restart(now);
+        }
+        for came in self.waiting.values_mut() {
+            *came = came.after_restart(now);
+        }
+    }
+
+    /// What the pane has to show now.
+    pub(crate) fn expects(&self, row: &PaneRow, health: Health, now: Moment) -> Expected {
+        if health == Health::Down {
+            return Expected::unknown("target_unreachable", Confidence::Low);
+        }
+        let Some(runtime) = &row.runtime else {
+            return Expected::unknown("process_exited", Confidence::High);
+        };
+        let heads = self.heads(&runtime.runtime);
+        let fresh = |said: &&&Said| self.is_fresh(&row.key, &runtime.runtime, said, now);
+        let newest = |deterministic: bool| {
+            let group = heads.iter().filter(|said| (said.source != Source::Poller) == deterministic);
+            group.filter(fresh).fold(None, |best: Option<&&Said>, said| match best {
+                Some(best) if !said.later_than(best) => Some(best),
+                _ => Some(said),
+            })
+        };
+        if let Some(said) = newest(true).or_else(|| newest(false)) {
+            return self.shown(said, now);
+        }
+        match (heads.is_empty(), &runtime.agent) {
+            (false, _) => Expected::unknown("stale_signal", Confidence::Low),
+            (true, Some(_)) => Expected::unknown("inconclusive", Confidence::Low),
+            (true, None) => Expected::unknown("no_agent", Confidence::High),
+        }
+    }
+
+    /// Whether what an event retires had in truth not been confirmed for too long.
+    pub(crate) fn may_retire(&self, key: &PaneKey, row: &EventRow, now: Moment) -> bool {
+        let heads = self.heads(&row.runtime);
+        row.retires.iter().all(|(source, order)| {
+            let mut retired = heads.iter().filter(|it| it.source == *source);
+            retired.all(|it| !it.is_retired_by(order) || !self.is_confirmed(key, it, now))
+        })
+    }
+
+    /// What each source last said about a runtime.
+    fn heads(&self, runtime: &RuntimeId) -> Vec<&Said> {
+        let said = self.said.get(runtime).map_or(&[][..], Vec::as_slice);
+        let mut heads = Vec::new();
+        for source in Source::ALL {
+            let of_source = || said.iter().filter(|it| it.source == *source);
+            let numbered = of_source().filter(|it| it.seq.is_some()).reduce(|best, it| {
+                if it.overtakes(best, self.settings.skew_budget_ms) { it } else { best }
+            });
+            let plain = of_source().filter(|it| it.seq.is_none());
+            let plain = plain.reduce(|best, it| if it.later_than(best) { it } else { best });
+            heads.extend(match (numbered, plain) {
+                (Some(one), Some(other)) if other.later_than(one) => Some(other),
+                (Some(one), _) => Some(one),
+                (None, other) => other,
+            });
+        }
+        heads
+    }
+
+    fn is_fresh(&self, key: &PaneKey, runtime: &RuntimeId, said: &Said, now: Moment) -> bool {
+        let retired = self.retired.get(&(runtime.clone(), said.source));
+        let retired = retired.is_some_and(|orders| orders.iter().any(|it| said.is_retired_by(it)));
+        !retired && self.is_confirmed(key, said, now)
+    }
+
+    /// Whether something spoke for the claim not too long ago.
+    fn is_confirmed(&self, key: &PaneKey, said: &Said, now: Moment) -> bool {
+        now.true_ms - self.confirmed_at(key, said) <= self.settings.stale_ttl_ms
+    }
+
+    /// When something last spoke for the claim.
+    fn confirmed_at(&self, key: &PaneKey, said: &Said) -> i64 {
+        let heard = said.heard.true_ms;
+        let Some(sighting) = self.sightings.get(key) else { return heard };
+        let moved = sighting.moved.map_or(heard, |it| it.true_ms.max(heard));
+        if said.claim.state == State::Running {
+            return moved;
+        }
+        if moved > heard + SETTLE_MS { heard } else { sighting.seen.true_ms.max(heard) }
+    }
+
+    fn shown(&self, said: &Said, now: Moment) -> Expected {
+        let Claim { state, reason, confidence } = said.claim.clone();
+        let source = Some(said.source);
+        let age = now.true_ms - said.heard.true_ms;
+        if state == State::Completed && age >= self.settings.completed_ttl_ms {
+            let (state, confidence) = (State::Idle, Confidence::Medium);
+            return Expected { state, reason: "completed_demoted".to_owned(), confidence, source };
+        }
+        Expected { state, reason, confidence, source }
+    }
+
+    /// The events that a pane's present runtime rests on, for a message.
+    pub(crate) fn describe(&self, row: &PaneRow, now: Moment) -> String {
+        let Some(runtime) = &row.runtime else { return "no runtime".to_owned() };
+        let heads = self.heads(&runtime.runtime);
+        let heads = heads.iter().map(|said| {
+            let age = now.true_ms - self.confirmed_at(&row.key, said);
+            let fresh = self.is_fresh(&row.key, &runtime.runtime, said, now);
+            format!("{} {} {} confirmed {age} ms ago, fresh {fresh}", said.source, said.event, said.claim.state)
+        });
+        format!("{} {:?}", runtime.runtime, heads.collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,160 @@
+//! Agents and their hooks: they speak of their panes, late, twice, in the wrong order, with the
+//! wrong pid, and about lives that are over.
+
+use std::collections::BTreeMap;
+
+use engine::ids::{AgentType, EventId, PaneId, PaneKey, RuntimeId, TargetId};
+use engine::signal::{About, Hints, Signal};
+use engine::state::Claim;
+use engine::time::WallMs;
+use engine::words::{Confidence, Source, State};
+
+use super::rng::Rng;
+
+/// What somebody who runs in a pane knows of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    pub(crate) target: TargetId,
+    pub(crate) pane: u32,
+    pub(crate) pid: u32,
+    pub(crate) started: WallMs,
+    /// The runtime's id, where the speaker was told it.
+    pub(crate) runtime: Option<RuntimeId>,
+}
+
+/// An event on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Letter {
+    pub(crate) signal: Signal,
+    /// When it can arrive, in true time.
+    pub(crate) due_ms: i64,
+}
+
+/// Everything that was said and has not arrived, and what was said before.
+#[derive(Debug, Default)]
+pub(crate) struct Voices {
+    pub(crate) letters: Vec<Letter>,
+    said: u64,
+    /// The last number that a source gave, by speaker.
+    numbers: BTreeMap<(TargetId, u32, u32, Source), i64>,
+    /// Some of what was said before, to be repeated.
+    recent: Vec<Signal>,
+}
+
+/// What is remembered for repetitions.
+const RECENT_MAX: usize = 16;
+/// Letters on their way; older ones are delivered first when there are more.
+const LETTERS_MAX: usize = 64;
+
+const DETERMINISTIC: &[Source] = &[Source::Hook, Source::Notify, Source::Wrapper];
+
+impl Voices {
+    pub(crate) fn is_full(&self) -> bool {
+        self.letters.len() >= LETTERS_MAX
+    }
+
+    /// Somebody says something; it leaves now and arrives when it may.
+    pub(crate) fn say(&mut self, rng: &mut Rng, speaker: &Speaker, wall: WallMs, true_ms: i64) {
+        let signal = match rng.pick(&self.recent).cloned() {
+            Some(earlier) if rng.permille(120) => self.repeat(rng, earlier),
+            Some(_) | None => self.compose(rng, speaker, wall),
+        };
+        if self.recent.len() < RECENT_MAX {
+            self.recent.push(signal.clone());
+        } else if let Some(slot) = self.recent.get_mut(rng.below(RECENT_MAX)) {
+            *slot = signal.clone();
+        }
+        let delay = rng.weighted(&[(70, 0), (20, 3_000), (6, 12_000), (4, 60_000)]);
+        let due_ms = true_ms + rng.between(0, delay);
+        self.letters.push(Letter { signal, due_ms });
+    }
+
+    /// The same once more, or something else under the same key.
+    fn repeat(&mut self, rng: &mut Rng, mut signal: Signal) -> Signal {
+        match rng.below(4) {
+            0 => {
+                // A retry that was given a new id by its sender.
+                self.said += 1;
+                signal.event_id = EventId::new(format!("ev-{}", self.said));
+            }
+            1 => signal.event_type = "another".to_owned(),
+            _ => {}
+        }
+        signal
+    }
+
+    fn compose(&mut self, rng: &mut Rng, speaker: &Speaker, wall: WallMs) -> Signal {
+        self.said += 1;
+        let source = if rng.permille(150) { Source::Poller } else { *rng.pick(DETERMINISTIC).unwrap_or(&Source::Hook) };
+        let state = rng.pick(State::ALL).copied().unwrap_or(State::Idle);
+        let speaks = rng.permille(850);
+        let claim = speaks.then(|| Claim {
+            state,
+            reason: format!("said_{state}"),
+            confidence: if source == Source::Poller { Confidence::Medium } else { Confidence::High },
+        });
+        let skew = rng.weighted(&[(80, 0), (10, 2_000), (5, 9_999), (5, 3_600_000)]);
+        Signal {
+            event_id: EventId::new(format!("ev-{}", self.said)),
+            event_type: claim.as_ref().map_or("coffee-ready", |claim| claim.state.as_str()).to_owned(),
+            source,
+            dedupe_key: format!("key-{}", self.said),
+            source_event_id: rng.permille(300).then(|| format!("src-{}", self.said)),
+            source_seq: self.number(rng, speaker, source),
+            event_time: WallMs(wall.0 + rng.between(-skew, skew)),
+            about: about(rng, speaker),
+            hints: hints(rng, speaker),
+            agent: rng.permille(100).then(|| AgentType::new("claude")),
+            action_id: None,
+            claim,
+            payload: rng.permille(200).then(|| "{\"secret\":\"[redacted]\"}".to_owned()),
+            expects_version: None,
+        }
+    }
+
+    /// Most sources do not count, some do, and some of these begin anew.
+    fn number(&mut self, rng: &mut Rng, speaker: &Speaker, source: Source) -> Option<i64> {
+        if !rng.permille(350) {
+            return None;
+        }
+        let key = (speaker.target.clone(), speaker.pane, speaker.pid, source);
+        let last = self.numbers.entry(key).or_default();
+        *last = if rng.permille(30) { 1 } else { *last + 1 };
+        Some(*last)
+    }
+
+    /// The letters that can arrive now, one of them drawn.
+    pub(crate) fn arrive(&mut self, rng: &mut Rng, true_ms: i64) -> Option<Signal> {
+        let due = |(_, letter): &(usize, &Letter)| letter.due_ms <= true_ms;
+        let (index, _) = rng.choose(self.letters.iter().enumerate().filter(due))?;
+        Some(self.letters.swap_remove(index).signal)
+    }
+
+    /// Nobody took it: it is tried again later.
+    pub(crate) fn retry(&mut self, signal: Signal, due_ms: i64) {
+        self.letters.push(Letter { signal, due_ms });
+    }
+}
+
+fn about(rng: &mut Rng, speaker: &Speaker) -> About {
+    let pane = PaneKey::new(&speaker.target, PaneId(speaker.pane));
+    match &speaker.runtime {
+        Some(runtime) if rng.permille(250) => About::Runtime(runtime.clone()),
+        Some(_) | None if rng.permille(5) => About::Runtime(RuntimeId::new("rt-nobody")),
+        Some(_) | None => About::Pane(pane),
+    }
+}
+
+fn hints(rng: &mut Rng, speaker: &Speaker) -> Hints {
+    let pid = match rng.below(10) {
+        0..=6 => Some(speaker.pid),
+        7 => Some(speaker.pid + 1),
+        _ => None,
+    };
+    let start = match rng.below(10) {
+        0..=3 => Some(speaker.started),
+        4 => Some(WallMs(speaker.started.0 + rng.between(-6_000, 6_000))),
+        _ => None,
+    };
+    Hints { pid, start }
+}
