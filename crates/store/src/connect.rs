@@ -22,15 +22,16 @@ pub enum Durability {
 
 const OURS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
 
-/// The connection that writes. Where the file is write-protected, it reads.
-pub(crate) fn writer(files: &Files, durability: Durability) -> Result<Connection, Fault> {
+/// The connection that is to write. Where the file is write-protected, it reads.
+pub(crate) fn writer(files: &Files) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OURS;
     let db = Connection::open_with_flags(&files.database, flags)?;
     configure(&db)?;
-    if !is_writable(&db) {
-        drop(db);
-        return reader(&files.database);
-    }
+    if is_writable(&db) { Ok(db) } else { reader(&files.database) }
+}
+
+/// Has the writer write as it should, once the file is known to be ours.
+pub(crate) fn make_durable(db: &Connection, durability: Durability) -> Result<(), Fault> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = match durability {
         Durability::Full => "FULL",
@@ -40,7 +41,7 @@ pub(crate) fn writer(files: &Files, durability: Durability) -> Result<Connection
     db.pragma_update(None, "secure_delete", "FAST")?;
     // The ledger itself says when the log is carried over, and learns of it when that fails.
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
-    Ok(db)
+    Ok(())
 }
 
 pub(crate) fn is_writable(db: &Connection) -> bool {

@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use crate::anchor::{Anchor, Mark};
 use crate::chain::ChainHash;
 use crate::commit::{CommitError, CommitErrorKind, CommitOutcome};
+use crate::damage::Finding;
 use crate::fault::Fault;
 use crate::fold::Unwritten;
 use crate::journal::{Change, Head, Journal, Source};
@@ -61,6 +62,7 @@ pub struct Ledger {
     pub(crate) identity: Identity,
     pub(crate) backing: Backing,
     pub(crate) source: Source,
+    pub(crate) notices: Vec<Finding>,
 }
 
 /// What stands behind the engine.
@@ -135,6 +137,11 @@ impl Ledger {
             Backing::Live(_) => Standing::Writable,
             Backing::Frozen(why) => Standing::ReadOnly(why.clone()),
         }
+    }
+
+    /// What was found on opening that costs no more than some proof.
+    pub fn notices(&self) -> &[Finding] {
+        &self.notices
     }
 
     /// A reader of this ledger's journal, with a connection of its own.

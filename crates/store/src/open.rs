@@ -151,32 +151,38 @@ impl Opening {
         match self.examine(anchor.as_ref()) {
             Ok((db, proven)) if connect::is_writable(&db) => {
                 let live = self.enliven(db, &proven).map_err(|fault| self.failed(fault))?;
-                Ok(self.opened(proven.meta, proven.head, proven.tables, live))
+                Ok(self.opened(proven, live, anchor.as_ref()))
             }
             Ok((_, proven)) => {
                 let frozen = Backing::Frozen("the file of the database is read-only".to_owned());
-                Ok(self.opened(proven.meta, proven.head, proven.tables, frozen))
+                Ok(self.opened(proven, frozen, anchor.as_ref()))
             }
             Err(Refused::Open(error)) => Err(error),
             Err(Refused::Damaged(finding)) => self.salvage(finding, anchor),
         }
     }
 
-    fn opened(&self, meta: Meta, head: Head, tables: Tables, backing: Backing) -> Opened {
+    fn opened(&self, proven: Proven, backing: Backing, anchor: Option<&Reading>) -> Opened {
+        let Proven { meta, head, tables, .. } = proven;
+        let notice = match anchor {
+            None if head.seq > 0 => Some(Finding::AnchorMissing),
+            Some(Reading { damaged: 1.., .. }) => Some(Finding::AnchorDamaged),
+            None | Some(_) => None,
+        };
         let ledger = Ledger {
             engine: Engine::restore(self.options.settings, tables, self.now),
             head,
             identity: meta.identity,
             backing,
             source: Source { database: self.files.database.clone(), through: None },
+            notices: notice.into_iter().collect(),
         };
         Opened { ledger, created: false, damage: None }
     }
 
     /// Opens the file, brings its schema up to date and has it prove itself.
     fn examine(&self, anchor: Option<&Reading>) -> Result<(Connection, Proven), Refused> {
-        let mut db = connect::writer(&self.files, self.options.durability)
-            .map_err(|fault| self.refused(fault.into()))?;
+        let mut db = connect::writer(&self.files).map_err(|fault| self.refused(fault.into()))?;
         let version = schema::version(&db).map_err(|error| self.refused(error.into()))?;
         if version > schema::VERSION && schema::is_really(&db, version) {
             let path = self.files.database.clone();
@@ -204,6 +210,7 @@ impl Opening {
         let synced = File::open(&backup).and_then(|file| file.sync_all());
         synced.map_err(at("the copy before the migration"))?;
         self.files.sync_folder()?;
+        connect::make_durable(db, self.options.durability)?;
         schema::migrate_up(db, schema::MIGRATIONS, self.now.wall)
     }
 
@@ -211,6 +218,7 @@ impl Opening {
     fn enliven(&mut self, db: Connection, proven: &Proven) -> Result<Backing, Fault> {
         let mut db = db;
         self.files.close_to_others()?;
+        connect::make_durable(&db, self.options.durability)?;
         let log_pages = Arc::new(AtomicI32::new(0));
         let seen = Arc::clone(&log_pages);
         db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
@@ -258,6 +266,7 @@ impl Opening {
             identity,
             backing: Backing::Frozen(why),
             source: Source { database: examined.database, through: Some(head.seq) },
+            notices: Vec::new(),
         };
         let damage = Damage {
             finding,

@@ -204,7 +204,7 @@ impl Horizons {
                  WHERE status <> ? AND ingested_at < ? LIMIT ?)",
             )?
             .execute(params![PENDING, self.events, limits::RETAIN_ROWS_MAX])?;
-        if events > 0 {
+        if events + inbox > 0 {
             Meta::raise_events_deleted_before(db, self.events)?;
         }
         Ok(events + inbox)

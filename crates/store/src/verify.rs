@@ -145,8 +145,12 @@ impl<'r> Verification<'r> {
         let mut walk = Walk::from(meta.pruned);
         let mut differing = events.skip_pruned().err();
         let walked = walk.go(&self.db, usize::MAX, |row| {
-            if row.kind == "event_recorded" && differing.is_none() {
-                differing = events.check(&row).err();
+            if differing.is_none() {
+                differing = match row.kind {
+                    "event_recorded" => events.check(&row).err(),
+                    "event_pended" => check_pended(&self.db, &row, meta).err(),
+                    _ => None,
+                };
             }
             Ok(())
         });
@@ -312,6 +316,20 @@ impl<'s> Events<'s> {
             None => Ok(()),
         }
     }
+}
+
+/// An event that waited is in the inbox, unless it was deleted since.
+fn check_pended(db: &Connection, row: &JournalRow<'_>, meta: &Meta) -> Result<(), Fault> {
+    let Event::EventPended(pended) = row.event()? else {
+        return Err(row.bad(Wrong::Value { column: "kind".to_owned() }).into());
+    };
+    let inbox = pended.inbox.as_str();
+    let gone = tables::EVENT_INBOX.get(db, &[inbox])?.is_none();
+    if gone && pended.ingested_at.wall.0 >= meta.events_deleted_before {
+        let key = inbox.to_owned();
+        return Err(BadRow { table: "event_inbox", key, what: Wrong::Missing }.into());
+    }
+    Ok(())
 }
 
 fn compare_recorded(

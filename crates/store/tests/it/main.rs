@@ -5,6 +5,7 @@
 mod moves;
 mod world;
 
+mod damage;
 mod ledger;
 mod property;
 mod schema;
