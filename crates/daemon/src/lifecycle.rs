@@ -18,6 +18,9 @@ use crate::paths::Paths;
 
 /// The longest path a Unix socket can have.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// How long the lock may be held by nobody who says so.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_STEP: Duration = Duration::from_millis(5);
 /// How much of a lock file is read.
 const LOCK_BYTES_MAX: u64 = 16 * 1024;
 /// What a detached daemon inherits of the environment. Names that end in `*` are prefixes.
@@ -82,6 +85,10 @@ pub struct Lock {
 
 impl Lock {
     /// Takes the lock or says who has it.
+    ///
+    /// A daemon that was killed may have left a child that has not yet become another program and
+    /// holds the lock until it does; one that takes the lock signs a moment later. Both are waited
+    /// for.
     pub fn take(paths: &Paths) -> Result<Self, LifecycleError> {
         let path = &paths.lock;
         let file = OpenOptions::new()
@@ -92,13 +99,27 @@ impl Lock {
             .mode(0o600)
             .open(path)
             .map_err(failed("cannot open the lock", path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { file, path: path.clone() }),
-            Err(TryLockError::WouldBlock) => Err(match read_holder(&file) {
-                Some(holder) => LifecycleError::Running(holder),
-                None => LifecycleError::Locked(path.clone()),
-            }),
-            Err(TryLockError::Error(source)) => Err(failed("cannot lock", path)(source)),
+        let mut left = LOCK_PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => {
+                    // What a daemon that was killed wrote there must not be taken for our word.
+                    file.set_len(0).map_err(failed("cannot write", path))?;
+                    return Ok(Self { file, path: path.clone() });
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(source)) => {
+                    return Err(failed("cannot lock", path)(source));
+                }
+            }
+            match (read_holder(&file), left.checked_sub(LOCK_STEP)) {
+                (Some(holder), _) if is_alive(holder.pid) => {
+                    return Err(LifecycleError::Running(holder));
+                }
+                (_, None) => return Err(LifecycleError::Locked(path.clone())),
+                (_, Some(rest)) => left = rest,
+            }
+            std::thread::sleep(LOCK_STEP);
         }
     }
 
@@ -127,6 +148,13 @@ pub fn holder(paths: &Paths) -> Option<Holder> {
         Err(TryLockError::WouldBlock) => read_holder(&file),
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
+}
+
+/// Whether there is such a process. One that may not be signalled exists as well.
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let found = pid.map(rustix::process::test_kill_process);
+    matches!(found, Some(Ok(()) | Err(rustix::io::Errno::PERM)))
 }
 
 fn read_holder(mut file: &File) -> Option<Holder> {
@@ -326,6 +354,23 @@ mod tests {
         lock.release();
         assert_eq!(holder(&paths), None);
         assert!(Lock::take(&paths).is_ok());
+    }
+
+    #[test]
+    fn the_lock_of_a_dead_daemon_is_waited_for_and_its_word_wiped() {
+        let (_folder, paths) = paths();
+        let mut lock = Lock::take(&paths).unwrap();
+        // No process has this number.
+        lock.sign(&Holder { pid: i32::MAX.cast_unsigned(), ..us(&paths) }).unwrap();
+        let inherited = lock.file.try_clone().unwrap();
+        drop(lock);
+        let child = std::thread::spawn(move || {
+            std::thread::sleep(LOCK_STEP * 10);
+            drop(inherited);
+        });
+        let _lock = Lock::take(&paths).unwrap();
+        child.join().unwrap();
+        assert_eq!(std::fs::read(&paths.lock).unwrap(), b"");
     }
 
     #[test]
