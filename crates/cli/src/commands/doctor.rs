@@ -1,0 +1,248 @@
+//! `qd doctor`: what is installed, what works, and what to do.
+
+mod machine;
+mod program;
+mod servers;
+
+use api::health::{HealthAnswer, HealthStatus};
+use api::words::{Health, SchemaVersion};
+use api::{ErrorCode, ExitCode, Timestamp};
+use clap::Args;
+use daemon::config::Config;
+use daemon::paths::Paths;
+use serde::Serialize;
+
+use crate::commands::Outcome;
+use crate::console::{Console, wait};
+use crate::failure::Failure;
+use crate::output::style;
+use crate::output::text::Text;
+use crate::output::time::span;
+use crate::starter::with_causes;
+
+/// Look at everything qd needs, and say what to do about what is missing
+///
+/// Starts no daemon and changes nothing. Exits with 1 if something fails that qd cannot do
+/// without; remarks and warnings leave it at 0.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DoctorArgs {}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    /// All is well.
+    Ok,
+    /// Something to know.
+    Note,
+    /// It works, but not as well as it could.
+    Warning,
+    /// It does not work.
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Check {
+    /// What was looked at, as a code.
+    check: &'static str,
+    verdict: Verdict,
+    /// What was found.
+    message: String,
+    /// What to do about it; empty if nothing.
+    hint: String,
+}
+
+impl Check {
+    fn new(check: &'static str, verdict: Verdict, message: impl Into<String>) -> Self {
+        Self { check, verdict, message: message.into(), hint: String::new() }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: hint.into(), ..self }
+    }
+}
+
+/// What `qd doctor --json` prints. Most of it is found without the daemon, so the API has no
+/// answer of its own for it.
+#[derive(Debug, Serialize)]
+struct Report {
+    schema_version: SchemaVersion,
+    generated_at: Timestamp,
+    verdict: Verdict,
+    checks: Vec<Check>,
+}
+
+pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
+    let paths = console.paths()?;
+    let (config, configured) = configuration(&paths);
+    let mut checks = vec![program::tmux(&config.observer.tmux), configured];
+    let (daemon, health) = daemon(console);
+    let running = health.is_some();
+    checks.extend(daemon);
+    checks.extend(health.iter().flat_map(told_by_daemon));
+    checks.push(database(&paths, running));
+    checks.push(machine::disk(&paths.home));
+    checks.push(machine::notifications());
+    checks.push(machine::session());
+    checks.extend(servers::checks(&watched(console, running)));
+    let verdict = checks.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Ok);
+    let generated_at = console.now();
+    let schema_version = SchemaVersion::V1;
+    show(console, &Report { schema_version, generated_at, verdict, checks })?;
+    Ok(if verdict == Verdict::Failed { ExitCode::Failure } else { ExitCode::Ok })
+}
+
+fn show(console: &Console, report: &Report) -> Result<(), Failure> {
+    if console.is_json() {
+        let text = serde_json::to_string(report);
+        let text = text.map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        return console.terminal.json(&text);
+    }
+    let width = console.terminal.width();
+    let lines: Vec<Text> = report.checks.iter().flat_map(|it| lines(it, width)).collect();
+    console.terminal.lines(&lines)
+}
+
+fn lines(check: &Check, width: Option<usize>) -> Vec<Text> {
+    let (sign, style) = match check.verdict {
+        Verdict::Ok => ("ok    ", style::GOOD),
+        Verdict::Note => ("note  ", style::COMMAND),
+        Verdict::Warning => ("warn  ", style::WARNING),
+        Verdict::Failed => ("FAIL  ", style::ERROR),
+    };
+    let head = Text::styled(sign, style).then_styled(check.check, style::TITLE).then(": ");
+    let mut lines = head.then(&check.message).wrapped(width);
+    if !check.hint.is_empty() {
+        // A command is copied as one line, so this one is not broken.
+        lines.push(Text::plain("      ").then_styled(&check.hint, style::COMMAND));
+    }
+    lines
+}
+
+fn configuration(paths: &Paths) -> (Config, Check) {
+    let path = paths.config.display();
+    match Config::load(&paths.config) {
+        Ok(config) if paths.config.exists() => {
+            (config, Check::new("configuration", Verdict::Ok, format!("{path} is right")))
+        }
+        Ok(config) => {
+            let message = format!("all defaults; {path} is not there");
+            (config, Check::new("configuration", Verdict::Ok, message))
+        }
+        Err(error) => {
+            let check = Check::new("configuration", Verdict::Failed, with_causes(&error));
+            (Config::default(), check.hint("Correct it there, then: qd config check"))
+        }
+    }
+}
+
+/// Whether a daemon answers, and what it says of itself.
+fn daemon(console: &Console) -> (Vec<Check>, Option<HealthAnswer>) {
+    let asked = console.onlooker().and_then(|mut client| {
+        wait(async move { Ok(client.health().await.and_then(|answer| answer.read())) })
+    });
+    match asked {
+        Ok(Ok(health)) => (vec![introduced(&health)], Some(health)),
+        Ok(Err(error)) if error.code == ErrorCode::DaemonUnreachable => {
+            let message = "not running; the next command that needs it starts it";
+            (vec![Check::new("daemon", Verdict::Ok, message)], None)
+        }
+        Ok(Err(error)) => {
+            (vec![Check::new("daemon", Verdict::Failed, error.message).hint(error.hint)], None)
+        }
+        Err(Failure::Told(error)) => {
+            (vec![Check::new("daemon", Verdict::Failed, error.message).hint(error.hint)], None)
+        }
+        Err(Failure::OutputClosed) => (Vec::new(), None),
+    }
+}
+
+fn introduced(health: &HealthAnswer) -> Check {
+    let HealthAnswer { version, pid, socket, .. } = health;
+    let uptime = span(health.uptime_ms);
+    let message = format!("version {version}, pid {pid}, running for {uptime}, at {socket}");
+    if version == env!("CARGO_PKG_VERSION") {
+        return Check::new("daemon", Verdict::Ok, message);
+    }
+    let message = format!("{message}; this qd is {}", env!("CARGO_PKG_VERSION"));
+    Check::new("daemon", Verdict::Warning, message)
+        .hint("The newer of the two replaces it: use that one.")
+}
+
+/// What the daemon knows to be wrong.
+fn told_by_daemon(health: &HealthAnswer) -> Vec<Check> {
+    let mut checks: Vec<Check> = health
+        .warnings
+        .iter()
+        .map(|it| {
+            let verdict = match health.status {
+                HealthStatus::Ok | HealthStatus::Degraded => Verdict::Warning,
+                HealthStatus::ReadOnly => Verdict::Failed,
+            };
+            Check::new("daemon", verdict, &it.message).hint(&it.hint)
+        })
+        .collect();
+    checks.extend(health.targets.iter().map(|it| {
+        let reason = it.health_reason.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
+        let name = &it.target;
+        let message = format!("{name} is {}{reason}, watched by {}", it.health, it.observer_mode);
+        match it.health {
+            Health::Ok => Check::new("target", Verdict::Ok, message),
+            Health::Degraded | Health::Down => Check::new("target", Verdict::Warning, message)
+                .hint(format!("qd target connect {name}")),
+        }
+    }));
+    checks
+}
+
+fn database(paths: &Paths, running: bool) -> Check {
+    let path = paths.database.display();
+    match std::fs::metadata(&paths.database) {
+        Ok(_) if running => {
+            let message = format!("{path} is in use; `qd journal verify` proves all of it");
+            Check::new("database", Verdict::Ok, message)
+        }
+        Ok(found) => {
+            let message = format!("{path}, {} KiB", found.len() / 1024);
+            Check::new("database", Verdict::Ok, message)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Check::new("database", Verdict::Ok, format!("{path} is not there yet"))
+        }
+        Err(error) => Check::new("database", Verdict::Failed, format!("{path}: {error}"))
+            .hint("Look at the permissions of its folder."),
+    }
+}
+
+/// The names and sockets of the targets; nothing is known of them while no daemon runs.
+fn watched(console: &Console, running: bool) -> servers::Watched {
+    let targets = running.then(|| {
+        let mut client = console.onlooker().ok()?;
+        wait(async { Ok(client.targets().await.and_then(|answer| answer.read()).ok()) }).ok()?
+    });
+    let env = |name: &str| std::env::var_os(name);
+    servers::Watched::new(targets.flatten().map(|list| list.items), env)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::fixtures::shown;
+
+    #[test]
+    fn a_check_says_what_was_found_and_what_to_do() {
+        let check = Check::new("tmux", Verdict::Failed, "tmux 2.9\u{1b}[2J is too old")
+            .hint("apt-get install tmux");
+        assert_eq!(
+            shown(&lines(&check, Some(80))),
+            "FAIL  tmux: tmux 2.9 is too old\n      apt-get install tmux\n"
+        );
+    }
+
+    #[test]
+    fn the_worst_verdict_counts() {
+        let all = [Verdict::Warning, Verdict::Failed, Verdict::Ok, Verdict::Note];
+        assert_eq!(all.iter().max(), Some(&Verdict::Failed));
+    }
+}

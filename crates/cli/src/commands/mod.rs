@@ -1,0 +1,67 @@
+//! One file per verb: its arguments, whose comments are its help, and what it does.
+
+pub(crate) mod filters;
+
+pub(crate) mod overview;
+
+pub(crate) mod list;
+pub(crate) mod target;
+
+pub(crate) mod watch;
+
+pub(crate) mod explain;
+
+pub(crate) mod event;
+
+pub(crate) mod daemon;
+
+pub(crate) mod config;
+pub(crate) mod doctor;
+
+mod install;
+
+pub(crate) mod completions;
+pub(crate) mod man;
+pub(crate) mod reference;
+pub(crate) mod uninstall;
+
+use api::{ErrorCode, ExitCode};
+
+use crate::args::{Cli, Command};
+use crate::console::Console;
+use crate::failure::Failure;
+
+/// How a command ended.
+pub(crate) type Outcome = Result<ExitCode, Failure>;
+
+/// Runs the command and tells why it failed, if it did.
+pub(crate) fn run(console: &Console, cli: Cli) -> ExitCode {
+    let outcome = dispatch(console, cli);
+    outcome.unwrap_or_else(|failure| {
+        console.fail(&failure);
+        failure.exit_code()
+    })
+}
+
+fn dispatch(console: &Console, cli: Cli) -> Outcome {
+    let Some(command) = cli.command else { return overview::run(console, &cli.overview) };
+    if cli.overview.all {
+        let message = "--all belongs to the overview, which is `qd` without a command";
+        return Err(Failure::new(ErrorCode::BadRequest, message)
+            .with_hint("Leave --all out, or the command."));
+    }
+    match command {
+        Command::List(command) => list::run(console, &command),
+        Command::Ls(args) => list::panes(console, &args),
+        Command::Target(command) => target::run(console, &command),
+        Command::Watch(args) => watch::run(console, &args),
+        Command::Explain(args) => explain::run(console, &args),
+        Command::Event(command) => event::run(console, &command),
+        Command::Daemon(command) => daemon::run(console, &command),
+        Command::Config(command) => config::run(console, &command),
+        Command::Doctor(args) => doctor::run(console, &args),
+        Command::Uninstall(args) => uninstall::run(console, &args),
+        Command::Completions(args) => completions::run(console, &args),
+        Command::Man(args) => man::run(console, &args),
+    }
+}

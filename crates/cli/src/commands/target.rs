@@ -1,0 +1,129 @@
+//! `qd target`: the tmux servers that are watched.
+
+use api::target_name::TargetName;
+use api::targets::TargetCreate;
+use api::words::TargetKind;
+use api::{ErrorCode, ExitCode};
+use clap::{Args, Subcommand};
+
+use crate::args::word;
+use crate::commands::Outcome;
+use crate::commands::filters::target_name;
+use crate::console::{Console, wait};
+use crate::failure::Failure;
+use crate::output;
+use crate::output::text::Text;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TargetCommand {
+    Add(AddArgs),
+    /// List the targets, with their health and what there is on them
+    List,
+    Connect(ConnectArgs),
+    Remove(RemoveArgs),
+}
+
+/// Watch one more tmux server
+///
+/// `qd doctor` shows the servers that run here and are not watched, with the command that adds
+/// each of them.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AddArgs {
+    /// How to call it: letters, digits, `.`, `_` and `-`
+    name: String,
+    /// How it is reached
+    #[arg(
+        long,
+        value_name = "KIND",
+        default_value = "local",
+        value_parser = word::<TargetKind>(TargetKind::WORDS)
+    )]
+    kind: TargetKind,
+    /// The tmux socket: a name as `tmux -L` takes it, or a path as `tmux -S` does
+    #[arg(long, value_name = "NAME_OR_PATH")]
+    tmux_socket: Option<String>,
+}
+
+/// Try to reach a target now
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConnectArgs {
+    /// The target
+    name: String,
+}
+
+/// Stop watching a target; its tmux server is left alone
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RemoveArgs {
+    /// The target
+    name: String,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(crate) fn run(console: &Console, command: &TargetCommand) -> Outcome {
+    match command {
+        TargetCommand::Add(args) => add(console, args),
+        TargetCommand::List => list(console),
+        TargetCommand::Connect(args) => connect(console, args),
+        TargetCommand::Remove(args) => remove(console, args),
+    }
+}
+
+fn add(console: &Console, args: &AddArgs) -> Outcome {
+    let target = TargetCreate {
+        name: target_name(&args.name)?,
+        kind: args.kind,
+        tmux_socket: args.tmux_socket.clone(),
+    };
+    target.check().map_err(|error| {
+        Failure::new(ErrorCode::BadRequest, error.to_string())
+            .with_hint("--tmux-socket takes a name as `tmux -L` does, or a path from the root.")
+    })?;
+    let mut client = console.client()?;
+    let answer = wait(async { Ok(client.add_target(&target).await?) })?;
+    console.answer(&answer, |answer, width| {
+        output::targets::one(&answer.target, answer.generated_at, width)
+    })?;
+    Ok(ExitCode::Ok)
+}
+
+fn list(console: &Console) -> Outcome {
+    let mut client = console.client()?;
+    let answer = wait(async { Ok(client.targets().await?) })?;
+    console.answer(&answer, output::targets::lines)?;
+    Ok(ExitCode::Ok)
+}
+
+fn connect(console: &Console, args: &ConnectArgs) -> Outcome {
+    let name = target_name(&args.name)?;
+    let mut client = console.client()?;
+    let answer = wait(async { Ok(client.connect_target(&name).await?) })?;
+    console.answer(&answer, |answer, width| {
+        output::targets::one(&answer.target, answer.generated_at, width)
+    })?;
+    Ok(ExitCode::Ok)
+}
+
+fn remove(console: &Console, args: &RemoveArgs) -> Outcome {
+    let name = target_name(&args.name)?;
+    if !args.yes && !agreed(console, &name)? {
+        console.terminal.note(&[Text::plain("Nothing was removed.")]);
+        return Ok(ExitCode::Failure);
+    }
+    let mut client = console.client()?;
+    wait(async { Ok(client.remove_target(&name).await?) })?;
+    if !console.is_json() {
+        let done = format!("Target {name} is no longer watched. Its tmux server is left alone.");
+        console.terminal.line(done)?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn agreed(console: &Console, name: &TargetName) -> Result<bool, Failure> {
+    let question = format!("Stop watching {name} and forget what was seen of it?");
+    console.terminal.confirm(&Text::plain(question))?.ok_or_else(|| {
+        let message = format!("removing {name} needs a yes, and there is nobody to ask");
+        Failure::new(ErrorCode::ConfirmationRequired, message)
+    })
+}

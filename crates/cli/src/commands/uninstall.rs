@@ -1,0 +1,139 @@
+//! `qd uninstall`: undo everything that `qd` set up.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ::daemon::paths::Paths;
+use api::{ErrorCode, ExitCode};
+use clap::Args;
+
+use crate::commands::{Outcome, daemon, install};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::output::style;
+use crate::output::text::Text;
+
+/// The names, or beginnings of names, of everything that the daemon puts into its folder.
+const OURS: &[&str] = &["qd.db", "qd.lock", "qd.sock", "qd.anchor", "logs", "spool"];
+
+/// Undo everything qd set up: the service, the daemon, completions, manual pages; then the data
+///
+/// The journal and the logs are kept unless you agree to lose them: asked at a terminal, or with
+/// --delete-data. What you wrote yourself, such as the configuration, stays in any case.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UninstallArgs {
+    /// Do not ask; delete the data as well
+    #[arg(long, short, conflicts_with = "keep_data")]
+    yes: bool,
+    /// Do not ask; keep the data
+    #[arg(long, conflicts_with = "delete_data")]
+    keep_data: bool,
+    /// Do not ask; delete the data
+    #[arg(long)]
+    delete_data: bool,
+}
+
+pub(crate) fn run(console: &Console, args: &UninstallArgs) -> Outcome {
+    let paths = console.paths()?;
+    console.terminal.lines(&daemon::remove_service(console)?)?;
+    // The daemon takes its hidden tmux sessions along when it ends.
+    let ended = match daemon::end(console)? {
+        Some(pid) => format!("The daemon (pid {pid}) has ended."),
+        None => "No daemon was running.".to_owned(),
+    };
+    console.terminal.line(ended)?;
+    console.terminal.lines(&install::remove_all()?)?;
+    let data = found(&paths)?;
+    if data.is_empty() {
+        console.terminal.line("There is no data.")?;
+    } else if agreed(console, args, &paths)? {
+        delete(&data, &paths)?;
+        console.terminal.line(format!("Deleted the data in {}.", paths.home.display()))?;
+    } else {
+        let again = Text::styled("qd uninstall --delete-data", style::COMMAND);
+        let kept = format!("Kept the data in {}. To delete it: ", paths.home.display());
+        console.terminal.line(Text::plain(kept).then(again))?;
+    }
+    console.terminal.line("What is left is the program itself, where you put it.")?;
+    Ok(ExitCode::Ok)
+}
+
+fn agreed(console: &Console, args: &UninstallArgs, paths: &Paths) -> Result<bool, Failure> {
+    if args.yes || args.delete_data {
+        return Ok(true);
+    }
+    if args.keep_data {
+        return Ok(false);
+    }
+    let question = format!("Delete the journal, logs and spool in {}?", paths.home.display());
+    Ok(console.terminal.confirm(&Text::plain(question))?.unwrap_or(false))
+}
+
+/// What is ours among what lies in the daemon's folders.
+fn found(paths: &Paths) -> Result<Vec<PathBuf>, Failure> {
+    let entries = match fs::read_dir(&paths.home) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed("look into", &paths.home, &error)),
+    };
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+        OURS.iter().any(|start| {
+            name == *start
+                || name.strip_prefix(start).is_some_and(|rest| rest.starts_with(['-', '.']))
+        })
+    };
+    Ok(entries.flatten().map(|entry| entry.path()).filter(ours).collect())
+}
+
+/// Deletes what is ours, and the folders if nothing else is in them.
+fn delete(data: &[PathBuf], paths: &Paths) -> Result<(), Failure> {
+    for path in data {
+        // A link is removed, never what it leads to.
+        let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+        let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        removed.map_err(|error| failed("delete", path, &error))?;
+    }
+    for folder in [Some(paths.home.as_path()), paths.socket.parent()].into_iter().flatten() {
+        // One that holds something else stays.
+        drop(fs::remove_dir(folder));
+    }
+    Ok(())
+}
+
+fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::new(ErrorCode::Internal, format!("cannot {what} {}: {error}", path.display()))
+        .with_hint("Look at its permissions, then repeat this.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_ours_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("deck");
+        let paths = Paths::find(|name| (name == "QD_HOME").then(|| home.clone().into())).unwrap();
+        for below in ["logs", "spool", "photos"] {
+            fs::create_dir_all(home.join(below)).unwrap();
+        }
+        let precious = folder.path().join("precious");
+        fs::write(&precious, "precious").unwrap();
+        for name in
+            ["qd.db", "qd.db-wal", "qd.lock", "qd.anchor", "logs/qd.log", "config.toml", "qd.dbx"]
+        {
+            fs::write(home.join(name), "x").unwrap();
+        }
+        std::os::unix::fs::symlink(&precious, home.join("qd.db.broken")).unwrap();
+        delete(&found(&paths).unwrap(), &paths).unwrap();
+        let mut left: Vec<_> = fs::read_dir(&home)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["config.toml", "photos", "qd.dbx"]);
+        assert_eq!(fs::read_to_string(precious).unwrap(), "precious");
+    }
+}

@@ -1,0 +1,107 @@
+//! What every command has at hand: the terminal, the global options, the daemon.
+
+use std::sync::Arc;
+
+use api::{ErrorCode, Timestamp};
+use client::{Answer, Client, Place};
+use daemon::clock::Clock;
+use daemon::paths::Paths;
+use serde::de::DeserializeOwned;
+
+use crate::args::GlobalArgs;
+use crate::failure::{Failure, envelope, lines};
+use crate::output::terminal::Terminal;
+use crate::output::text::Text;
+use crate::starter::Detached;
+
+pub(crate) struct Console {
+    pub(crate) terminal: Terminal,
+    global: GlobalArgs,
+    clock: Clock,
+}
+
+impl Console {
+    pub(crate) fn new(global: GlobalArgs) -> Self {
+        Self { terminal: Terminal::new(global.color.into()), global, clock: Clock::new() }
+    }
+
+    /// Whether programs read the output.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.global.json
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now().wall.0)
+    }
+
+    /// A client of the daemon, which is started if it does not run.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let client = Client::new(self.place()?);
+        // A socket that was named outright belongs to a daemon of whose places nothing is known.
+        if self.has_own_socket() {
+            return Ok(client);
+        }
+        Ok(client.with_starter(Arc::new(Detached::new(self.paths()?))))
+    }
+
+    /// A client that takes what it finds: it starts nothing and minds no version.
+    pub(crate) fn onlooker(&self) -> Result<Client, Failure> {
+        Ok(Client::new(self.place()?).with_any_version())
+    }
+
+    /// Whether the daemon was named by its socket, so that its other places are not known.
+    pub(crate) const fn has_own_socket(&self) -> bool {
+        self.global.socket.is_some()
+    }
+
+    fn place(&self) -> Result<Place, Failure> {
+        match &self.global.socket {
+            Some(socket) => Ok(Place::at(socket)),
+            None => Ok(Place::of_this_process()?),
+        }
+    }
+
+    /// Where the daemon's files are. They say nothing about a socket that was named outright.
+    pub(crate) fn paths(&self) -> Result<Paths, Failure> {
+        Paths::of_this_process().map_err(|error| {
+            Failure::new(ErrorCode::BadRequest, error.to_string())
+                .with_hint("Set HOME or QD_HOME to an absolute path.")
+        })
+    }
+
+    /// Shows an answer: as it came for programs, as lines for people.
+    pub(crate) fn answer<T: DeserializeOwned>(
+        &self,
+        answer: &Answer<T>,
+        view: impl FnOnce(&T, Option<usize>) -> Vec<Text>,
+    ) -> Result<(), Failure> {
+        if self.is_json() {
+            return self.terminal.json(answer.json()?);
+        }
+        self.terminal.lines(&view(&answer.read()?, self.terminal.width()))
+    }
+
+    /// Tells why a command failed.
+    pub(crate) fn fail(&self, failure: &Failure) {
+        match failure {
+            Failure::OutputClosed => {}
+            Failure::Told(error) if self.is_json() => {
+                let body = serde_json::to_string(&envelope(error, self.now()));
+                self.terminal.note_json(&body.unwrap_or_default());
+            }
+            Failure::Told(error) => self.terminal.note(&lines(error)),
+        }
+    }
+}
+
+/// Runs what has to wait for the daemon, or for signals.
+pub(crate) fn wait<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(ErrorCode::Internal, format!("cannot wait for anything: {error}"))
+    })?;
+    let outcome = runtime.block_on(future);
+    // A thread that still waits for a daemon to start must not keep the user waiting.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,141 @@
+//! How a command fails: one kind of error, whatever its cause, with one exit code.
+
+use std::io;
+
+use api::error::ErrorBody;
+use api::{ErrorCode, ExitCode, Timestamp};
+use client::ClientError;
+use serde_json::Value;
+
+use crate::output::style;
+use crate::output::text::Text;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something to tell the user.
+    Told(ClientError),
+    /// Whoever read our output has gone; there is nobody left to tell anything.
+    OutputClosed,
+}
+
+impl Failure {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::Told(ClientError::new(code, message))
+    }
+
+    /// The same with another hint.
+    #[must_use]
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Told(error) => Self::Told(error.with_hint(hint)),
+            Self::OutputClosed => self,
+        }
+    }
+
+    /// The number that the shell sees. What a code means stands in the table of the API.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Told(error) => error.code.exit_code(),
+            Self::OutputClosed => ExitCode::Ok,
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Told(error)
+    }
+}
+
+/// Writing to the terminal, or into the pipe that stands for it.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::OutputClosed;
+        }
+        Self::new(ErrorCode::Internal, format!("cannot write the output: {error}"))
+            .with_hint("Look at where the output goes: is there room, and is it still there?")
+    }
+}
+
+/// The error as the API would answer it, for `--json`.
+pub(crate) fn envelope(error: &ClientError, now: Timestamp) -> ErrorBody {
+    let mut body = ErrorBody::new(error.code, error.message.clone(), now);
+    body.error.hint.clone_from(&error.hint);
+    body.error.details.clone_from(&error.details);
+    body
+}
+
+/// The error for people: what happened, what it is about, what to do.
+pub(crate) fn lines(error: &ClientError) -> Vec<Text> {
+    let head = Text::styled("qd: ", style::ERROR).then(&error.message);
+    let mut lines = vec![head.then_styled(format!(" [{}]", error.code), style::QUIET)];
+    lines.extend(candidates(error));
+    lines.push(Text::styled("hint: ", style::TITLE).then(&error.hint));
+    lines
+}
+
+/// What an ambiguous reference could have meant.
+fn candidates(error: &ClientError) -> Vec<Text> {
+    let found = error.details.get("candidates").and_then(Value::as_array);
+    let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let line = |candidate: &Value| {
+        let state = format!("  {} {}", text(candidate, "current_cmd"), text(candidate, "state"));
+        Text::plain("  ").then(text(candidate, "ref")).then_styled(state, style::QUIET)
+    };
+    found.into_iter().flatten().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(error: &ClientError) -> String {
+        lines(error).iter().map(|line| line.render(false) + "\n").collect()
+    }
+
+    #[test]
+    fn tc_032_an_error_says_what_happened_what_to_do_and_its_code() {
+        let error = ClientError::new(ErrorCode::TargetNotFound, "there is no target `build`");
+        assert_eq!(
+            shown(&error),
+            "qd: there is no target `build` [E_TARGET_NOT_FOUND]\n\
+             hint: See the targets with `qd target list`.\n"
+        );
+        let body = envelope(&error, Timestamp::from_millis(0));
+        assert_eq!(ClientError::from(body.error), error, "the envelope says the same");
+    }
+
+    #[test]
+    fn an_ambiguous_reference_lists_what_it_could_mean() {
+        let error = ClientError::new(ErrorCode::RefAmbiguous, "`%1` fits 2 panes").with_detail(
+            "candidates",
+            json!([
+                { "ref": "runtime:aaaa", "current_cmd": "vim", "state": "unknown" },
+                { "ref": "runtime:bbbb", "current_cmd": "\u{1b}[2J", "state": "idle" },
+            ]),
+        );
+        assert_eq!(
+            shown(&error),
+            "qd: `%1` fits 2 panes [E_REF_AMBIGUOUS]\n  runtime:aaaa  vim unknown\n  \
+             runtime:bbbb   idle\n\
+             hint: Use the full reference of one of the candidates in the details.\n"
+        );
+    }
+
+    #[test]
+    fn tc_053_every_code_of_the_api_has_its_exit_code() {
+        for code in ErrorCode::ALL {
+            let failure = Failure::new(*code, "x");
+            assert_eq!(failure.exit_code(), code.exit_code());
+            assert_ne!(failure.exit_code(), ExitCode::Ok, "{code}");
+        }
+        let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(closed.exit_code(), ExitCode::Ok);
+        let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(full.exit_code(), ExitCode::Failure);
+    }
+}

@@ -1,0 +1,121 @@
+//! Targets as a table.
+
+use api::Timestamp;
+use api::list::List;
+use api::targets::TargetItem;
+use api::words::Health;
+
+use crate::output::list;
+use crate::output::style;
+use crate::output::table::{Column, Table};
+use crate::output::text::Text;
+use crate::output::time::age;
+use crate::output::windows::count;
+
+/// The list of targets.
+pub(crate) fn lines(list: &List<TargetItem>, width: Option<usize>) -> Vec<Text> {
+    list::lines(list, "targets", table(&list.items, list.generated_at).lines(width))
+}
+
+/// The same targets as a table.
+pub(crate) fn table(items: &[TargetItem], now: Timestamp) -> Table {
+    let mut table = Table::new([
+        Column::fixed("TARGET").down_to(8),
+        Column::fixed("HEALTH"),
+        Column::yielding("KIND", 4),
+        Column::yielding("TMUX", 2),
+        Column::yielding("SEEN", 3),
+        Column::yielding("SESSIONS", 8),
+        Column::yielding("PANES", 5),
+        Column::yielding("AGENTS", 6),
+        Column::yielding("WATCHED BY", 9),
+        Column::yielding("WHY", 1).down_to(10),
+        Column::yielding("SOCKET", 7).down_to(12),
+    ]);
+    for item in items {
+        let server = item.server.as_ref();
+        let seen = item.last_seen_at.map(|at| age(at, now)).unwrap_or_default();
+        table.row([
+            name(item),
+            health(item.health),
+            Text::plain(item.kind.as_str()),
+            Text::plain(server.map_or("no server", |it| &it.version)),
+            Text::plain(seen),
+            count(item.counts.sessions),
+            count(item.counts.panes),
+            count(item.counts.agents),
+            Text::plain(item.observer_mode.as_str()),
+            Text::plain(item.health_reason.as_deref().unwrap_or_default()),
+            Text::styled(server.map_or(&item.connection_ref, |it| &it.socket), style::QUIET),
+        ]);
+    }
+    table
+}
+
+/// What somebody should know about the targets: those in trouble, one line each.
+pub(crate) fn trouble(targets: &[TargetItem]) -> Vec<Text> {
+    let troubled = targets.iter().filter(|it| it.health != Health::Ok);
+    let line = |target: &TargetItem| {
+        let why = target.health_message.as_deref().or(target.health_reason.as_deref());
+        let command = format!("qd target connect {}", target.name);
+        Text::styled("! ", style::of_health(target.health))
+            .then(target.name.as_str())
+            .then(" is ")
+            .then(health(target.health))
+            .then(why.map(|why| format!(": {why}")).unwrap_or_default())
+            .then_styled("  try: ", style::QUIET)
+            .then_styled(command, style::COMMAND)
+    };
+    troubled.map(line).collect()
+}
+
+/// One target, after something was done to it.
+pub(crate) fn one(item: &TargetItem, now: Timestamp, width: Option<usize>) -> Vec<Text> {
+    table(std::slice::from_ref(item), now).lines(width)
+}
+
+fn name(item: &TargetItem) -> Text {
+    let name = Text::plain(item.name.as_str());
+    if item.is_default { name.then_styled(" (default)", style::QUIET) } else { name }
+}
+
+fn health(health: Health) -> Text {
+    Text::styled(health.as_str(), style::of_health(health))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::fixtures::{self, shown};
+
+    #[test]
+    fn targets_fit_40_80_and_120_columns() {
+        let list = fixtures::targets();
+        insta::assert_snapshot!(shown(&lines(&list, Some(120))), @r"
+        TARGET           HEALTH  KIND   TMUX  SEEN  SESSIONS  PANES  AGENTS  WATCHED BY  WHY              SOCKET
+        local (default)  ok      local  3.3a  1s    4         10     5       control                      /tmp/tmux-1000/default
+        build            down    local  3.3a  5m    4         10     5       control     command_timeout  /tmp/tmux-1000/default
+        ! build: the target is down [E_TARGET_UNREACHABLE]
+        ");
+        insta::assert_snapshot!(shown(&lines(&list, Some(80))), @r"
+        TARGET           HEALTH  KIND   TMUX  SEEN  PANES  AGENTS  WHY
+        local (default)  ok      local  3.3a  1s    10     5
+        build            down    local  3.3a  5m    10     5       command_timeout
+        ! build: the target is down [E_TARGET_UNREACHABLE]
+        ");
+        insta::assert_snapshot!(shown(&lines(&list, Some(40))), @r"
+        TARGET           HEALTH  WHY
+        local (default)  ok
+        build            down    command_timeout
+        ! build: the target is down [E_TARGET_UNREACHABLE]
+        ");
+    }
+
+    #[test]
+    fn a_target_in_trouble_is_named_with_its_message_and_the_next_step() {
+        let list = fixtures::targets();
+        insta::assert_snapshot!(shown(&trouble(&list.items)), @r"
+        ! build is down: tmux did not answer within 5s   try: qd target connect build
+        ");
+    }
+}
