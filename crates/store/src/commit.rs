@@ -1,5 +1,7 @@
 //! Why a commit did not happen, and what is known of its outcome.
 
+use std::io;
+
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
@@ -95,14 +97,14 @@ pub(crate) fn kind_of(fault: &Fault) -> CommitErrorKind {
     match fault {
         Fault::Sql(error) => kind_of_sql(error),
         Fault::BadRow(_) => CommitErrorKind::Corrupt,
-        Fault::File { source, .. } => match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                CommitErrorKind::Full
-            }
-            _ => CommitErrorKind::Io,
-        },
+        Fault::File { source, .. } if is_full(source) => CommitErrorKind::Full,
+        Fault::File { .. } => CommitErrorKind::Io,
         Fault::Json(_) | Fault::Shape(_) => CommitErrorKind::Refused,
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn kind_of_sql(error: &rusqlite::Error) -> CommitErrorKind {

@@ -105,7 +105,7 @@ fn hash_at(row: &Row<'_>, index: usize) -> rusqlite::Result<ChainHash> {
     row.get(index).map(ChainHash)
 }
 
-const ROWS_AFTER: &str = "SELECT seq, at, actor, kind, payload, body_hash, hash FROM journal \
+pub(crate) const ROWS_AFTER: &str = "SELECT seq, at, actor, kind, payload, body_hash, hash FROM journal \
     WHERE seq > ? ORDER BY seq LIMIT ?";
 
 /// A walk along the chain, one row at a time.

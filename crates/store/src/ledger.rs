@@ -163,6 +163,7 @@ impl Ledger {
     }
 
     /// Decides, stores and applies a batch of inputs: all of it, or nothing.
+    #[expect(clippy::needless_pass_by_value, reason = "a batch that was handed in is used up")]
     pub fn transact(
         &mut self,
         now: Now,

@@ -18,8 +18,8 @@ pub(crate) const RESERVE_BYTES_MIN: u64 = 256 * 1024;
 pub(crate) const RESERVE_RETRY_MS: i64 = 10_000;
 /// Rows of one kind that one step of retention forgets, and steps that one run takes; the rest
 /// waits for the next run.
-pub(crate) const RETAIN_ROWS_MAX: i64 = 2_000;
-pub(crate) const RETAIN_SLICES_MAX: usize = 10;
+pub(crate) const RETAIN_ROWS_MAX: i64 = 1_000;
+pub(crate) const RETAIN_SLICES_MAX: usize = 8;
 /// How far the wall clock may stray from the steady one between two runs of retention.
 pub(crate) const CLOCK_JUMP_MS: u64 = 10 * 60 * 1_000;
 /// Damaged databases that are kept; one more is refused rather than one deleted.

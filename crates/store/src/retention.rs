@@ -17,6 +17,11 @@ use crate::meta::Meta;
 use crate::row::{signed, unsigned};
 use crate::{limits, tables};
 
+pub(crate) const EXPIRED_PAYLOADS: &str = "SELECT event_id FROM events \
+    WHERE raw_payload IS NOT NULL AND ingested_at < ? ORDER BY ingested_at LIMIT ?";
+pub(crate) const EXPIRED_EVENTS: &str =
+    "SELECT rowid FROM events WHERE ingested_at < ? ORDER BY ingested_at LIMIT ?";
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// How long things are kept.
@@ -165,18 +170,9 @@ impl Horizons {
     }
 
     fn clear_payloads(&self, db: &Connection) -> Result<usize, Fault> {
-        let expired = [
-            (
-                &*tables::EVENTS,
-                "SELECT event_id FROM events \
-              WHERE raw_payload IS NOT NULL AND ingested_at < ? ORDER BY ingested_at LIMIT ?",
-            ),
-            (
-                &*tables::EVENT_INBOX,
-                "SELECT inbox_id FROM event_inbox \
-              WHERE raw_payload IS NOT NULL AND ingested_at < ? LIMIT ?",
-            ),
-        ];
+        let waiting = "SELECT inbox_id FROM event_inbox \
+            WHERE raw_payload IS NOT NULL AND ingested_at < ? LIMIT ?";
+        let expired = [(&*tables::EVENTS, EXPIRED_PAYLOADS), (&*tables::EVENT_INBOX, waiting)];
         let mut count = 0;
         for (table, sql) in expired {
             let mut statement = db.prepare_cached(sql)?;
@@ -193,10 +189,7 @@ impl Horizons {
 
     fn delete_events(&self, db: &Connection) -> Result<usize, Fault> {
         let events = db
-            .prepare_cached(
-                "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events \
-                 WHERE ingested_at < ? ORDER BY ingested_at LIMIT ?)",
-            )?
+            .prepare_cached(&format!("DELETE FROM events WHERE rowid IN ({EXPIRED_EVENTS})"))?
             .execute(params![self.events, limits::RETAIN_ROWS_MAX])?;
         let inbox = db
             .prepare_cached(

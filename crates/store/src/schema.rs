@@ -4,6 +4,7 @@ use engine::time::WallMs;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::fault::Fault;
+use crate::{journal, past, retention};
 
 /// Marks a database file as ours: `QDCK`.
 pub const APPLICATION_ID: i32 = 0x5144_434b;
@@ -27,6 +28,39 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     up: include_str!("../migrations/0001_spine.up.sql"),
     down: include_str!("../migrations/0001_spine.down.sql"),
 }];
+
+/// The questions that are asked with every event, and those that a list or a cleaner asks.
+pub const HOT_QUERIES: &[(&str, &str)] = &[
+    ("an event by its key", past::EVENT_BY_KEY),
+    ("an event of a pane by its key", past::EVENT_BY_PANE_KEY),
+    ("a waiting event by its key", past::INBOX_BY_KEY),
+    ("an event by its id", past::EVENT_EXISTS),
+    ("the last epoch of a pane", past::LAST_EPOCH),
+    ("a runtime by its id", past::RUNTIME_EXISTED),
+    ("the journal after a row", journal::ROWS_AFTER),
+    (
+        "the events of a runtime, newest first",
+        "SELECT event_id FROM events WHERE runtime_id = ? AND source = ? \
+         ORDER BY ingested_at DESC",
+    ),
+    ("all events, newest first", "SELECT event_id FROM events ORDER BY ingested_at DESC"),
+    (
+        "the inbox by status",
+        "SELECT inbox_id FROM event_inbox WHERE status = ? ORDER BY ingested_at",
+    ),
+    ("states, newest first", "SELECT pane_id FROM states ORDER BY updated_at DESC"),
+    (
+        "states of one kind, newest first",
+        "SELECT pane_id FROM states WHERE state = ? ORDER BY updated_at DESC",
+    ),
+    (
+        "an action by its reference",
+        "SELECT action_id FROM actions WHERE action_type = ? AND request_ref = ?",
+    ),
+    ("the events of an action", "SELECT event_id FROM events WHERE action_id = ?"),
+    ("expired payloads", retention::EXPIRED_PAYLOADS),
+    ("expired events", retention::EXPIRED_EVENTS),
+];
 
 /// The version a database says it has; 0 for an empty one.
 pub fn version(db: &Connection) -> rusqlite::Result<u32> {

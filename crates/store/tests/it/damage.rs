@@ -2,6 +2,7 @@
 //! was found is changed.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -386,7 +387,7 @@ fn dump(path: &Path) -> String {
         while let Some(row) = rows.next().unwrap() {
             for column in 0..columns {
                 let value: rusqlite::types::Value = row.get(column).unwrap();
-                text += &format!("{name}.{column} {value:?}\n");
+                writeln!(text, "{name}.{column} {value:?}").unwrap();
             }
         }
     }

@@ -5,7 +5,11 @@
 mod moves;
 mod world;
 
+mod constraints;
 mod damage;
+mod faults;
 mod ledger;
+mod past;
 mod property;
+mod retention;
 mod schema;
