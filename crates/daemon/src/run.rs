@@ -28,6 +28,9 @@ use crate::observers::Observers;
 use crate::paths::Paths;
 use crate::{config_watch, identity, log};
 
+/// How long the first answer waits for the first look at every target. What a daemon remembers of
+/// a world that it has not seen yet is better not shown as the present.
+const FIRST_LOOK_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long requests under way may take once the daemon is asked to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often expired rows are looked for.
@@ -263,6 +266,22 @@ impl House {
                 tracing::error!(%error, "the first target was not added");
             }
         });
+    }
+
+    /// Waits until every target was looked at once, or could not be. Whoever asks meanwhile waits
+    /// in the socket's queue.
+    async fn look_first(&mut self) {
+        let mut patience = std::pin::pin!(tokio::time::sleep(FIRST_LOOK_TIMEOUT));
+        while !self.lookout.read(|follower| follower.engine().is_observed()) {
+            tokio::select! {
+                () = &mut patience => return,
+                () = self.observers.attend() => {}
+                publication = self.running.news.recv() => match publication {
+                    Some(publication) => self.publish(publication).await,
+                    None => return,
+                },
+            }
+        }
     }
 
     /// Makes news readable, has done what follows from it, and tells who waits for it.

@@ -182,6 +182,12 @@ impl Engine {
         self.targets().find(|row| row.name == name)
     }
 
+    /// Whether there are targets and each was looked at, or failed, since the engine began.
+    pub fn is_observed(&self) -> bool {
+        let looked = |it: &TargetMemory| it.last_seen.is_some() || it.pulse.has_failed();
+        !self.targets.is_empty() && self.targets.values().all(looked)
+    }
+
     pub fn sessions(&self) -> impl Iterator<Item = &SessionRow> {
         self.sessions.values()
     }

@@ -98,6 +98,11 @@ impl Pulse {
         health
     }
 
+    /// Whether a failure was counted and not yet recovered from.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
     fn fail(&mut self, health: Health, weight: u32, now: Now, settings: &Settings) -> Health {
         self.successes = 0;
         self.topology_seen = false;
