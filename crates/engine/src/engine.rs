@@ -146,11 +146,25 @@ impl Engine {
     }
 
     /// Places every stored moment on the clock that `now` belongs to.
+    ///
+    /// What confirmed a state is volatile: its last look and output are stored long before the
+    /// end. A definite state that is stored was confirmed when the last daemon ended, and while
+    /// there was none nobody looked; so it has `stale_ttl` from now to be confirmed again.
     pub fn rebase(&mut self, now: Now) {
         for memory in self.panes.values_mut() {
-            memory.row.last_seen.rebase(now);
-            if let Some(activity) = &mut memory.row.last_activity {
-                activity.rebase(now);
+            let row = &mut memory.row;
+            row.last_seen.rebase(now);
+            row.last_activity.iter_mut().for_each(|activity| activity.rebase(now));
+            match row.state.state {
+                State::Unknown => {}
+                State::Running => {
+                    row.last_activity.iter_mut().for_each(|activity| activity.mono = now.mono);
+                }
+                State::Error
+                | State::WaitingApproval
+                | State::WaitingInput
+                | State::Completed
+                | State::Idle => row.last_seen.mono = now.mono,
             }
         }
         for evidence in self.evidence.values_mut() {
@@ -390,14 +404,16 @@ impl Engine {
         health: Health,
         now: Now,
     ) -> Verdict {
-        let circumstances = Circumstances {
-            evidence,
-            sight: Sight::of(row),
-            health,
-            alive: row.runtime.is_some(),
-            has_agent: row.runtime.as_ref().is_some_and(|runtime| runtime.agent.is_some()),
-        };
-        fuse(&circumstances, now, &self.settings)
+        fuse(&circumstances(row, evidence, Sight::of(row), health), now, &self.settings)
+    }
+
+    /// Whether a pane shows what fusion says of it with this sight.
+    pub(crate) fn is_settled(&self, row: &PaneRow, sight: Sight, health: Health, now: Now) -> bool {
+        let runtime = row.runtime.as_ref();
+        let nothing = Evidence::default();
+        let evidence = runtime.and_then(|it| self.evidence.get(&it.runtime)).unwrap_or(&nothing);
+        let circumstances = circumstances(row, evidence, sight, health);
+        fuse(&circumstances, now, &self.settings).is_shown_by(&row.state)
     }
 
     /// Concludes a pane's state anew and writes it into `row` when it differs.
@@ -443,6 +459,17 @@ impl Engine {
             None => Ok(()),
         }
     }
+}
+
+fn circumstances<'a>(
+    row: &PaneRow,
+    evidence: &'a Evidence,
+    sight: Sight,
+    health: Health,
+) -> Circumstances<'a> {
+    let alive = row.runtime.is_some();
+    let has_agent = row.runtime.as_ref().is_some_and(|runtime| runtime.agent.is_some());
+    Circumstances { evidence, sight, health, alive, has_agent }
 }
 
 /// The row after a verdict that differs from it.

@@ -13,7 +13,7 @@ use crate::input::{Decision, Effect, Note, Observation, Seen, Topology};
 use crate::limits;
 use crate::pane::{Cause, PaneFacts, PaneRow, ProcessIdentity, Runtime};
 use crate::past::Past;
-use crate::state::{Evidence, StateRow};
+use crate::state::{Evidence, Sight, StateRow};
 use crate::target::{Beat, ServerFacts, TargetRow, Trouble};
 use crate::time::{Now, WallMs};
 use crate::words::{Confidence, EndReason, Health, State, reason};
@@ -48,6 +48,7 @@ impl Engine {
             }
             Observation::Unchanged => {
                 decision.notes.push(Note::Seen { target: target.clone(), panes: Seen::All });
+                self.resettle(&look, &mut decision);
             }
             Observation::ProcessEnded { pane, process } => {
                 self.see_end(&look, *pane, process, &mut decision);
@@ -187,22 +188,39 @@ impl Engine {
                 | Event::EventDropped { .. } => None,
             })
             .collect();
-        let confirmed = decision.notes.iter().any(|note| matches!(note, Note::Seen { .. }));
-        for memory in self.panes_of(look.target) {
-            if touched.contains(&memory.row.key) {
-                continue;
+        let confirmed = |pane: PaneId| {
+            decision.notes.iter().any(|note| match note {
+                Note::Seen { panes: Seen::All, .. } => true,
+                Note::Seen { panes: Seen::Some(panes), .. } => panes.contains(&pane),
+                Note::Printed { .. }
+                | Note::Caption { .. }
+                | Note::Beat { .. }
+                | Note::BurstOver { .. } => false,
+            })
+        };
+        let untouched = self.panes_of(look.target).filter(|it| !touched.contains(&it.row.key));
+        let resettled = untouched.filter_map(|memory| {
+            let mut sight = Sight::of(&memory.row);
+            if confirmed(memory.row.key.pane) {
+                sight.last_seen = look.now.stamp();
             }
-            let mut row = memory.row.clone();
-            if confirmed {
-                row.last_seen = look.now.stamp();
-            }
-            let evidence = self.evidence_of(&row);
-            if let Some(cause) = self.settle(&mut row, &evidence, look.health, look.now) {
-                row.updated_at = look.now.wall;
-                let causes = vec![cause];
-                decision.events.push(Event::PaneChanged { row: Box::new(row), causes });
-            }
+            self.resettled(look, &memory.row, sight)
+        });
+        let resettled: Vec<Event> = resettled.collect();
+        decision.events.extend(resettled);
+    }
+
+    /// The pane's change, if what is known of it now makes its state another one.
+    fn resettled(&self, look: &Look<'_>, before: &PaneRow, sight: Sight) -> Option<Event> {
+        if self.is_settled(before, sight, look.health, look.now) {
+            return None;
         }
+        let Sight { last_seen, last_activity } = sight;
+        let mut row =
+            PaneRow { last_seen, last_activity, updated_at: look.now.wall, ..before.clone() };
+        let causes = self.settle(&mut row, &self.evidence_of(before), look.health, look.now);
+        let causes = causes.into_iter().collect();
+        Some(Event::PaneChanged { row: Box::new(row), causes })
     }
 
     fn see_all(&self, look: &Look<'_>, topology: &Topology, decision: &mut Decision) {
@@ -387,8 +405,12 @@ impl Engine {
 
     fn see_output(&self, look: &Look<'_>, panes: &[PaneId], decision: &mut Decision) {
         let mut begun = Vec::new();
+        let mut resettled = Vec::new();
         for pane in panes {
             let Some(memory) = self.panes.get(&PaneKey::new(look.target, *pane)) else { continue };
+            let last_activity = Some(look.now.stamp());
+            let sight = Sight { last_activity, ..Sight::of(&memory.row) };
+            resettled.extend(self.resettled(look, &memory.row, sight));
             if memory.burst_reported.is_none() {
                 begun.push((*pane, look.now.stamp()));
             } else {
@@ -400,6 +422,7 @@ impl Engine {
             let target = look.target.clone();
             decision.events.push(Event::ActivitySeen { target, panes: begun });
         }
+        decision.events.extend(resettled);
     }
 }
 

@@ -72,9 +72,25 @@ impl Engine {
                 let causes = vec![Cause::Changed];
                 decision.events.push(Event::PaneChanged { row: Box::new(row), causes });
             }
-            decision.then.extend(self.expiry(now, memory));
+            match self.expiry(now, memory) {
+                Some(expired) => decision.then.push(expired),
+                // A clock that jumped over a restart may have made an old claim fresh.
+                None => decision.events.extend(self.resettled_by_time(now, memory)),
+            }
         }
         decision
+    }
+
+    /// The pane's change, if time made its state another one without anything expiring.
+    fn resettled_by_time(&self, now: Now, memory: &PaneMemory) -> Option<Event> {
+        let health = self.health_of(&memory.row.key.target);
+        if self.is_settled(&memory.row, Sight::of(&memory.row), health, now) {
+            return None;
+        }
+        let mut row = memory.row.clone();
+        let cause = self.settle(&mut row, &self.evidence_of(&memory.row), health, now)?;
+        row.updated_at = now.wall;
+        Some(Event::PaneChanged { row: Box::new(row), causes: vec![cause] })
     }
 
     /// The synthetic event for a state that no longer holds.

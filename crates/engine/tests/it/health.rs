@@ -2,9 +2,9 @@
 
 use engine::input::{Effect, Input, Observation, Refusal, Request};
 use engine::target::Trouble;
-use engine::words::{EndReason, Health};
+use engine::words::{EndReason, Health, State};
 
-use crate::world::{World, shell, target_id};
+use crate::world::{World, server, shell, target_id};
 
 fn remove(world: &mut World, name: &str) -> Result<(), Refusal> {
     let request = Request::RemoveTarget { name: name.to_owned() };
@@ -94,4 +94,22 @@ fn a_flapping_target_journals_only_its_changes() {
         world.scan(&[shell(1)]);
     }
     assert_eq!(world.journal.len() - before, 200, "down and up, each once");
+}
+
+#[test]
+fn a_look_at_one_pane_that_heals_the_target_confirms_that_one_only() {
+    let mut world = World::new();
+    world.scan(&[shell(1), shell(2)]);
+    world.say("a", 1, State::Idle);
+    world.say("b", 2, State::Idle);
+    for _ in 0..3 {
+        world.fail();
+    }
+    world.scan(&[shell(1), shell(2)]);
+    let seen = world.row(2).last_seen;
+    world.jump(31_000);
+    world.observe(Observation::Panes { server: server("local", 1), panes: vec![shell(1)] });
+    assert_eq!(world.shown(1).0, State::Idle);
+    assert_eq!(world.shown(2).1, "stale_signal", "nobody has looked at it for too long");
+    assert_eq!(world.row(2).last_seen, seen);
 }

@@ -1,8 +1,10 @@
 //! Which state is shown: fusion, freshness, demotion, and honesty about what is not known.
 
+use engine::Engine;
 use engine::event::Event;
 use engine::ids::AgentType;
-use engine::input::Observation;
+use engine::input::{Input, Observation};
+use engine::settings::Settings;
 use engine::words::{Confidence, Health, Source, State};
 
 use crate::world::{World, key, shell};
@@ -211,4 +213,62 @@ fn every_state_can_be_explained() {
     assert_eq!(standing, [(Source::Hook, "outranked"), (Source::Notify, "won")]);
     assert_eq!(why.evidence[0].age_ms, 1_000);
     assert!(world.engine.pane(&key(1)).is_some());
+}
+
+/// Loses what is volatile: everything goes through the stored form and comes back later.
+fn restart(world: &mut World, downtime_ms: i64) {
+    world.jump(downtime_ms);
+    world.now.mono.0 = 77;
+    let stored = serde_json::to_string(&world.engine.tables()).unwrap();
+    let tables = serde_json::from_str(&stored).unwrap();
+    world.engine = Engine::restore(Settings::default(), tables, world.now);
+}
+
+#[test]
+fn a_restart_leaves_a_state_the_time_to_be_confirmed_again() {
+    let mut world = World::new();
+    world.scan(&[shell(1), shell(2)]);
+    world.say("a", 1, State::WaitingApproval);
+    world.say("b", 2, State::Running);
+    for _ in 0..10 {
+        world.pass(10_000);
+        world.observe(Observation::Unchanged);
+        world.observe(Observation::Printed { panes: vec![shell(2).pane] });
+    }
+    restart(&mut world, 200);
+    world.feed(&Input::Ticked).unwrap();
+    assert_eq!(world.shown(1).0, State::WaitingApproval, "its last look was not stored");
+    assert_eq!(world.shown(2).0, State::Running, "its last output was not stored");
+    world.pass(30_000);
+    world.observe(Observation::Unchanged);
+    assert_eq!(world.shown(1).0, State::WaitingApproval);
+    world.pass(1);
+    assert_eq!(world.shown(2).1, "stale_signal", "nothing was printed any more");
+}
+
+#[test]
+fn what_is_shown_is_what_is_concluded_even_if_the_timer_is_late() {
+    let mut world = World::new();
+    world.scan(&[shell(1), shell(2)]);
+    world.say("a", 1, State::Running);
+    world.say("b", 2, State::Idle);
+    let settled = |world: &World| {
+        for pane in [1, 2] {
+            let explained = world.engine.explain(&world.runtime(pane), world.now).unwrap();
+            assert_eq!(explained.concluded.state, explained.shown.state);
+        }
+    };
+    world.jump(31_000);
+    world.scan(&[shell(1)]);
+    world.scan(&[shell(1), shell(2)]);
+    assert_eq!(world.shown(1).1, "stale_signal");
+    world.observe(Observation::Printed { panes: vec![shell(1).pane] });
+    let explained = world.engine.explain(&world.runtime(1), world.now).unwrap();
+    assert_eq!(explained.concluded.state, explained.shown.state);
+    world.say("c", 2, State::Idle);
+    world.say("d", 1, State::Error);
+    world.jump(31_000);
+    world.observe(Observation::Printed { panes: vec![shell(2).pane] });
+    world.observe(Observation::Unchanged);
+    settled(&world);
 }
