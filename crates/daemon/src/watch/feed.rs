@@ -22,7 +22,7 @@ const QUIET_CHANGES_MAX: u64 = 4_096;
 /// What is handed out at once.
 const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// How long a watcher that was cut may take to read that it was.
-const FAREWELL_MS: i64 = 10_000;
+const FAREWELL_MS: i64 = 30_000;
 
 /// How the changes of the journal look to the watchers of a feed.
 pub(crate) trait View: std::fmt::Debug + Send {
@@ -168,28 +168,28 @@ impl Feed {
     pub(crate) fn change(&mut self, news: &News<'_>) {
         self.quiet += 1;
         if let Some(line) = self.view.change(news) {
-            self.push(line);
+            self.push(line, news.now);
         }
     }
 
-    /// A publication is folded; its lines began at `fresh`. Says whether there is news.
-    pub(crate) fn settle(&mut self, follower: &Follower, fresh: u64, now: Now) -> bool {
+    /// A publication is folded. Says whether there is news.
+    pub(crate) fn settle(&mut self, follower: &Follower, now: Now) -> bool {
         if let Some(line) = self.view.settle(follower, now) {
-            self.push(line);
+            self.push(line, now);
         } else if self.quiet >= QUIET_CHANGES_MAX
             && let Some(line) = self.view.idle(follower, now)
         {
-            self.push(line);
+            self.push(line, now);
         }
         let slowest = self.seats.values().map(|seat| seat.position).min();
-        self.ring.trim(slowest, fresh);
+        self.ring.trim(slowest, now);
         self.see_who_fell(now);
         *self.head.borrow() != self.ring.end()
     }
 
-    fn push(&mut self, line: Line) {
+    fn push(&mut self, line: Line, now: Now) {
         self.quiet = 0;
-        self.ring.push(line);
+        self.ring.push(line, now);
     }
 
     fn see_who_fell(&mut self, now: Now) {

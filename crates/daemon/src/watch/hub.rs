@@ -54,7 +54,6 @@ impl Hub {
         publication: &Publication,
         now: Now,
     ) -> Option<i64> {
-        let fresh: Vec<u64> = self.feeds.values().map(|feed| feed.ring().end()).collect();
         for (place, change) in publication.changes.iter().enumerate() {
             let before = follower.fold(change);
             if self.feeds.is_empty() {
@@ -69,8 +68,8 @@ impl Hub {
         }
         follower.reach(publication.as_of);
         let mut news = false;
-        for (feed, fresh) in self.feeds.values_mut().zip(fresh) {
-            news |= feed.settle(follower, fresh, now);
+        for feed in self.feeds.values_mut() {
+            news |= feed.settle(follower, now);
         }
         if news { self.schedule(now) } else { None }
     }

@@ -6,20 +6,32 @@
 
 use std::collections::VecDeque;
 
+use engine::time::Now;
+
 use super::line::Line;
 
-/// What is kept at most, apart from the lines of the publication in hand: the bound of a watcher's
-/// backlog, at which it is cut.
-pub(crate) const BACKLOG_BYTES_MAX: usize = 1024 * 1024;
-/// The same, counted in lines.
-pub(crate) const BACKLOG_LINES_MAX: usize = 8_192;
+/// What is kept for those who have not read it: the bound of a watcher's backlog, at which it is
+/// cut.
+const BACKLOG_BYTES_MAX: usize = 1024 * 1024;
+/// What is kept for a moment when much happens at once, so that a burst cuts only those who do not
+/// read. At this bound even what is new goes.
+const BURST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long that moment is.
+const BURST_MS: i64 = 5_000;
 /// What is kept although everyone has read it, for those who come back at once.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
+
+/// A line, and when it came.
+#[derive(Debug)]
+struct Kept {
+    line: Line,
+    at: Now,
+}
 
 /// Lines by position. Positions count up from the feed's beginning and never repeat.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    lines: VecDeque<Line>,
+    lines: VecDeque<Kept>,
     /// The position of the first line that is kept.
     first: u64,
     bytes: usize,
@@ -44,35 +56,40 @@ impl Ring {
 
     /// The position after everything up to `seq`, if nothing in between is missing.
     pub(crate) fn position_after(&self, seq: u64) -> Option<u64> {
-        let read = self.lines.partition_point(|line| line.seq <= seq);
+        let read = self.lines.partition_point(|kept| kept.line.seq <= seq);
         (seq >= self.complete_after).then_some(self.first + read as u64)
     }
 
     /// The lines from a position on, if none of them has fallen off.
     pub(crate) fn from(&self, position: u64) -> Option<impl Iterator<Item = &Line>> {
         let skipped = position.checked_sub(self.first)?;
-        Some(self.lines.iter().skip(usize::try_from(skipped).unwrap_or(usize::MAX)))
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        Some(self.lines.iter().skip(skipped).map(|kept| &kept.line))
     }
 
-    pub(crate) fn push(&mut self, line: Line) {
+    pub(crate) fn push(&mut self, line: Line, at: Now) {
         self.bytes += line.len();
-        self.lines.push_back(line);
+        self.lines.push_back(Kept { line, at });
     }
 
-    /// Drops what is no longer kept. `slowest` is the least position of any watcher; what came
-    /// from `fresh` on belongs to the publication in hand and cannot have been read yet.
-    pub(crate) fn trim(&mut self, slowest: Option<u64>, fresh: u64) {
+    /// Drops what is no longer kept. `slowest` is the least position of any watcher.
+    pub(crate) fn trim(&mut self, slowest: Option<u64>, now: Now) {
         let unread_from = slowest.unwrap_or(u64::MAX);
-        while self.first < fresh {
-            let too_much = self.bytes > BACKLOG_BYTES_MAX || self.lines.len() > BACKLOG_LINES_MAX;
-            let done_with = self.bytes > KEPT_BYTES_MAX && self.first < unread_from;
-            if !(too_much || done_with) {
-                break;
+        while let Some(oldest) = self.lines.front() {
+            let kept_bytes_max = if self.first < unread_from {
+                KEPT_BYTES_MAX
+            } else if now.since(oldest.at.stamp()) > BURST_MS {
+                BACKLOG_BYTES_MAX
+            } else {
+                BURST_BYTES_MAX
+            };
+            if self.bytes <= kept_bytes_max {
+                return;
             }
-            let Some(line) = self.lines.pop_front() else { break };
             self.first += 1;
-            self.bytes -= line.len();
-            self.complete_after = line.seq;
+            self.bytes -= oldest.line.len();
+            self.complete_after = oldest.line.seq;
+            self.lines.pop_front();
         }
     }
 }

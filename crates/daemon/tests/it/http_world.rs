@@ -21,9 +21,10 @@ use engine::input::{Input, Observation, Request, Topology};
 use engine::pane::{AgentProcess, PaneFacts, ProcessIdentity};
 use engine::settings::Settings;
 use engine::target::{ObserverMode, ServerFacts, Trouble};
+use engine::time::{MonoMs, Now, WallMs};
 use engine::words::TargetKind;
 use serde_json::{Value, json};
-use store::{Durability, Identity, Ledger, Options};
+use store::{Durability, Identity, Ledger, Options, Retention};
 use tempfile::TempDir;
 use testkit::{Http, Stream};
 use tokio::sync::{oneshot, watch};
@@ -65,6 +66,41 @@ impl World {
         world
     }
 
+    /// A daemon whose journal of the first weeks was pruned.
+    pub fn aged() -> Self {
+        const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+        let mut world = Self::new();
+        world.stop(ResetReason::Shutdown);
+        let today = Clock::new().now();
+        let ago = |days: i64| Now {
+            wall: WallMs(today.wall.0 - days * DAY_MS),
+            mono: MonoMs(today.mono.0 - days * DAY_MS),
+        };
+        for file in std::fs::read_dir(world.dir.path()).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        let mut ledger = Ledger::open(&world.path(), options(), ago(40)).unwrap().ledger;
+        let mut send = |ledger: &mut Ledger, now: Now, input: Input| {
+            drop(ledger.transact(now, vec![(Actor::Observer, input)]).unwrap());
+        };
+        send(&mut ledger, ago(40), Input::Asked(add(LOCAL, "local")));
+        for day in (20..40).rev() {
+            let panes = vec![pane(u32::try_from(day).unwrap())];
+            let (sessions, server) = (sessions(LOCAL, &panes), server(LOCAL));
+            let began = ago(day).mono;
+            let sight =
+                Observation::Topology(Box::new(Topology { began, server, sessions, panes }));
+            let target = TargetId::new(LOCAL);
+            send(&mut ledger, ago(day), Input::Observed { target, sight });
+            ledger.retain(ago(day), &Retention::default()).unwrap();
+        }
+        ledger.retain(ago(19), &Retention::default()).unwrap();
+        ledger.retain(today, &Retention::default()).unwrap();
+        ledger.close().unwrap();
+        world.start();
+        world
+    }
+
     pub fn path(&self) -> PathBuf {
         self.dir.path().join("qd.db")
     }
@@ -101,12 +137,7 @@ impl World {
     }
 
     pub fn add_target(&self, id: &str, name: &str) {
-        self.send(Input::Asked(Request::AddTarget {
-            target: TargetId::new(id),
-            name: name.to_owned(),
-            kind: TargetKind::Local,
-            connection_ref: if id == LOCAL { String::new() } else { id.to_owned() },
-        }));
+        self.send(Input::Asked(add(id, name)));
     }
 
     pub fn see(&self, target: &str, sight: Observation) -> Settled {
@@ -165,6 +196,16 @@ impl World {
         }))
     }
 
+    /// Has several inputs share as few commits as they happen to.
+    pub fn send_all(&self, inputs: Vec<Input>) {
+        let running = self.running.as_ref().unwrap();
+        running.runtime.block_on(async {
+            for input in inputs {
+                running.deck.tell(Actor::Observer, input).await.unwrap();
+            }
+        });
+    }
+
     #[track_caller]
     pub fn watch(&self, query: &str) -> Stream {
         self.http.stream(&format!("/v1/watch{query}"), &[])
@@ -190,6 +231,15 @@ impl Drop for World {
         if !std::thread::panicking() {
             self.stop(ResetReason::Shutdown);
         }
+    }
+}
+
+fn add(id: &str, name: &str) -> Request {
+    Request::AddTarget {
+        target: TargetId::new(id),
+        name: name.to_owned(),
+        kind: TargetKind::Local,
+        connection_ref: if id == LOCAL { String::new() } else { id.to_owned() },
     }
 }
 
@@ -256,7 +306,7 @@ fn server(target: &str) -> ServerFacts {
         pid: 100,
         version: "3.3a".to_owned(),
         socket: "/tmp/tmux-0/default".to_owned(),
-        started_at: engine::time::WallMs(1_700_000_000_000),
+        started_at: WallMs(1_700_000_000_000),
         mode: ObserverMode::Control,
     }
 }
