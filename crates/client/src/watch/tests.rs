@@ -153,9 +153,10 @@ fn a_daemon_that_died_is_started_again_when_nobody_else_does() {
     script(folder.path(), VERSION, vec![Act::LastLines(first)]);
     let path = folder.path().to_owned();
     let start = Start::by(move || {
-        let health = r#"{"pid":1}"#.to_owned();
-        let acts = vec![Act::Answer(200, health), Act::Lines(vec![frame("delta", 6, "")])];
-        script(&path, VERSION, acts);
+        Fake::start(&path, VERSION, |seen| match seen.what.as_str() {
+            "GET /v1/health" => Act::Answer(200, "{}".to_owned()),
+            _ => Act::Lines(vec![frame("delta", 6, "")]),
+        });
         Ok(())
     });
     let mut watch = watch(&folder, false);
