@@ -1,6 +1,6 @@
 //! The life of one observer: find the server, watch it, and begin again when that ends.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use super::schedule::Pace;
 use super::server::{Introduction, Server};
 use super::trouble;
 use super::watch::{Halt, Watch};
+use crate::sentinel::{Hint, WatchId};
 use crate::targets::failure::TmuxFailure;
 use crate::targets::{host, local};
 
@@ -51,9 +52,16 @@ pub(super) struct Life<R> {
     pub before: Option<ServerFacts>,
     program_known: bool,
     absent_step: usize,
+    door: Option<Door>,
     failures: u32,
     control_failures: u32,
     without_control: Option<WithoutControl>,
+}
+
+/// The folder in which a server will appear.
+struct Door {
+    folder: PathBuf,
+    watch: WatchId,
 }
 
 /// Control mode is not used for a while.
@@ -71,6 +79,7 @@ impl<R: Reporter> Life<R> {
             before,
             program_known: false,
             absent_step: 0,
+            door: None,
             failures: 0,
             control_failures: 0,
             without_control: None,
@@ -143,32 +152,59 @@ impl<R: Reporter> Life<R> {
     /// while has passed.
     async fn linger(&mut self, folder: Option<&Path>) -> Result<(), Closed> {
         local::prepare(self.cx.target.socket());
-        let lookout = self.cx.ears.lookout.as_ref();
-        let watch = lookout.zip(folder).and_then(|(lookout, folder)| lookout.folder(folder).ok());
+        self.stand_at(folder);
         let idle = Duration::from_millis(u64::try_from(self.pace.idle_ms).unwrap_or(0));
         let step = ABSENT_MS.get(self.absent_step).copied().map(Duration::from_millis);
         let pause = step.map_or(idle, |step| step.min(idle));
         self.absent_step = self.absent_step.saturating_add(1);
-        let mut order = None;
-        tokio::select! {
-            biased;
-            given = self.cx.orders.next() => order = Some(given),
-            _hints = self.cx.ears.hints() => {
-                self.absent_step = self.absent_step.min(HINTED_STEP_MIN);
+        let mut pause = std::pin::pin!(tokio::time::sleep(pause));
+        loop {
+            tokio::select! {
+                biased;
+                given = self.cx.orders.next() => match given {
+                    Order::Stop => return Err(Closed),
+                    Order::Rescan => {
+                        self.absent_step = 0;
+                        return Ok(());
+                    }
+                },
+                hints = self.cx.ears.hints() => if self.somebody_moved(&hints) {
+                    self.absent_step = self.absent_step.min(HINTED_STEP_MIN);
+                    return Ok(());
+                },
+                () = &mut pause => return Ok(()),
             }
-            () = tokio::time::sleep(pause) => {}
         }
-        if let (Some(lookout), Some(watch)) = (&self.cx.ears.lookout, watch) {
-            lookout.forget(watch);
+    }
+
+    /// Watches a folder for as long as there is no server to watch; one folder at a time.
+    fn stand_at(&mut self, folder: Option<&Path>) {
+        if self.door.as_ref().map(|door| door.folder.as_path()) == folder {
+            return;
         }
-        match order {
-            Some(Order::Stop) => Err(Closed),
-            Some(Order::Rescan) => {
-                self.absent_step = 0;
-                Ok(())
-            }
-            None => Ok(()),
+        self.leave_door();
+        let lookout = self.cx.ears.lookout.as_ref();
+        self.door = lookout.zip(folder).and_then(|(lookout, folder)| {
+            let watch = lookout.folder(folder).ok()?;
+            Some(Door { folder: folder.to_owned(), watch })
+        });
+    }
+
+    fn leave_door(&mut self) {
+        if let (Some(lookout), Some(door)) = (&self.cx.ears.lookout, self.door.take()) {
+            lookout.forget(door.watch);
         }
+    }
+
+    /// Whether hints are about the watched folder. Others are the echo of watches given up before:
+    /// to look again for their sake would never end.
+    fn somebody_moved(&mut self, hints: &[Hint]) -> bool {
+        let Some(watch) = self.door.as_ref().map(|door| door.watch) else { return false };
+        if hints.contains(&Hint::Unwatched(watch)) {
+            self.door = None;
+            return true;
+        }
+        hints.contains(&Hint::Folder(watch)) || hints.contains(&Hint::Lost)
     }
 
     async fn identify(&mut self, introduction: Introduction) -> Server {
@@ -184,6 +220,7 @@ impl<R: Reporter> Life<R> {
     /// Watches a server until that ends, and does what its end demands.
     async fn attend(&mut self, introduction: Introduction) -> Result<(), Closed> {
         self.absent_step = 0;
+        self.leave_door();
         let server = self.identify(introduction).await;
         if !server.version.is_supported() {
             return self.fail(trouble::too_old(&server.version)).await;
