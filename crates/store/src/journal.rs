@@ -6,12 +6,14 @@
 use std::path::PathBuf;
 
 use engine::event::{Actor, Event};
+use engine::ids::RuntimeId;
 use engine::time::WallMs;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::chain::{ChainHash, Link};
 use crate::connect;
 use crate::fault::{BadRow, Fault, Wrong};
+use crate::lives::{self, Ended};
 use crate::meta::Meta;
 use crate::row::{signed, unsigned};
 
@@ -273,6 +275,16 @@ impl Journal {
             .and_then(|first| u64::try_from(first).ok());
         let last = self.through.map_or(last, |through| last.min(through));
         Ok(Bounds { first: first.unwrap_or(last + 1), last })
+    }
+
+    /// The chain's hash at `seq`, in hexadecimal, wherever it is still known.
+    pub fn hash_at(&self, seq: u64) -> Result<Option<String>, Fault> {
+        Ok(hash_of(&self.db, seq)?.map(|hash| engine::ids::hex(&hash.0)))
+    }
+
+    /// A runtime of that id, if there was one and it ended.
+    pub fn ended(&self, runtime: &RuntimeId) -> Result<Option<Ended>, Fault> {
+        lives::ended(&self.db, runtime)
     }
 
     /// At most `limit` changes after `seq`, in order and without a gap.

@@ -23,6 +23,7 @@ mod journal;
 mod meta;
 
 mod fold;
+mod lives;
 mod load;
 mod past;
 
@@ -42,6 +43,7 @@ pub use damage::{Damage, Finding};
 pub use fault::{BadRow, Fault, Wrong};
 pub use journal::{Bounds, Change, Journal, ReadError};
 pub use ledger::{Identity, Ledger, Mishap, Outcome, Probe, Standing, Step};
+pub use lives::Ended;
 pub use open::{OpenError, Opened, Options};
 pub use retention::Retention;
 pub use verify::{Report, verify};

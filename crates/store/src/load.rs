@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::engine::Tables;
 use engine::event::SessionRow;
-use engine::ids::{AgentType, BootId, InboxId, PaneKey, RuntimeId, TargetId};
+use engine::ids::{BootId, InboxId, PaneKey, RuntimeId, TargetId};
 use engine::pane::{PaneRow, Runtime};
 use engine::signal::{InboxRow, Signal};
 use engine::state::{Evidence, StateRow};
@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 
 use crate::fault::{BadRow, Fault, Wrong};
-use crate::row::Values;
+use crate::lives::{self, pane_key};
 use crate::tables;
 
 /// The status of an event that waits for its runtime.
@@ -117,11 +117,6 @@ fn stamp(wall: Option<i64>) -> Option<Stamp> {
     wall.map(|wall| Stamp::stored(WallMs(wall)))
 }
 
-fn pane_key(row: &Values<'_>) -> Result<PaneKey, Fault> {
-    let target = TargetId::new(row.text("target_id")?);
-    Ok(PaneKey { target, pane: row.parsed("pane_id", |text| text.parse().ok())? })
-}
-
 type Stated = (StateRow, Option<RuntimeId>, Stamp, WallMs);
 
 fn load_states(db: &Connection) -> Result<BTreeMap<PaneKey, Stated>, Fault> {
@@ -148,15 +143,7 @@ fn load_states(db: &Connection) -> Result<BTreeMap<PaneKey, Stated>, Fault> {
 fn load_active_runtimes(db: &Connection) -> Result<BTreeMap<PaneKey, Runtime>, Fault> {
     let mut runtimes = BTreeMap::new();
     tables::RUNTIMES.each(db, "WHERE ended_at IS NULL", |row| {
-        let runtime = Runtime {
-            runtime: RuntimeId::new(row.text("runtime_id")?),
-            boot: BootId::new(row.text("tmux_server_boot_id")?),
-            epoch: row.narrow("pane_epoch")?,
-            agent: row.text_or_null("agent_type")?.map(AgentType::new),
-            pid: row.narrow("pid")?,
-            started_at: WallMs(row.integer("started_at")?),
-        };
-        runtimes.insert(pane_key(row)?, runtime);
+        runtimes.insert(pane_key(row)?, lives::runtime(row)?);
         Ok(())
     })?;
     Ok(runtimes)
