@@ -13,7 +13,7 @@ use store::{Durability, Identity, Ledger, OpenError, Opened, Options, Retention,
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::deck::{self, Chore, Deck, Publication};
 use crate::follower::Follower;
@@ -22,12 +22,15 @@ use crate::http::app::{App, Facts};
 use crate::http::config::ConfigInUse;
 use crate::http::server::Server;
 use crate::ids::Ids;
-use crate::lifecycle::{self, Holder, LifecycleError, Lock, Socket, detached};
+use crate::lifecycle::{self, Holder, LifecycleError, Lock, Pulse, Socket, detached};
 use crate::lookout::Lookout;
 use crate::observers::Observers;
 use crate::paths::Paths;
 use crate::{config_watch, identity, log};
 
+/// How often the lock is marked with the present time, so that the next daemon knows for how long
+/// nobody looked.
+const BEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the first answer waits for the first look at every target. What a daemon remembers of
 /// a world that it has not seen yet is better not shown as the present.
 const FIRST_LOOK_TIMEOUT: Duration = Duration::from_millis(500);
@@ -99,11 +102,15 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
     let clock = Clock::new();
     lifecycle::prepare(&paths)?;
     let mut lock = Lock::take(&paths)?;
+    let last_alive = lock.last_beat().map(clock::wall);
     let config = Config::load(&paths.config)?;
     log::start(&paths.logs, &config.log).map_err(|it| RunError::System("write its log", it))?;
-    let Opened { ledger, created, damage } = open_ledger(&paths, &config, clock)?;
+    let Opened { mut ledger, created, damage } = open_ledger(&paths, &config, clock)?;
     if let Some(damage) = damage {
         tracing::error!(?damage, "the database is damaged; only what is proven is shown");
+    }
+    if let Some(last_alive) = last_alive {
+        ledger.absent_since(last_alive, clock.now());
     }
     let (listener, socket) = Socket::listen(&paths.socket)?;
     lock.sign(&Holder {
@@ -142,7 +149,9 @@ impl Daemon {
             .set_nonblocking(true)
             .map(|()| listener)
             .map_err(|it| RunError::System("listen", it))?;
+        let pulse = lock.pulse().map_err(|it| RunError::System("mark its lock", it))?;
         let result = runtime.block_on(async {
+            tokio::spawn(beat(pulse, clock));
             let house = House::build(&paths, config, clock, ledger).await?;
             house.live(listener, &paths, detached).await
         });
@@ -349,6 +358,16 @@ impl House {
                 Err(RunError::System("go on: the thread that decides ended", error))
             }
         }
+    }
+}
+
+/// Marks the lock as long as the daemon lives.
+async fn beat(pulse: Pulse, clock: Clock) {
+    let mut beats = tokio::time::interval(BEAT_INTERVAL);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        pulse.beat(clock.file_time());
     }
 }
 

@@ -19,7 +19,7 @@ use crate::state::{
     Circumstances, Cursor, Evidence, Heard, LastKnown, Sight, StateRow, Verdict, fuse,
 };
 use crate::target::{Pulse, TargetRow};
-use crate::time::{Now, Stamp};
+use crate::time::{Now, Stamp, WallMs};
 use crate::words::{Health, State};
 
 /// The rows of the tables: what the engine is restored from and compared with.
@@ -172,6 +172,18 @@ impl Engine {
         }
         for row in self.inbox.values_mut() {
             row.ingested_at.rebase(now);
+        }
+    }
+
+    /// Takes into account that nobody looked between `last_alive` and now: nothing was confirmed
+    /// in that time, so a state that outlived its last confirmation there is stale at once.
+    pub fn absent_since(&mut self, last_alive: WallMs, now: Now) {
+        let mut latest = Stamp::stored(last_alive);
+        latest.rebase(now);
+        for memory in self.panes.values_mut() {
+            let row = &mut memory.row;
+            row.last_seen.mono = row.last_seen.mono.min(latest.mono);
+            row.last_activity.iter_mut().for_each(|it| it.mono = it.mono.min(latest.mono));
         }
     }
 

@@ -13,7 +13,7 @@ use engine::engine::Tables;
 use engine::event::{Actor, Event};
 use engine::input::{Effect, Input, Note, Refusal, Reply};
 use engine::settings::Settings;
-use engine::time::Now;
+use engine::time::{Now, WallMs};
 use rusqlite::Connection;
 
 use crate::anchor::{Anchor, Mark};
@@ -160,6 +160,11 @@ impl Ledger {
     /// Replaces the settings; what follows from them comes with the next tick.
     pub fn configure(&mut self, settings: Settings) {
         self.engine.configure(settings);
+    }
+
+    /// Nobody looked between `last_alive` and now; see [`Engine::absent_since`].
+    pub fn absent_since(&mut self, last_alive: WallMs, now: Now) {
+        self.engine.absent_since(last_alive, now);
     }
 
     /// Decides, stores and applies a batch of inputs: all of it, or nothing.

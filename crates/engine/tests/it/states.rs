@@ -272,3 +272,20 @@ fn what_is_shown_is_what_is_concluded_even_if_the_timer_is_late() {
     world.observe(Observation::Unchanged);
     settled(&world);
 }
+
+#[test]
+fn a_long_absence_makes_every_claim_doubtful_and_a_short_one_does_not() {
+    for (absence_ms, expected) in [(20_000, "said_waiting_approval"), (60_000, "stale_signal")] {
+        let mut world = World::new();
+        world.scan(&[shell(1)]);
+        world.say("a", 1, State::WaitingApproval);
+        let died = world.now.wall;
+        world.jump(absence_ms);
+        let tables = world.engine.tables();
+        let settings = *world.engine.settings();
+        world.engine = engine::engine::Engine::restore(settings, tables, world.now);
+        world.engine.absent_since(died, world.now);
+        world.feed(&engine::input::Input::Ticked).unwrap();
+        assert_eq!(world.shown(1).1, expected, "after {absence_ms} ms");
+    }
+}
