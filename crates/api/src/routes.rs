@@ -367,7 +367,7 @@ pub const ROUTES: &[Route] = &[
         path: RUNTIME_EXPLAIN,
         operation: "explainRuntime",
         answer: Answer::Json(TypeRef::of::<ExplainAnswer>()),
-        errors: RUNTIME_ERRORS,
+        errors: &[ErrorCode::RefInvalid, ErrorCode::RefNotFound, ErrorCode::RuntimeStale],
         summary: "The evidence behind a runtime's state, and which of it decided.",
         ..READ
     },

@@ -46,13 +46,13 @@ pub struct RuntimeItem {
     pub ended_at: Option<Timestamp>,
     /// Why it ended; null while it lives.
     pub ended_reason: Option<EndReason>,
-    /// What the engine concluded; the last conclusion once it has ended.
+    /// What the engine concluded; unknown once it has ended.
     pub state: State,
     /// Why, as a code.
     pub reason_code: String,
     /// How sure it is.
     pub confidence: Confidence,
-    /// How many times the state was set.
+    /// How many times the state was set; zero once it has ended.
     pub state_version: u64,
     /// Which source decided; null if none did.
     pub state_source: Option<Source>,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use api::watch::ResetReason;
 use engine::settings::Settings;
-use store::{Change, CommitError, CommitErrorKind, Journal, ReadError};
+use store::{CommitError, CommitErrorKind, Journal};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -137,17 +137,13 @@ impl Lookout {
         self.published.subscribe()
     }
 
-    /// Reads on in the journal, away from the main thread. Nothing if the reading broke off.
-    pub(crate) async fn changes_after(
+    /// Reads in the journal, away from the main thread. Nothing if the reading broke off.
+    pub(crate) async fn in_journal<R: Send + 'static>(
         &self,
-        seq: u64,
-        limit: usize,
-    ) -> Option<Result<Vec<Change>, ReadError>> {
+        read: impl FnOnce(&Journal) -> R + Send + 'static,
+    ) -> Option<R> {
         let journal = Arc::clone(&self.journal);
-        let read = move || {
-            let journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-            journal.changes_after(seq, limit)
-        };
+        let read = move || read(&journal.lock().unwrap_or_else(PoisonError::into_inner));
         tokio::task::spawn_blocking(read).await.ok()
     }
 

@@ -23,6 +23,7 @@ pub(crate) async fn show(
         None => app.lookout.standing(),
     };
     let watchers = app.lookout.watchers() as u64;
+    let journal = journal(&app).await;
     let answer = app.read(|follower, now| {
         let targets = targets(follower);
         let warnings: Vec<Warning> = warning(&standing).into_iter().collect();
@@ -47,7 +48,7 @@ pub(crate) async fn show(
             socket: app.facts.socket.display().to_string(),
             database: app.facts.database.display().to_string(),
             store_mode,
-            journal: JournalHead { sequence: follower.as_of(), hash: String::new() },
+            journal,
             stream_id: follower.stream_id().to_owned(),
             watchers,
             targets,
@@ -55,6 +56,14 @@ pub(crate) async fn show(
         }
     });
     Said(StatusCode::OK, answer)
+}
+
+/// The end of the journal as it can be read. Without a hash where the database does not answer.
+async fn journal(app: &App) -> JournalHead {
+    let sequence = app.lookout.read(Follower::as_of);
+    let hash = app.lookout.in_journal(move |journal| journal.hash_at(sequence)).await;
+    let hash = hash.and_then(Result::ok).flatten().unwrap_or_default();
+    JournalHead { sequence, hash }
 }
 
 fn targets(follower: &Follower) -> Vec<TargetHealth> {

@@ -28,6 +28,9 @@ pub(crate) async fn resolve(
     Asked(query): Asked<ResolveQuery>,
 ) -> Result<Said<ResolveAnswer>, Problem> {
     let selector: Selector = query.reference.parse().map_err(Problem::from)?;
+    if let Selector::Exact(Reference::Runtime(id)) = &selector {
+        return runtime(&app, query.reference, &RuntimeId::new(id.as_str())).await;
+    }
     app.read(|follower, now| {
         let found = select(follower, &selector)?;
         let row = match found.as_slice() {
@@ -39,15 +42,40 @@ pub(crate) async fn resolve(
     })
 }
 
+/// The runtime of that id, also one that ended and has no pane any more.
+async fn runtime(
+    app: &App,
+    reference: String,
+    id: &RuntimeId,
+) -> Result<Said<ResolveAnswer>, Problem> {
+    let alive = app.read(|follower, now| {
+        let row = follower.engine().pane_of(id)?;
+        Some(answer(follower, reference.clone(), row, now))
+    });
+    if let Some(answer) = alive {
+        return Ok(Said(StatusCode::OK, answer));
+    }
+    let ended = runtimes::ended(app, id).await?;
+    let answer = app.read(|follower, now| ResolveAnswer {
+        schema_version: SchemaVersion::V1,
+        generated_at: timestamp(now.wall),
+        as_of: follower.as_of(),
+        reference,
+        runtime_ref: Some(format!("runtime:{id}")),
+        pane_ref: None,
+        pane: None,
+        runtime: Some(ended),
+    });
+    Ok(Said(StatusCode::OK, answer))
+}
+
 /// Every pane that a selector may mean.
 fn select<'a>(follower: &'a Follower, selector: &Selector) -> Result<Vec<&'a PaneRow>, Problem> {
     let engine = follower.engine();
     let panes = |fits: &dyn Fn(&PaneRow) -> bool| engine.panes().filter(|row| fits(row)).collect();
     match selector {
         Selector::Exact(Reference::Runtime(id)) => {
-            let id = RuntimeId::new(id.as_str());
-            let row = engine.pane_of(&id).ok_or_else(|| runtimes::unknown(&id))?;
-            Ok(vec![row])
+            Ok(engine.pane_of(&RuntimeId::new(id.as_str())).into_iter().collect())
         }
         Selector::Exact(Reference::Pane(reference)) => exact(follower, reference),
         Selector::Pane(id) => Ok(panes(&|row| row.key.pane.0 == id.0)),

@@ -24,31 +24,42 @@ pub(crate) async fn show(
     _: Asked<NoQuery>,
 ) -> Result<Said<RuntimeAnswer>, Problem> {
     let id = parse(&id)?;
-    app.read(|follower, now| {
-        let runtime = find(follower, &id, now)?;
-        let answer = RuntimeAnswer {
-            schema_version: SchemaVersion::V1,
-            generated_at: timestamp(now.wall),
-            as_of: follower.as_of(),
-            runtime,
-        };
-        Ok(Said(StatusCode::OK, answer))
-    })
+    let runtime = match app.read(|follower, now| alive(follower, &id, now)) {
+        Some(runtime) => runtime,
+        None => ended(&app, &id).await?,
+    };
+    let answer = app.read(|follower, now| RuntimeAnswer {
+        schema_version: SchemaVersion::V1,
+        generated_at: timestamp(now.wall),
+        as_of: follower.as_of(),
+        runtime,
+    });
+    Ok(Said(StatusCode::OK, answer))
 }
 
+/// Only what lives has evidence: that of a runtime which ended went with it.
 pub(crate) async fn explain(
     State(app): State<Arc<App>>,
     Named(id): Named,
     _: Asked<NoQuery>,
 ) -> Result<Said<ExplainAnswer>, Problem> {
     let id = parse(&id)?;
-    app.read(|follower, now| {
-        let runtime = find(follower, &id, now)?;
-        let explained = follower.engine().explain(&id, now);
-        let explained = explained.ok_or_else(|| stale(&id))?;
-        let answer = to_api::explanation(follower, runtime, &explained, now);
-        Ok(Said(StatusCode::OK, answer))
-    })
+    let answer = app.read(|follower, now| {
+        let explained = follower.engine().explain(&id, now)?;
+        let runtime = alive(follower, &id, now)?;
+        Some(to_api::explanation(follower, runtime, &explained, now))
+    });
+    match answer {
+        Some(answer) => Ok(Said(StatusCode::OK, answer)),
+        None => {
+            let ended = ended(&app, &id).await?;
+            let message = format!("runtime `{id}` has ended");
+            Err(Problem::new(ErrorCode::RuntimeStale, message)
+                .detail("runtime_id", ended.runtime_id)
+                .detail("ended_at", ended.ended_at.map(|at| at.to_string()))
+                .detail("ended_reason", ended.ended_reason.map(|it| it.as_str())))
+        }
+    }
 }
 
 fn parse(id: &str) -> Result<RuntimeId, Problem> {
@@ -57,19 +68,24 @@ fn parse(id: &str) -> Result<RuntimeId, Problem> {
 }
 
 /// A runtime that lives.
-fn find(follower: &Follower, id: &RuntimeId, now: Now) -> Result<RuntimeItem, Problem> {
-    let row = follower.engine().pane_of(id);
-    let runtime = row.and_then(|row| Some((row, row.runtime.as_ref()?)));
-    let (row, runtime) = runtime.ok_or_else(|| unknown(id))?;
-    Ok(to_api::runtime(follower, row, runtime, now))
+fn alive(follower: &Follower, id: &RuntimeId, now: Now) -> Option<RuntimeItem> {
+    let row = follower.engine().pane_of(id)?;
+    Some(to_api::runtime(follower, row, row.runtime.as_ref()?, now))
 }
 
-pub(crate) fn unknown(id: &RuntimeId) -> Problem {
-    Problem::new(ErrorCode::RefNotFound, format!("no runtime has the id `{id}`"))
-        .detail("runtime_id", id.as_str())
-}
-
-pub(crate) fn stale(id: &RuntimeId) -> Problem {
-    Problem::new(ErrorCode::RuntimeStale, format!("runtime `{id}` has ended"))
-        .detail("runtime_id", id.as_str())
+/// A runtime that ended, as long as anything of it is kept.
+pub(crate) async fn ended(app: &App, id: &RuntimeId) -> Result<RuntimeItem, Problem> {
+    let looked_up = id.clone();
+    let ended = app.lookout.in_journal(move |journal| journal.ended(&looked_up)).await;
+    match ended {
+        Some(Ok(Some(ended))) => {
+            Ok(app.read(|follower, _| to_api::ended_runtime(follower, &ended)))
+        }
+        Some(Ok(None)) => {
+            let message = format!("no runtime has the id `{id}`");
+            Err(Problem::new(ErrorCode::RefNotFound, message).detail("runtime_id", id.as_str()))
+        }
+        Some(Err(error)) => Err(Problem::internal("the database could not be read", &error)),
+        None => Err(Problem::internal("the database could not be read", &"the reading broke off")),
+    }
 }

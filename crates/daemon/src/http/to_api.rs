@@ -7,8 +7,8 @@ use api::runtimes::RuntimeItem;
 use api::targets::{TargetCounts, TargetIdentity, TargetItem, TmuxServer};
 use api::timestamp::Timestamp;
 use api::words::{
-    ActivityState, AgentPresence, AwaitingResponseKind, Confidence, DisplayCategory, Health,
-    ObserverMode, SchemaVersion, Source, State, TargetKind,
+    ActivityState, AgentPresence, AwaitingResponseKind, Confidence, DisplayCategory, EndReason,
+    Health, ObserverMode, SchemaVersion, Source, State, TargetKind,
 };
 use engine::explain::{Explanation, Piece, Rule, Standing};
 use engine::ids::{AgentType, PaneKey};
@@ -17,6 +17,7 @@ use engine::state::StateRow;
 use engine::target::TargetRow;
 use engine::time::{Now, Stamp, WallMs};
 use engine::words as known;
+use store::Ended;
 
 use crate::follower::{Follower, Place};
 
@@ -257,6 +258,47 @@ pub(crate) fn runtime(
         last_known: last_known(&row.state, now),
         last_seen_at: stamp(row.last_seen),
         updated_at: timestamp(row.updated_at),
+    }
+}
+
+/// A runtime that ended, of which only its row is left.
+pub(crate) fn ended_runtime(follower: &Follower, ended: &Ended) -> RuntimeItem {
+    let runtime = &ended.runtime;
+    let at = timestamp(ended.at);
+    RuntimeItem {
+        runtime_id: runtime.runtime.to_string(),
+        target: follower.target_name(&ended.key.target),
+        server_boot_id: runtime.boot.to_string(),
+        pane_id: ended.key.pane.to_string(),
+        pane_epoch: runtime.epoch,
+        pane: None,
+        agent_type: runtime.agent.as_ref().map(agent_name),
+        pid: (runtime.pid > 0).then_some(runtime.pid),
+        started_at: timestamp(runtime.started_at),
+        ended_at: Some(at),
+        ended_reason: Some(end_reason(ended.reason)),
+        state: State::Unknown,
+        reason_code: known::reason::PROCESS_EXITED.to_owned(),
+        confidence: Confidence::High,
+        state_version: 0,
+        state_source: None,
+        state_since: at,
+        last_known: None,
+        last_seen_at: at,
+        updated_at: at,
+    }
+}
+
+fn end_reason(reason: known::EndReason) -> EndReason {
+    match reason {
+        known::EndReason::PaneGone => EndReason::PaneGone,
+        known::EndReason::ProcessExited => EndReason::ProcessExited,
+        known::EndReason::Respawned => EndReason::Respawned,
+        known::EndReason::Exec => EndReason::Exec,
+        known::EndReason::AgentStarted => EndReason::AgentStarted,
+        known::EndReason::AgentEnded => EndReason::AgentEnded,
+        known::EndReason::ServerGone => EndReason::ServerGone,
+        known::EndReason::TargetRemoved => EndReason::TargetRemoved,
     }
 }
 

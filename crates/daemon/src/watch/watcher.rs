@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::watch::{ResetReason, WatchQuery};
 use bytes::Bytes;
-use store::Change;
+use store::{Change, Journal};
 use tokio::sync::{Notify, watch};
 
 use super::feed::{Ending, Feed, SeatId, Taken};
@@ -201,7 +201,9 @@ impl Watcher {
         if self.join_feed() {
             return;
         }
-        let changes = match self.lookout.changes_after(self.delivered, PAGE_CHANGES).await {
+        let after = self.delivered;
+        let read = move |journal: &Journal| journal.changes_after(after, PAGE_CHANGES);
+        let changes = match self.lookout.in_journal(read).await {
             Some(Ok(changes)) if !changes.is_empty() => changes,
             Some(Ok(_)) => return self.expire("the journal is shorter than what was published"),
             Some(Err(error)) => return self.expire(&error.to_string()),

@@ -352,13 +352,31 @@ fn references_that_mean_nothing_any_more_are_not_found() {
         "pane:local/work/@1/%251",
         "pane:local/renamed/@9/%251",
         "deadbeef",
-        &format!("runtime:{gone}"),
+        &gone,
+        "runtime:rt-00000000000000000000000000000000",
     ] {
         let reply = world.http.get(&format!("/v1/resolve?ref={reference}"));
         let status = reply.status;
         let code = reply.error(status);
         assert!(matches!((status, code.as_str()), (404, "E_REF_NOT_FOUND")), "{reference}: {code}");
     }
+}
+
+#[test]
+fn a_runtime_that_ended_is_remembered_and_not_explained() {
+    let mut world = World::showing(vec![agent_pane(1, "claude"), pane(2)]);
+    let id = world.runtime(1);
+    world.show(vec![pane(2)]);
+    world.restart();
+    let runtime = &world.get(&format!("/v1/runtimes/{id}"))["runtime"];
+    assert_eq!((&runtime["pane"], &runtime["pane_id"]), (&json!(null), &json!("%1")));
+    assert_eq!(runtime["ended_reason"], "pane_gone");
+    assert_eq!((&runtime["agent_type"], &runtime["state"]), (&json!("claude"), &json!("unknown")));
+    let found = world.get(&format!("/v1/resolve?ref=runtime:{id}"));
+    assert_eq!((&found["pane"], &found["runtime"]), (&json!(null), runtime));
+    let refused = world.http.get(&format!("/v1/runtimes/{id}/explain")).expect(409);
+    assert_eq!(refused["error"]["code"], "E_RUNTIME_STALE");
+    assert_eq!(refused["error"]["details"]["ended_reason"], "pane_gone");
 }
 
 #[test]
@@ -370,6 +388,7 @@ fn health_and_targets_say_how_it_is() {
     assert_eq!(health["pid"], std::process::id());
     assert_eq!(health["stream_id"], "db-test");
     assert_eq!(health["version"], daemon::http::VERSION);
+    assert_eq!(health["journal"]["hash"].as_str().unwrap().len(), 64);
     let target = &world.get("/v1/targets")["items"][0];
     assert_eq!(target["server"]["version"], "3.3a");
     let counts = json!({ "sessions": 1, "windows": 2, "panes": 2, "agents": 1, "needs_action": 1 });
