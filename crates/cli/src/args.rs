@@ -12,6 +12,7 @@ use crate::commands::daemon::DaemonCommand;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::event::EventCommand;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::journal::JournalCommand;
 use crate::commands::list::{ListCommand, PanesArgs};
 use crate::commands::man::ManArgs;
 use crate::commands::overview::OverviewArgs;
@@ -107,6 +108,9 @@ pub(crate) enum Command {
     /// Run, start, look at or stop the daemon
     #[command(subcommand)]
     Daemon(DaemonCommand),
+    /// Examine the journal of everything that happened
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Find, show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

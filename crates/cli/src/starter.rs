@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use api::ErrorCode;
 use client::{ClientError, Starter};
 use daemon::config::ConfigError;
+use daemon::journal::OpenError;
 use daemon::lifecycle::{self, LifecycleError};
 use daemon::paths::Paths;
 use daemon::run::RunError;
@@ -65,14 +66,23 @@ pub(crate) fn run_error(error: &RunError) -> ClientError {
     match error {
         RunError::Lifecycle(error) => lifecycle_error(error),
         RunError::Config(error) => config_error(error),
-        RunError::Store(cause) if cause.is_full() => {
-            ClientError::new(ErrorCode::StoreFull, with_causes(error))
-        }
-        RunError::Store(_) | RunError::Journal(_) => {
-            ClientError::new(ErrorCode::DbUnreadable, with_causes(error))
-        }
+        RunError::Store(error) => store_error(error),
+        RunError::Journal(_) => ClientError::new(ErrorCode::DbUnreadable, with_causes(error)),
         RunError::System(..) => ClientError::new(ErrorCode::Internal, with_causes(error)),
     }
+}
+
+/// A database that cannot be opened, as a command tells it.
+pub(crate) fn store_error(error: &OpenError) -> ClientError {
+    let code = match error {
+        OpenError::Newer { .. } => ErrorCode::DbNewer,
+        OpenError::Fault { .. } if error.is_full() => ErrorCode::StoreFull,
+        OpenError::Absent { .. } | OpenError::Foreign { .. } | OpenError::Fault { .. } => {
+            ErrorCode::DbUnreadable
+        }
+        OpenError::OldSqlite { .. } => ErrorCode::Internal,
+    };
+    ClientError::new(code, with_causes(error))
 }
 
 /// An error of the daemon's life, as a command tells it.

@@ -7,7 +7,7 @@ use api::ErrorCode;
 use api::config::ConfigAnswer;
 use api::events::{EventAccepted, EventEnvelope};
 use api::explain::ExplainAnswer;
-use api::health::{HealthAnswer, TargetHealth};
+use api::health::HealthAnswer;
 use api::list::{List, ListQuery};
 use api::panes::PaneList;
 use api::query::Query;
@@ -21,7 +21,6 @@ use api::targets::{TargetAnswer, TargetCreate, TargetList};
 use api::version::{Greeting, Version};
 use api::watch::WatchQuery;
 use api::windows::{WindowList, WindowsQuery};
-use api::words::Health;
 use bytes::Bytes;
 use http::{Method, Response};
 use hyper::body::Incoming;
@@ -35,8 +34,7 @@ use crate::connection::{Broken, Connection, Incomed, Outgoing, collect, version_
 use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::limits::{
-    ANSWER_BYTES_MAX, ANSWER_MAX, EXIT_MAX, FIRST_LOOK_MAX, PAGES_MAX, READY_MAX, READY_PAUSE_MAX,
-    READY_PAUSE_MIN,
+    ANSWER_BYTES_MAX, ANSWER_MAX, EXIT_MAX, PAGES_MAX, READY_MAX, READY_PAUSE_MAX, READY_PAUSE_MIN,
 };
 use crate::place::Place;
 use crate::starter::Starter;
@@ -432,7 +430,6 @@ impl Client {
             if let Some(mut connection) = self.reach().await?
                 && timeout_at(deadline, answers(&mut connection)).await.unwrap_or(false)
             {
-                first_look(&mut connection).await;
                 return Ok(connection);
             }
             match &failure {
@@ -491,27 +488,6 @@ async fn answers(connection: &mut Connection) -> bool {
     let outgoing = plain(Method::GET, routes::HEALTH, None);
     let answer = connection.exchange(&outgoing).await;
     answer.is_ok_and(|incomed| incomed.status != http::StatusCode::SERVICE_UNAVAILABLE)
-}
-
-/// Waits, but not for long, until a daemon that was just started has looked at its targets: an
-/// empty list would be taken for the truth.
-async fn first_look(connection: &mut Connection) {
-    #[derive(serde::Deserialize)]
-    struct Targets {
-        targets: Vec<TargetHealth>,
-    }
-    let outgoing = plain(Method::GET, routes::HEALTH, None);
-    let deadline = Instant::now() + FIRST_LOOK_MAX;
-    let mut backoff = Backoff::new(READY_PAUSE_MIN, READY_PAUSE_MAX);
-    while Instant::now() < deadline {
-        let Ok(incomed) = connection.exchange(&outgoing).await else { return };
-        let Ok(Targets { targets }) = serde_json::from_slice(&incomed.body) else { return };
-        let seen = |it: &TargetHealth| it.last_seen_at.is_some() || it.health != Health::Ok;
-        if !targets.is_empty() && targets.iter().all(seen) {
-            return;
-        }
-        backoff.pause().await;
-    }
 }
 
 /// Ends the daemon at the far end of a connection and waits until its process is gone.

@@ -5,10 +5,6 @@ use std::time::Duration;
 /// How long a daemon that was just started may take until it answers.
 pub const READY_MAX: Duration = Duration::from_secs(5);
 
-/// How long a daemon that was just started may take until it has looked at its targets once.
-/// Nothing fails when it takes longer; the first answer is then of what is known so far.
-pub const FIRST_LOOK_MAX: Duration = Duration::from_secs(1);
-
 /// How long an answer may take; connecting to an unreachable target is the slowest of them.
 pub const ANSWER_MAX: Duration = Duration::from_secs(30);
 

@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod config;
 pub mod ids;
+pub mod journal;
 pub mod lifecycle;
 pub mod log;
 pub mod paths;

@@ -15,6 +15,8 @@ pub(crate) mod event;
 
 pub(crate) mod daemon;
 
+pub(crate) mod journal;
+
 pub(crate) mod config;
 pub(crate) mod doctor;
 
@@ -58,6 +60,7 @@ fn dispatch(console: &Console, cli: Cli) -> Outcome {
         Command::Explain(args) => explain::run(console, &args),
         Command::Event(command) => event::run(console, &command),
         Command::Daemon(command) => daemon::run(console, &command),
+        Command::Journal(command) => journal::run(console, &command),
         Command::Config(command) => config::run(console, &command),
         Command::Doctor(args) => doctor::run(console, &args),
         Command::Uninstall(args) => uninstall::run(console, &args),

@@ -255,34 +255,3 @@ fn stopping_waits_for_the_end_and_finds_nothing_to_stop_the_second_time() {
     assert!(fake.seen()[1].body.contains("stop"));
     assert_eq!(starts.load(Ordering::SeqCst), 0);
 }
-
-#[test]
-fn the_first_answer_of_a_fresh_daemon_waits_for_its_first_look() {
-    let folder = folder();
-    let path = folder.path().to_owned();
-    let daemon = Arc::new(std::sync::Mutex::new(None));
-    let slot = Arc::clone(&daemon);
-    let start = Start::by(move || {
-        let mut looks = 0;
-        let fake = Fake::start(&path, OURS, move |_| {
-            looks += 1;
-            let seen = if looks < 4 { "null" } else { "\"2026-11-21T15:33:42.007Z\"" };
-            let targets = if looks < 3 { String::new() } else { target(seen) };
-            ok(&format!(r#"{{"pid":1,"targets":[{targets}]}}"#))
-        });
-        *slot.lock().unwrap() = Some(fake);
-        Ok(())
-    });
-    block_on(client(&folder).with_starter(start).ask::<()>(&Ask::get("/v1/panes"))).unwrap();
-    let asked = daemon.lock().unwrap().as_ref().unwrap().asked();
-    let (last, looks) = asked.split_last().unwrap();
-    assert_eq!(last, "GET /v1/panes");
-    assert_eq!(looks.len(), 4, "{looks:?}");
-}
-
-fn target(seen: &str) -> String {
-    format!(
-        r#"{{"target":"local","health":"ok","health_reason":null,"observer_mode":"none",
-            "last_seen_at":{seen}}}"#
-    )
-}
