@@ -63,7 +63,7 @@ fn s_08_another_user_reaches_nothing() {
     }
     assert_eq!(daemon.api().get("/v1/health").status, 200);
     for name in ["qd.sock", "qd.db", "qd.lock"] {
-        let mut command = env.command(env.path("bin/cat"));
+        let mut command = env.command("/bin/cat");
         command.arg(env.home().join(name)).uid(NOBODY).gid(NOBODY).current_dir("/");
         assert!(!command.output().unwrap().status.success(), "{name}");
     }

@@ -1,7 +1,7 @@
 //! The command line: the same answers as the API, exit codes that mean something, text that fits.
 
 use serde_json::{Value, json};
-use testkit::{Daemon, TestEnv};
+use testkit::{Daemon, TestEnv, Tmux};
 
 use crate::deck::{self, deck};
 
@@ -18,11 +18,10 @@ fn timeless(mut answer: Value) -> Value {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(fields) => {
-                for name in
-                    ["generated_at", "emitted_at", "age_ms", "uptime_ms", "last_seen_at", "as_of"]
-                {
-                    fields.remove(name);
-                }
+                let moments = ["generated_at", "emitted_at", "last_seen_at", "as_of"];
+                fields.retain(|name, _| {
+                    !moments.contains(&name.as_str()) && !name.ends_with("age_ms")
+                });
                 fields.values_mut().for_each(strip);
             }
             Value::Array(items) => items.iter_mut().for_each(strip),
@@ -33,10 +32,19 @@ fn timeless(mut answer: Value) -> Value {
     answer
 }
 
+/// A terminal to run `qd` in: a second tmux server, with a session that keeps it alive.
+fn outer(env: &TestEnv) -> Tmux<'_> {
+    let outer = env.tmux_at("outer.sock");
+    outer.session("anchor", "exec cat");
+    outer
+}
+
 #[test]
 fn tc_021_json_of_the_command_line_equals_the_api() {
     let (env, daemon, pane) = scene();
-    env.tmux().split(&pane, "exec cat");
+    let other = env.tmux().split(&pane, "exec cat");
+    deck::pane_where(daemon.api(), &other, "settled", |it| it["current_cmd"] == "cat");
+    deck::pane_where(daemon.api(), &pane, "smaller now", |it| it["height"] != 24);
     let runtime = deck::runtime_of(&deck::listed(daemon.api(), &pane));
     let cases: Vec<(Vec<&str>, String)> = vec![
         (vec!["list", "panes", "--json"], "/v1/panes".into()),
@@ -148,12 +156,12 @@ fn text_fits_a_terminal_of_40_columns_and_is_plain_when_piped() {
     let long = "a-window-with-quite-a-long-name-日本語日本語";
     let pane = env.tmux().window("work", long, "exec sh");
     deck::listed(daemon.api(), &pane);
+    let outer = outer(&env);
     for arguments in
         [&["--all"][..], &["list", "panes"], &["list", "windows"], &["list", "sessions"]]
     {
         let piped = env.qd(arguments).success();
         assert!(!piped.contains('\u{1b}'), "qd {arguments:?}: {piped:?}");
-        let outer = env.tmux_at("outer.sock");
         let qd = env.qd_program().display();
         let program = format!("{qd} {}; echo E\"\"ND; exec cat", arguments.join(" "));
         let size = ["-x", "40", "-y", "50"];
@@ -172,7 +180,7 @@ fn text_fits_a_terminal_of_40_columns_and_is_plain_when_piped() {
 #[test]
 fn colours_follow_the_terminal_and_no_color() {
     let (env, _daemon, _pane) = scene();
-    let outer = env.tmux_at("outer.sock");
+    let outer = outer(&env);
     let qd = env.qd_program().display().to_string();
     for (variables, coloured) in [("", true), ("NO_COLOR=1 ", false), ("TERM=dumb ", false)] {
         let program = format!("{variables}{qd} --all; echo E\"\"ND; exec cat");

@@ -50,7 +50,8 @@ fn f_11_a_tmux_that_is_too_old_is_named_and_not_used() {
     env.script("tmux", "echo 'tmux 2.9'; echo used >> \"$HOME/used\"");
     let daemon = env.daemon();
     let said = wait::until("it is named", || {
-        let item = target(daemon.api(), "local");
+        let targets = deck::items(daemon.api(), "/v1/targets");
+        let item = targets.into_iter().find(|it| it["name"] == "local")?;
         item.to_string().contains("2.9").then_some(item)
     });
     assert_ne!(said["health"], "ok", "{said:#}");
@@ -189,8 +190,10 @@ fn f_16_a_pane_that_floods_is_not_slowed_and_the_deck_goes_on() {
     let pane = tmux.session("work", "exec cat");
     let daemon = env.daemon();
     deck::listed(daemon.api(), &pane);
-    let flood =
-        tmux.window("work", "flood", "yes | head -c 30000000; echo ; echo D\"\"ONE; exec cat");
+    // Lines of ordinary length: of very short ones tmux alone takes minutes.
+    let line = "x".repeat(70);
+    let program = format!("yes {line} | head -c 10000000; echo; echo D\"\"ONE; exec cat");
+    let flood = tmux.window("work", "flood", &program);
     daemon.signal(Signal::STOP);
     tmux.shows(&flood, "DONE");
     daemon.signal(Signal::CONT);

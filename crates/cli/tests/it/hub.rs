@@ -69,11 +69,27 @@ fn the_hidden_session_and_its_client_go_with_a_kill_9() {
     let tmux = env.tmux();
     tmux.session("work", "exec cat");
     let daemon = env.daemon();
-    hub_appears(&env);
+    let hub = hub_appears(&env);
+    wait::until("it ends with its client", || {
+        let option = ["show-options", "-qv", "-t", &format!("={hub}:"), "destroy-unattached"];
+        (tmux.run(&option).stdout.trim() == "on").then_some(())
+    });
     daemon.kill9();
     hubs_are_gone(&env);
     assert_eq!(tmux.ok(&["list-clients", "-F", "#{client_name}"]), "");
     assert_eq!(tmux.sessions(), ["work"]);
+}
+
+#[test]
+fn a_kill_9_while_the_hidden_session_is_being_made_leaves_none_behind() {
+    let env = deck();
+    env.tmux().session("work", "exec cat");
+    for _ in 0..8 {
+        let daemon = env.daemon();
+        hub_appears(&env);
+        daemon.kill9();
+        hubs_are_gone(&env);
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod lifecycle;
 mod listing;
 mod load;
 mod outer_shell;
+mod resilience;
 mod routes;
 mod store;
 mod targets;

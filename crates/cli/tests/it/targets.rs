@@ -24,6 +24,15 @@ fn with_second() -> (TestEnv, Daemon) {
 }
 
 #[test]
+fn the_default_target_is_there_with_the_very_first_answer() {
+    for _ in 0..5 {
+        let env = deck();
+        let daemon = env.daemon();
+        assert_eq!(names(&daemon), ["local"]);
+    }
+}
+
+#[test]
 fn tc_014_targets_are_added_connected_listed_and_removed() {
     let (env, daemon) = with_second();
     assert_eq!(names(&daemon), ["local", "second"]);

@@ -1,0 +1,198 @@
+//! A daemon that is paused, starved, replaced, fought over or asked to end in the middle of work.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{Daemon, Signal, TestEnv, wait};
+
+use crate::deck::{self, Watch, deck};
+
+fn event(pane: &str, key: &str) -> Value {
+    json!({
+        "event_type": "task-started", "source": "hook", "dedupe_key": key, "target": "local",
+        "pane_id": pane, "agent_type": "claude",
+    })
+}
+
+fn scene() -> (TestEnv, Daemon, String) {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::pane_where(daemon.api(), &pane, "settled", |it| it["current_cmd"] == "cat");
+    (env, daemon, pane)
+}
+
+#[test]
+fn f_08_a_paused_daemon_catches_up_with_what_happened_meanwhile() {
+    let (env, daemon, pane) = scene();
+    let (mut watch, _) = Watch::panes(daemon.api());
+    daemon.signal(Signal::STOP);
+    let tmux = env.tmux();
+    let fresh: Vec<_> =
+        (0..10).map(|n| tmux.window("work", &format!("w{n}"), "exec cat")).collect();
+    tmux.ok(&["kill-pane", "-t", &fresh[0]]);
+    tmux.ok(&["rename-window", "-t", &pane, "meanwhile"]);
+    daemon.signal(Signal::CONT);
+    watch.upsert_of(&pane, "renamed", |item| item["window_name"] == "meanwhile");
+    for id in &fresh[1..] {
+        watch.upsert_of(id, "came", |_| true);
+    }
+    assert!(deck::pane(daemon.api(), &fresh[0]).is_none(), "what came and went is not there");
+}
+
+#[test]
+fn f_21_without_descriptors_it_sheds_connections_and_recovers() {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec cat");
+    let script = format!("ulimit -n 64; exec {} daemon run", env.qd_program().display());
+    let mut command = env.command(env.path("bin/sh"));
+    command.args(["-c", &script]);
+    let daemon = env.daemon_by(command).unwrap();
+    deck::listed(daemon.api(), &pane);
+    let held: Vec<_> =
+        (0..200).filter_map(|_| UnixStream::connect(daemon.api().socket()).ok()).collect();
+    assert!(held.len() > 60, "they were not even taken: {}", held.len());
+    drop(held);
+    wait::until("it answers again", || {
+        daemon.api().try_get("/v1/health").filter(|it| it.status == 200).map(drop)
+    });
+    let window = env.tmux().window("work", "after", "exec cat");
+    deck::listed(daemon.api(), &window);
+}
+
+#[test]
+fn f_25_the_binary_is_replaced_while_it_runs() {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec cat");
+    let installed = env.path("bin/qd");
+    fs::copy(env.qd_program(), &installed).unwrap();
+    let start = || {
+        let mut command = env.command(&installed);
+        command.args(["daemon", "run"]);
+        env.daemon_by(command).unwrap()
+    };
+    let daemon = start();
+    let before = deck::listed(daemon.api(), &pane);
+    let (watch, _) = Watch::panes(daemon.api());
+    let cursor = watch.cursor();
+    let fresh = env.path("bin/qd.new");
+    fs::copy(env.qd_program(), &fresh).unwrap();
+    fs::rename(&fresh, &installed).unwrap();
+    assert_eq!(daemon.api().get("/v1/health").status, 200, "the old one goes on");
+    assert_eq!(daemon.stop(), 0);
+    let daemon = start();
+    let after = deck::listed(daemon.api(), &pane);
+    assert_eq!(deck::runtime_of(&before), deck::runtime_of(&after));
+    let window = env.tmux().window("work", "after", "exec cat");
+    Watch::resume(daemon.api(), &cursor).upsert_of(&window, "seen", |_| true);
+}
+
+#[test]
+fn tc_052_another_writer_of_the_database_delays_but_loses_nothing() {
+    let (env, daemon, pane) = scene();
+    let done = AtomicBool::new(false);
+    let accepted = std::thread::scope(|scope| {
+        let rival = scope.spawn(|| {
+            for _ in 0..5 {
+                // Holds the write lock for as long as a backup or a curious person might.
+                let hold = "BEGIN IMMEDIATE; SELECT count(*) FROM events e1, events e2; COMMIT;";
+                assert!(env.sqlite_write(hold).code().is_some());
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        let mut accepted = Vec::new();
+        while !done.load(Ordering::SeqCst) || accepted.len() < 20 {
+            let key = format!("e{}", accepted.len());
+            let reply = daemon.api().post("/v1/events", &event(&pane, &key));
+            assert_eq!(reply.status, 202, "{}", reply.text());
+            accepted.push(key);
+        }
+        rival.join().unwrap();
+        accepted
+    });
+    let kept = env.sqlite("SELECT dedupe_key FROM events");
+    let kept: Vec<_> = kept.lines().collect();
+    for key in accepted {
+        assert_eq!(kept.iter().filter(|it| **it == key).count(), 1, "{key}");
+    }
+}
+
+#[test]
+fn events_that_arrive_while_it_stops_are_kept_or_refused_and_never_half() {
+    let (env, daemon, pane) = scene();
+    let count = AtomicUsize::new(0);
+    let api = env.api();
+    let acknowledged = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let (api, pane, count) = (&api, &pane, &count);
+                scope.spawn(move || {
+                    let mut done = Vec::new();
+                    for number in 0.. {
+                        let key = format!("w{writer}n{number}");
+                        match api.try_post("/v1/events", &event(pane, &key)) {
+                            Some(reply) if reply.status == 202 => done.push(key),
+                            Some(reply) => {
+                                assert_eq!(reply.error(503), "E_SHUTTING_DOWN");
+                                break;
+                            }
+                            None => break,
+                        }
+                        count.fetch_add(1, Ordering::SeqCst);
+                    }
+                    done
+                })
+            })
+            .collect();
+        wait::until("work is under way", || (count.load(Ordering::SeqCst) > 40).then_some(()));
+        assert_eq!(daemon.stop(), 0);
+        writers.into_iter().flat_map(|it| it.join().unwrap()).collect::<Vec<_>>()
+    });
+    let kept = env.sqlite("SELECT dedupe_key FROM events");
+    let kept: std::collections::BTreeSet<_> = kept.lines().collect();
+    for key in &acknowledged {
+        assert!(kept.contains(key.as_str()), "{key} was acknowledged and is lost");
+    }
+}
+
+#[test]
+fn a_thousand_events_in_a_burst_are_all_kept_in_their_order() {
+    let (env, daemon, pane) = scene();
+    let begun = wait::now();
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            let (api, pane) = (daemon.api(), &pane);
+            scope.spawn(move || {
+                for number in 0..125 {
+                    let reply =
+                        api.post("/v1/events", &event(pane, &format!("w{writer}n{number}")));
+                    assert_eq!(reply.status, 202, "{}", reply.text());
+                }
+            });
+        }
+    });
+    let took = begun.elapsed();
+    let counts = env.sqlite("SELECT count(*), count(DISTINCT dedupe_key) FROM events");
+    assert_eq!(counts.trim(), "1000|1000");
+    assert!(took < Duration::from_secs(20), "took {took:?}");
+}
+
+#[test]
+fn a_quiet_deck_rests() {
+    let (_env, daemon, _pane) = scene();
+    // The scans back off within a few seconds of quiet; what is left must be next to nothing even
+    // in an unoptimised build.
+    let used = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap();
+        Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+    };
+    wait::within(Duration::from_secs(5), || None::<()>);
+    let before = used(daemon.pid());
+    let span = Duration::from_secs(5);
+    wait::within(span, || None::<()>);
+    let spent = used(daemon.pid()) - before;
+    assert!(spent < span / 30, "it used {spent:?} in {span:?} of quiet");
+}
