@@ -12,7 +12,8 @@ CREATE TABLE action_snapshots (
 ) STRICT;
 CREATE TABLE actions (
   action_id TEXT NOT NULL PRIMARY KEY,
-  action_type TEXT NOT NULL CHECK (action_type IN ('attach', 'send', 'view-output', 'kill')),
+  action_type TEXT NOT NULL CHECK (action_type = 'attach' OR action_type = 'send'
+    OR action_type = 'view-output' OR action_type = 'kill'),
   request_ref TEXT NOT NULL CHECK (request_ref <> ''),
   target_id TEXT NOT NULL,
   pane_id TEXT NOT NULL,
@@ -50,15 +51,18 @@ CREATE TABLE event_inbox (
   pane_id TEXT NOT NULL,
   runtime_id TEXT REFERENCES runtimes (runtime_id),
   event_type TEXT NOT NULL,
-  source TEXT NOT NULL CHECK (source IN ('hook', 'notify', 'wrapper', 'poller')),
+  source TEXT NOT NULL CHECK (source = 'hook' OR source = 'notify' OR source = 'wrapper'
+    OR source = 'poller'),
   dedupe_key TEXT NOT NULL CHECK (dedupe_key <> ''),
   event_time INTEGER NOT NULL,
   ingested_at INTEGER NOT NULL,
   pid INTEGER,
   start_hint INTEGER,
-  status TEXT NOT NULL CHECK (status IN ('pending_bind', 'bound', 'dropped_unbound')),
-  reason_code TEXT CHECK (reason_code IN ('bind_no_candidate', 'bind_ambiguous',
-    'bind_ttl_expired')),
+  status TEXT NOT NULL CHECK (status = 'pending_bind' OR status = 'bound'
+    OR status = 'dropped_unbound'),
+  reason_code TEXT CHECK (reason_code = 'bind_no_candidate'
+    OR reason_code = 'bind_ambiguous'
+    OR reason_code = 'bind_ttl_expired'),
   signal TEXT NOT NULL,
   raw_payload TEXT,
   journal_seq INTEGER NOT NULL,
@@ -73,7 +77,8 @@ CREATE TABLE events (
   event_id TEXT NOT NULL PRIMARY KEY,
   runtime_id TEXT NOT NULL REFERENCES runtimes (runtime_id),
   event_type TEXT NOT NULL,
-  source TEXT NOT NULL CHECK (source IN ('hook', 'notify', 'wrapper', 'poller')),
+  source TEXT NOT NULL CHECK (source = 'hook' OR source = 'notify' OR source = 'wrapper'
+    OR source = 'poller'),
   source_event_id TEXT,
   source_seq INTEGER,
   event_time INTEGER NOT NULL,
@@ -124,7 +129,8 @@ CREATE TABLE panes (
 ) STRICT;
 CREATE TABLE runtime_source_cursors (
   runtime_id TEXT NOT NULL REFERENCES runtimes (runtime_id),
-  source TEXT NOT NULL CHECK (source IN ('hook', 'notify', 'wrapper', 'poller')),
+  source TEXT NOT NULL CHECK (source = 'hook' OR source = 'notify' OR source = 'wrapper'
+    OR source = 'poller'),
   last_source_seq INTEGER,
   last_order_event_time INTEGER NOT NULL,
   last_order_ingested_at INTEGER NOT NULL,
@@ -143,8 +149,10 @@ CREATE TABLE runtimes (
   pid INTEGER,
   started_at INTEGER NOT NULL,
   ended_at INTEGER,
-  end_reason TEXT CHECK (end_reason IN ('pane_gone', 'process_exited', 'respawned', 'exec',
-    'agent_started', 'agent_ended', 'server_gone', 'target_removed')),
+  end_reason TEXT CHECK (end_reason = 'pane_gone' OR end_reason = 'process_exited'
+    OR end_reason = 'respawned' OR end_reason = 'exec'
+    OR end_reason = 'agent_started' OR end_reason = 'agent_ended'
+    OR end_reason = 'server_gone' OR end_reason = 'target_removed'),
   row_hash INTEGER NOT NULL,
   UNIQUE (target_id, tmux_server_boot_id, pane_id, pane_epoch),
   CHECK ((ended_at IS NULL) = (end_reason IS NULL))
@@ -169,12 +177,15 @@ CREATE TABLE states (
   target_id TEXT NOT NULL,
   pane_id TEXT NOT NULL,
   runtime_id TEXT REFERENCES runtimes (runtime_id),
-  state TEXT NOT NULL CHECK (state IN ('error', 'waiting_approval', 'waiting_input', 'running',
-    'completed', 'idle', 'unknown')),
+  state TEXT NOT NULL CHECK (state = 'error' OR state = 'waiting_approval'
+    OR state = 'waiting_input' OR state = 'running'
+    OR state = 'completed' OR state = 'idle' OR state = 'unknown'),
   reason_code TEXT NOT NULL,
-  confidence TEXT NOT NULL CHECK (confidence IN ('high', 'medium', 'low')),
+  confidence TEXT NOT NULL CHECK (confidence = 'high' OR confidence = 'medium'
+    OR confidence = 'low'),
   state_version INTEGER NOT NULL CHECK (state_version > 0),
-  state_source TEXT CHECK (state_source IN ('hook', 'notify', 'wrapper', 'poller')),
+  state_source TEXT CHECK (state_source = 'hook' OR state_source = 'notify'
+    OR state_source = 'wrapper' OR state_source = 'poller'),
   since INTEGER NOT NULL,
   last_known TEXT,
   last_source_seq INTEGER,
@@ -189,11 +200,11 @@ CREATE INDEX states_updated ON states (updated_at DESC);
 CREATE TABLE targets (
   target_id TEXT NOT NULL PRIMARY KEY,
   target_name TEXT NOT NULL UNIQUE,
-  kind TEXT NOT NULL CHECK (kind IN ('local', 'ssh', 'command')),
+  kind TEXT NOT NULL CHECK (kind = 'local' OR kind = 'ssh' OR kind = 'command'),
   connection_ref TEXT NOT NULL,
   is_default INTEGER NOT NULL CHECK (is_default IN (0, 1)),
   last_seen_at INTEGER,
-  health TEXT NOT NULL CHECK (health IN ('ok', 'degraded', 'down')),
+  health TEXT NOT NULL CHECK (health = 'ok' OR health = 'degraded' OR health = 'down'),
   updated_at INTEGER NOT NULL,
   trouble TEXT,
   server TEXT,

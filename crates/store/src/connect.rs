@@ -101,6 +101,8 @@ fn configure(db: &Connection) -> Result<(), Fault> {
     db.busy_timeout(Duration::from_millis(limits::BUSY_TIMEOUT_MS))?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // A plan that may depend on what is bound is made anew with every binding.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // A file that is under suspicion must not be changed by looking at it.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     db.pragma_update(None, "mmap_size", 0)?;

@@ -13,3 +13,4 @@ mod past;
 mod property;
 mod retention;
 mod schema;
+mod speed;
