@@ -155,7 +155,7 @@ impl Watch {
     }
 
     /// What came up to now answers no later question.
-    pub(crate) fn from_now(&mut self) {
+    pub(crate) fn forget_the_past(&mut self) {
         self.past = self.changes.len();
     }
 

@@ -158,7 +158,7 @@ fn size_title_path_and_command_follow() {
     it.watch.upsert_of(&it.pane, "path", |item| item["current_path"] == folder.to_str().unwrap());
     tmux.type_line(&it.pane, "cat");
     it.watch.upsert_of(&it.pane, "command", |item| item["current_cmd"] == "cat");
-    it.watch.from_now();
+    it.watch.forget_the_past();
     tmux.ok(&["send-keys", "-t", &it.pane, "C-c"]);
     it.watch.upsert_of(&it.pane, "the shell again", |item| item["current_cmd"] == "sh");
 }
@@ -185,7 +185,7 @@ fn a_pane_that_remains_after_its_program_is_dead_with_its_status() {
     let dead = it.watch.upsert_of(&id, "dead", |item| item["pane_dead"] == true);
     assert_eq!(dead["runtime_id"], Value::Null, "no process, no runtime: {dead}");
     it.watch.upsert_of(&id, "status", |item| item["dead_status"] == 7);
-    it.watch.from_now();
+    it.watch.forget_the_past();
     tmux.ok(&["respawn-pane", "-t", &id, "exec cat"]);
     let again = it.watch.upsert_of(&id, "alive again", |item| item["pane_dead"] == false);
     assert_ne!(deck::runtime_of(&again), deck::runtime_of(&alive));
