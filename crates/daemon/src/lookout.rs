@@ -157,3 +157,21 @@ impl Lookout {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use store::CommitOutcome;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_over_when_a_commit_succeeds_and_a_broken_one_never() {
+        let failed = |kind| CommitError { kind, outcome: CommitOutcome::NotDone, source: None };
+        let full = Standing::Writable.after(Some(&failed(CommitErrorKind::Full)));
+        assert!(matches!(full, Standing::Failing(_)));
+        assert_eq!(full.after(None), Standing::Writable);
+        let broken = Standing::Writable.after(Some(&failed(CommitErrorKind::Io)));
+        assert!(matches!(broken, Standing::ReadOnly(_)));
+        assert_eq!(broken.clone().after(None), broken);
+    }
+}

@@ -24,12 +24,11 @@ pub(crate) struct Problem {
     code: ErrorCode,
     message: String,
     details: Map<String, Value>,
-    hint: Option<&'static str>,
 }
 
 impl Problem {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Map::new(), hint: None }
+        Self { code, message: message.into(), details: Map::new() }
     }
 
     /// The same problem with one more fact.
@@ -42,16 +41,6 @@ impl Problem {
     pub(crate) fn details(mut self, facts: Map<String, Value>) -> Self {
         self.details.extend(facts);
         self
-    }
-
-    /// The same problem with a hint that fits better than the one of its code.
-    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
-        self.hint = Some(hint);
-        self
-    }
-
-    pub(crate) fn code(&self) -> ErrorCode {
-        self.code
     }
 
     /// A field of the request is wrong; `problem` reads after its name.
@@ -82,10 +71,7 @@ impl Problem {
     pub(crate) fn body(self, now: Timestamp) -> ErrorBody {
         let mut body = ErrorBody::new(self.code, self.message, now);
         body.error.details = self.details;
-        match self.hint {
-            Some(hint) => body.with_hint(hint),
-            None => body,
-        }
+        body
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -215,5 +201,61 @@ impl From<&CommitError> for Problem {
             ) => ErrorCode::StoreReadOnly,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use engine::ids::{EventId, RuntimeId};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(problem: impl Into<Problem>, code: ErrorCode) {
+        let problem = problem.into();
+        assert_eq!(problem.code, code, "{problem:?}");
+        assert_eq!(problem.status().as_u16(), code.http_status());
+        assert!(!problem.message.is_empty());
+    }
+
+    #[test]
+    fn tc_053_every_refusal_of_the_engine_has_its_code() {
+        let runtime = || RuntimeId::new("rt-1");
+        check(Refusal::TargetExists("a".to_owned()), ErrorCode::TargetExists);
+        check(Refusal::TargetUnknown("a".to_owned()), ErrorCode::TargetNotFound);
+        check(Refusal::TooManyTargets, ErrorCode::LimitReached);
+        let (name, other) = ("a".to_owned(), "b".to_owned());
+        check(Refusal::SameServer { name, other }, ErrorCode::TargetDuplicateServer);
+        check(Refusal::RuntimeUnknown(runtime()), ErrorCode::RefNotFound);
+        check(Refusal::RuntimeStale(runtime()), ErrorCode::RuntimeStale);
+        check(Refusal::DedupeConflict("k".to_owned()), ErrorCode::IdempotencyConflict);
+        check(Refusal::EventIdConflict(EventId::new("e")), ErrorCode::IdempotencyConflict);
+        check(Refusal::InboxFull, ErrorCode::Overloaded);
+    }
+
+    #[test]
+    fn tc_053_every_failure_of_the_store_has_its_code() {
+        use CommitErrorKind::{Busy, Corrupt, Full, Io, Lost, ReadOnly, Refused};
+        let failed =
+            |kind, outcome| Fault::Store(Arc::new(CommitError { kind, outcome, source: None }));
+        let not_done = |kind| failed(kind, CommitOutcome::NotDone);
+        check(not_done(Full), ErrorCode::StoreFull);
+        check(not_done(Busy), ErrorCode::Overloaded);
+        check(not_done(Refused), ErrorCode::Internal);
+        for kind in [Io, Corrupt, ReadOnly, Lost] {
+            check(not_done(kind), ErrorCode::StoreReadOnly);
+        }
+        check(failed(Io, CommitOutcome::Unknown), ErrorCode::OutcomeUnknown);
+        check(Fault::Stopping, ErrorCode::ShuttingDown);
+    }
+
+    #[test]
+    fn what_an_internal_failure_was_stays_in_the_log() {
+        let payload: Box<dyn Any + Send> = Box::new("at /home/somebody/secret".to_owned());
+        let body = Problem::panic(&*payload).body(Timestamp::from_millis(0));
+        assert_eq!(body.error.code, ErrorCode::Internal);
+        assert!(!serde_json::to_string(&body).unwrap().contains("secret"));
     }
 }

@@ -104,3 +104,28 @@ impl<F: Future> Future for Guarded<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_and_nothing_else_is_touched() {
+        let panicking =
+            Router::new().route("/", axum::routing::get(async || -> &str { panic!("no") }));
+        let request = || Request::new(Body::empty());
+        let response = carry_out(panicking.clone(), request()).await;
+        assert_eq!(response.status(), 500);
+        let response = seal(response, Timestamp::from_millis(0));
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(carry_out(panicking, request()).await.status(), 500, "and again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_too_long_is_told_so() {
+        let slow = Router::new()
+            .route("/", axum::routing::get(async || std::future::pending::<()>().await));
+        let response = carry_out(slow, Request::new(Body::empty())).await;
+        assert_eq!(response.status(), 504);
+    }
+}

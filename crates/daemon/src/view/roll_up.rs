@@ -225,3 +225,45 @@ impl<'a> FromIterator<&'a PaneItem> for Tally {
         tally
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(target: &str, state: State, agent: &str) -> Counted {
+        let category = DisplayCategory::Unknown;
+        Counted { target: TargetName::lossy(target), state, category, agent: agent.to_owned() }
+    }
+
+    #[test]
+    fn what_is_added_and_taken_again_was_never_there() {
+        let mut tally = Tally::default();
+        let all = [
+            counted("a", State::Idle, "claude"),
+            counted("a", State::Error, NO_AGENT),
+            counted("b", State::Idle, "claude"),
+        ];
+        all.iter().for_each(|pane| tally.add(pane));
+        let summary = tally.summary([]);
+        assert_eq!((summary.total, summary.by_state[&State::Idle]), (3, 2));
+        assert_eq!(summary.by_agent["claude"], 2);
+        all.iter().for_each(|pane| tally.take(pane));
+        assert_eq!(tally.summary([]), Summary::empty());
+    }
+
+    #[test]
+    fn a_target_that_was_asked_for_and_has_nothing_counts_zero() {
+        let mut tally = Tally::default();
+        tally.add(&counted("a", State::Idle, NO_AGENT));
+        let asked = ["a", "b"].map(TargetName::lossy);
+        let by_target = tally.summary(asked).by_target;
+        assert_eq!(by_target.values().copied().collect::<Vec<_>>(), [1, 0]);
+    }
+
+    #[test]
+    fn nothing_is_unknown_and_unmanaged() {
+        assert_eq!(top_state([]), State::Unknown);
+        assert_eq!(top_category([]), DisplayCategory::Unmanaged);
+        assert_eq!(window(&[], true), None);
+    }
+}

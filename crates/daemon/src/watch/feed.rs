@@ -121,10 +121,6 @@ impl Feed {
         self.seats.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.seats.len()
-    }
-
     /// Lets a watcher in, which reads on from the end.
     pub(crate) fn enter(&mut self, id: SeatId, hang_up: Arc<Notify>) -> watch::Receiver<u64> {
         let position = self.ring.end();

@@ -164,3 +164,36 @@ pub(crate) fn join(lines: &[Line], format: Format) -> Bytes {
         }
     }
 }
+
+#[cfg(test)]
+impl Line {
+    /// A delta of so many bytes.
+    pub(crate) fn of_size(seq: u64, bytes: usize) -> Self {
+        Self { kind: Kind::Delta, seq, json: vec![b' '; bytes].into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(seq: u64, kind: Kind) -> Line {
+        Line { kind, seq, json: Bytes::from(format!("{{\"n\":{seq}}}\n")) }
+    }
+
+    #[test]
+    fn lines_are_joined_as_they_are_and_one_is_not_copied() {
+        let lines = [line(1, Kind::Snapshot), line(2, Kind::Delta)];
+        assert_eq!(join(&lines, Format::JsonLines), "{\"n\":1}\n{\"n\":2}\n");
+        let one = join(&lines[..1], Format::JsonLines);
+        assert_eq!(one.as_ptr(), lines[0].json.as_ptr());
+    }
+
+    #[test]
+    fn an_event_has_its_sequence_as_its_id() {
+        let lines = [line(1, Kind::Delta), line(2, Kind::Reset)];
+        let expected = "id: 1\nevent: delta\ndata: {\"n\":1}\n\n\
+                        id: 2\nevent: reset\ndata: {\"n\":2}\n\n";
+        assert_eq!(join(&lines, Format::Events), expected);
+    }
+}

@@ -93,3 +93,59 @@ impl Ring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::time::MonoMs;
+
+    use super::*;
+
+    fn at(ms: i64) -> Now {
+        Now { mono: MonoMs(ms), ..Now::default() }
+    }
+
+    /// A ring with lines of a quarter of a megabyte, the first with sequence 1.
+    fn ring(lines: u64, now: Now) -> Ring {
+        let mut ring = Ring::new(0);
+        for seq in 1..=lines {
+            ring.push(Line::of_size(seq, KEPT_BYTES_MAX), now);
+        }
+        ring
+    }
+
+    #[test]
+    fn a_position_is_known_while_everything_after_it_is_kept() {
+        let mut ring = ring(3, at(0));
+        assert_eq!((ring.position_after(0), ring.position_after(2)), (Some(0), Some(2)));
+        assert_eq!(ring.position_after(99), Some(3), "nothing after that is missing");
+        ring.trim(None, at(0));
+        assert_eq!(ring.complete_after(), 2);
+        assert_eq!((ring.position_after(1), ring.position_after(2)), (None, Some(2)));
+        assert!(ring.from(1).is_none());
+        assert_eq!(ring.from(2).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_somebody_has_yet_to_read_is_kept_up_to_the_bound() {
+        let mut ring = ring(4, at(0));
+        ring.trim(Some(0), at(BURST_MS * 2));
+        assert_eq!(ring.complete_after(), 0, "a megabyte may wait");
+        ring.push(Line::of_size(5, KEPT_BYTES_MAX), at(BURST_MS * 2));
+        ring.trim(Some(0), at(BURST_MS * 2));
+        assert_eq!(ring.complete_after(), 1);
+        ring.trim(Some(5), at(BURST_MS * 2));
+        assert_eq!(ring.complete_after(), 4, "what all have read goes");
+    }
+
+    #[test]
+    fn a_burst_may_be_larger_for_a_moment_but_not_without_a_bound() {
+        let mut ring = ring(12, at(0));
+        ring.trim(Some(0), at(BURST_MS));
+        assert_eq!(ring.complete_after(), 0);
+        ring.trim(Some(0), at(BURST_MS + 1));
+        assert_eq!(ring.complete_after(), 8);
+        let mut flood = self::ring(20, at(0));
+        flood.trim(Some(0), at(0));
+        assert_eq!(flood.complete_after(), 4);
+    }
+}

@@ -260,3 +260,72 @@ impl Drop for Watcher {
         self.lookout.lock().hub.leave(&self.key, self.seat);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::settings::Settings;
+    use store::{Durability, Identity, Ledger, Options};
+    use tempfile::TempDir;
+
+    use super::super::hub::WATCHERS_MAX;
+    use super::*;
+    use crate::clock::Clock;
+
+    /// A lookout on an empty database, which lives as long as its folder.
+    fn lookout() -> (TempDir, Lookout) {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::new();
+        let id = || "test".to_owned();
+        let options = Options {
+            settings: Settings::default(),
+            identity: Identity { database: id(), installation: id(), machine: id() },
+            durability: Durability::None,
+            probe: None,
+        };
+        let ledger = Ledger::open(&dir.path().join("qd.db"), options, clock.now()).unwrap().ledger;
+        let follower = Follower::new(ledger.engine().clone(), ledger.as_of(), "test");
+        let lookout = Lookout::new(follower, ledger.journal().unwrap(), clock);
+        (dir, lookout)
+    }
+
+    fn open(lookout: &Lookout, format: Format) -> Result<Watcher, Refused> {
+        Watcher::open(lookout, &WatchQuery::default(), format, Arc::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_stream_of_events_shows_that_it_lives() {
+        let (_dir, lookout) = lookout();
+        let mut watcher = open(&lookout, Format::Events).unwrap();
+        assert!(watcher.next().await.unwrap().starts_with(b"id: 0\nevent: snapshot\n"));
+        for _ in 0..3 {
+            let before = tokio::time::Instant::now();
+            assert_eq!(watcher.next().await.unwrap(), ": still here\n\n");
+            assert_eq!(before.elapsed(), KEEP_ALIVE);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_is_told_to_those_who_watch_and_nobody_else_comes_in() {
+        let (_dir, lookout) = lookout();
+        let mut watcher = open(&lookout, Format::JsonLines).unwrap();
+        watcher.next().await.unwrap();
+        lookout.end_watches(ResetReason::Upgraded);
+        let reset = watcher.next().await.unwrap();
+        let reset: serde_json::Value = serde_json::from_slice(&reset).unwrap();
+        assert_eq!((&reset["reason"], &reset["terminal"]), (&"upgraded".into(), &true.into()));
+        assert_eq!(watcher.next().await, None);
+        assert_eq!(open(&lookout, Format::JsonLines).unwrap_err(), Refused::Ended);
+    }
+
+    #[tokio::test]
+    async fn there_is_room_for_so_many_and_each_leaves_its_place() {
+        let (_dir, lookout) = lookout();
+        let open = || open(&lookout, Format::JsonLines);
+        let mut watchers: Vec<_> = (0..WATCHERS_MAX).map(|_| open().unwrap()).collect();
+        assert_eq!(open().unwrap_err(), Refused::TooMany);
+        drop(watchers.pop());
+        drop(open().unwrap());
+        watchers.clear();
+        assert_eq!(lookout.watchers(), 0);
+    }
+}

@@ -18,10 +18,12 @@ fn about_pane(key: &str) -> Value {
 /// The same envelope with some fields set, or removed by a null.
 fn with(mut envelope: Value, fields: &[(&str, Value)]) -> Value {
     for (name, value) in fields {
-        match value {
-            Value::Null => envelope.as_object_mut().unwrap().remove(*name),
-            value => envelope.as_object_mut().unwrap().insert((*name).to_owned(), value.clone()),
-        };
+        let all = envelope.as_object_mut().unwrap();
+        if value.is_null() {
+            all.remove(*name);
+        } else {
+            all.insert((*name).to_owned(), value.clone());
+        }
     }
     envelope
 }

@@ -111,7 +111,7 @@ impl Folded {
             match stream.next_line(wait::BOUND) {
                 Next::Line(line) => self.take(&serde_json::from_str(&line).unwrap()),
                 Next::Ended => return,
-                other => panic!("{other:?}"),
+                other @ (Next::Broken | Next::Silent) => panic!("{other:?}"),
             }
         }
     }
@@ -518,7 +518,7 @@ fn browsers_get_events_with_ids_to_go_on_from() {
     let accept = ("accept", "text/event-stream");
     let mut stream = world.http.stream("/v1/watch", &[accept]);
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));
-    let mut event = |stream: &mut Stream| {
+    let event = |stream: &mut Stream| {
         let mut lines = Vec::new();
         while let Next::Line(line) = stream.next_line(Duration::from_secs(5)) {
             if line.is_empty() {

@@ -1,9 +1,9 @@
 //! A daemon without an observer: a real ledger, deck, lookout and server on a thread of their own,
 //! and a tmux that is only told about.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ use engine::target::{ObserverMode, ServerFacts, Trouble};
 use engine::time::{MonoMs, Now, WallMs};
 use engine::words::TargetKind;
 use serde_json::{Value, json};
-use store::{Durability, Identity, Ledger, Options, Retention};
+use store::{Durability, Identity, Ledger, Mishap, Options, Retention, Step};
 use tempfile::TempDir;
 use testkit::{Http, Stream};
 use tokio::sync::{oneshot, watch};
 
 /// The target that every world begins with.
-pub const LOCAL: &str = "tg-local";
+pub(crate) const LOCAL: &str = "tg-local";
 
 /// The handles on a daemon that runs.
 struct Running {
@@ -41,33 +41,37 @@ struct Running {
     thread: JoinHandle<()>,
 }
 
+/// What the disk answers to every commit, while it is broken.
+type Disk = Arc<Mutex<Option<ErrorKind>>>;
+
 /// A folder with a database and a socket, and the daemon that serves them.
-pub struct World {
+pub(crate) struct World {
     dir: TempDir,
-    pub http: Http,
+    pub(crate) http: Http,
+    disk: Disk,
     running: Option<Running>,
 }
 
 impl World {
     /// A daemon that knows of one target and has not looked at it.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let http = Http::new(dir.path().join("qd.sock"));
-        let mut world = Self { dir, http, running: None };
+        let mut world = Self { dir, http, disk: Disk::default(), running: None };
         world.start();
         world.add_target(LOCAL, "local");
         world
     }
 
     /// A daemon whose one target shows these panes.
-    pub fn showing(panes: Vec<PaneFacts>) -> Self {
+    pub(crate) fn showing(panes: Vec<PaneFacts>) -> Self {
         let world = Self::new();
         world.show(panes);
         world
     }
 
     /// A daemon whose journal of the first weeks was pruned.
-    pub fn aged() -> Self {
+    pub(crate) fn aged() -> Self {
         const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
         let mut world = Self::new();
         world.stop(ResetReason::Shutdown);
@@ -80,7 +84,7 @@ impl World {
             std::fs::remove_file(file.unwrap().path()).unwrap();
         }
         let mut ledger = Ledger::open(&world.path(), options(), ago(40)).unwrap().ledger;
-        let mut send = |ledger: &mut Ledger, now: Now, input: Input| {
+        let send = |ledger: &mut Ledger, now: Now, input: Input| {
             drop(ledger.transact(now, vec![(Actor::Observer, input)]).unwrap());
         };
         send(&mut ledger, ago(40), Input::Asked(add(LOCAL, "local")));
@@ -101,60 +105,66 @@ impl World {
         world
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().join("qd.db")
     }
 
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let (ready, began) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-        let dir = self.dir.path().to_owned();
+        let (dir, disk) = (self.dir.path().to_owned(), Arc::clone(&self.disk));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(serve(&dir, &ready, stopped));
+            runtime.unwrap().block_on(serve(&dir, disk, &ready, stopped));
         });
         let (deck, clock, runtime) = began.recv().unwrap();
         self.running = Some(Running { deck, clock, runtime, stop, thread });
     }
 
     /// Ends the daemon as `qd daemon stop` does.
-    pub fn stop(&mut self, reason: ResetReason) {
+    pub(crate) fn stop(&mut self, reason: ResetReason) {
         let Some(Running { deck, stop, thread, .. }) = self.running.take() else { return };
         drop(deck);
-        stop.send(reason).unwrap();
+        // One that was asked over its API has ended by itself.
+        stop.send(reason).ok();
         thread.join().unwrap();
     }
 
-    pub fn restart(&mut self) {
+    /// Breaks the disk, or mends it.
+    pub(crate) fn set_disk(&self, broken: Option<ErrorKind>) {
+        *self.disk.lock().unwrap() = broken;
+    }
+
+    pub(crate) fn restart(&mut self) {
         self.stop(ResetReason::Shutdown);
         self.start();
     }
 
     /// Hands an input to the deck, past the API.
-    pub fn send(&self, input: Input) -> Settled {
+    pub(crate) fn send(&self, input: Input) -> Settled {
         let running = self.running.as_ref().unwrap();
         running.runtime.block_on(running.deck.ask(Actor::Observer, input)).unwrap()
     }
 
-    pub fn add_target(&self, id: &str, name: &str) {
+    pub(crate) fn add_target(&self, id: &str, name: &str) {
         self.send(Input::Asked(add(id, name)));
     }
 
-    pub fn see(&self, target: &str, sight: Observation) -> Settled {
+    pub(crate) fn see(&self, target: &str, sight: Observation) -> Settled {
         self.send(Input::Observed { target: TargetId::new(target), sight })
     }
 
     /// The local target shows exactly these panes.
-    pub fn show(&self, panes: Vec<PaneFacts>) -> Settled {
+    pub(crate) fn show(&self, panes: Vec<PaneFacts>) -> Settled {
         self.show_on(LOCAL, panes)
     }
 
-    pub fn show_on(&self, target: &str, panes: Vec<PaneFacts>) -> Settled {
+    pub(crate) fn show_on(&self, target: &str, panes: Vec<PaneFacts>) -> Settled {
         let sessions = sessions(target, &panes);
         self.see(target, self.topology(target, sessions, panes))
     }
 
-    pub fn topology(
+    pub(crate) fn topology(
         &self,
         target: &str,
         sessions: Vec<SessionRow>,
@@ -166,7 +176,7 @@ impl World {
     }
 
     /// Three failures in a row, which is what makes a target `down`.
-    pub fn lose(&self, target: &str) {
+    pub(crate) fn lose(&self, target: &str) {
         let trouble = Trouble {
             code: "E_TARGET_UNREACHABLE".to_owned(),
             message: "no route to host".to_owned(),
@@ -175,18 +185,18 @@ impl World {
     }
 
     #[track_caller]
-    pub fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         self.http.get(path).expect(200)
     }
 
     #[track_caller]
-    pub fn emit(&self, envelope: &Value) -> Value {
+    pub(crate) fn emit(&self, envelope: &Value) -> Value {
         self.http.post("/v1/events", envelope).expect(202)
     }
 
     /// Has a hook report an event about a pane.
     #[track_caller]
-    pub fn hook(&self, pane: u32, event_type: &str, key: &str) -> Value {
+    pub(crate) fn hook(&self, pane: u32, event_type: &str, key: &str) -> Value {
         self.emit(&json!({
             "event_type": event_type,
             "source": "hook",
@@ -197,7 +207,7 @@ impl World {
     }
 
     /// Has several inputs share as few commits as they happen to.
-    pub fn send_all(&self, inputs: Vec<Input>) {
+    pub(crate) fn send_all(&self, inputs: Vec<Input>) {
         let running = self.running.as_ref().unwrap();
         running.runtime.block_on(async {
             for input in inputs {
@@ -207,18 +217,18 @@ impl World {
     }
 
     #[track_caller]
-    pub fn watch(&self, query: &str) -> Stream {
+    pub(crate) fn watch(&self, query: &str) -> Stream {
         self.http.stream(&format!("/v1/watch{query}"), &[])
     }
 
     /// The runtime that lives in a pane of the local target.
     #[track_caller]
-    pub fn runtime(&self, pane: u32) -> String {
+    pub(crate) fn runtime(&self, pane: u32) -> String {
         self.pane(pane)["runtime_id"].as_str().unwrap().to_owned()
     }
 
     #[track_caller]
-    pub fn pane(&self, pane: u32) -> Value {
+    pub(crate) fn pane(&self, pane: u32) -> Value {
         let list = self.get("/v1/panes?target=local");
         let items = list["items"].as_array().unwrap();
         let id = format!("%{pane}");
@@ -246,12 +256,13 @@ fn add(id: &str, name: &str) -> Request {
 /// The daemon's main thread.
 async fn serve(
     dir: &Path,
+    disk: Disk,
     ready: &mpsc::Sender<(Deck, Clock, tokio::runtime::Handle)>,
     stopped: oneshot::Receiver<ResetReason>,
 ) {
     let clock = Clock::new();
     let (database, socket) = (dir.join("qd.db"), dir.join("qd.sock"));
-    let ledger = Ledger::open(&database, options(), clock.now()).unwrap().ledger;
+    let ledger = Ledger::open(&database, options_on(disk), clock.now()).unwrap().ledger;
     let stream_id = ledger.identity().database.clone();
     let follower = Follower::new(ledger.engine().clone(), ledger.as_of(), stream_id);
     let lookout = Lookout::new(follower, ledger.journal().unwrap(), clock);
@@ -265,13 +276,18 @@ async fn serve(
     drop(std::fs::remove_file(&facts.socket));
     let listener = std::os::unix::net::UnixListener::bind(&facts.socket).unwrap();
     let app = Arc::new(App::new(deck, lookout.clone(), clock, facts, in_use));
-    let server = Server::start(app, listener).unwrap();
+    let server = Server::start(Arc::clone(&app), listener).unwrap();
     let time = tokio::spawn(deck::keep_time(running.deck.clone(), clock, running.deadline));
     ready.send((running.deck, clock, tokio::runtime::Handle::current())).unwrap();
 
     let mut news = running.news;
+    let mut asked = app.stop_requests();
     let end = async {
-        let reason = stopped.await.unwrap_or(ResetReason::Shutdown);
+        let reason = tokio::select! {
+            reason = stopped => reason.unwrap_or(ResetReason::Shutdown),
+            _ = asked.changed() => ResetReason::Upgraded,
+        };
+        drop(app);
         lookout.end_watches(reason);
         server.stop(Duration::from_secs(5)).await;
         time.abort();
@@ -285,6 +301,14 @@ async fn serve(
     };
     tokio::join!(end, follow);
     tokio::task::spawn_blocking(|| running.thread.join().map(drop)).await.unwrap().unwrap();
+}
+
+fn options_on(disk: Disk) -> Options {
+    let probe = move |step: Step| {
+        let broken = *disk.lock().unwrap();
+        broken.filter(|_| step == Step::Written).map(Mishap::Failed)
+    };
+    Options { probe: Some(Box::new(probe)), ..options() }
 }
 
 fn options() -> Options {
@@ -312,7 +336,7 @@ fn server(target: &str) -> ServerFacts {
 }
 
 /// The sessions that some panes stand in.
-pub fn sessions(target: &str, panes: &[PaneFacts]) -> Vec<SessionRow> {
+pub(crate) fn sessions(target: &str, panes: &[PaneFacts]) -> Vec<SessionRow> {
     let mut sessions: Vec<SessionRow> = Vec::new();
     for pane in panes {
         if !sessions.iter().any(|row| row.session == pane.session) {
@@ -329,7 +353,7 @@ pub fn sessions(target: &str, panes: &[PaneFacts]) -> Vec<SessionRow> {
 }
 
 /// A pane with a shell in it: the only one of its window, in session `work`.
-pub fn pane(pane: u32) -> PaneFacts {
+pub(crate) fn pane(pane: u32) -> PaneFacts {
     PaneFacts {
         pane: PaneId(pane),
         window: WindowId(pane),
@@ -364,7 +388,7 @@ pub fn pane(pane: u32) -> PaneFacts {
 }
 
 /// A pane with a recognised agent in it.
-pub fn agent_pane(number: u32, agent: &str) -> PaneFacts {
+pub(crate) fn agent_pane(number: u32, agent: &str) -> PaneFacts {
     let shell = pane(number);
     let process = ProcessIdentity { pid: 5_000 + number, ..shell.process };
     let agent = Some(AgentProcess { agent: AgentType::new(agent), process });
@@ -372,19 +396,19 @@ pub fn agent_pane(number: u32, agent: &str) -> PaneFacts {
 }
 
 /// The same pane in another session.
-pub fn in_session(number: u32, name: &str, pane: PaneFacts) -> PaneFacts {
+pub(crate) fn in_session(number: u32, name: &str, pane: PaneFacts) -> PaneFacts {
     PaneFacts { session: SessionId(number), session_name: name.to_owned(), ..pane }
 }
 
 /// The same pane in another window of its session.
-pub fn in_window(window: u32, index: u32, pane: PaneFacts) -> PaneFacts {
+pub(crate) fn in_window(window: u32, index: u32, pane: PaneFacts) -> PaneFacts {
     let window_name = format!("window {window}");
     let (window_index, window) = (window, WindowId(window));
     PaneFacts { window, window_index, window_name, pane_index: index, ..pane }
 }
 
 /// The pane ids of a list, in its order.
-pub fn pane_ids(list: &Value) -> Vec<String> {
+pub(crate) fn pane_ids(list: &Value) -> Vec<String> {
     let items = list["items"].as_array().unwrap().iter();
     items.map(|item| item["identity"]["pane_id"].as_str().unwrap().to_owned()).collect()
 }
