@@ -12,9 +12,6 @@ use daemon::lifecycle::{self, LifecycleError};
 use daemon::paths::Paths;
 use daemon::run::RunError;
 
-/// How often a start is tried when the lock was held for a moment by somebody who only looked.
-const STARTS_MAX: u32 = 3;
-
 /// Starts this very program as a daemon that outlives us.
 pub(crate) struct Detached {
     paths: Paths,
@@ -29,19 +26,13 @@ impl Detached {
 impl Starter for Detached {
     fn start(&self) -> Result<(), ClientError> {
         let program = this_program()?;
-        let mut starts = 1;
-        loop {
-            let Err(error) = lifecycle::start_detached(&program) else { return Ok(()) };
+        lifecycle::start_detached(&program).map_err(|error| {
             if is_held(&self.paths.lock) {
-                let message = "another daemon is starting";
-                return Err(ClientError::new(ErrorCode::DaemonRunning, message));
+                ClientError::new(ErrorCode::DaemonRunning, "another daemon is starting")
+            } else {
+                lifecycle_error(&error)
             }
-            let contended = lifecycle::LifecycleError::Locked(self.paths.lock.clone()).to_string();
-            if starts == STARTS_MAX || !error.to_string().contains(&contended) {
-                return Err(lifecycle_error(&error));
-            }
-            starts += 1;
-        }
+        })
     }
 }
 

@@ -89,6 +89,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_checked_in_page_is_up_to_date() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/cli.md");
+        let written = std::fs::read_to_string(file).unwrap_or_default();
+        let update = "cargo run -p cli -- __reference > docs/reference/cli.md";
+        assert!(
+            written == page(),
+            "docs/reference/cli.md is out of date; update it with\n{update}"
+        );
+    }
+
+    #[test]
     fn the_page_has_every_command_argument_and_exit_code() {
         let page = page();
         for part in [

@@ -113,9 +113,9 @@ trait Sink: Send {
         Ok(())
     }
 
-    /// The stream has come to its end.
+    /// Does what is left to do when the stream has come to its end.
     fn end(&mut self) -> Result<(), Failure> {
-        self.tick()
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use api::sessions::{SessionIdentity, SessionItem};
 use api::watch::{Change, WatchFrame, Watched};
 use api::windows::{WindowIdentity, WindowItem};
 use api::words::DisplayCategory;
-use client::{Pause, Step};
+use client::{FrameKind, Pause, Step};
 use tokio::time::Instant;
 
 use crate::commands::watch::{Sink, told};
@@ -20,6 +20,9 @@ use crate::output::table::Table;
 use crate::output::terminal::Terminal;
 use crate::output::text::Text;
 use crate::output::{panes, sessions, windows};
+
+/// How often a screen is painted although nothing changed, so that the ages on it stay true.
+const AGING: Duration = Duration::from_secs(5);
 
 /// What can stand on the board.
 pub(super) trait Row: Watched + Send {
@@ -111,7 +114,9 @@ pub(super) struct Board<I: Row> {
     interval: Duration,
     items: BTreeMap<I::Key, I>,
     summary: Summary,
-    now: Timestamp,
+    /// What time it was for the daemon when the last frame came, and when that was for us.
+    emitted: Timestamp,
+    received: Instant,
     paused: Option<Pause>,
     /// Whether something changed since it was painted.
     changed: bool,
@@ -125,7 +130,8 @@ impl<I: Row> Board<I> {
             interval,
             items: BTreeMap::new(),
             summary: Summary::empty(),
-            now: Timestamp::from_millis(0),
+            emitted: Timestamp::from_millis(0),
+            received: Instant::now(),
             paused: None,
             changed: false,
             painted: None,
@@ -133,23 +139,31 @@ impl<I: Row> Board<I> {
     }
 
     fn apply(&mut self, frame: WatchFrame<I>) {
-        self.paused = None;
-        self.changed = true;
         match frame {
             WatchFrame::Snapshot(frame) => {
                 let keyed = frame.items.into_iter().map(|item| (I::key(item.identity()), item));
                 self.items = keyed.collect();
-                (self.summary, self.now) = (frame.summary, frame.emitted_at);
+                self.changed = true;
+                self.summary = frame.summary;
+                self.emitted = frame.emitted_at;
             }
             WatchFrame::Delta(frame) => {
                 // A frame without changes only moves the cursor.
-                self.changed = !frame.changes.is_empty();
+                self.changed |= !frame.changes.is_empty();
                 frame.changes.into_iter().for_each(|change| self.change(change));
-                (self.summary, self.now) = (frame.summary, frame.emitted_at);
+                self.summary = frame.summary;
+                self.emitted = frame.emitted_at;
             }
             // What it held stays good; a snapshot follows where it does not.
-            WatchFrame::Reset(_) => {}
+            WatchFrame::Reset(frame) => self.emitted = frame.emitted_at,
         }
+        self.received = Instant::now();
+    }
+
+    /// What time it is for the daemon.
+    fn now(&self) -> Timestamp {
+        let passed = i64::try_from(self.received.elapsed().as_millis()).unwrap_or(0);
+        Timestamp::from_millis(self.emitted.as_millis().saturating_add(passed))
     }
 
     fn change(&mut self, change: Change<I>) {
@@ -168,7 +182,7 @@ impl<I: Row> Board<I> {
         let first = items.first().and_then(Row::target).map(str::to_owned);
         let several = items.iter().any(|item| item.target() != first.as_deref());
         let mut lines = self.head().wrapped(width);
-        lines.extend(I::table(&items, self.now, several).lines(width));
+        lines.extend(I::table(&items, self.now(), several).lines(width));
         lines
     }
 
@@ -207,25 +221,34 @@ impl<I: Row> Board<I> {
 
 impl<I: Row + Clone> Sink for Board<I> {
     fn take(&mut self, step: Step) -> Result<(), Failure> {
+        let before = self.paused;
         match step {
-            Step::Frame(frame) => self.apply(frame.read()?),
-            Step::Paused(pause) => {
-                self.paused = Some(pause);
-                self.changed = true;
+            Step::Frame(frame) => {
+                // The frame that tells of a pause does not end it.
+                if !matches!(frame.kind(), FrameKind::Reset(_)) {
+                    self.paused = None;
+                }
+                self.apply(frame.read()?);
             }
+            Step::Paused(pause) => self.paused = Some(pause),
         }
-        match self.due() {
-            Some(due) if due <= Instant::now() => self.paint(),
-            Some(_) | None => Ok(()),
-        }
+        let overdue = self.due().is_some_and(|due| due <= Instant::now());
+        if overdue || self.paused != before { self.paint() } else { Ok(()) }
     }
 
     fn due(&self) -> Option<Instant> {
-        let due = self.painted.map_or_else(Instant::now, |painted| painted + self.interval);
-        self.changed.then_some(due)
+        let Some(painted) = self.painted else { return self.changed.then(Instant::now) };
+        if self.changed {
+            return Some(painted + self.interval);
+        }
+        self.terminal.is_interactive().then(|| painted + self.interval.max(AGING))
     }
 
     fn tick(&mut self) -> Result<(), Failure> {
+        self.paint()
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
         if self.changed { self.paint() } else { Ok(()) }
     }
 }
@@ -313,7 +336,7 @@ mod tests {
         board.painted = Some(Instant::now());
         board.changed = false;
         board.apply(delta(Vec::new()));
-        assert_eq!(board.due(), None, "a moved cursor is nothing to see");
+        assert!(!board.changed, "a moved cursor is nothing to see");
         let identity = fixtures::panes().items[0].identity.clone();
         board.apply(delta(vec![Change::Delete { identity }]));
         assert!(board.due().unwrap() > Instant::now() + Duration::from_secs(1));
@@ -324,7 +347,7 @@ mod tests {
         let mut board = board();
         board.paused = Some(Pause::Stopped);
         assert!(shown(&board.lines(None)).contains("the daemon was stopped"));
-        board.apply(snapshot(Vec::new()));
+        board.paused = None;
         assert!(!shown(&board.lines(None)).contains("stopped"));
     }
 }
