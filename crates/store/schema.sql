@@ -93,7 +93,6 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_action ON events (action_id) WHERE action_id IS NOT NULL;
 CREATE INDEX events_ingested ON events (ingested_at DESC);
-CREATE INDEX events_payload ON events (ingested_at) WHERE raw_payload IS NOT NULL;
 CREATE INDEX events_runtime ON events (runtime_id, source, ingested_at DESC);
 CREATE TABLE journal (
   seq INTEGER NOT NULL PRIMARY KEY CHECK (seq > 0),

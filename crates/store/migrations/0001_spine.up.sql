@@ -199,7 +199,6 @@ CREATE TABLE events (
 
 CREATE INDEX events_runtime ON events (runtime_id, source, ingested_at DESC);
 CREATE INDEX events_ingested ON events (ingested_at DESC);
-CREATE INDEX events_payload ON events (ingested_at) WHERE raw_payload IS NOT NULL;
 CREATE INDEX events_action ON events (action_id) WHERE action_id IS NOT NULL;
 
 -- `signal` is the event as it came, as JSON, without its payload.

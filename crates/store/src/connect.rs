@@ -39,6 +39,7 @@ pub(crate) fn make_durable(db: &Connection, durability: Durability) -> Result<()
     };
     db.pragma_update(None, "synchronous", synchronous)?;
     db.pragma_update(None, "secure_delete", "FAST")?;
+    db.pragma_update(None, "cache_size", limits::CACHE_PAGES)?;
     // The ledger itself says when the log is carried over, and learns of it when that fails.
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(())

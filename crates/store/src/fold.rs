@@ -59,7 +59,7 @@ impl Unwritten {
                 self.activity.remove(&row.key);
                 self.panes.insert(row.key.clone(), Some(Arc::clone(change)));
             }
-            Event::PaneRemoved { key, ended } => {
+            Event::PaneRemoved { key, ended, .. } => {
                 if let Some((runtime, reason)) = ended {
                     self.end_runtime(db, runtime, *reason, change.at)?;
                 }

@@ -4,6 +4,8 @@
 pub const BUSY_TIMEOUT_MS: u64 = 5_000;
 /// Prepared statements a connection keeps; the least used one is prepared anew.
 pub(crate) const STATEMENTS_MAX: usize = 64;
+/// Pages of 4,096 bytes that the writing connection keeps in memory.
+pub(crate) const CACHE_PAGES: u32 = 1_000;
 /// Pages in the write-ahead log after which they are carried over into the database.
 pub(crate) const LOG_PAGES_MAX: i32 = 2_000;
 /// Rows at the end of the journal that are proven before the first answer.

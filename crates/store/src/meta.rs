@@ -17,6 +17,8 @@ pub(crate) struct Meta {
     pub(crate) created_at: WallMs,
     /// Counts the commits that append no row to the journal.
     pub(crate) generation: u64,
+    /// Payloads of events that came in before this were cleared.
+    pub(crate) payloads_cleared_before: i64,
     /// Events that came in before this may have been deleted.
     pub(crate) events_deleted_before: i64,
     /// The last row that the journal was pruned to.
@@ -30,6 +32,7 @@ impl Meta {
         put(db, "machine_id", &identity.machine)?;
         put(db, "created_at", &at.0.to_string())?;
         put(db, "generation", "0")?;
+        put(db, "payloads_cleared_before", &i64::MIN.to_string())?;
         put(db, "events_deleted_before", &i64::MIN.to_string())?;
         Self::set_pruned(db, 0, ChainHash::genesis(&identity.database))
     }
@@ -49,6 +52,10 @@ impl Meta {
             },
             created_at: WallMs(number("created_at", &take("created_at")?)?),
             generation: number("generation", &take("generation")?)?,
+            payloads_cleared_before: number(
+                "payloads_cleared_before",
+                &take("payloads_cleared_before")?,
+            )?,
             events_deleted_before: number(
                 "events_deleted_before",
                 &take("events_deleted_before")?,
@@ -62,6 +69,10 @@ impl Meta {
 
     pub(crate) fn set_generation(db: &Connection, generation: u64) -> Result<(), Fault> {
         put(db, "generation", &generation.to_string())
+    }
+
+    pub(crate) fn set_payloads_cleared_before(db: &Connection, at: i64) -> Result<(), Fault> {
+        put(db, "payloads_cleared_before", &at.to_string())
     }
 
     pub(crate) fn raise_events_deleted_before(db: &Connection, at: i64) -> Result<(), Fault> {

@@ -5,6 +5,7 @@
 //! believed: what is deleted by mistake does not come back.
 
 use engine::time::Now;
+use rusqlite::types::Null;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::checkpoint;
@@ -17,8 +18,8 @@ use crate::meta::Meta;
 use crate::row::{signed, unsigned};
 use crate::{limits, tables};
 
-pub(crate) const EXPIRED_PAYLOADS: &str = "SELECT event_id FROM events \
-    WHERE raw_payload IS NOT NULL AND ingested_at < ? ORDER BY ingested_at LIMIT ?";
+pub(crate) const EXPIRED_PAYLOADS: &str = "SELECT event_id, ingested_at FROM events \
+    WHERE ingested_at >= ? AND ingested_at < ? ORDER BY ingested_at LIMIT ?";
 pub(crate) const EXPIRED_EVENTS: &str =
     "SELECT rowid FROM events WHERE ingested_at < ? ORDER BY ingested_at LIMIT ?";
 
@@ -169,22 +170,41 @@ impl Horizons {
             + self.delete_runtimes(db)?)
     }
 
+    /// Clears in the order of arrival and remembers how far it came, so that what is clear
+    /// already is not looked at again.
     fn clear_payloads(&self, db: &Connection) -> Result<usize, Fault> {
-        let waiting = "SELECT inbox_id FROM event_inbox \
-            WHERE raw_payload IS NOT NULL AND ingested_at < ? LIMIT ?";
-        let expired = [(&*tables::EVENTS, EXPIRED_PAYLOADS), (&*tables::EVENT_INBOX, waiting)];
-        let mut count = 0;
-        for (table, sql) in expired {
-            let mut statement = db.prepare_cached(sql)?;
-            let keys = statement
-                .query_map(params![self.payloads, limits::RETAIN_ROWS_MAX], |row| row.get(0))?
-                .collect::<Result<Vec<String>, _>>()?;
-            for key in &keys {
-                table.amend(db, &[key], |row| row.set("raw_payload", rusqlite::types::Null))?;
-            }
-            count += keys.len();
+        let cleared = Meta::read(db)?.payloads_cleared_before;
+        if cleared >= self.payloads {
+            return Ok(0);
         }
-        Ok(count)
+        let mut statement = db.prepare_cached(EXPIRED_PAYLOADS)?;
+        let expired = statement
+            .query_map(params![cleared, self.payloads, limits::RETAIN_ROWS_MAX], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .collect::<Result<Vec<(String, i64)>, _>>()?;
+        for (key, _) in &expired {
+            tables::EVENTS.amend(db, &[key], |row| row.set("raw_payload", Null))?;
+        }
+        let all = i64::try_from(expired.len()).is_ok_and(|count| count < limits::RETAIN_ROWS_MAX);
+        let through = expired.last().filter(|_| !all).map_or(self.payloads, |(_, at)| *at);
+        Meta::set_payloads_cleared_before(db, through)?;
+        Ok(expired.len() + self.clear_waiting(db)?)
+    }
+
+    /// The inbox is small: those that were bound have left their payload already.
+    fn clear_waiting(&self, db: &Connection) -> Result<usize, Fault> {
+        let keys = db
+            .prepare_cached(
+                "SELECT inbox_id FROM event_inbox \
+                 WHERE raw_payload IS NOT NULL AND ingested_at < ? LIMIT ?",
+            )?
+            .query_map(params![self.payloads, limits::RETAIN_ROWS_MAX], |row| row.get(0))?
+            .collect::<Result<Vec<String>, _>>()?;
+        for key in &keys {
+            tables::EVENT_INBOX.amend(db, &[key], |row| row.set("raw_payload", Null))?;
+        }
+        Ok(keys.len())
     }
 
     fn delete_events(&self, db: &Connection) -> Result<usize, Fault> {
@@ -203,11 +223,14 @@ impl Horizons {
         Ok(events + inbox)
     }
 
-    /// Prunes the journal up to the newest checkpoint that has expired itself, and the checkpoints
-    /// before that one.
+    /// Prunes the journal up to the newest checkpoint all of whose rows have expired, and the
+    /// checkpoints before that one.
     fn prune_journal(&self, db: &Connection) -> Result<usize, Fault> {
         let base = db
-            .prepare_cached("SELECT seq FROM checkpoints WHERE at < ? ORDER BY seq DESC LIMIT 1")?
+            .prepare_cached(
+                "SELECT checkpoints.seq FROM checkpoints JOIN journal USING (seq) \
+                 WHERE journal.at < ? ORDER BY seq DESC LIMIT 1",
+            )?
             .query_row([self.events], |row| unsigned(row, 0))
             .optional()?;
         let Some(base) = base else { return Ok(0) };
