@@ -23,6 +23,9 @@ use crate::{
     limits::OWN_NAME_BYTES_MAX,
 };
 
+/// Where Linux shows processes.
+pub(crate) const PROC: &str = "/proc/";
+
 /// One argument, already safe for the position it is meant for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arg(Vec<u8>);
@@ -86,6 +89,11 @@ impl Arg {
     /// A line for a shell that kills one process.
     pub fn kill(pid: u32) -> Arg {
         Arg(format!("kill -KILL {pid}").into_bytes())
+    }
+
+    /// A file that another process has open, as a path.
+    pub(crate) fn descriptor(pid: u32, fd: u32) -> Arg {
+        Arg(format!("{PROC}{pid}/fd/{fd}").into_bytes())
     }
 
     /// Text for a position that tmux takes as it is.

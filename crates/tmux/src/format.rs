@@ -36,6 +36,8 @@ pub(crate) enum Mark {
     Text,
     /// Stands for a newline within a free text.
     Newline,
+    /// Stands for a backslash within a free text.
+    Backslash,
     /// A record ends.
     End,
     /// The batch is complete.
@@ -49,13 +51,15 @@ impl Mark {
             Mark::Begin => b'B',
             Mark::Text => b'T',
             Mark::Newline => b'N',
+            Mark::Backslash => b'R',
             Mark::End => b'E',
             Mark::Done => b'D',
         }
     }
 
     pub(crate) fn from_letter(letter: u8) -> Option<Mark> {
-        [Mark::Server, Mark::Begin, Mark::Text, Mark::Newline, Mark::End, Mark::Done]
+        use Mark::{Backslash, Begin, Done, End, Newline, Server, Text};
+        [Server, Begin, Text, Newline, Backslash, End, Done]
             .into_iter()
             .find(|mark| mark.letter() == letter)
     }
@@ -91,13 +95,18 @@ impl Format {
         self
     }
 
-    /// A variable that may hold anything: set off by a mark, its newlines replaced by one.
+    /// A variable that may hold anything: set off by a mark, its newlines and backslashes replaced
+    /// by one.
     pub(crate) fn free(self, nonce: Nonce, Var(name): Var) -> Format {
-        let newline = char::from(Mark::Newline.letter());
         let mut format = self.mark(nonce, Mark::Text);
-        format.text.extend(["#{s/\n/", &nonce.to_string()]);
-        format.text.push(newline);
-        format.text.extend(["/:", name, "}"]);
+        format.text.push_str("#{");
+        for (separator, pattern, mark) in [("", "\n", Mark::Newline), (";", r"\\", Mark::Backslash)]
+        {
+            format.text.extend([separator, "s/", pattern, "/"]);
+            format = format.mark(nonce, mark);
+            format.text.push('/');
+        }
+        format.text.extend([":", name, "}"]);
         format
     }
 }
@@ -131,7 +140,10 @@ mod tests {
     #[test]
     fn a_free_variable_is_set_off_and_cannot_break_the_line() {
         let format = Format::new().free(NONCE, Var("a"));
-        assert_eq!(format.to_string(), "00000000000000abT#{s/\n/00000000000000abN/:a}");
+        assert_eq!(
+            format.to_string(),
+            "00000000000000abT#{s/\n/00000000000000abN/;s/\\\\/00000000000000abR/:a}"
+        );
     }
 
     #[test]
@@ -142,6 +154,6 @@ mod tests {
             }
         }
         let known = (0..=u8::MAX).filter_map(Mark::from_letter).count();
-        assert_eq!(known, 6);
+        assert_eq!(known, 7);
     }
 }

@@ -8,10 +8,11 @@
 //!
 //! 1. [`Hub::precheck`]: on some servers creating any session is fatal; then use forked commands.
 //! 2. A scan of the sessions: nothing but hubs means that there is nobody to watch for.
-//! 3. [`Hub::create`], by a forked `tmux`. A hub that is there already is fine.
+//! 3. [`Hub::create_tied`] or [`Hub::create`], by a forked `tmux`. A hub that is there already is
+//!    fine.
 //! 4. [`Hub::attach`], by the `tmux` that stays. Once [`crate::exchange::Exchanges`] has seen it
 //!    attached, [`Hub::handshake`] and [`Hub::verify`].
-//! 5. [`Hub::end_with_client`], where the client surely dies with us.
+//! 5. [`Hub::end_with_client`], where the client surely dies with us and the hub is not tied.
 //! 6. [`crate::upkeep`] on each hint that somebody came into the hub or left the server.
 //! 7. [`Hub::leave`], or kill the client process. Never just close its pipes: a client with unread
 //!    bytes then stays for ever and wedges the server's end.
@@ -19,7 +20,7 @@
 use thiserror::Error;
 
 use crate::{
-    arg::{Arg, ArgError, OwnName},
+    arg::{Arg, ArgError, OwnName, PROC},
     command::{Batch, Command, Verb},
     format::Nonce,
     ids::{PaneId, SessionId},
@@ -33,6 +34,9 @@ const PREFIX: &str = "_qd-";
 
 /// What sleeps in the hub: as long as a signed 32-bit count of seconds, which every `sleep` takes.
 const SLEEP: [&str; 2] = ["sleep", "2147483647"];
+
+/// What sleeps in a hub that is tied to us: it ends when nobody holds the other end of a pipe.
+const READ: &str = "cat";
 
 /// Flags for a `tmux` that we fork for one batch: text as UTF-8, and never start a server.
 pub const FORKED_FLAGS: [&str; 2] = ["-u", "-N"];
@@ -97,14 +101,37 @@ impl Hub {
     /// the same batch: with the user's global `destroy-unattached` a detached session would not
     /// live until the next one.
     pub fn create(&self) -> Batch {
-        let session = Command::new(Verb::NewSession)
+        self.create_with(SLEEP.into_iter().fold(self.new_session(), Command::flag))
+    }
+
+    /// The same, so that the session ends with us however we end: its pane reads from a pipe whose
+    /// other end only process `pid` holds, as its descriptor `fd`. For a server on our own host.
+    ///
+    /// [`Hub::end_with_client`] does as much with a risk: while a killed client is being given up,
+    /// tmux destroys the session under it, and what it does for any other client that leaves in
+    /// the same moment is a use after free. A pane that ends is an end that tmux is made for.
+    pub fn create_tied(&self, pid: u32, fd: u32) -> Batch {
+        let session = self.new_session().flag(READ).arg(Arg::descriptor(pid, fd));
+        self.create_with(session).then(
+            Command::new(Verb::SetOption)
+                .flag("-w")
+                .option("-t", Arg::exactly(&self.name))
+                .flag("remain-on-exit")
+                .flag("off"),
+        )
+    }
+
+    fn new_session(&self) -> Command {
+        Command::new(Verb::NewSession)
             .flag("-d")
             .option("-s", Arg::own_name(&self.name))
             .option("-n", Arg::word("qd"))
             .option("-x", Arg::number(80))
             .option("-y", Arg::number(24))
-            .option("-c", Arg::word("/"));
-        let session = SLEEP.into_iter().fold(session, Command::flag);
+            .option("-c", Arg::word("/"))
+    }
+
+    fn create_with(&self, session: Command) -> Batch {
         Batch::from(session)
             .then(self.set("destroy-unattached", "off"))
             .then(self.set("detach-on-destroy", "on"))
@@ -188,7 +215,8 @@ pub fn is_already_there(reason: &str) -> bool {
 
 /// Our own pane among all panes: the one in the hub that was started to sleep.
 pub fn own_pane(hub: SessionId, panes: &[OriginRow]) -> Option<PaneId> {
-    let ours = |row: &&OriginRow| row.session == hub && row.start_command.contains(SLEEP[1]);
+    let sleeps = |command: &str| command.contains(SLEEP[1]) || command.contains(PROC);
+    let ours = |row: &&OriginRow| row.session == hub && sleeps(&row.start_command);
     panes.iter().filter(ours).map(|row| row.pane).min()
 }
 

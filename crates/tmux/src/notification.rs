@@ -92,7 +92,7 @@ pub enum Notification {
     Message {
         text: Vec<u8>,
     },
-    /// The last line of a connection.
+    /// The client ends. Nothing is answered behind it; 3.7 may still print notifications.
     Exit {
         reason: Option<Vec<u8>>,
     },

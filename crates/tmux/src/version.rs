@@ -95,8 +95,9 @@ impl Version {
     }
 
     /// Printed formats show control bytes and bytes that are no UTF-8 as `\033` (and 3.4 a `$`
-    /// before a letter as `\$`), without marking a backslash that was there before. So a path can
-    /// be shown but not rebuilt: to act on one, take it from the process itself.
+    /// before a letter as `\$`), without marking a backslash that was there before.
+    ///
+    /// A [`Scan`](crate::scan::Scan) marks those itself and so reads the same from every release.
     pub fn control_bytes_are_encoded(&self) -> bool {
         (Release::new(3, 4, 0)..Release::new(3, 6, 0)).contains(&self.release)
     }

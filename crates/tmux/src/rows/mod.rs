@@ -3,15 +3,16 @@
 //! Each variable costs the server about as much as any other (0.5 to 2.5 µs for each pane), except
 //! the current command and path, which ask the kernel (5 to 10 µs): hence several rows for a pane.
 //!
-//! What may stand in a value, seen on 3.3a and tested in `tests/it/formats.rs`:
+//! What may stand in a value, as seen on 3.3a to 3.7c and tested in `tests/it/formats.rs`:
 //!
 //! | value | control bytes, tab, newline | else |
 //! |---|---|---|
-//! | session name | printed form: `\033`, `\t`, `\n`; `$` before a letter as `\$` | `:` and `.` become `_` |
-//! | window name | raw when given to `new-window -n`, printed form when renamed | UTF-8 |
-//! | title | none: a program's lose them, a user's with them is refused | UTF-8 |
+//! | session name | up to 3.6 in printed form: `\033`, `\t`, `\n`; since 3.7 the name is refused | UTF-8; `\` as `\\`; up to 3.4 `$` before a letter as `\$`; up to 3.6 `:` and `.` as `_` |
+//! | window name, renamed | the same | UTF-8; `\` and `$` the same |
+//! | window name, `new-window -n` | up to 3.6 raw; since 3.7 refused | up to 3.6 any text as it is; since 3.7 like a renamed one |
+//! | title | none: a program's lose them, a user's with them is refused | UTF-8; since 3.7 `\` as `\\` and a program's `#(` as `_(` |
 //! | path | raw | any bytes but NUL; empty for the moment of an exec |
-//! | command | raw, within the name | the shell, or `tmux`, until the program has started |
+//! | command | up to 3.6 raw, within the name; since 3.7 all of it is empty | the shell, or `tmux`, until the program has started |
 //!
 //! None is shortened: 1,000 characters come whole.
 

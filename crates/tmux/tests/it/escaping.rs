@@ -10,9 +10,13 @@ use tmux::{
     command::{Batch, Command, Verb},
     rows::PaneRow,
     scan::Scan,
+    version::{Release, Version},
 };
 
-use crate::lab::{Control, Lab};
+use crate::{
+    lab::{Control, Lab},
+    printed::printed,
+};
 
 /// The file that a text must never bring about.
 const TRAP: &str = "pwned";
@@ -116,9 +120,10 @@ fn assert_not_sprung(lab: &Lab) {
 fn every_text_arrives_where_it_is_taken_as_it_is() {
     let lab = Lab::new();
     let (_hub, mut control) = lab.connect();
+    let version = lab.version();
     for text in HOSTILE {
         for output in both(&lab, &mut control, &stored(text)) {
-            assert_eq!(output, [text, b"\n"].concat(), "{text:?}");
+            assert_eq!(output, printed(&version, &[text, b"\n"].concat()), "{text:?}");
         }
     }
     assert_not_sprung(&lab);
@@ -128,12 +133,13 @@ fn every_text_arrives_where_it_is_taken_as_it_is() {
 fn every_byte_but_nul_arrives() {
     let lab = Lab::new();
     let (_hub, mut control) = lab.connect();
+    let version = lab.version();
     let all: Vec<u8> = (1..=u8::MAX).collect();
     let backslashed: Vec<u8> = all.iter().flat_map(|&byte| [b'\\', byte, byte]).collect();
     let reversed: Vec<u8> = all.iter().rev().copied().collect();
     for text in [all, backslashed, reversed] {
         for output in both(&lab, &mut control, &stored(&text)) {
-            assert_eq!(output, [&text[..], b"\n"].concat());
+            assert_eq!(output, printed(&version, &[&text[..], b"\n"].concat()));
         }
     }
 }
@@ -181,18 +187,33 @@ fn every_text_is_a_directory_that_a_session_can_start_in() {
     assert_not_sprung(&lab);
 }
 
+/// The name that a window gets by `new-session -n`; `None` where tmux refuses it.
+fn window_name(version: &Version, text: &str) -> Option<String> {
+    if version.release() < Release::new(3, 7, 0) {
+        return Some(text.to_owned());
+    }
+    (!text.contains(|it: char| it.is_ascii_control())).then(|| text.replace('\\', "\\\\"))
+}
+
 #[test]
-fn every_text_that_is_utf8_is_the_name_of_a_window() {
+fn every_text_that_is_utf8_is_the_name_of_a_window_or_refused() {
     let lab = Lab::new();
     let (_hub, mut control) = lab.connect();
+    let version = lab.version();
     for text in HOSTILE {
         let Ok(name) = std::str::from_utf8(text) else { continue };
         let batch = session(&lab.env().path("home"), text);
+        let Some(expected) = window_name(&version, name) else {
+            let refused = control.ask(&batch).unwrap_err();
+            assert!(refused.reason.starts_with("invalid window name"), "{refused}");
+            assert!(!lab.fork(&batch).ok);
+            continue;
+        };
         control.ask(&batch).unwrap();
-        assert_eq!(find(&lab).window_name, name);
+        assert_eq!(find(&lab).window_name, expected);
         control.ask(&end_session()).unwrap();
         assert!(lab.fork(&batch).ok);
-        assert_eq!(find(&lab).window_name, name);
+        assert_eq!(find(&lab).window_name, expected);
         control.ask(&end_session()).unwrap();
     }
     assert_not_sprung(&lab);

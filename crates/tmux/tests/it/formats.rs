@@ -7,6 +7,7 @@ use tmux::{
     ids::PaneId,
     rows::{ClientRow, PaneBrief, PaneGlance, PanePulse, PaneRow, ServerRow, SessionRow},
     scan::{Scan, is_empty_server},
+    version::Release,
 };
 
 use crate::lab::Lab;
@@ -181,47 +182,107 @@ fn a_directory_of_any_name_comes_back_byte_for_byte() {
     }
 }
 
-/// 3.3a keeps session names in a printed form: control bytes as `\033`, tab and newline as `\t` and
-/// `\n`, `$` before a letter as `\$`; `:` and `.` become `_`. A window name given to `new-window`
-/// is kept raw, newline and all, until the window is renamed. Titles never hold a control byte: a program's title loses them,
-/// and `select-pane -T` refuses the whole title.
+/// What the user's command printed; nothing where tmux refuses it.
+fn accepted(lab: &Lab, arguments: &[&str]) -> Option<String> {
+    let output = lab.tmux().run(arguments);
+    (output.code() == Some(0)).then(|| output.stdout.trim().to_owned())
+}
+
+const NEW_PANE: [&str; 4] = ["-d", "-P", "-F", "#{pane_id}"];
+
+fn named_session(lab: &Lab, name: &str) -> Option<String> {
+    let new = [&["new-session"], &NEW_PANE[..], &["-s", name, "exec sleep 1000"]].concat();
+    accepted(lab, &new).map(|pane| row_of(lab, &pane).session_name)
+}
+
+fn named_window(lab: &Lab, name: &str) -> Option<String> {
+    let place = ["-t", "=user:", "-n", name, "exec sleep 1000"];
+    let new = [&["new-window"], &NEW_PANE[..], &place].concat();
+    accepted(lab, &new).map(|pane| row_of(lab, &pane).window_name)
+}
+
+fn renamed_window(lab: &Lab, pane: &str, name: &str) -> Option<String> {
+    accepted(lab, &["rename-window", "-t", pane, name]).map(|_| row_of(lab, pane).window_name)
+}
+
+/// The name of a session is kept in a printed form; the table in [`tmux::rows`] has all forms.
 #[test]
-fn names_and_titles_of_any_kind_come_back_as_tmux_keeps_them() {
+fn a_session_name_comes_back_as_tmux_keeps_it() {
     let lab = Lab::new();
-    let name = "a\tb\nc\u{1b}[1m $HOME x:y.z/%H 日本";
-    let pane = lab.tmux().session(name, "exec sleep 1000");
-    let row = row_of(&lab, &pane);
-    assert_eq!(row.session_name, "a\\tb\\nc\\033[1m \\$HOME x_y_z/%H 日本");
+    let release = lab.version().release();
+    let controls = named_session(&lab, "a\tb\nc\u{1b}[1m 日本");
+    let text = named_session(&lab, "x:y.z $HOME \\q/%H 日本");
+    if release >= Release::new(3, 7, 0) {
+        assert_eq!(controls, None);
+        assert_eq!(text.unwrap(), "x:y.z $HOME \\\\q/%H 日本");
+    } else {
+        assert_eq!(controls.unwrap(), "a\\tb\\nc\\033[1m 日本");
+        let dollar = if release < Release::new(3, 5, 0) { "\\$" } else { "$" };
+        assert_eq!(text.unwrap(), format!("x_y_z {dollar}HOME \\\\q/%H 日本"));
+    }
+}
 
-    let pane = lab.tmux().window("user", "a\tb\n%end 1 2 1\nc\u{1b}[1m 日本", "exec sleep 1000");
-    assert_eq!(row_of(&lab, &pane).window_name, "a\tb\n%end 1 2 1\nc\u{1b}[1m 日本");
+#[test]
+fn a_window_name_comes_back_as_tmux_keeps_it() {
+    let lab = Lab::new();
+    let release = lab.version().release();
+    let hostile = "a\tb\n%end 1 2 1\nc\u{1b}[1m 日本";
+    let text = "$HOME \\q 日本";
+    if release >= Release::new(3, 7, 0) {
+        assert_eq!(named_window(&lab, hostile), None);
+        assert_eq!(named_window(&lab, text).unwrap(), "$HOME \\\\q 日本");
+    } else {
+        assert_eq!(named_window(&lab, hostile).unwrap(), hostile);
+        assert_eq!(named_window(&lab, text).unwrap(), text);
+    }
+    let pane = lab.tmux().window("user", "w", "exec sleep 1000");
+    let dollar = if release < Release::new(3, 5, 0) { "\\$" } else { "$" };
+    assert_eq!(renamed_window(&lab, &pane, text).unwrap(), format!("{dollar}HOME \\\\q 日本"));
+    let printed = "a\\tb\\n%end 1 2 1\\nc\\033[1m 日本".to_owned();
+    let expected = (release < Release::new(3, 7, 0)).then_some(printed);
+    assert_eq!(renamed_window(&lab, &pane, hostile), expected);
+}
 
-    lab.tmux().ok(&["rename-window", "-t", &pane, "a\tb\nc\u{1b}[1m $HOME 日本"]);
-    assert_eq!(row_of(&lab, &pane).window_name, "a\\tb\\nc\\033[1m \\$HOME 日本");
+/// A title never holds a control byte: a program's loses them, and that of `select-pane -T` is
+/// refused whole.
+#[test]
+fn a_title_comes_back_as_tmux_keeps_it() {
+    let lab = Lab::new();
+    let is_strict = lab.version().release() >= Release::new(3, 7, 0);
+    let backslash = if is_strict { "\\\\" } else { "\\" };
+    let pane = lab.tmux().window("user", "w", "exec sleep 1000");
+    lab.tmux().ok(&["select-pane", "-t", &pane, "-T", "a 日本 ##(x) $HOME \\q %H"]);
+    let expected = format!("a 日本 #(x) $HOME {backslash}q %H");
+    assert_eq!(row_of(&lab, &pane).title, expected);
+    // Whether tmux complains of it differs.
+    accepted(&lab, &["select-pane", "-t", &pane, "-T", "a\tb\nc"]);
+    assert_eq!(row_of(&lab, &pane).title, expected);
 
-    lab.tmux().ok(&["select-pane", "-t", &pane, "-T", "a 日本 ##(x) $HOME %H"]);
-    assert_eq!(row_of(&lab, &pane).title, "a 日本 #(x) $HOME %H");
-    lab.tmux().ok(&["select-pane", "-t", &pane, "-T", "a\tb\nc"]);
-    assert_eq!(row_of(&lab, &pane).title, "a 日本 #(x) $HOME %H");
-
-    let script = "printf '\\033]2;x\\ty %%end 1 2 1\\001z\\007'; exec sleep 1000";
+    let script = "printf '\\033]2;x\\ty %%end 1 2 1\\001z #(x)\\007'; exec sleep 1000";
     let pane = lab.tmux().window("user", "titled", script);
+    let expected = if is_strict { "xy %end 1 2 1z _(x)" } else { "xy %end 1 2 1z #(x)" };
     wait::until("the program has set its title", || {
-        (row_of(&lab, &pane).title == "xy %end 1 2 1z").then_some(())
+        (row_of(&lab, &pane).title == expected).then_some(())
     });
+}
+
+/// The name of what runs in the pane once it is no shell any more and no `sleep`.
+fn command_of(lab: &Lab, name: &str) -> String {
+    let script = format!("exec bash -c 'exec -a $'\"'\"'{name}'\"'\"' sleep 1000'");
+    let pane = lab.tmux().window("user", "w", &script);
+    wait::until("the program has its name", || {
+        let command = row_of(lab, &pane).command;
+        (!["bash", "sh", "tmux"].contains(&command.as_str())).then_some(command)
+    })
 }
 
 #[test]
 fn a_command_of_any_name_comes_back() {
     let lab = Lab::new();
-    let pane = lab.tmux().window(
-        "user",
-        "w",
-        "exec bash -c 'exec -a $'\"'\"'c\\nd\\te'\"'\"' sleep 1000'",
-    );
-    wait::until("the program has its name", || {
-        (row_of(&lab, &pane).command == "c\nd\te").then_some(())
-    });
+    assert_eq!(command_of(&lab, "é/q"), "é/q");
+    let is_strict = lab.version().release() >= Release::new(3, 7, 0);
+    let expected = if is_strict { "" } else { "c\nd\te" };
+    assert_eq!(command_of(&lab, "c\\nd\\te"), expected);
 }
 
 #[test]

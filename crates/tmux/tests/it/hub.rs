@@ -6,7 +6,7 @@ use tmux::{
     hub::{Hub, is_already_there, may_create, own_pane},
     ids::{PaneId, SessionId},
     notification::Notification,
-    rows::{ClientRow, OriginRow, PaneBrief, ServerRow, SessionRow},
+    rows::{ClientRow, OriginRow, PaneBrief, SessionRow},
     scan::Scan,
     upkeep::{Duty, Surroundings},
 };
@@ -72,9 +72,9 @@ fn a_session_whose_name_only_begins_like_ours_is_never_attached() {
     let lab = Lab::new();
     lab.tmux().session("_qd-lab-11", "exec sleep 1000");
     let mut control = lab.start(&Hub::new("lab-1").unwrap());
-    let rest = control.rest();
-    assert!(matches!(&rest[0], Message::Reply(reply) if reply.error), "{rest:?}");
-    assert!(matches!(rest.last(), Some(Message::Notification(Notification::Exit { .. }))));
+    let first = control.next();
+    assert!(matches!(&first, Some(Message::Reply(reply)) if reply.error), "{first:?}");
+    control.exit();
 }
 
 #[test]
@@ -91,8 +91,7 @@ fn leaving_ends_the_hub_and_the_client() {
     let lab = Lab::new();
     let (hub, mut control) = lab.connect();
     control.ask(&hub.leave()).unwrap();
-    let last = control.rest().pop();
-    assert_eq!(last, Some(Message::Notification(Notification::Exit { reason: None })));
+    assert_eq!(control.exit(), None);
     assert_eq!(lab.tmux().sessions(), ["user"]);
 }
 
@@ -276,8 +275,7 @@ fn a_global_destroy_unattached_does_not_take_the_hub_away() {
 #[test]
 fn where_creating_a_session_would_kill_the_server_the_precheck_says_so() {
     let lab = Lab::new();
-    let version = lab.scan_forked(&Scan::<ServerRow>::all(lab.nonce())).unwrap();
-    let version = version.rows[0].version.parse().unwrap();
+    let version = lab.version();
     let answer = lab.fork(&Hub::precheck());
     assert!(answer.ok && may_create(&answer.output, &version), "{answer:?}");
 

@@ -17,8 +17,9 @@ use tmux::{
     format::Nonce,
     hub::{CONTROL_FLAGS, FORKED_FLAGS, Hub},
     notification::Notification,
-    rows::Row,
+    rows::{Row, ServerRow},
     scan::{Scan, ScanError, Scanned},
+    version::Version,
 };
 
 use crate::transcript::Transcript;
@@ -83,6 +84,12 @@ impl Lab {
         let forked = self.fork(&scan.batch());
         assert!(forked.ok, "{}", forked.complaint);
         scan.read(&forked.output)
+    }
+
+    /// Which tmux this test runs against.
+    pub(crate) fn version(&self) -> Version {
+        let scanned = self.scan_forked(&Scan::<ServerRow>::all(self.nonce()));
+        scanned.expect("a scan is answered whole").rows[0].version.parse().expect("a version")
     }
 
     /// Starts the client that stays and waits until it is attached to the hub.
@@ -221,6 +228,23 @@ impl Control {
         let mut rest = std::mem::take(&mut self.others);
         rest.extend(std::iter::from_fn(|| self.next()));
         rest
+    }
+
+    /// Reads to the end of the stream, and gives the reason that `%exit` named.
+    pub(crate) fn exit(&mut self) -> Option<Vec<u8>> {
+        let mut reason = None;
+        for message in self.rest() {
+            match message {
+                Message::Notification(Notification::Exit { reason: named }) => {
+                    assert_eq!(reason, None, "a client ends once");
+                    reason = Some(named);
+                }
+                // 3.7 may tell even then what ended with the client.
+                Message::Notification(_) => {}
+                Message::Reply(_) | Message::Stray(_) => assert_eq!(reason, None, "{message:?}"),
+            }
+        }
+        reason.expect("the client says that it ends")
     }
 
     /// Closes the client's input, which makes it detach.

@@ -12,5 +12,7 @@ mod corpus;
 mod escaping;
 mod formats;
 mod hub;
+mod printed;
 mod replay;
 mod scenes;
+mod traps;
