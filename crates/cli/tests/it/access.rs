@@ -1,38 +1,104 @@
 //! Who may speak to the daemon, and with which version.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
+use std::thread::JoinHandle;
 
+use api::version::VERSION_HEADER;
 use serde_json::Value;
-use testkit::{Http, Reply};
+use testkit::TestEnv;
 
 use crate::deck::{self, deck};
 
 /// `nobody` on every system that this runs on.
 const NOBODY: u32 = 65534;
 
-fn with_version(api: &Http, path: &str, version: &str) -> Reply {
-    api.send("GET", path, &[(api::version::VERSION_HEADER, version)], b"")
+#[test]
+fn f_19_every_answer_names_the_version_and_other_clients_are_served() {
+    let env = deck();
+    let daemon = env.daemon();
+    let own = env!("CARGO_PKG_VERSION");
+    for version in ["0.0.1", own, "99.0.0", "one.two"] {
+        let headers = [(VERSION_HEADER, version)];
+        let reply = daemon.api().send("GET", "/v1/panes", &headers, b"");
+        assert_eq!(reply.header(VERSION_HEADER), Some(own), "{version}: {}", reply.text());
+        assert_eq!(reply.status, 200, "{version}");
+    }
+}
+
+/// Something at the daemon's socket that says it is of `version` until it is asked to end; gives
+/// what it was asked.
+fn impostor(env: &TestEnv, version: &str) -> JoinHandle<Vec<String>> {
+    env.make_home();
+    let listener = UnixListener::bind(env.socket()).unwrap();
+    fs::set_permissions(env.socket(), fs::Permissions::from_mode(0o600)).unwrap();
+    let body = format!(
+        "{{\"schema_version\":\"v1\",\"generated_at\":\"2026-01-01T00:00:00Z\",\
+         \"pid\":4194304,\"version\":\"{version}\"}}"
+    );
+    let answer = format!(
+        "HTTP/1.1 202 Accepted\r\n{VERSION_HEADER}: {version}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    std::thread::spawn(move || {
+        let (mut asked, mut door) = (Vec::new(), Some(listener));
+        while let Some(open) = &door {
+            let mut socket = BufReader::new(open.accept().unwrap().0);
+            while let Some(request) = read_request(&mut socket) {
+                if request.contains("/v1/shutdown") {
+                    // A daemon's process is gone with its door; nobody may knock in between.
+                    door = None;
+                }
+                asked.push(request);
+                socket.get_mut().write_all(answer.as_bytes()).ok();
+            }
+        }
+        asked
+    })
+}
+
+/// The first line of the next request on a connection; its head and body are read and dropped.
+fn read_request(socket: &mut BufReader<UnixStream>) -> Option<String> {
+    let mut first = String::new();
+    socket.read_line(&mut first).ok().filter(|count| *count > 0)?;
+    let (mut line, mut length) = (String::new(), 0);
+    while socket.read_line(&mut line).ok()? > 2 {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        line.clear();
+    }
+    socket.read_exact(&mut vec![0; length]).ok()?;
+    Some(first)
 }
 
 #[test]
-fn f_19_an_older_client_is_refused_and_told_both_versions() {
+fn f_19_an_older_qd_refuses_a_newer_daemon_and_names_both_versions() {
     let env = deck();
-    let daemon = env.daemon();
-    let api = daemon.api();
-    let own = env!("CARGO_PKG_VERSION");
-    let reply = with_version(api, "/v1/panes", "0.0.1");
-    assert_eq!(reply.header(api::version::VERSION_HEADER), Some(own), "{}", reply.text());
-    let body = reply.json();
-    assert_eq!(reply.error(409), "E_VERSION");
-    let message = body["error"].to_string();
-    assert!(message.contains("0.0.1") && message.contains(own), "{message}");
-    for version in [own, "99.0.0"] {
-        assert_eq!(with_version(api, "/v1/panes", version).status, 200, "{version}");
-    }
-    assert_eq!(api.get("/v1/panes").status, 200, "a client that is not ours names none");
-    assert_eq!(with_version(api, "/v1/panes", "one.two").error(400), "E_BAD_REQUEST");
+    let newer = impostor(&env, "99.0.0");
+    let said = env.qd(&["list", "panes"]).fails_with(5);
+    assert!(said.contains("E_VERSION") && said.contains("99.0.0"), "{said}");
+    assert!(said.contains(env!("CARGO_PKG_VERSION")), "{said}");
+    let stopped = env.api().send("POST", "/v1/shutdown", &[], b"{}");
+    assert_eq!(stopped.status, 202);
+    let asked = newer.join().unwrap();
+    assert_eq!(asked.iter().filter(|it| it.contains("/v1/shutdown")).count(), 1, "only ours");
+}
+
+#[test]
+fn f_19_f_25_a_newer_qd_puts_an_older_daemon_out_and_starts_its_own() {
+    let env = deck();
+    let older = impostor(&env, "0.0.1");
+    let listed = env.qd(&["list", "panes", "--json"]).json();
+    assert_eq!(listed["schema_version"], "v1", "{listed:#}");
+    let asked = older.join().unwrap();
+    assert!(asked.last().unwrap().starts_with("POST /v1/shutdown"), "{asked:?}");
+    let health = env.api().get("/v1/health").expect(200);
+    assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
