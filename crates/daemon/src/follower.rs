@@ -9,34 +9,16 @@ use std::collections::{BTreeMap, VecDeque};
 use api::target_name::TargetName;
 use engine::Engine;
 use engine::event::Event;
-use engine::ids::{PaneKey, SessionId, TargetId, WindowId};
+use engine::ids::TargetId;
 use engine::input::Note;
-use engine::pane::{PaneFacts, PaneRow};
+use engine::pane::{PaneRow, Place};
 use engine::settings::Settings;
 use engine::target::TargetRow;
 use engine::time::Now;
 use store::Change;
 
-/// Panes that are gone and whose last place is still known. A resumed watcher that has to be told
-/// of an older one is told the pane's ids without its place.
-const GONE_PLACES_MAX: usize = 4_096;
 /// Names of removed targets that are still known.
 const GONE_TARGETS_MAX: usize = 256;
-
-/// Where a pane stands, apart from its own ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) session: SessionId,
-    pub(crate) session_name: String,
-    pub(crate) window: WindowId,
-}
-
-impl Place {
-    pub(crate) fn of(facts: &PaneFacts) -> Self {
-        let session_name = facts.session_name.clone();
-        Self { session: facts.session, session_name, window: facts.window }
-    }
-}
 
 /// What the daemon knows, as of one sequence number of the journal.
 #[derive(Debug)]
@@ -45,7 +27,6 @@ pub struct Follower {
     as_of: u64,
     stream_id: String,
     names: BTreeMap<TargetId, TargetName>,
-    gone_places: Remembered<PaneKey, Place>,
     gone_targets: Remembered<TargetId, TargetName>,
 }
 
@@ -58,7 +39,6 @@ impl Follower {
             engine,
             as_of,
             stream_id: stream_id.into(),
-            gone_places: Remembered::new(GONE_PLACES_MAX),
             gone_targets: Remembered::new(GONE_TARGETS_MAX),
         }
     }
@@ -84,14 +64,10 @@ impl Follower {
     /// Folds one change; returns where the pane it is about stood before.
     pub(crate) fn fold(&mut self, change: &Change) -> Option<Place> {
         let before = match &change.event {
-            Event::PaneChanged { row, .. } => self.place(&row.key),
-            Event::PaneRemoved { key, .. } => {
-                let place = self.place(key);
-                if let Some(place) = &place {
-                    self.gone_places.put(key.clone(), place.clone());
-                }
-                place
+            Event::PaneChanged { row, .. } => {
+                self.engine.pane(&row.key).map(|row| row.facts.place())
             }
+            Event::PaneRemoved { place, .. } => Some(place.clone()),
             Event::TargetChanged(row) => {
                 self.names.insert(row.target.clone(), TargetName::lossy(&row.name));
                 None
@@ -133,16 +109,6 @@ impl Follower {
     /// The target of that name.
     pub(crate) fn target(&self, name: &TargetName) -> Option<&TargetRow> {
         self.engine.target_named(name.as_str())
-    }
-
-    /// Where a pane stands.
-    fn place(&self, key: &PaneKey) -> Option<Place> {
-        self.engine.pane(key).map(|row| Place::of(&row.facts))
-    }
-
-    /// Where a pane stands, or stood last.
-    pub(crate) fn last_place(&self, key: &PaneKey) -> Option<Place> {
-        self.place(key).or_else(|| self.gone_places.get(key).cloned())
     }
 
     /// The panes of one target.

@@ -272,7 +272,7 @@ impl Engine {
                 self.forget_ended(causes);
                 self.put_pane((**row).clone());
             }
-            Event::PaneRemoved { key, ended } => {
+            Event::PaneRemoved { key, ended, .. } => {
                 self.drop_pane(key, ended.as_ref().map(|it| &it.0));
             }
             Event::ActivitySeen { target, panes } => {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InboxId, PaneId, PaneKey, RuntimeId, SessionId, TargetId};
-use crate::pane::{Cause, PaneRow};
+use crate::pane::{Cause, PaneRow, Place};
 use crate::signal::{DropReason, EventRow, InboxRow};
 use crate::target::TargetRow;
 use crate::time::Stamp;
@@ -31,6 +31,8 @@ pub enum Event {
     },
     PaneRemoved {
         key: PaneKey,
+        /// Where it stood last.
+        place: Place,
         ended: Option<(RuntimeId, EndReason)>,
     },
     /// Panes printed something: the beginnings and ends of bursts, not each byte.

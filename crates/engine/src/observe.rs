@@ -507,5 +507,5 @@ fn fresh_state(previous: Option<&StateRow>, now: WallMs) -> StateRow {
 
 pub(crate) fn removed(row: &PaneRow, reason: EndReason) -> Event {
     let ended = row.runtime.as_ref().map(|runtime| (runtime.runtime.clone(), reason));
-    Event::PaneRemoved { key: row.key.clone(), ended }
+    Event::PaneRemoved { key: row.key.clone(), place: row.facts.place(), ended }
 }

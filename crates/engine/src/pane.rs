@@ -54,7 +54,20 @@ pub struct PaneFacts {
     pub agent: Option<AgentProcess>,
 }
 
+/// Where a pane stands, apart from its own id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub session: SessionId,
+    pub session_name: String,
+    pub window: WindowId,
+}
+
 impl PaneFacts {
+    pub fn place(&self) -> Place {
+        let session_name = self.session_name.clone();
+        Place { session: self.session, session_name, window: self.window }
+    }
+
     /// Cuts every text to its bound, so that nothing a target says grows without one.
     pub fn bound(&mut self) {
         for name in [&mut self.session_name, &mut self.window_name, &mut self.command] {

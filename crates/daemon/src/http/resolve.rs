@@ -6,7 +6,7 @@ use api::error_code::ErrorCode;
 use api::limits::CANDIDATES_MAX;
 use api::reference::{PaneReference, Reference};
 use api::resolve::{Candidate, Candidates, ResolveAnswer, ResolveQuery};
-use api::selector::{PaneSelector, Place, Selector, WindowSelector};
+use api::selector::{PaneSelector, Place, Selector, Spot, WindowSelector};
 use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::ids::{PaneId, PaneKey, RuntimeId};
@@ -113,17 +113,21 @@ fn sessions_of<'a>(follower: &'a Follower, row: &'a PaneRow) -> impl Iterator<It
 }
 
 fn stands_at(facts: &PaneFacts, place: &Place) -> bool {
-    let in_window = match &place.window {
+    place.within(&facts.session_name).any(|spot| is_at(facts, &spot))
+}
+
+fn is_at(facts: &PaneFacts, spot: &Spot) -> bool {
+    let in_window = match &spot.window {
         WindowSelector::Index(index) => facts.window_index == *index,
         WindowSelector::Id(id) => facts.window.0 == id.0,
         WindowSelector::Name(name) => facts.window_name == *name,
     };
-    let is_pane = match &place.pane {
+    let is_pane = match &spot.pane {
         Some(PaneSelector::Index(index)) => facts.pane_index == *index,
         Some(PaneSelector::Id(id)) => facts.pane.0 == id.0,
         None => facts.pane_active,
     };
-    facts.session_name == place.session_name && in_window && is_pane
+    in_window && is_pane
 }
 
 fn not_found(reference: &str) -> Problem {

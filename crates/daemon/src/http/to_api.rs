@@ -12,14 +12,14 @@ use api::words::{
 };
 use engine::explain::{Explanation, Piece, Rule, Standing};
 use engine::ids::{AgentType, PaneKey};
-use engine::pane::{PaneRow, Runtime};
+use engine::pane::{PaneRow, Place, Runtime};
 use engine::state::StateRow;
 use engine::target::TargetRow;
 use engine::time::{Now, Stamp, WallMs};
 use engine::words as known;
 use store::Ended;
 
-use crate::follower::{Follower, Place};
+use crate::follower::Follower;
 
 pub(crate) fn timestamp(at: WallMs) -> Timestamp {
     Timestamp::from_millis(at.0)
@@ -158,22 +158,13 @@ fn agent_name(agent: &AgentType) -> String {
     agent.as_str().to_owned()
 }
 
-/// A pane's identity at a given place. A place that is not known any more is left blank: the key
-/// is the target with the pane's own id.
-pub(crate) fn pane_identity(
-    follower: &Follower,
-    key: &PaneKey,
-    place: Option<Place>,
-) -> PaneIdentity {
-    let (session_id, session_name, window_id) = match place {
-        Some(it) => (it.session.to_string(), it.session_name, it.window.to_string()),
-        None => Default::default(),
-    };
+/// A pane's identity at a given place.
+pub(crate) fn pane_identity(follower: &Follower, key: &PaneKey, place: &Place) -> PaneIdentity {
     PaneIdentity {
         target: follower.target_name(&key.target),
-        session_id,
-        session_name,
-        window_id,
+        session_id: place.session.to_string(),
+        session_name: place.session_name.clone(),
+        window_id: place.window.to_string(),
         pane_id: key.pane.to_string(),
     }
 }
@@ -186,7 +177,7 @@ pub(crate) fn pane(follower: &Follower, row: &PaneRow, now: Now) -> PaneItem {
     let (state, presence) = (state(row.state.state), presence(row));
     let display_category = category(state, presence);
     PaneItem {
-        identity: pane_identity(follower, &row.key, Some(Place::of(facts))),
+        identity: pane_identity(follower, &row.key, &facts.place()),
         window_name: facts.window_name.clone(),
         window_index: facts.window_index,
         pane_index: facts.pane_index,
@@ -243,7 +234,7 @@ pub(crate) fn runtime(
         server_boot_id: runtime.boot.to_string(),
         pane_id: row.key.pane.to_string(),
         pane_epoch: runtime.epoch,
-        pane: Some(pane_identity(follower, &row.key, Some(Place::of(&row.facts)))),
+        pane: Some(pane_identity(follower, &row.key, &row.facts.place())),
         agent_type: runtime.agent.as_ref().map(agent_name),
         pid: (runtime.pid > 0).then_some(runtime.pid),
         started_at: timestamp(runtime.started_at),

@@ -12,14 +12,14 @@ use api::watch::{Change, Watched};
 use api::windows::WindowItem;
 use engine::event::Event;
 use engine::ids::{SessionId, TargetId, WindowId};
-use engine::pane::PaneFacts;
+use engine::pane::{PaneFacts, Place};
 use engine::time::Now;
 
 use super::feed::{Ending, View};
 use super::line::{Line, Moment};
 use super::news::News;
 use super::pane::PaneView;
-use crate::follower::{Follower, Place};
+use crate::follower::Follower;
 use crate::http::to_api;
 use crate::view::order::{self, Ordered};
 use crate::view::roll_up::{self, Counted, SessionPart, Tally};

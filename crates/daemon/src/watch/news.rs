@@ -6,20 +6,22 @@ use std::cell::OnceCell;
 use api::panes::PaneItem;
 use engine::event::Event;
 use engine::ids::PaneKey;
+use engine::pane::{PaneRow, Place};
 use engine::time::Now;
 use store::Change;
 
-use crate::follower::{Follower, Place};
+use crate::follower::Follower;
 use crate::http::to_api;
 
-/// What a change means for the list of panes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Touch {
-    /// The change holds the pane's whole row.
-    Row(PaneKey),
-    /// Something that a pane's item shows changed, and the change holds no row.
-    Soft(PaneKey),
-    Gone(PaneKey),
+/// What an event means for the list of panes.
+#[derive(Debug)]
+pub(crate) enum Touch<'a> {
+    /// A pane is now as the row says.
+    Row(&'a PaneRow),
+    /// A pane is gone from where it stood.
+    Gone(&'a PaneKey, &'a Place),
+    /// Something that these panes' items show changed, and the event holds no row of theirs.
+    Soft(Vec<PaneKey>),
 }
 
 #[derive(Debug)]
@@ -31,7 +33,7 @@ pub(crate) struct News<'a> {
     /// Where the pane it is about stood before.
     pub(crate) before: Option<Place>,
     pub(crate) now: Now,
-    item: OnceCell<Option<PaneItem>>,
+    item: OnceCell<PaneItem>,
 }
 
 impl<'a> News<'a> {
@@ -45,47 +47,36 @@ impl<'a> News<'a> {
         Self { follower, change, next, before, now, item: OnceCell::new() }
     }
 
-    /// The item of the pane whose row the change holds.
-    pub(crate) fn item(&self) -> Option<&PaneItem> {
-        let render = || match &self.change.event {
-            Event::PaneChanged { row, .. } => Some(to_api::pane(self.follower, row, self.now)),
-            Event::PaneRemoved { .. }
-            | Event::TargetChanged(_)
-            | Event::TargetRemoved { .. }
-            | Event::SessionChanged(_)
-            | Event::SessionRemoved { .. }
-            | Event::ActivitySeen { .. }
-            | Event::EventRecorded(_)
-            | Event::EventPended(_)
-            | Event::EventBound { .. }
-            | Event::EventDropped { .. } => None,
-        };
-        self.item.get_or_init(render).as_ref()
+    /// What it means for panes. A recorded event whose pane's row follows at once is left to that.
+    pub(crate) fn touch(&self) -> Touch<'a> {
+        let touch = touch(self.follower, &self.change.event);
+        match (&touch, self.next.map(|change| &change.event)) {
+            (Touch::Soft(keys), Some(Event::PaneChanged { row, .. }))
+                if keys.as_slice() == [row.key.clone()] =>
+            {
+                Touch::Soft(Vec::new())
+            }
+            (_, _) => touch,
+        }
     }
 
-    /// The panes it touches. A recorded event whose pane's row follows at once is left to that.
-    pub(crate) fn touches(&self) -> Vec<Touch> {
-        let touches = touches(self.follower, &self.change.event);
-        match (touches.as_slice(), self.next.map(|change| &change.event)) {
-            ([Touch::Soft(key)], Some(Event::PaneChanged { row, .. })) if row.key == *key => {
-                Vec::new()
-            }
-            (_, _) => touches,
-        }
+    /// The item of the row that the change holds, rendered once.
+    pub(crate) fn item(&self, row: &PaneRow) -> &PaneItem {
+        self.item.get_or_init(|| to_api::pane(self.follower, row, self.now))
     }
 }
 
-/// The panes that an event touches.
-pub(crate) fn touches(follower: &Follower, event: &Event) -> Vec<Touch> {
+/// What an event means for panes.
+pub(crate) fn touch<'a>(follower: &Follower, event: &'a Event) -> Touch<'a> {
     match event {
-        Event::PaneChanged { row, .. } => vec![Touch::Row(row.key.clone())],
-        Event::PaneRemoved { key, .. } => vec![Touch::Gone(key.clone())],
+        Event::PaneChanged { row, .. } => Touch::Row(row),
+        Event::PaneRemoved { key, place, .. } => Touch::Gone(key, place),
         Event::ActivitySeen { target, panes } => {
-            panes.iter().map(|(pane, _)| Touch::Soft(PaneKey::new(target, *pane))).collect()
+            Touch::Soft(panes.iter().map(|(pane, _)| PaneKey::new(target, *pane)).collect())
         }
         Event::EventRecorded(row) => {
             let pane = follower.engine().pane_of(&row.runtime);
-            pane.map(|row| Touch::Soft(row.key.clone())).into_iter().collect()
+            Touch::Soft(pane.map(|row| row.key.clone()).into_iter().collect())
         }
         Event::TargetChanged(_)
         | Event::TargetRemoved { .. }
@@ -93,6 +84,6 @@ pub(crate) fn touches(follower: &Follower, event: &Event) -> Vec<Touch> {
         | Event::SessionRemoved { .. }
         | Event::EventPended(_)
         | Event::EventBound { .. }
-        | Event::EventDropped { .. } => Vec::new(),
+        | Event::EventDropped { .. } => Touch::Soft(Vec::new()),
     }
 }

@@ -86,19 +86,17 @@ impl PaneView {
 
 impl View for PaneView {
     fn change(&mut self, news: &News<'_>) -> Option<Line> {
-        let mut changes = Vec::new();
-        for touch in news.touches() {
-            let told = match touch {
-                Touch::Row(key) => self.tell(&key, news.item()),
-                Touch::Gone(key) => self.tell(&key, None),
-                Touch::Soft(key) => {
-                    let row = news.follower.engine().pane(&key);
-                    let item = row.map(|row| to_api::pane(news.follower, row, news.now));
-                    self.tell(&key, item.as_ref())
-                }
-            };
-            changes.extend(told);
-        }
+        let changes: Vec<_> = match news.touch() {
+            Touch::Row(row) => self.tell(&row.key, Some(news.item(row))).into_iter().collect(),
+            Touch::Gone(key, _) => self.tell(key, None).into_iter().collect(),
+            Touch::Soft(keys) => {
+                let present = |key: &PaneKey| {
+                    let row = news.follower.engine().pane(key)?;
+                    Some(to_api::pane(news.follower, row, news.now))
+                };
+                keys.iter().filter_map(|key| self.tell(key, present(key).as_ref())).collect()
+            }
+        };
         if changes.is_empty() {
             return None;
         }

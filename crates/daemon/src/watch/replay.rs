@@ -3,19 +3,18 @@
 //! Rows of the journal hold whole panes, so each becomes the delta it was. What holds no row
 //! (activity, recorded events) is told once at the end, by the pane's present item.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use api::panes::{PaneIdentity, PaneItem};
 use api::watch::Change as Told;
-use engine::event::Event;
 use engine::ids::PaneKey;
 use engine::time::{Now, WallMs};
 use store::Change;
 
 use super::line::{Line, Moment};
-use super::news::{Touch, touches};
+use super::news::{Touch, touch};
 use super::pane::PaneView;
-use crate::follower::{Follower, Place};
+use crate::follower::Follower;
 use crate::http::to_api;
 use crate::view::narrow;
 
@@ -29,8 +28,6 @@ struct Pending {
 
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
-    /// Where panes were last seen on the way, for when they go.
-    places: BTreeMap<PaneKey, Place>,
     /// Panes that the watcher was told to drop. Of the others it may know.
     dropped: BTreeSet<PaneKey>,
     /// Panes of which something changed without a row.
@@ -49,11 +46,8 @@ impl Replay {
     ) -> Vec<Line> {
         let mut lines = Vec::new();
         for change in changes {
-            let told = self.change(follower, view, change, now);
-            if told.is_empty() {
-                continue;
-            }
-            let pending = Pending { seq: change.seq, at: change.at, changes: told };
+            let Some(told) = self.change(follower, view, change, now) else { continue };
+            let pending = Pending { seq: change.seq, at: change.at, changes: vec![told] };
             let before = self.pending.replace(pending);
             lines.extend(before.and_then(|it| write(follower, view, it, now)));
         }
@@ -89,27 +83,21 @@ impl Replay {
         view: &PaneView,
         change: &Change,
         now: Now,
-    ) -> Vec<Told<PaneItem>> {
-        let mut told = Vec::new();
-        for touch in touches(follower, &change.event) {
-            match (touch, &change.event) {
-                (Touch::Row(key), Event::PaneChanged { row, .. }) => {
-                    self.soft.remove(&key);
-                    self.places.insert(key.clone(), Place::of(&row.facts));
-                    told.extend(self.tell(view, &key, to_api::pane(follower, row, now)));
-                }
-                (Touch::Gone(key), _) => {
-                    self.soft.remove(&key);
-                    let place = self.places.remove(&key).or_else(|| follower.last_place(&key));
-                    let identity = to_api::pane_identity(follower, &key, place);
-                    told.extend(self.drop(view, key, identity));
-                }
-                (Touch::Soft(key) | Touch::Row(key), _) => {
-                    self.soft.insert(key);
-                }
+    ) -> Option<Told<PaneItem>> {
+        match touch(follower, &change.event) {
+            Touch::Row(row) => {
+                self.soft.remove(&row.key);
+                self.tell(view, &row.key, to_api::pane(follower, row, now))
+            }
+            Touch::Gone(key, place) => {
+                self.soft.remove(key);
+                self.drop(view, key.clone(), to_api::pane_identity(follower, key, place))
+            }
+            Touch::Soft(keys) => {
+                self.soft.extend(keys);
+                None
             }
         }
-        told
     }
 
     fn tell(&mut self, view: &PaneView, key: &PaneKey, item: PaneItem) -> Option<Told<PaneItem>> {

@@ -153,7 +153,9 @@ impl Checker {
     fn take_event(&mut self, event: &Event, now: Moment) -> Checked {
         match event {
             Event::PaneChanged { row, causes } => self.take_pane(row, causes, now),
-            Event::PaneRemoved { key, ended } => self.take_removal(key, ended.as_ref().map(|it| &it.0)),
+            Event::PaneRemoved { key, ended, .. } => {
+                self.take_removal(key, ended.as_ref().map(|it| &it.0))
+            }
             Event::ActivitySeen { target, panes } => {
                 for (pane, _) in panes {
                     self.model.stored_activity(&PaneKey::new(target, *pane));
