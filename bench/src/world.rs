@@ -20,10 +20,16 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// `QD_BIN`, as `./x bench` sets it.
+    /// `QD_BIN`, as `./x` sets it.
     pub fn find() -> anyhow::Result<Self> {
-        let path = std::env::var_os("QD_BIN").context("QD_BIN names no binary; use ./x bench")?;
-        let path = PathBuf::from(path).canonicalize()?;
+        let path =
+            std::env::var_os("QD_BIN").context("QD_BIN names no binary; start this by ./x")?;
+        Self::at(PathBuf::from(path))
+    }
+
+    /// Another one.
+    pub fn at(path: PathBuf) -> anyhow::Result<Self> {
+        let path = path.canonicalize()?;
         let mut command = testkit::process::command(&path);
         let output = command.arg("--version").stdin(Stdio::null()).output()?;
         ensure!(output.status.success(), "`qd --version` failed");
@@ -42,7 +48,7 @@ pub struct World {
 impl World {
     /// A tmux server with `panes` panes, each running `program`, and no daemon yet.
     pub fn without_daemon(qd: &Binary, panes: usize, program: &str) -> Self {
-        let world = Self { daemon: None, env: TestEnv::new(&qd.path.to_string_lossy()) };
+        let world = Self { daemon: None, env: TestEnv::of(qd.path.clone()) };
         // Ten windows to a session, as people have them; few calls, so that 500 take no time.
         for first in (0..panes).step_by(10) {
             let mut words = vec!["new-session".to_owned(), "-d".to_owned(), "-s".to_owned()];

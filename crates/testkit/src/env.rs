@@ -45,7 +45,11 @@ impl TestEnv {
     /// `qd` is what cargo built for the calling test (`env!("CARGO_BIN_EXE_qd")`); the variable
     /// `QD_BIN` puts another binary in its place, such as the one that ships.
     pub fn new(qd: &str) -> Self {
-        let qd = std::env::var_os("QD_BIN").map_or_else(|| PathBuf::from(qd), PathBuf::from);
+        Self::of(std::env::var_os("QD_BIN").map_or_else(|| PathBuf::from(qd), PathBuf::from))
+    }
+
+    /// A world with this very binary, whatever `QD_BIN` says.
+    pub fn of(qd: PathBuf) -> Self {
         let root = tempfile::Builder::new().prefix("qd").tempdir_in("/tmp");
         let root = root.expect("a temporary directory can be made");
         for name in ["home", "run", "tmux", "bin"] {
