@@ -15,6 +15,7 @@ use engine::input::{Effect, Input, Note, Refusal, Reply};
 use engine::settings::Settings;
 use engine::time::{Now, WallMs};
 use rusqlite::Connection;
+use rusqlite::wal::CheckpointMode;
 
 use crate::anchor::{Anchor, Mark};
 use crate::chain::ChainHash;
@@ -196,7 +197,7 @@ impl Ledger {
                 if head != self.head {
                     self.head = head;
                     self.mark();
-                    self.carry_log(limits::LOG_PAGES_MAX);
+                    self.carry_log(limits::LOG_PAGES_MAX, CheckpointMode::PASSIVE);
                     self.restore_reserve(now);
                 }
                 Ok(outcomes)
@@ -233,7 +234,7 @@ impl Ledger {
 
     /// Ends in good order: the log is carried over and the anchor is on the disk.
     pub fn close(mut self) -> Result<(), CommitError> {
-        self.carry_log(0);
+        self.carry_log(-1, CheckpointMode::TRUNCATE);
         self.sync_anchor()
     }
 
@@ -289,15 +290,12 @@ impl Ledger {
 
     /// Carries the log over into the database once it has more than `pages`. What is in the log
     /// is durable already; when the disk fails at this, nothing more is entrusted to it.
-    fn carry_log(&mut self, pages: i32) {
+    fn carry_log(&mut self, pages: i32, mode: CheckpointMode) {
         let Backing::Live(live) = &mut self.backing else { return };
         if live.log_pages.load(Ordering::Relaxed) <= pages {
             return;
         }
-        // The default mode waits for nobody.
-        let Err(error) = live.db.wal_checkpoint_v2(None::<&str>, Default::default()) else {
-            return;
-        };
+        let Err(error) = live.db.wal_checkpoint_v2(None::<&str>, mode) else { return };
         self.freeze_if_final(&CommitError::from_fault(error.into(), false));
     }
 }

@@ -8,6 +8,7 @@ mod world;
 mod constraints;
 mod damage;
 mod faults;
+mod frozen;
 mod ledger;
 mod past;
 mod property;
