@@ -32,11 +32,16 @@ pub enum Selector {
     RuntimePrefix(String),
 }
 
-/// `session:window.pane`.
+/// `session:window.pane`, as tmux writes it.
+///
+/// Names may hold `:` and `.` themselves, so where a part ends shows only beside the names that
+/// there are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// The session's name, exactly.
-    pub session_name: String,
+pub struct Place(String);
+
+/// A pane, by its place within a session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Spot {
     /// Which of its windows.
     pub window: WindowSelector,
     /// Which pane of it; the active one if none is named.
@@ -104,8 +109,8 @@ impl FromStr for Selector {
         if text.starts_with('%') {
             return text.parse().map(Self::Pane).map_err(SelectorError::Reference);
         }
-        if let Some((session, rest)) = text.rsplit_once(':') {
-            return parse_place(session, rest).map(Self::Place).ok_or(SelectorError::Form);
+        if text.contains(':') {
+            return Place::parse(text).map(Self::Place).ok_or(SelectorError::Form);
         }
         if text.is_empty() || !text.bytes().all(is_runtime_id_byte) {
             return Err(SelectorError::Form);
@@ -120,20 +125,34 @@ impl FromStr for Selector {
     }
 }
 
-/// tmux keeps `:` out of session names, so the last one ends the session.
-fn parse_place(session: &str, rest: &str) -> Option<Place> {
-    let (window, pane) = match rest.rsplit_once('.').map(|(w, p)| (w, parse_pane(p))) {
-        Some((window, Some(pane))) => (window, Some(pane)),
-        // A dot that no pane follows belongs to the window's name.
-        Some((_, None)) | None => (rest, None),
-    };
-    if session.is_empty() || window.is_empty() {
-        return None;
+impl Place {
+    fn parse(text: &str) -> Option<Self> {
+        let mut ends = text.match_indices(':').map(|(at, _)| at).filter(|&at| at > 0);
+        let names_something = |at: usize| spots(&text[at + 1..]).next().is_some();
+        ends.any(names_something).then(|| Self(text.to_owned()))
     }
-    Some(Place { session_name: session.to_owned(), window: parse_window(window)?, pane })
+
+    /// What it may mean within the session of that name: nothing if it speaks of another.
+    pub fn within(&self, session_name: &str) -> impl Iterator<Item = Spot> {
+        let rest = self.0.strip_prefix(session_name).and_then(|rest| rest.strip_prefix(':'));
+        rest.filter(|_| !session_name.is_empty()).into_iter().flat_map(spots)
+    }
+}
+
+/// What stands behind a session's name: a window and a pane of it, or a window alone, whose name
+/// may hold a dot.
+fn spots(text: &str) -> impl Iterator<Item = Spot> {
+    let split = text.rsplit_once('.').and_then(|(window, pane)| {
+        Some(Spot { window: parse_window(window)?, pane: Some(parse_pane(pane)?) })
+    });
+    let whole = parse_window(text).map(|window| Spot { window, pane: None });
+    split.into_iter().chain(whole)
 }
 
 fn parse_window(text: &str) -> Option<WindowSelector> {
+    if text.is_empty() {
+        return None;
+    }
     if text.starts_with('@') {
         return text.parse().ok().map(WindowSelector::Id);
     }
@@ -165,17 +184,7 @@ impl fmt::Display for Selector {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.session_name)?;
-        match &self.window {
-            WindowSelector::Index(index) => write!(f, "{index}")?,
-            WindowSelector::Id(id) => write!(f, "{id}")?,
-            WindowSelector::Name(name) => f.write_str(name)?,
-        }
-        match self.pane {
-            Some(PaneSelector::Index(index)) => write!(f, ".{index}"),
-            Some(PaneSelector::Id(id)) => write!(f, ".{id}"),
-            None => Ok(()),
-        }
+        f.pad(&self.0)
     }
 }
 
@@ -187,32 +196,47 @@ mod tests {
         text.parse()
     }
 
-    fn place(
-        session: &str,
-        window: WindowSelector,
-        pane: Option<PaneSelector>,
-    ) -> Result<Selector, SelectorError> {
-        Ok(Selector::Place(Place { session_name: session.to_owned(), window, pane }))
+    /// What a place means within a session.
+    fn within(text: &str, session_name: &str) -> Vec<Spot> {
+        match parse(text) {
+            Ok(Selector::Place(place)) => place.within(session_name).collect(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn spot(window: WindowSelector, pane: Option<PaneSelector>) -> Spot {
+        Spot { window, pane }
+    }
+
+    fn name(text: &str) -> WindowSelector {
+        WindowSelector::Name(text.to_owned())
     }
 
     #[test]
     fn every_form_of_the_table_is_understood() {
-        let prefix = |text: &str| Ok(Selector::RuntimePrefix(text.to_owned()));
-        let (index, name) = (WindowSelector::Index, |it: &str| WindowSelector::Name(it.to_owned()));
         assert_eq!(parse("%12"), Ok(Selector::Pane(PaneId(12))));
-        assert_eq!(parse("work:2"), place("work", index(2), None));
-        assert_eq!(parse("work:2.1"), place("work", index(2), Some(PaneSelector::Index(1))));
-        let ids = (WindowSelector::Id(WindowId(3)), Some(PaneSelector::Id(PaneId(12))));
-        assert_eq!(parse("work:@3.%12"), place("work", ids.0, ids.1));
-        assert_eq!(
-            parse("work:build.0"),
-            place("work", name("build"), Some(PaneSelector::Index(0)))
-        );
-        assert_eq!(parse("work:v1.rs"), place("work", name("v1.rs"), None));
-        assert_eq!(parse("two words:1"), place("two words", index(1), None));
-        assert_eq!(parse("3f9a"), prefix("3f9a"));
+        let two = WindowSelector::Index(2);
+        assert_eq!(within("work:2", "work"), [spot(two.clone(), None)]);
+        let first = Some(PaneSelector::Index(1));
+        assert_eq!(within("work:2.1", "work"), [spot(two, first), spot(name("2.1"), None)]);
+        let (window, pane) = (WindowSelector::Id(WindowId(3)), Some(PaneSelector::Id(PaneId(12))));
+        assert_eq!(within("work:@3.%12", "work"), [spot(window, pane)]);
+        let zeroth = Some(PaneSelector::Index(0));
+        assert_eq!(within("work:build.0", "work")[0], spot(name("build"), zeroth));
+        assert_eq!(within("two words:v1.rs", "two words"), [spot(name("v1.rs"), None)]);
+        assert_eq!(parse("3f9a"), Ok(Selector::RuntimePrefix("3f9a".to_owned())));
         let exact = "runtime:0123456789abcdef";
         assert_eq!(parse(exact), Ok(Selector::Exact(exact.parse().unwrap())));
+    }
+
+    #[test]
+    fn a_name_may_hold_what_separates_names() {
+        assert_eq!(within("a:b:1", "a"), [spot(name("b:1"), None)]);
+        assert_eq!(within("a:b:1", "a:b"), [spot(WindowSelector::Index(1), None)]);
+        assert_eq!(within("a.b:c.d.1", "a.b")[0], spot(name("c.d"), Some(PaneSelector::Index(1))));
+        for session_name in ["", "a:b:1", "a:b:", "b", "A"] {
+            assert_eq!(within("a:b:1", session_name), [], "{session_name}");
+        }
     }
 
     #[test]
@@ -228,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_selector_is_written_as_it_was_typed() {
-        for text in ["%12", "work:2", "work:2.1", "work:@3.%12", "work:v1.rs", "3f9a"] {
+        for text in ["%12", "work:2", "work:02.1", "work:@3.%12", "work:v1.rs", "3f9a"] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
     }
