@@ -1,6 +1,6 @@
 //! The world a benchmark runs in: private tmux server, private home, the shipping binary.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ impl Binary {
     pub fn find() -> anyhow::Result<Self> {
         let path =
             std::env::var_os("QD_BIN").context("QD_BIN names no binary; start this by ./x")?;
-        Self::at(PathBuf::from(path))
+        Self::at(Path::new(&path))
     }
 
     /// Another one.
-    pub fn at(path: PathBuf) -> anyhow::Result<Self> {
+    pub fn at(path: &Path) -> anyhow::Result<Self> {
         let path = path.canonicalize()?;
         let mut command = testkit::process::command(&path);
         let output = command.arg("--version").stdin(Stdio::null()).output()?;

@@ -123,7 +123,7 @@ impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let ms = self.0.as_millis();
         let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-        match units.iter().find(|(unit, _)| ms > 0 && ms % unit == 0) {
+        match units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
             Some((unit, name)) => serializer.collect_str(&format_args!("{}{name}", ms / unit)),
             None => serializer.collect_str(&format_args!("{ms}ms")),
         }
@@ -332,7 +332,9 @@ mod tests {
 
     #[test]
     fn values_that_cannot_be_meant_are_refused_with_their_place() {
-        assert!(refusal("[state]\nstale_ttl = \"soon\"").contains("`soon` is not a length of time"));
+        assert!(
+            refusal("[state]\nstale_ttl = \"soon\"").contains("`soon` is not a length of time")
+        );
         assert!(refusal("[state]\nstale_ttl = \"-5s\"").contains("not a length of time"));
         assert!(refusal("[state]\nstale_ttl = \"9000h\"").contains("longer than 30 days"));
         assert!(refusal("[health]\ndown_failures = 0").starts_with("c.toml:2:1:"));

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 ///
 /// The folder need not exist: then nothing is watched, and `qd daemon` reads the file at its next
 /// start only.
-pub fn watch(config: &Path) -> mpsc::Receiver<()> {
+pub(crate) fn watch(config: &Path) -> mpsc::Receiver<()> {
     let (changed, changes) = mpsc::channel(1);
     let config = config.to_owned();
     let spawned = std::thread::Builder::new()

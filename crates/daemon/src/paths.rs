@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn qd_home_moves_everything_together() {
-        let paths = find(&[("QD_HOME", "/q"), ("HOME", "/h"), ("XDG_RUNTIME_DIR", "/tmp")]).unwrap();
+        let paths =
+            find(&[("QD_HOME", "/q"), ("HOME", "/h"), ("XDG_RUNTIME_DIR", "/tmp")]).unwrap();
         assert_eq!(paths.socket, Path::new("/q/qd.sock"));
         assert_eq!(paths.database, Path::new("/q/qd.db"));
         assert_eq!(paths.config, Path::new("/q/config.toml"));

@@ -152,7 +152,7 @@ impl Daemon {
         let pulse = lock.pulse().map_err(|it| RunError::System("mark its lock", it))?;
         let result = runtime.block_on(async {
             tokio::spawn(beat(pulse, clock));
-            let house = House::build(&paths, config, clock, ledger).await?;
+            let house = House::build(&paths, config, clock, ledger)?;
             house.live(listener, &paths, detached).await
         });
         // What still runs has nothing left to say.
@@ -176,7 +176,7 @@ struct House {
 }
 
 impl House {
-    async fn build(
+    fn build(
         paths: &Paths,
         config: Config,
         clock: Clock,
@@ -187,9 +187,6 @@ impl House {
             Standing::Writable => None,
             Standing::ReadOnly(why) => Some(why),
         };
-        let journal = ledger
-            .journal()
-            .map_err(|it| RunError::System("read its journal", std::io::Error::other(it)))?;
         let under_way = ledger.engine().standing_effects();
         let follower =
             Follower::new(ledger.engine().clone(), ledger.as_of(), identity.database.clone());
@@ -229,12 +226,13 @@ impl House {
         let mut hang_up = signal(SignalKind::hangup()).map_err(system("hear signals"))?;
         let mut asked = self.app.stop_requests();
         let mut edits = config_watch::watch(&paths.config);
-        let server =
-            Server::start(Arc::clone(&self.app), listener).map_err(system("serve its API"))?;
         let deck = self.running.deck.clone();
         tokio::spawn(deck::keep_time(deck.clone(), self.clock, self.running.deadline.clone()));
         tokio::spawn(keep_house(deck.clone(), self.config.subscribe(), self.retention));
         self.seed(&deck);
+        self.look_first().await;
+        let server =
+            Server::start(Arc::clone(&self.app), listener).map_err(system("serve its API"))?;
         if detached {
             detached::ready().map_err(system("tell its starter"))?;
         }

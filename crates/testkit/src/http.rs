@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn a_sized_body_is_read_whole() {
         let (_dir, http) = serve(&[
-            "HTTP/1.1 404 x\r\nContent-Length: 26\r\n\r\n{\"error\":{\"co",
+            "HTTP/1.1 404 x\r\nContent-Length: 24\r\n\r\n{\"error\":{\"co",
             "de\":\"E_X\"}}",
         ]);
         assert_eq!(http.get("/").text(), "{\"error\":{\"code\":\"E_X\"}}");

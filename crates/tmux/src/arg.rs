@@ -23,8 +23,8 @@ use crate::{
     limits::OWN_NAME_BYTES_MAX,
 };
 
-/// Where Linux shows processes.
-pub(crate) const PROC: &str = "/proc/";
+/// How the line of [`Arg::lifeline`] begins, up to the pid.
+pub(crate) const LIFELINE: &str = "cat /proc/";
 
 /// One argument, already safe for the position it is meant for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,9 +91,9 @@ impl Arg {
         Arg(format!("kill -KILL {pid}").into_bytes())
     }
 
-    /// A file that another process has open, as a path.
-    pub(crate) fn descriptor(pid: u32, fd: u32) -> Arg {
-        Arg(format!("{PROC}{pid}/fd/{fd}").into_bytes())
+    /// A line for a shell that lives a second longer than what another process holds open.
+    pub(crate) fn lifeline(pid: u32, fd: u32) -> Arg {
+        Arg(format!("{LIFELINE}{pid}/fd/{fd}; exec sleep 1").into_bytes())
     }
 
     /// Text for a position that tmux takes as it is.

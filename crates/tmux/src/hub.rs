@@ -20,7 +20,7 @@
 use thiserror::Error;
 
 use crate::{
-    arg::{Arg, ArgError, OwnName, PROC},
+    arg::{Arg, ArgError, LIFELINE, OwnName},
     command::{Batch, Command, Verb},
     format::Nonce,
     ids::{PaneId, SessionId},
@@ -35,8 +35,8 @@ const PREFIX: &str = "_qd-";
 /// What sleeps in the hub: as long as a signed 32-bit count of seconds, which every `sleep` takes.
 const SLEEP: [&str; 2] = ["sleep", "2147483647"];
 
-/// What sleeps in a hub that is tied to us: it ends when nobody holds the other end of a pipe.
-const READ: &str = "cat";
+/// What sleeps in a hub that is tied to us.
+const SHELL: [&str; 2] = ["sh", "-c"];
 
 /// Flags for a `tmux` that we fork for one batch: text as UTF-8, and never start a server.
 pub const FORKED_FLAGS: [&str; 2] = ["-u", "-N"];
@@ -104,15 +104,17 @@ impl Hub {
         self.create_with(SLEEP.into_iter().fold(self.new_session(), Command::flag))
     }
 
-    /// The same, so that the session ends with us however we end: its pane reads from a pipe whose
-    /// other end only process `pid` holds, as its descriptor `fd`. For a server on our own host.
+    /// The same, so that the session ends with us however we end: its pane reads from a pipe that
+    /// only process `pid` holds open, as its descriptor `fd`. For a server on our own host.
     ///
     /// [`Hub::end_with_client`] does as much with a risk: while a killed client is being given up,
     /// tmux destroys the session under it, and what it does for any other client that leaves in
-    /// the same moment is a use after free. A pane that ends is an end that tmux is made for.
+    /// the same moment is a use after free. A pane that ends is an end that tmux is made for. It
+    /// comes a second after ours, because a session that goes while a control client introduces
+    /// itself, which may be our own, crashes the server too.
     pub fn create_tied(&self, pid: u32, fd: u32) -> Batch {
-        let session = self.new_session().flag(READ).arg(Arg::descriptor(pid, fd));
-        self.create_with(session).then(
+        let session = SHELL.into_iter().fold(self.new_session(), Command::flag);
+        self.create_with(session.arg(Arg::lifeline(pid, fd))).then(
             Command::new(Verb::SetOption)
                 .flag("-w")
                 .option("-t", Arg::exactly(&self.name))
@@ -213,9 +215,14 @@ pub fn is_already_there(reason: &str) -> bool {
     reason.contains("duplicate session")
 }
 
+/// Whether a pane keeps a hub that process `pid` has tied to itself.
+pub fn is_tied_to(pid: u32, pane: &OriginRow) -> bool {
+    pane.start_command.contains(&format!("{LIFELINE}{pid}/"))
+}
+
 /// Our own pane among all panes: the one in the hub that was started to sleep.
 pub fn own_pane(hub: SessionId, panes: &[OriginRow]) -> Option<PaneId> {
-    let sleeps = |command: &str| command.contains(SLEEP[1]) || command.contains(PROC);
+    let sleeps = |command: &str| command.contains(SLEEP[1]) || command.contains(LIFELINE);
     let ours = |row: &&OriginRow| row.session == hub && sleeps(&row.start_command);
     panes.iter().filter(ours).map(|row| row.pane).min()
 }

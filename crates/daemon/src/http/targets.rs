@@ -12,10 +12,10 @@ use api::targets::{TargetAnswer, TargetCreate, TargetItem, TargetList};
 use api::words::{SchemaVersion, Scope};
 use axum::extract::State;
 use engine::ids::TargetId;
-use engine::input::{Input, Reply, Request};
+use engine::input::{Input, Refusal, Reply, Request};
 use engine::target::TargetRow;
 use engine::time::WallMs;
-use engine::words::Health;
+use engine::words::{Health, TargetKind};
 use http::StatusCode;
 
 use super::app::App;
@@ -23,6 +23,9 @@ use super::extract::{Asked, Named, Peer, Said, Sent};
 use super::problem::Problem;
 use super::to_api::{self, timestamp};
 use super::{from_api, lists};
+use crate::deck::Fault;
+use crate::targets::local;
+use crate::targets::process::Environment;
 use crate::view::{self, Listed};
 
 /// How long a probe may take until the answer is that there was none. Longer than the time a
@@ -54,8 +57,30 @@ pub(crate) async fn add(
 ) -> Result<Said<TargetAnswer>, Problem> {
     create.check()?;
     let request = from_api::new_target(create, &app.ids)?;
+    if let Some(refusal) = twin(&app, &request) {
+        return Err(Fault::Refused(refusal).into());
+    }
     let settled = app.ask(peer.actor(), Input::Asked(request)).await?;
     answer(&app, settled.reply).map(|answer| Said(StatusCode::CREATED, answer))
+}
+
+/// Refuses a local socket that another target leads to already, by whatever name or link.
+fn twin(app: &App, request: &Request) -> Option<Refusal> {
+    let Request::AddTarget { name, kind: TargetKind::Local, connection_ref, .. } = request else {
+        return None;
+    };
+    let environment = Environment::of_this_process();
+    let folder = local::tmux_tmpdir(environment.variables());
+    let place = |connection_ref: &str| {
+        let socket = local::socket(connection_ref, folder);
+        std::fs::canonicalize(&socket).unwrap_or(socket)
+    };
+    let wanted = place(connection_ref);
+    app.read(|follower, _| {
+        let mut locals = follower.engine().targets().filter(|row| row.kind == TargetKind::Local);
+        let other = locals.find(|row| row.name != *name && place(&row.connection_ref) == wanted)?;
+        Some(Refusal::SameServer { name: name.clone(), other: other.name.clone() })
+    })
 }
 
 pub(crate) async fn remove(

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use engine::ids::PaneId;
 use engine::input::Observation;
 use tmux::rows::{PaneRow, Row, SessionRow};
+use tmux::scan::is_empty_server;
 
 use super::context::jittered;
 use super::facts;
@@ -37,6 +38,13 @@ impl<R: Reporter> Watch<'_, R> {
         let asked = Asked::panes(panes);
         let outputs = self.ask(&[asked.question()]).await?;
         self.rows(&asked, &outputs)
+    }
+
+    /// Lists the sessions.
+    pub(super) async fn ask_sessions(&mut self) -> Result<Vec<SessionRow>, Halt> {
+        let asked = Asked::<SessionRow>::all();
+        let outputs = self.ask(&[asked.question()]).await?;
+        self.read(&asked, outputs.first().map_or(&[], Vec::as_slice))
     }
 
     /// Reads all fields of all panes.
@@ -74,6 +82,9 @@ impl<R: Reporter> Watch<'_, R> {
                 AskError::Refused(said) => TmuxFailure::Refused { said },
                 AskError::Garbled(error) => return Err(Halt::Failed(garbled(&error))),
             };
+            if matches!(&failure, TmuxFailure::Refused { said } if is_empty_server(said)) {
+                return Err(Halt::Vacated);
+            }
             let trouble = trouble::of_failure(&failure);
             match pauses.next().filter(|_| failure.is_passing()) {
                 Some(pause) => {
@@ -150,7 +161,7 @@ impl<R: Reporter> Watch<'_, R> {
     pub(super) async fn link_ended(&mut self) -> Halt {
         loop {
             match self.line.news().await {
-                News::Ended(end) => return Halt::LinkEnded(end),
+                News::Ended(end) => return self.settle_end(end).await,
                 News::Notices(_) | News::Lost => {}
             }
         }

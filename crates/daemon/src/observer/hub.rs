@@ -1,15 +1,18 @@
 //! Our own session on a server: taking it, keeping it clean, leaving it.
 
-use std::sync::Arc;
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use engine::target::Trouble;
+use rustix::pipe::{PipeFlags, pipe_with};
 use tmux::command::Batch;
 use tmux::control::FarEnd;
-use tmux::hub::{Hub, is_already_there, may_create, own_pane};
+use tmux::hub::{Hub, is_already_there, is_tied_to, may_create, own_pane};
 use tmux::ids::{PaneId, SessionId};
 use tmux::rows::{ClientRow, GreetingRow, OriginRow, PaneBrief, SessionRow};
 use tmux::upkeep::{Duty, Surroundings};
+use tmux::version::Release;
 
 use super::line::{Asked, nonce};
 use super::link::{Link, Outputs};
@@ -20,6 +23,27 @@ use crate::targets::failure::TmuxFailure;
 
 /// How long leaving may take before the client is killed instead.
 const LEAVE_MS_MAX: u64 = 1_000;
+/// How long no session may have come or gone before we connect, and how often that is tried.
+const CALM: Duration = Duration::from_millis(40);
+const CALM_TRIES_MAX: u32 = 10;
+
+/// What our sessions hang on: they end when this is dropped, or closed by our own end.
+#[derive(Debug)]
+pub(super) struct Lifeline {
+    reading: OwnedFd,
+    _writing: OwnedFd,
+}
+
+impl Lifeline {
+    pub(super) fn new() -> io::Result<Self> {
+        let (reading, writing) = pipe_with(PipeFlags::CLOEXEC)?;
+        Ok(Self { reading, _writing: writing })
+    }
+
+    fn fd(&self) -> u32 {
+        self.reading.as_raw_fd().unsigned_abs()
+    }
+}
 
 /// Our place on a server.
 #[derive(Debug)]
@@ -53,36 +77,96 @@ impl From<TmuxFailure> for SeatError {
 
 /// Takes a seat: creates our session, attaches to it, and proves that it is ours.
 pub(super) async fn take_seat(
-    target: &Arc<Target>,
+    target: &Target,
     hub: &Hub,
+    lifeline: Option<&Lifeline>,
     server: &Server,
 ) -> Result<(Link, Seat), SeatError> {
-    let limit = target.patience().command;
     if server.version.global_manual_size_crashes() {
-        let answer = target.tmux(&Hub::precheck(), limit).await?;
+        let answer = target.tmux(&Hub::precheck(), target.patience().command).await?;
         if !may_create(&answer, &server.version) {
             let reason = "with the global option `window-size manual` this tmux would crash";
             return Err(SeatError::NoControl(reason.to_owned()));
         }
     }
-    match target.tmux(&hub.create(), limit).await {
-        Err(TmuxFailure::Refused { said }) if is_already_there(&said) => {}
-        created => drop(created?),
+    match lifeline.filter(|_| target.capabilities().leash) {
+        Some(lifeline) => create_tied(target, hub, lifeline).await?,
+        None => drop(create(target, &hub.create()).await?),
     }
-    match attach(target, hub, server).await {
-        Ok(seated) => Ok(seated),
-        Err(error) => {
-            leave_by_fork(target, hub).await;
-            Err(error)
-        }
+    let seated = match wait_for_calm(target, server).await {
+        Ok(()) => attach(target, hub, server).await,
+        Err(error) => Err(error),
+    };
+    if seated.is_err() {
+        leave_by_fork(target, hub).await;
+    }
+    seated
+}
+
+/// Whether the session is new; one that is there already is no failure.
+async fn create(target: &Target, create: &Batch) -> Result<bool, SeatError> {
+    match target.tmux(create, target.patience().command).await {
+        Ok(_) => Ok(true),
+        Err(TmuxFailure::Refused { said }) if is_already_there(&said) => Ok(false),
+        Err(failure) => Err(failure.into()),
     }
 }
 
-async fn attach(
-    target: &Arc<Target>,
-    hub: &Hub,
-    server: &Server,
-) -> Result<(Link, Seat), SeatError> {
+/// Creates a session that ends with us. One that an earlier life left is about to end and is
+/// replaced; one that another target of ours has made on the same server is shared.
+async fn create_tied(target: &Target, hub: &Hub, lifeline: &Lifeline) -> Result<(), SeatError> {
+    let own_pid = std::process::id();
+    let batch = hub.create_tied(own_pid, lifeline.fd());
+    if create(target, &batch).await? {
+        return Ok(());
+    }
+    let origins = Asked::<OriginRow>::all();
+    let listed = target.tmux(&origins.question().batch, target.patience().command).await?;
+    let listed = origins.read(&listed).map_err(|error| no_sense(&error))?;
+    if listed.rows.iter().any(|row| is_tied_to(own_pid, row)) {
+        return Ok(());
+    }
+    leave_by_fork(target, hub).await;
+    create(target, &batch).await.map(drop)
+}
+
+/// Waits until no session has come or gone for a moment.
+///
+/// Before 3.7 tmux tells such news also to a control client that is still introducing itself, and
+/// crashes. That takes a fraction of a millisecond, but where sessions come and go all the time one
+/// of them may hit it; there we do without.
+async fn wait_for_calm(target: &Target, server: &Server) -> Result<(), SeatError> {
+    if server.version.release() >= Release::new(3, 7, 0) {
+        return Ok(());
+    }
+    let mut before = list_sessions(target, server).await?;
+    for _ in 0..CALM_TRIES_MAX {
+        tokio::time::sleep(CALM).await;
+        let now = list_sessions(target, server).await?;
+        if now == before {
+            return Ok(());
+        }
+        before = now;
+    }
+    Err(SeatError::NoControl("sessions come and go faster than this tmux could bear".to_owned()))
+}
+
+async fn list_sessions(target: &Target, server: &Server) -> Result<Vec<SessionId>, SeatError> {
+    let asked = Asked::<SessionRow>::all();
+    let listed = target.tmux(&asked.question().batch, target.patience().command).await?;
+    let listed = asked.read(&listed).map_err(|error| no_sense(&error))?;
+    if listed.server == server.instance {
+        Ok(listed.rows.iter().map(|row| row.session).collect())
+    } else {
+        Err(SeatError::Gone)
+    }
+}
+
+fn no_sense(error: &dyn std::error::Error) -> SeatError {
+    SeatError::NoControl(trouble::chain(error))
+}
+
+async fn attach(target: &Target, hub: &Hub, server: &Server) -> Result<(Link, Seat), SeatError> {
     let capabilities = target.capabilities();
     // Whatever stands before tmux may print a greeting of its own.
     let far_end = if capabilities.leash { FarEnd::Plain } else { FarEnd::Chatty };
@@ -102,30 +186,22 @@ async fn greet(
     server: &Server,
     link: &Link,
 ) -> Result<Seat, SeatError> {
-    let refused = |error: &dyn std::error::Error| SeatError::NoControl(trouble::chain(error));
     let greeting = Hub::handshake(nonce());
     let origins = Asked::<OriginRow>::all();
     let questions = vec![greeting.batch(), origins.question().batch];
     let answers = answers(link, questions, target.patience().connect).await?;
     let [greeted, listed] = answers.as_slice() else { return Err(SeatError::Gone) };
     let greeted: tmux::scan::Scanned<GreetingRow> =
-        greeting.read(greeted).map_err(|error| refused(&error))?;
-    let connection = hub.verify(&greeted).map_err(|error| refused(&error))?;
+        greeting.read(greeted).map_err(|error| no_sense(&error))?;
+    let connection = hub.verify(&greeted).map_err(|error| no_sense(&error))?;
     if greeted.server != server.instance {
         return Err(SeatError::Gone);
     }
-    let listed = origins.read(listed).map_err(|error| refused(&error))?;
+    let listed = origins.read(listed).map_err(|error| no_sense(&error))?;
     let own_pane = own_pane(connection.session, &listed.rows)
         .ok_or_else(|| SeatError::NoControl("our own session lost its pane".to_owned()))?;
-    if target.capabilities().leash {
-        answers_of(link, hub.end_with_client(), target).await?;
-    }
     let (session, own_client) = (connection.session, connection.client_pid);
     Ok(Seat { hub: hub.clone(), session, own_pane, own_client })
-}
-
-async fn answers_of(link: &Link, batch: Batch, target: &Target) -> Result<(), SeatError> {
-    answers(link, vec![batch], target.patience().command).await.map(drop)
 }
 
 async fn answers(

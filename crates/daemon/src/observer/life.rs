@@ -11,7 +11,7 @@ use tmux::hub::{Hub, is_hub_name};
 use tmux::rows::{ServerRow, SessionRow};
 
 use super::context::{Context, Order, jittered};
-use super::hub::{SeatError, leave_by_fork, no_control, take_seat};
+use super::hub::{Lifeline, SeatError, leave_by_fork, no_control, take_seat};
 use super::line::{AskError, Asked, Line, fork};
 use super::reporter::{Closed, Reporter};
 use super::schedule::Pace;
@@ -20,7 +20,7 @@ use super::trouble;
 use super::watch::{Halt, Watch};
 use crate::sentinel::{Hint, WatchId};
 use crate::targets::failure::TmuxFailure;
-use crate::targets::{host, local};
+use crate::targets::{Target, host, local};
 
 /// How long to wait for a server that is not there: soon at first, because one that ends is often
 /// followed by the next, then as rarely as an idle one is looked at.
@@ -47,6 +47,7 @@ enum Found {
 pub(super) struct Life<R> {
     pub cx: Context<R>,
     pub hub: Hub,
+    lifeline: Option<Lifeline>,
     pub pace: Pace,
     /// The server that was last seen there, in this life of the daemon or the one before.
     pub before: Option<ServerFacts>,
@@ -72,9 +73,13 @@ struct WithoutControl {
 
 impl<R: Reporter> Life<R> {
     pub(super) fn new(cx: Context<R>, hub: Hub, pace: Pace, before: Option<ServerFacts>) -> Self {
+        let lifeline = Lifeline::new()
+            .inspect_err(|error| tracing::warn!(%error, "our sessions may outlive us"))
+            .ok();
         Self {
             cx,
             hub,
+            lifeline,
             pace,
             before,
             program_known: false,
@@ -126,15 +131,7 @@ impl<R: Reporter> Life<R> {
             if !target.may_listen().await {
                 return Ok(Found::Nothing);
             }
-            let (sessions, server) = (Asked::<SessionRow>::all(), Asked::<ServerRow>::all());
-            let questions = vec![sessions.question(), server.question()];
-            let outputs = match fork(Arc::clone(&target), questions).await {
-                Ok(outputs) => outputs,
-                Err(AskError::Failed(TmuxFailure::NoServer)) => return Ok(Found::Nothing),
-                Err(AskError::Failed(failure)) => return Err(trouble::of_failure(&failure)),
-                Err(error) => return Err(trouble::unreachable(trouble::chain(&error))),
-            };
-            read_found(&sessions, &server, &outputs)
+            introduce(&target).await
         };
         let found = tokio::select! {
             biased;
@@ -239,7 +236,7 @@ impl<R: Reporter> Life<R> {
 
     async fn watch_by_control(&mut self, server: Server) -> Halt {
         let target = Arc::clone(&self.cx.target);
-        let taking = take_seat(&target, &self.hub, &server);
+        let taking = take_seat(&target, &self.hub, self.lifeline.as_ref(), &server);
         let seated = tokio::select! {
             biased;
             () = self.cx.orders.stop() => None,
@@ -315,7 +312,8 @@ impl<R: Reporter> Life<R> {
                     self.give_up_control(format!("its control connection ends ({end})"));
                     return Ok(());
                 }
-                self.back_off().await
+                // The first time it may just have been somebody who ended our session.
+                if self.failures > 1 { self.back_off().await } else { Ok(()) }
             }
             Halt::Failed(trouble) => self.fail(trouble).await,
         }
@@ -348,6 +346,26 @@ impl<R: Reporter> Life<R> {
             self.cx.report(Observation::Answered).await?;
         }
         Ok(())
+    }
+}
+
+/// Asks a server who it is and what it holds. One that was just about to end may be followed by
+/// the next, so a lost connection is tried again.
+async fn introduce(target: &Arc<Target>) -> Result<Found, Trouble> {
+    let mut pauses = target.patience().repetitions();
+    loop {
+        let (sessions, server) = (Asked::<SessionRow>::all(), Asked::<ServerRow>::all());
+        let questions = vec![sessions.question(), server.question()];
+        match fork(Arc::clone(target), questions).await {
+            Ok(outputs) => return read_found(&sessions, &server, &outputs),
+            Err(AskError::Failed(TmuxFailure::NoServer)) => return Ok(Found::Nothing),
+            Err(AskError::Failed(TmuxFailure::Lost { said })) => match pauses.next() {
+                Some(pause) => tokio::time::sleep(jittered(pause)).await,
+                None => return Err(trouble::of_failure(&TmuxFailure::Lost { said })),
+            },
+            Err(AskError::Failed(failure)) => return Err(trouble::of_failure(&failure)),
+            Err(error) => return Err(trouble::unreachable(trouble::chain(&error))),
+        }
     }
 }
 

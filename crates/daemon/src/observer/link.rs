@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tmux::command::Batch;
 use tmux::control::{Desync, FarEnd, Message, Parser, Reply};
-use tmux::exchange::{Answer, Exchanges, Refused, SendError};
+use tmux::exchange::{Answer, Exchanges, Fault, Refused, SendError};
 use tmux::notification::Notification;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
@@ -38,8 +38,8 @@ pub(super) enum LinkEnd {
     Closed(String),
     #[error("its answers make no sense")]
     Desync(#[from] Desync),
-    #[error("it answered what nobody asked")]
-    Unasked,
+    #[error(transparent)]
+    Fault(#[from] Fault),
     #[error(transparent)]
     NotSent(#[from] SendError),
     #[error("its pipe broke")]
@@ -66,6 +66,8 @@ pub(super) struct Link {
     notices: mpsc::Receiver<Notification>,
     lost: Arc<AtomicBool>,
     ended: oneshot::Receiver<LinkEnd>,
+    /// Dropped to give the connection up.
+    release: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
@@ -80,6 +82,7 @@ impl Link {
         let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
         let (outgoing, notices) = mpsc::channel(NOTICES_MAX);
         let (end, ended) = oneshot::channel();
+        let (release, released) = oneshot::channel();
         let lost = Arc::new(AtomicBool::new(false));
         let task = Task {
             process,
@@ -87,12 +90,13 @@ impl Link {
             exchanges: Exchanges::new(),
             collecting: VecDeque::new(),
             outgoing: Vec::new(),
+            released,
             notices: outgoing,
             lost: Arc::clone(&lost),
             exit: None,
         };
         let task = tokio::spawn(task.run(incoming, end));
-        Self { requests, notices, lost, ended, task }
+        Self { requests, notices, lost, ended, release, task }
     }
 
     /// Asks several batches in one go. `None` comes back when the connection ends before.
@@ -133,7 +137,7 @@ impl Link {
 
     /// Kills the client and waits until it is gone.
     pub(super) async fn close(self) {
-        drop(self.requests);
+        drop(self.release);
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the control connection's task failed");
         }
@@ -147,6 +151,7 @@ struct Task {
     exchanges: Exchanges<()>,
     collecting: VecDeque<Collecting>,
     outgoing: Vec<u8>,
+    released: oneshot::Receiver<()>,
     notices: mpsc::Sender<Notification>,
     lost: Arc<AtomicBool>,
     exit: Option<String>,
@@ -184,9 +189,11 @@ impl Task {
         let mut silent = false;
         loop {
             let writing = !self.outgoing.is_empty();
-            let room = self.outgoing.len() < OUTGOING_BYTES_MAX;
+            // What is written before the client is attached, somebody else may answer.
+            let ready = self.exchanges.is_attached() && self.outgoing.len() < OUTGOING_BYTES_MAX;
             let step = tokio::select! {
                 biased;
+                _ = &mut self.released => return LinkEnd::Released,
                 read = self.process.stdout.read(&mut buffer) => match read {
                     Ok(0) => return LinkEnd::Closed(String::new()),
                     Ok(length) => self.take_bytes(&buffer[..length]),
@@ -196,7 +203,7 @@ impl Task {
                     Ok(length) => { self.outgoing.drain(..length); Ok(()) },
                     Err(error) => Err(error.into()),
                 },
-                request = requests.recv(), if room => match request {
+                request = requests.recv(), if ready => match request {
                     Some(request) => self.take_request(request),
                     None => return LinkEnd::Released,
                 },
@@ -243,9 +250,9 @@ impl Task {
     }
 
     fn take_reply(&mut self, reply: Reply) -> Result<(), LinkEnd> {
-        let answer = self.exchanges.take(reply).map_err(|_| LinkEnd::Unasked)?;
+        let answer = self.exchanges.take(reply)?;
         let Some(Answer { ticket: (), result }) = answer else { return Ok(()) };
-        let oldest = self.collecting.front_mut().ok_or(LinkEnd::Unasked)?;
+        let oldest = self.collecting.front_mut().ok_or(Fault::Unasked)?;
         match (&mut oldest.outputs, result) {
             (Ok(outputs), Ok(output)) => outputs.push(output),
             (outputs @ Ok(_), Err(refused)) => *outputs = Err(refused),

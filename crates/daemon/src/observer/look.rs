@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::ids::PaneId;
 use engine::input::Observation;
+use engine::limits::PANES_PER_TARGET_MAX;
 use engine::time::MonoMs;
 use tmux::hub::is_hub_name;
-use tmux::rows::{ClientRow, PaneBrief, PaneRow, SessionRow};
+use tmux::rows::{ClientRow, PaneGlance, PaneRow, SessionRow};
 use tmux::upkeep::Duty;
 
 use super::facts;
 use super::gate::Gate;
 use super::line::{AskError, Asked, Line, Question, nonce};
-use super::picture::{Difference, Picture, Processes, Sighting};
+use super::picture::{Difference, Known, Picture, Processes, Sighting};
 use super::reporter::Reporter;
 use super::schedule::{Check, Scope};
 use super::trouble;
@@ -26,12 +27,15 @@ const ROWS_FORKED_MAX: usize = 8;
 /// Panes whose processes are read before others get a turn.
 const READS_PER_TURN: usize = 256;
 
+/// How often a server is made to look for the exit status of one dead pane.
+const NUDGES_MAX: u8 = 4;
+
 /// What tmux said in one look.
 #[derive(Debug, Default)]
 struct Seen {
     sessions: Option<Vec<SessionRow>>,
     clients: Option<Vec<ClientRow>>,
-    briefs: Vec<PaneBrief>,
+    glances: Vec<PaneGlance>,
     rows: BTreeMap<PaneId, PaneRow>,
 }
 
@@ -46,15 +50,29 @@ impl<R: Reporter> Watch<'_, R> {
             {
                 self.wires.arm_output(pane, lookout);
             }
+            let stuck = self.nudge(pane);
             let Some(known) = self.picture.panes.get(&pane) else { continue };
-            let unseen = !self.cx.target.capabilities().files;
-            let processes =
-                || Processes::read(&self.cx.target, &self.server, known.place.brief.pid);
+            let unseen = stuck || !self.cx.target.capabilities().files;
+            let processes = || Processes::read(&self.cx.target, &self.server, known.place.pid());
             if check == Check::Ask || unseen || processes().differ(&known.processes) {
                 suspects.insert(pane);
             }
         }
         suspects
+    }
+
+    /// tmux can miss the end of a pane's process and then never learns its exit status, unless it
+    /// is made to look again. Says whether the pane is such a one.
+    fn nudge(&mut self, pane: PaneId) -> bool {
+        let can_stick = self.server.version.exit_status_can_stick();
+        let known = self.picture.panes.get_mut(&pane);
+        let stuck = known.filter(|known| can_stick && known.lacks_status());
+        let Some(known) = stuck.filter(|known| known.nudges < NUDGES_MAX) else { return false };
+        known.nudges += 1;
+        if let Err(error) = self.cx.target.nudge(self.server.instance.pid) {
+            tracing::debug!(%pane, %error, "the server was not made to look again");
+        }
+        true
     }
 
     /// Asks tmux about these panes and reports what changed.
@@ -75,9 +93,19 @@ impl<R: Reporter> Watch<'_, R> {
         }
         if !changed.is_empty() {
             self.wire(&changed);
+            self.await_status();
             self.cx.report(self.picture.report(&self.server, &changed)).await?;
         }
         Ok(())
+    }
+
+    /// Panes that died without a status are looked at again until they have one.
+    fn await_status(&mut self) {
+        let now = self.cx.now().mono;
+        let waits = |known: &&Known| known.lacks_status() && known.nudges < NUDGES_MAX;
+        for known in self.picture.panes.values().filter(waits) {
+            self.agenda.suspect(known.facts.pane, now);
+        }
     }
 
     fn rows_max(&self) -> usize {
@@ -104,7 +132,7 @@ impl<R: Reporter> Watch<'_, R> {
     /// The server did nothing: only what it reads from the kernel can have changed.
     async fn look_at_processes(&mut self) -> Result<(), Halt> {
         let pids: Vec<(PaneId, Option<u32>)> =
-            self.picture.panes.iter().map(|(pane, it)| (*pane, it.place.brief.pid)).collect();
+            self.picture.panes.iter().map(|(pane, it)| (*pane, it.place.pid())).collect();
         let processes = self.read_processes(pids).await;
         let differs = |(pane, seen): (&PaneId, &Processes)| {
             let known = self.picture.panes.get(pane)?;
@@ -121,10 +149,22 @@ impl<R: Reporter> Watch<'_, R> {
         scope: Scope,
         mut suspects: BTreeSet<PaneId>,
     ) -> Result<(), Halt> {
+        let scope = match self.line {
+            Line::Control(_) => scope,
+            // Nobody tells of what a brief look leaves out, and the process costs most.
+            Line::Forked => Scope { full: true, sessions: true, ..scope },
+        };
         let (began, pid) = (self.cx.now().mono, self.server.instance.pid);
         let before = Gate::before(&self.cx.target, pid);
         let mut seen = self.see(scope).await?;
         self.keep_hub(&seen, began).await?;
+        if seen.sessions.is_none() && self.picture.other_panes(&seen.glances) {
+            seen.sessions = Some(self.ask_sessions().await?);
+        }
+        if let Some(sessions) = &seen.sessions {
+            self.picture.heard =
+                sessions.iter().map(|row| facts::session_id(row.session)).collect();
+        }
         let sighting = self.sighting(&seen, began).await;
         suspects.extend(self.picture.suspects(&sighting, |pane| self.wires.tells_output(pane)));
         suspects.retain(|pane| !seen.rows.contains_key(pane) && sighting.places.contains_key(pane));
@@ -139,7 +179,7 @@ impl<R: Reporter> Watch<'_, R> {
         let found = difference.topology || !difference.changed.is_empty();
         self.agenda.looked(scope, began, now, found);
         self.gate.looked(before, &self.cx.target, pid);
-        if missing > self.picture.panes.len() || !scope.sessions && self.strangers(&seen.briefs) {
+        if missing > self.picture.panes.len() {
             self.agenda.hurry(Scope::TOPOLOGY, now);
         }
         self.take_difference(scope, began, difference).await
@@ -149,15 +189,12 @@ impl<R: Reporter> Watch<'_, R> {
     async fn see(&mut self, scope: Scope) -> Result<Seen, Halt> {
         let sessions = scope.sessions.then(Asked::<SessionRow>::all);
         let clients = (scope.clients && self.seat.is_some()).then(Asked::<ClientRow>::all);
-        let (briefs, rows) = if scope.full {
-            (None, Some(Asked::<PaneRow>::all()))
-        } else {
-            (Some(Asked::<PaneBrief>::all()), None)
-        };
+        let rows = scope.full.then(Asked::<PaneRow>::all);
+        let glances = (!scope.full).then(Asked::<PaneGlance>::all);
         let questions: Vec<Question> = [
             sessions.as_ref().map(Asked::question),
             clients.as_ref().map(Asked::question),
-            briefs.as_ref().map(Asked::question),
+            glances.as_ref().map(Asked::question),
             rows.as_ref().map(Asked::question),
         ]
         .into_iter()
@@ -172,12 +209,12 @@ impl<R: Reporter> Watch<'_, R> {
         if let Some(asked) = &clients {
             seen.clients = Some(self.read(asked, &next())?);
         }
-        if let Some(asked) = &briefs {
-            seen.briefs = self.read(asked, &next())?;
+        if let Some(asked) = &glances {
+            seen.glances = self.read(asked, &next())?;
         }
         if let Some(asked) = &rows {
             let rows = self.read(asked, &next())?;
-            seen.briefs = rows.iter().map(|row| row.brief.clone()).collect();
+            seen.glances = rows.iter().map(facts::glance).collect();
             seen.rows = rows.into_iter().map(|row| (facts::pane_id(row.brief.pane), row)).collect();
         }
         Ok(seen)
@@ -188,8 +225,8 @@ impl<R: Reporter> Watch<'_, R> {
             Some(rows) => facts::sessions(&self.cx.id, rows),
             None => self.picture.sessions.clone(),
         };
-        let places = facts::places(&seen.briefs, &sessions);
-        let pids = places.iter().map(|(pane, place)| (*pane, place.brief.pid)).collect();
+        let places = facts::places(&seen.glances, &sessions, PANES_PER_TARGET_MAX);
+        let pids = places.iter().map(|(pane, place)| (*pane, place.pid())).collect();
         let processes = self.read_processes(pids).await;
         Sighting { began, sessions, places, processes }
     }
@@ -211,16 +248,6 @@ impl<R: Reporter> Watch<'_, R> {
         processes
     }
 
-    /// Whether panes are in sessions that we have not heard of.
-    fn strangers(&self, briefs: &[PaneBrief]) -> bool {
-        let hub = self.seat.as_ref().map(|seat| seat.session);
-        let unheard = |brief: &PaneBrief| {
-            let session = engine::ids::SessionId(brief.session.0);
-            Some(brief.session) != hub && !self.picture.sessions.contains_key(&session)
-        };
-        briefs.iter().any(unheard)
-    }
-
     async fn take_difference(
         &mut self,
         scope: Scope,
@@ -234,6 +261,7 @@ impl<R: Reporter> Watch<'_, R> {
                 self.wires.forget(*pane, lookout);
             }
         }
+        self.await_status();
         for pane in difference.printed {
             if !self.wires.tells_output(pane) {
                 self.agenda.output(pane, now);
@@ -284,12 +312,17 @@ impl<R: Reporter> Watch<'_, R> {
             return if vacant { self.vacate(began).await } else { Ok(()) };
         };
         let hub = seat.hub.clone();
-        for duty in seat.duties(sessions, clients, &seen.briefs) {
-            tracing::info!(target_id = %self.cx.id, ?duty, "keeping our own session clean");
+        let briefs: Vec<_> = seen.glances.iter().map(|glance| glance.brief.clone()).collect();
+        for duty in seat.duties(sessions, clients, &briefs) {
+            // Another target of ours that leads to the same server sits in the same session.
+            if matches!(duty, Duty::Reap { pid } if self.cx.target.is_ours(pid)) {
+                continue;
+            }
             let question = Question { batch: duty.batch(&hub), nonce: nonce() };
             if duty == Duty::Leave {
                 return self.vacate(began).await;
             }
+            tracing::info!(target_id = %self.cx.id, ?duty, "keeping our own session clean");
             self.do_duty(question).await?;
         }
         Ok(())

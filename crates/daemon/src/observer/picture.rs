@@ -7,7 +7,7 @@ use engine::ids::{PaneId, SessionId, WindowId};
 use engine::input::{Observation, Topology};
 use engine::pane::{PaneFacts, ProcessIdentity};
 use engine::time::MonoMs;
-use tmux::rows::{PaneBrief, PaneRow};
+use tmux::rows::{PaneGlance, PaneRow};
 
 use super::facts::{self, Place};
 use super::server::Server;
@@ -77,6 +77,8 @@ pub(super) struct Known {
     /// When this time of the last output was first seen, and when the fields were last read.
     pub activity_at: MonoMs,
     pub read_at: MonoMs,
+    /// How often the server was made to look for the exit status of this dead pane.
+    pub nudges: u8,
 }
 
 /// One complete sight of places and processes, before any row is asked for.
@@ -103,10 +105,25 @@ pub(super) struct Difference {
 #[derive(Debug, Default)]
 pub(super) struct Picture {
     pub sessions: BTreeMap<SessionId, SessionRow>,
+    /// Every session that was listed, those in no answer too.
+    pub heard: BTreeSet<SessionId>,
     pub panes: BTreeMap<PaneId, Known>,
 }
 
 impl Picture {
+    /// Whether other panes are listed than last time, so that sessions may have come or gone too.
+    pub(super) fn other_panes(&self, glances: &[PaneGlance]) -> bool {
+        let listed: BTreeSet<PaneId> = glances
+            .iter()
+            .filter(|it| {
+                let session = facts::session_id(it.brief.session);
+                self.sessions.contains_key(&session) || !self.heard.contains(&session)
+            })
+            .map(|it| facts::pane_id(it.brief.pane))
+            .collect();
+        !listed.iter().eq(self.panes.keys())
+    }
+
     /// The panes whose fields have to be read again to make the sight complete. What panes write
     /// counts only where the kernel does not tell of it.
     pub(super) fn suspects(
@@ -231,6 +248,7 @@ impl Picture {
             history_size: row.history_size,
             activity_at,
             read_at: began,
+            nudges: before.map_or(0, |before| before.nudges),
         }
     }
 
@@ -241,55 +259,37 @@ impl Picture {
         facts::put(&mut facts, &place, &self.sessions);
         facts.process = processes.own;
         let activity_at = activity_at(Some(before), &place, began);
-        let (history_size, read_at) = (before.history_size, before.read_at);
-        Known { place, processes, facts, history_size, activity_at, read_at }
+        Known { place, processes, facts, activity_at, ..*before }
     }
 }
 
 /// When the present time of the last output was first seen.
 fn activity_at(before: Option<&Known>, place: &Place, began: MonoMs) -> MonoMs {
-    let same = |known: &&Known| known.place.brief.window_activity == place.brief.window_activity;
+    let same = |known: &&Known| known.place.activity() == place.activity();
     before.filter(same).map_or(began, |known| known.activity_at)
 }
 
 impl Known {
+    /// Whether the pane is dead and nobody knows how it ended.
+    pub(super) fn lacks_status(&self) -> bool {
+        let facts = &self.facts;
+        facts.dead && facts.dead_status.is_none() && facts.dead_signal.is_none()
+    }
+
     /// Whether the pane may have written since its fields were read. tmux gives the time of the
     /// last output in whole seconds, so the fields are final only when that second was over.
     fn may_have_written(&self, place: &Place) -> bool {
-        place.brief.window_activity != self.place.brief.window_activity
+        place.activity() != self.place.activity()
             || self.read_at.0 <= self.activity_at.0.saturating_add(ACTIVITY_UNIT_MS)
     }
 
     /// Whether the pane seems to have written since. tmux knows the time of the last output only
     /// for a whole window, so in one with several panes something of the pane must have changed.
     fn wrote_since(&self, before: &Self) -> bool {
-        let (now, then) = (&self.place.brief, &before.place.brief);
-        now.window == then.window
-            && now.window_activity > then.window_activity
+        self.facts.window == before.facts.window
+            && self.place.activity() > before.place.activity()
             && (self.history_size != before.history_size
                 || self.facts != before.facts
-                || now.pane_active)
-    }
-}
-
-impl Place {
-    /// The place that a row of just this pane shows; `None` if the pane was moved. Which of several
-    /// sessions such a row names is tmux's choice, and no move.
-    fn renewed(&self, row: &PaneRow) -> Option<Self> {
-        let (now, then) = (&row.brief, &self.brief);
-        if now.window != then.window {
-            return None;
-        }
-        if now.session == then.session {
-            return Some(Self { brief: now.clone(), ..self.clone() });
-        }
-        let linked = SessionId(now.session.0);
-        let brief = PaneBrief {
-            session: then.session,
-            window_index: then.window_index,
-            window_active: then.window_active,
-            ..now.clone()
-        };
-        self.linked.contains(&linked).then(|| Self { brief, ..self.clone() })
+                || self.facts.pane_active)
     }
 }

@@ -2,6 +2,7 @@
 //! are reported.
 
 use std::path::Path;
+use std::time::Duration;
 
 use engine::input::Observation;
 use engine::target::Trouble;
@@ -20,6 +21,9 @@ use super::schedule::{Agenda, Pace, Scope};
 use super::server::Server;
 use super::wires::Wires;
 use crate::sentinel::{Hint, WatchId};
+
+/// How long the end of a server may take to show after the end of its connection.
+const SERVER_END: Duration = Duration::from_millis(50);
 
 /// Why watching a server ended.
 #[derive(Debug)]
@@ -116,7 +120,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
             biased;
             order = self.cx.orders.next() => self.follow(order)?,
             hints = self.cx.ears.hints() => self.take_hints(hints).await?,
-            news = self.line.news() => self.take_news(news)?,
+            news = self.line.news() => self.take_news(news).await?,
             () = due => {}
         }
         self.work().await
@@ -188,10 +192,10 @@ impl<'a, R: Reporter> Watch<'a, R> {
         Ok(())
     }
 
-    fn take_news(&mut self, news: News) -> Result<(), Halt> {
+    async fn take_news(&mut self, news: News) -> Result<(), Halt> {
         let now = self.cx.now().mono;
         match news {
-            News::Ended(end) => return Err(Halt::LinkEnded(end)),
+            News::Ended(end) => return Err(self.settle_end(end).await),
             News::Lost => self.agenda.hurry(Scope::FULL, now),
             News::Notices(notices) => {
                 for notice in &notices {
@@ -200,6 +204,25 @@ impl<'a, R: Reporter> Watch<'a, R> {
             }
         }
         Ok(())
+    }
+
+    /// A connection that ends is often the first sign of the end of its server.
+    pub(super) async fn settle_end(&mut self, end: LinkEnd) -> Halt {
+        if !self.wires.watches_server() {
+            return Halt::LinkEnded(end);
+        }
+        let mut over = std::pin::pin!(tokio::time::sleep(SERVER_END));
+        loop {
+            tokio::select! {
+                biased;
+                hints = self.cx.ears.hints() => {
+                    if let Err(halt) = self.take_hints(hints).await {
+                        return halt;
+                    }
+                }
+                () = &mut over => return Halt::LinkEnded(end),
+            }
+        }
     }
 
     fn take_notice(&mut self, notice: &Notification, now: MonoMs) -> Result<(), Halt> {

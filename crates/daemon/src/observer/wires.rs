@@ -155,6 +155,11 @@ impl Wires {
         Some(pane)
     }
 
+    /// Whether the end of the server itself is told.
+    pub(super) fn watches_server(&self) -> bool {
+        self.server.is_some()
+    }
+
     pub(super) fn is_server(&self, key: ProcessKey) -> bool {
         self.server.as_ref().is_some_and(|server| server.key() == key)
     }

@@ -15,8 +15,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use engine::target::TargetRow;
-use engine::words::TargetKind;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use tmux::command::Batch;
 use tmux::hub::{CONTROL_FLAGS, FORKED_FLAGS};
@@ -38,7 +36,7 @@ pub struct Capabilities {
     pub files: bool,
     /// Processes can be signalled.
     pub signals: bool,
-    /// A program that we started there dies with us, however we end.
+    /// Processes there see ours, and what we start there dies with us, however we end.
     pub leash: bool,
 }
 
@@ -102,26 +100,7 @@ pub struct Target {
     patience: Patience,
 }
 
-/// Why a target's row leads nowhere.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    #[error("targets of the kind `{0}` are not supported yet")]
-    Unsupported(TargetKind),
-}
-
 impl Target {
-    /// The target that a row describes.
-    pub fn new(
-        row: &TargetRow,
-        config: &ObserverConfig,
-        environment: Environment,
-    ) -> Result<Self, TargetError> {
-        match row.kind {
-            TargetKind::Local => Ok(Self::local(&row.connection_ref, config, environment)),
-            TargetKind::Ssh | TargetKind::Command => Err(TargetError::Unsupported(row.kind)),
-        }
-    }
-
     /// A server of this machine, by what a user calls its socket.
     pub fn local(name_or_path: &str, config: &ObserverConfig, environment: Environment) -> Self {
         let tmpdir = local::tmux_tmpdir(environment.variables());
@@ -244,6 +223,11 @@ impl Target {
     /// The present state of one process; needs `files`.
     pub fn process_stat(&self, pid: u32) -> Option<ProcessStat> {
         if self.capabilities.files { host::process_stat(pid) } else { None }
+    }
+
+    /// Whether a process is one that we started ourselves and that still runs; needs `files`.
+    pub fn is_ours(&self, pid: u32) -> bool {
+        self.process_stat(pid).is_some_and(|stat| stat.parent == std::process::id())
     }
 
     /// How often one process has run so far; needs `files`.

@@ -77,7 +77,7 @@ impl Finished {
 }
 
 /// The `tmux` that stays. Dropping it kills it first and closes its pipes then: a client whose
-/// pipes are closed while it lives can wedge or crash the server.
+/// pipes are closed while it lives can wedge the server.
 #[derive(Debug)]
 pub struct ControlProcess {
     child: Child,

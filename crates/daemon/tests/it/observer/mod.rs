@@ -5,6 +5,9 @@
 
 mod scene;
 
+mod hostile;
+mod hub;
+mod servers;
 mod topology;
 
 /// Makes two tests of each function: one for each way to reach the target.

@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use daemon::clock::Clock;
 use daemon::config::{Config, ObserverConfig};
@@ -121,6 +120,8 @@ pub(crate) struct Setting {
     pub(crate) installation: &'static str,
     pub(crate) socket: String,
     pub(crate) observer: String,
+    /// What is remembered of the server from an earlier life.
+    pub(crate) server: Option<ServerFacts>,
 }
 
 impl Setting {
@@ -131,7 +132,7 @@ impl Setting {
             Reach::ThroughEnv => "scan_active = \"200ms\"\nscan_idle = \"1s\"\n",
         };
         let (socket, observer) = (String::new(), observer.to_owned());
-        Self { reach, installation: INSTALLATION, socket, observer }
+        Self { reach, installation: INSTALLATION, socket, observer, server: None }
     }
 
     pub(crate) fn config(&self) -> ObserverConfig {
@@ -141,24 +142,28 @@ impl Setting {
             .observer
     }
 
-    pub(crate) fn target(&self, env: &TestEnv) -> Target {
+    /// Observes the tmux of a test's world.
+    pub(crate) fn observe(&self, env: &TestEnv) -> Scene {
         let command = env.command("/nonexistent");
         let variables = command
             .get_envs()
             .filter_map(|(key, value)| Some((OsString::from(key), OsString::from(value?))));
-        let target = Target::local(&self.socket, &self.config(), Environment::allowed(variables));
-        match self.reach {
-            Reach::Direct => target,
-            Reach::ThroughEnv => target.through(&["env"]),
-        }
+        self.observe_by(Environment::allowed(variables))
     }
 
-    pub(crate) fn observe(&self, env: &TestEnv) -> Scene {
-        Scene::start(self.target(env), self.config(), self.installation)
+    /// Observes what a program with this environment would find.
+    pub(crate) fn observe_by(&self, environment: Environment) -> Scene {
+        let target = Target::local(&self.socket, &self.config(), environment);
+        let target = match self.reach {
+            Reach::Direct => target,
+            Reach::ThroughEnv => target.through(&["env"]),
+        };
+        let row = TargetRow { server: self.server.clone(), ..row() };
+        Scene::start(row, target, self.config(), self.installation)
     }
 }
 
-pub(crate) fn row() -> TargetRow {
+fn row() -> TargetRow {
     TargetRow {
         target: TargetId::new("tg-test"),
         name: "local".to_owned(),
@@ -174,7 +179,12 @@ pub(crate) fn row() -> TargetRow {
 }
 
 impl Scene {
-    fn start(target: Target, config: ObserverConfig, installation: &'static str) -> Self {
+    fn start(
+        row: TargetRow,
+        target: Target,
+        config: ObserverConfig,
+        installation: &'static str,
+    ) -> Self {
         let recorder = Recorder::default();
         let said = Arc::clone(&recorder.said);
         let (orders, mut incoming) = mpsc::channel(8);
@@ -182,7 +192,7 @@ impl Scene {
             let sentinel = Sentinel::start().expect("a thread can be started");
             let clock = Clock::new();
             let observer =
-                Observer::spawn(&row(), target, recorder, &sentinel, clock, installation, &config)
+                Observer::spawn(&row, target, recorder, &sentinel, clock, installation, &config)
                     .expect("the installation's id is right");
             while let Some(order) = incoming.recv().await {
                 match order {
@@ -253,9 +263,6 @@ impl Drop for Scene {
         }
     }
 }
-
-/// How long a change without any event may take to be seen.
-pub(crate) const UNHURRIED: Duration = Duration::from_secs(6);
 
 /// A world with nothing of `qd` in it but the observer under test.
 pub(crate) fn env() -> TestEnv {
