@@ -1,7 +1,7 @@
 //! The watch stream: a snapshot, and then every change as it happens, to as many watchers as
 //! there are, at the pace of none of them. `docs/design/watch.md` tells why it is built so.
 //!
-//! Reading order: [`line`] is one serialised frame, [`ring`] keeps the lines that watchers share,
+//! Reading order: [`mod@line`] is one serialised frame, [`ring`] keeps the lines that watchers share,
 //! [`feed`] turns changes into them through a view ([`pane`], [`group`]), [`hub`] holds all feeds,
 //! and a [`watcher`] reads one of them, after a [`replay`] of the journal if it resumes.
 
