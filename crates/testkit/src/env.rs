@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::daemon::Daemon;
 use crate::http::Http;
+use crate::orphans;
 use crate::output::{Invocation, Output};
 use crate::process::{self, Member, Signal};
 use crate::tmux::Tmux;
@@ -50,8 +51,12 @@ impl TestEnv {
 
     /// A world with this very binary, whatever `QD_BIN` says.
     pub fn of(qd: PathBuf) -> Self {
-        let root = tempfile::Builder::new().prefix("qd").tempdir_in("/tmp");
+        orphans::sweep();
+        let private = fs::Permissions::from_mode(0o700);
+        let mut builder = tempfile::Builder::new();
+        let root = builder.prefix(orphans::PREFIX).permissions(private).tempdir_in(orphans::FOLDER);
         let root = root.expect("a temporary directory can be made");
+        orphans::sign(root.path());
         for name in ["home", "run", "tmux", "bin"] {
             let made = fs::DirBuilder::new().mode(0o700).create(root.path().join(name));
             made.expect("a new directory takes new entries");

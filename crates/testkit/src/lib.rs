@@ -7,17 +7,19 @@
 mod daemon;
 mod env;
 mod http;
+mod orphans;
 mod output;
 pub mod process;
+pub mod sim;
 mod tmux;
 pub mod wait;
 
+pub use self::tmux::Tmux;
 pub use daemon::Daemon;
 pub use env::TestEnv;
 pub use http::{Http, Next, Reply, Stream};
 pub use output::{Invocation, Output, Running};
 pub use process::Signal;
-pub use tmux::Tmux;
 
 /// Says that a test proved nothing here, past the capturing of a test's output.
 pub fn skipped(why: &str) {

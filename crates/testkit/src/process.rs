@@ -30,12 +30,22 @@ pub fn alive(pid: u32) -> bool {
     exists && state(pid) != Some('Z')
 }
 
-/// The state letter of `/proc/PID/stat`, where there is one. The name before it may hold blanks
-/// and parentheses, so it is cut at the last one.
+/// The state letter of a process, where the machine tells it.
 pub fn state(pid: u32) -> Option<char> {
+    field(pid, 0)?.chars().next()
+}
+
+/// What tells this process from another one that gets its number later: number and start.
+pub(crate) fn identity(pid: u32) -> Option<String> {
+    Some(format!("{pid} {}", field(pid, 19)?))
+}
+
+/// One field of `/proc/PID/stat`, counted behind the name. That may hold blanks and parentheses,
+/// so it is cut at the last one.
+fn field(pid: u32, place: usize) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.trim_start().chars().next()
+    rest.split_whitespace().nth(place).map(str::to_owned)
 }
 
 /// A process that belongs to a test's world.

@@ -43,7 +43,10 @@ impl std::fmt::Display for Violation {
 
 pub(crate) type Checked = Result<(), Violation>;
 
-pub(crate) fn violated<T>(invariant: &'static str, detail: impl Into<String>) -> Result<T, Violation> {
+pub(crate) fn violated<T>(
+    invariant: &'static str,
+    detail: impl Into<String>,
+) -> Result<T, Violation> {
     Err(Violation { invariant, detail: detail.into() })
 }
 
@@ -166,7 +169,8 @@ impl Checker {
             Event::EventPended(row) => {
                 let event = row.signal.event_id.clone();
                 self.model.pend(&event, now);
-                let again = self.recorded.contains_key(&event) || !self.pended.insert(event.clone());
+                let again =
+                    self.recorded.contains_key(&event) || !self.pended.insert(event.clone());
                 if again || self.inbox.insert(row.inbox.clone(), (event, Wait::Waiting)).is_some() {
                     return violated("I2", format!("{} waits a second time", row.signal.event_id));
                 }
@@ -180,9 +184,9 @@ impl Checker {
                     None => Ok(()),
                 }
             }
-            Event::TargetChanged(_)
-            | Event::SessionChanged(_)
-            | Event::SessionRemoved { .. } => Ok(()),
+            Event::TargetChanged(_) | Event::SessionChanged(_) | Event::SessionRemoved { .. } => {
+                Ok(())
+            }
         }
     }
 
@@ -202,12 +206,19 @@ impl Checker {
             return violated("I2", format!("{} is recorded a second time", signal.event_id));
         }
         let Some(Life::Active(key)) = self.lives.get(&row.runtime).cloned() else {
-            return violated("I8", format!("{} is recorded for a dead {}", signal.event_id, row.runtime));
+            return violated(
+                "I8",
+                format!("{} is recorded for a dead {}", signal.event_id, row.runtime),
+            );
         };
         self.check_binding(signal, &key)?;
-        if signal.event_type == synthetic::STALE_DETECTED && !self.model.may_retire(&key, row, now) {
+        if signal.event_type == synthetic::STALE_DETECTED && !self.model.may_retire(&key, row, now)
+        {
             let pane = self.follower.pane(&key).map(|pane| self.model.describe(pane, now));
-            return violated("I9", format!("fresh evidence is retired: {:?} of {pane:?}", row.retires));
+            return violated(
+                "I9",
+                format!("fresh evidence is retired: {:?} of {pane:?}", row.retires),
+            );
         }
         self.model.hear(row, now);
         Ok(())
@@ -216,7 +227,9 @@ impl Checker {
     /// An event is filed only under a life that fits all that it said of itself.
     fn check_binding(&self, signal: &Signal, key: &PaneKey) -> Checked {
         let runtime = self.follower.pane(key).and_then(|row| row.runtime.as_ref());
-        let Some(runtime) = runtime else { return violated("I8", format!("{key:?} holds no life")) };
+        let Some(runtime) = runtime else {
+            return violated("I8", format!("{key:?} holds no life"));
+        };
         let fits = match &signal.about {
             About::Runtime(about) => *about == runtime.runtime,
             About::Pane(about) => {
@@ -230,12 +243,20 @@ impl Checker {
         if fits {
             Ok(())
         } else {
-            violated("I8", format!("{} was bound to a life it is not about: {runtime:?}", signal.event_id))
+            violated(
+                "I8",
+                format!("{} was bound to a life it is not about: {runtime:?}", signal.event_id),
+            )
         }
     }
 
     fn take_pane(&mut self, row: &PaneRow, causes: &[Cause], now: Moment) -> Checked {
         let before = self.follower.pane(&row.key);
+        let old_version = before.is_some_and(|before| {
+            let shown =
+                |row: &PaneRow| (row.state.state, row.state.reason.clone(), row.state.source);
+            shown(before) != shown(row) && row.state.version <= before.state.version
+        });
         let mut living = before.and_then(|it| it.runtime.as_ref()).map(|it| it.runtime.clone());
         for cause in causes {
             match cause {
@@ -251,15 +272,16 @@ impl Checker {
                     }
                     self.begin(row, runtime)?;
                 }
-                Cause::Appeared | Cause::Changed | Cause::Recognised { .. } | Cause::StateChanged { .. } => {}
+                Cause::Appeared
+                | Cause::Changed
+                | Cause::Recognised { .. }
+                | Cause::StateChanged { .. } => {}
             }
         }
         if row.runtime.as_ref().map(|it| &it.runtime) != living.as_ref() {
             return violated("I8", format!("{:?} changed its runtime without a word", row.key));
         }
-        if let Some(before) = before.filter(|it| it.state != row.state)
-            && row.state.version <= before.state.version
-        {
+        if old_version {
             return violated("I9", format!("{:?} has another state of an old version", row.key));
         }
         self.model.stored(row, causes.contains(&Cause::Appeared), now);
@@ -338,19 +360,28 @@ impl Checker {
     /// Every acknowledged event is in the journal. They are checked as they come, so this only
     /// fails if something was taken out again.
     pub(crate) fn acknowledged_are_kept(&self) -> Checked {
-        let lost = |event: &&EventId| !self.recorded.contains_key(*event) && !self.pended.contains(*event);
+        let lost =
+            |event: &&EventId| !self.recorded.contains_key(*event) && !self.pended.contains(*event);
         match self.acknowledged.iter().find(lost) {
             Some(event) => violated("I2", format!("{event} was acknowledged and is lost")),
             None => Ok(()),
         }
     }
 
-    /// The daemon ended, and one starts at `now` from what is stored, which is given back.
-    pub(crate) fn restart(&mut self, now: Now, moment: Moment) -> Tables {
+    /// The daemon, last known to be alive at `alive`, ended, and one starts at `now` from what is
+    /// stored, which is given back.
+    pub(crate) fn restart(&mut self, alive: Moment, now: Now, moment: Moment) -> Tables {
         let stored = stored(self.follower.tables());
         self.follower = Engine::restore(self.settings, stored.clone(), now);
-        self.model.restart(moment);
+        self.model.restart(&stored.panes, alive, moment);
         stored
+    }
+
+    /// A checksum of all that the journal came to.
+    pub(crate) fn digest(&self) -> u64 {
+        let tables = serde_json::to_string(&self.follower.tables()).unwrap_or_default();
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        tables.bytes().fold(0xcbf2_9ce4_8422_2325 ^ self.last_seq, mix)
     }
 
     /// Whether the engine is what the journal makes of it, apart from what is never journalled.
@@ -431,13 +462,38 @@ fn durable(mut tables: Tables) -> Tables {
     tables
 }
 
-fn differing<T: PartialEq + std::fmt::Debug>(what: &str, held: &[T], folded: &[T]) -> Option<String> {
+fn differing<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    held: &[T],
+    folded: &[T],
+) -> Option<String> {
     if held.len() != folded.len() {
-        return Some(format!("{} {what} are held, {} are journalled", held.len(), folded.len()));
+        return Some(format!("{} {what} are held, {} are not", held.len(), folded.len()));
     }
     let mut pairs = held.iter().zip(folded);
     let (held, folded) = pairs.find(|(held, folded)| held != folded)?;
-    Some(format!("{what}: held {held:?}, journalled {folded:?}"))
+    Some(format!("{what}: {}", contrast(&format!("{held:?}"), &format!("{folded:?}"))))
+}
+
+/// The first thing in which two sets of rows differ.
+pub(crate) fn difference(held: &Tables, other: &Tables) -> Option<String> {
+    differing("targets", &held.targets, &other.targets)
+        .or_else(|| differing("sessions", &held.sessions, &other.sessions))
+        .or_else(|| differing("panes", &held.panes, &other.panes))
+        .or_else(|| differing("evidence", &held.evidence, &other.evidence))
+        .or_else(|| differing("inbox", &held.inbox, &other.inbox))
+}
+
+/// Where two long texts begin to differ.
+pub(crate) fn contrast(one: &str, other: &str) -> String {
+    const AROUND: usize = 160;
+    let same = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+    let cut = |text: &str| {
+        let bytes = &text.as_bytes()[same.saturating_sub(AROUND)..text.len().min(same + AROUND)];
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    let whose = String::from_utf8_lossy(&one.as_bytes()[..one.len().min(AROUND)]);
+    format!("{whose} ...\n   {}\nis not\n   {}", cut(one), cut(other))
 }
 
 /// A caption that changes often is journalled seldom.

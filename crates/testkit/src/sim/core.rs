@@ -5,15 +5,16 @@
 
 use engine::event::Actor;
 use engine::ids::TargetId;
-use engine::input::{Input, Observation, Reply, Request};
+use engine::input::{Input, Observation, Request};
 use engine::settings::Settings;
 use engine::signal::Signal;
 use engine::target::Trouble;
-use engine::words::TargetKind;
+use engine::time::WallMs;
+use engine::words::{Health, TargetKind};
 
 use super::Plan;
 use super::check::{Checked, Checker, violated};
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::fake::act::{Act, Hands, Room};
 use super::fake::host::Host;
 use super::fake::server::Server;
@@ -22,6 +23,7 @@ use super::model::Moment;
 use super::rng::Rng;
 use super::sight;
 use super::tally::Tally;
+use super::trace::Trace;
 use super::voices::{Speaker, Voices};
 
 /// A tmux server, the machine it runs on, and the target under which it is known.
@@ -33,8 +35,6 @@ struct Place {
     server: Option<Server>,
     /// Panes whose facts changed since they were last looked at.
     changed: Vec<u32>,
-    /// Processes that ended and were not reported.
-    ended: Vec<u32>,
 }
 
 /// One world of one engine.
@@ -47,8 +47,14 @@ pub(crate) struct Core {
     checker: Checker,
     voices: Voices,
     room: Room,
+    /// When the daemon last left a mark of being alive.
+    beat: Moment,
     pub(crate) tally: Tally,
+    pub(crate) trace: Trace,
 }
+
+/// How often it does.
+const BEAT_MS: i64 = 10_000;
 
 /// What one step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +108,6 @@ impl Core {
             host: Host::new(&format!("host{index}"), 40),
             server: None,
             changed: Vec::new(),
-            ended: Vec::new(),
         });
         Self {
             plan,
@@ -113,7 +118,9 @@ impl Core {
             checker: Checker::new(Settings::default()),
             voices: Voices::default(),
             room,
+            beat: Moment { true_ms: 0, wall_ms: clock::EPOCH_MS },
             tally: Tally::default(),
+            trace: Trace::new(plan.trace),
         }
     }
 
@@ -138,7 +145,11 @@ impl Core {
         let most = self.rng.weighted(&[(700, 20), (250, 500), (44, 4_000), (6, 90_000)]);
         let ms = self.rng.between(0, most);
         self.clock.advance(ms);
-        let due = self.mind.engine().next_deadline().is_some_and(|it| it.at <= self.clock.now().mono);
+        if self.clock.true_ms() - self.beat.true_ms >= BEAT_MS {
+            self.beat = self.moment();
+        }
+        let due =
+            self.mind.engine().next_deadline().is_some_and(|it| it.at <= self.clock.now().mono);
         // A timer may be late.
         if due && self.rng.permille(900) {
             self.feed(Actor::Reconciler, Input::Ticked)?;
@@ -167,14 +178,18 @@ impl Core {
             Move::Failed => self.fail(place),
             Move::Limited => self.limit(place),
             Move::ServerDies => {
-                self.places[place].server = None;
-                self.places[place].changed.clear();
+                let place = &mut self.places[place];
+                if let Some(mut server) = place.server.take() {
+                    server.end(&mut place.host, self.clock.kernel_ns());
+                }
+                place.changed.clear();
                 self.tally.count("server killed");
                 Ok(())
             }
             Move::Crash => {
                 self.crash();
-                Ok(())
+                // A daemon begins by looking at its clock.
+                self.feed(Actor::Reconciler, Input::Ticked)
             }
             Move::Jump => {
                 self.jump();
@@ -187,10 +202,13 @@ impl Core {
     /// Gives the engine one input, and checks whatever it makes of it.
     fn feed(&mut self, actor: Actor, input: Input) -> Checked {
         let (now, moment) = (self.clock.now(), self.moment());
+        self.trace.note(|| format!("{} {:?} {input:?}", self.tally.steps + 1, now.mono));
         self.checker.looked(&input, moment);
         let signal = match &input {
             Input::Signalled(signal) => Some(signal.clone()),
-            Input::Observed { .. } | Input::Asked(_) | Input::Offered { .. } | Input::Ticked => None,
+            Input::Observed { .. } | Input::Asked(_) | Input::Offered { .. } | Input::Ticked => {
+                None
+            }
         };
         let Ok(outcomes) = self.mind.transact(now, vec![(actor, input)]) else {
             return violated("I6", "an engine without a disk cannot fail");
@@ -198,6 +216,10 @@ impl Core {
         self.tally.steps += 1;
         for outcome in &outcomes {
             self.tally.rows += outcome.changes.len() as u64;
+            for change in &outcome.changes {
+                self.trace.note(|| format!("  {change:?}"));
+            }
+            self.trace.note(|| format!("  notes {:?} result {:?}", outcome.notes, outcome.result));
             self.checker.take(&outcome.changes, moment)?;
             if let Some(signal) = &signal {
                 self.checker.answered(signal, &outcome.result)?;
@@ -228,12 +250,10 @@ impl Core {
         });
         let Some(act) = Act::draw(&mut self.rng, server, self.room) else { return };
         let (host, clock, rng) = (&mut place.host, &self.clock, &mut self.rng);
-        let aftermath = act.perform(&mut Hands { server, host, clock, rng });
+        place.changed.extend(act.perform(&mut Hands { server, host, clock, rng }));
         server.notices.clear();
-        place.ended.extend(aftermath.ended);
-        place.changed.extend(aftermath.printed);
         if server.is_empty() {
-            place.host.end(server.pid, now_ns);
+            server.end(&mut place.host, now_ns);
             place.server = None;
         }
     }
@@ -265,7 +285,7 @@ impl Core {
         let (id, pane) = self.rng.choose(place.server.as_ref()?.panes.iter())?;
         let pid = pane.agent.as_ref().map_or(pane.pid, |agent| agent.pid);
         let started_ns = place.host.identity(pid)?.started_ns?;
-        let started = engine::time::WallMs(started_ns / 1_000_000);
+        let started = WallMs(started_ns / 1_000_000);
         Some(Speaker { target, pane: *id, pid, started, runtime: None })
     }
 
@@ -325,12 +345,15 @@ impl Core {
     /// A cheap look that found everything as it was: only where that is so.
     fn nothing_new(&mut self, index: usize) -> Checked {
         let place = &self.places[index];
-        let known: Vec<_> = self.mind.engine().panes().filter(|it| it.key.target == place.target).collect();
+        let known: Vec<_> =
+            self.mind.engine().panes().filter(|it| it.key.target == place.target).collect();
         let Some(server) = &place.server else { return Ok(()) };
         let shown = sight::panes(server, &place.host);
         let same = known.len() == shown.len()
             && known.iter().zip(&shown).all(|(row, facts)| {
-                row.key.pane == facts.pane && row.facts.process == facts.process && row.facts.dead == facts.dead
+                row.key.pane == facts.pane
+                    && row.facts.process == facts.process
+                    && row.facts.dead == facts.dead
             });
         let boot = sight::boot_id(server, &place.host);
         if !same || known.iter().any(|row| row.boot != boot) {
@@ -341,15 +364,12 @@ impl Core {
 
     fn process_ended(&mut self, index: usize) -> Checked {
         let place = &mut self.places[index];
-        let Some(pid) = place.ended.pop() else { return Ok(()) };
+        let Some(ended) = place.host.ended.pop() else { return Ok(()) };
         let holds = |row: &&engine::pane::PaneRow| {
-            row.key.target == place.target && row.facts.process.pid == pid
+            row.key.target == place.target && row.facts.process.same_process(&ended)
         };
         let Some(row) = self.mind.engine().panes().find(holds) else { return Ok(()) };
         let (pane, process) = (row.key.pane, row.facts.process);
-        if place.host.identity(pid).is_some_and(|it| it.same_process(&process)) {
-            return Ok(());
-        }
         self.observe(index, Observation::ProcessEnded { pane, process })
     }
 
@@ -368,18 +388,20 @@ impl Core {
 
     fn crash(&mut self) {
         self.tally.count("crash");
+        self.trace.note(|| "crash".to_owned());
         let down = self.rng.weighted(&[(80, 200), (20, 60_000)]);
         let down = self.rng.between(0, down);
         self.clock.advance(down);
         let base = self.rng.between(0, 1_000_000);
         self.clock.restart_mono(base);
-        let stored = self.checker.restart(self.clock.now(), self.moment());
-        self.mind.crash(stored, self.clock.now());
+        let stored = self.checker.restart(self.beat, self.clock.now(), self.moment());
+        self.mind.crash(stored, WallMs(self.beat.wall_ms), self.clock.now());
     }
 
     fn jump(&mut self) {
         self.tally.count("clock set");
-        let far = self.rng.weighted(&[(50, 1_000), (30, 20_000), (15, 3_600_000), (5, 315_360_000_000)]);
+        let far =
+            self.rng.weighted(&[(50, 1_000), (30, 20_000), (15, 3_600_000), (5, 315_360_000_000)]);
         match self.rng.below(4) {
             0 => {
                 let ppm = self.rng.between(-500, 500);
@@ -425,7 +447,7 @@ impl Core {
             if self.mind.engine().target_named(&self.places[index].name).is_none() {
                 self.add_target(index)?;
             }
-            self.places[index].ended.clear();
+            self.places[index].host.ended.clear();
         }
         let until = self.clock.true_ms() + 65_000;
         while self.clock.true_ms() < until {
@@ -445,6 +467,7 @@ impl Core {
         }
         self.check()?;
         self.checker.acknowledged_are_kept()?;
+        self.tally.digest = self.checker.digest();
         (0..self.places.len()).try_for_each(|index| self.check_view(index))
     }
 
@@ -457,11 +480,13 @@ impl Core {
         super::view::compare(&shown, &there)?;
         let sessions = self.mind.engine().sessions().filter(|row| row.target == place.target);
         let sessions: Vec<_> = sessions.cloned().collect();
-        let there = place.server.as_ref().map_or(Vec::new(), |it| sight::sessions(&place.target, it));
+        let there =
+            place.server.as_ref().map_or(Vec::new(), |it| sight::sessions(&place.target, it));
         if sessions != there {
             return violated("I10", format!("shown {sessions:?}, there {there:?}"));
         }
-        let healthy = self.mind.engine().target(&place.target).is_some_and(|row| row.health == engine::words::Health::Ok);
+        let healthy =
+            self.mind.engine().target(&place.target).is_some_and(|row| row.health == Health::Ok);
         if healthy { Ok(()) } else { violated("I10", format!("{} is not healthy", place.name)) }
     }
 }

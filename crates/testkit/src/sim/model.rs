@@ -192,13 +192,24 @@ impl Model {
         }
     }
 
-    /// The daemon died and another one started at `now`: what was not stored is lost.
-    pub(crate) fn restart(&mut self, now: Moment) {
-        for sighting in self.sightings.values_mut() {
-            sighting.seen = sighting.stored_seen.after_restart(now);
-            sighting.stored_seen = sighting.seen;
-            sighting.moved = sighting.stored_moved.map(|it| it.after_restart(now));
-            sighting.stored_moved = sighting.moved;
+    /// The daemon, last known to be alive at `alive`, died, and another one started at `now`: what
+    /// was not stored is lost. A definite state among the stored rows was confirmed as long as
+    /// somebody was there to look.
+    pub(crate) fn restart(&mut self, rows: &[PaneRow], alive: Moment, now: Moment) {
+        let alive = alive.after_restart(now).true_ms;
+        for (key, sighting) in &mut self.sightings {
+            let shown = rows.iter().find(|row| row.key == *key).map(|row| row.state.state);
+            let mut seen = sighting.stored_seen.after_restart(now);
+            let mut moved = sighting.stored_moved.map(|it| it.after_restart(now));
+            match (shown, &mut moved) {
+                (Some(State::Running), Some(moved)) => moved.true_ms = alive,
+                (None | Some(State::Unknown | State::Running), _) => {}
+                (Some(_), _) => seen.true_ms = alive,
+            }
+            seen.true_ms = seen.true_ms.min(alive);
+            moved.iter_mut().for_each(|it| it.true_ms = it.true_ms.min(alive));
+            let (stored_seen, stored_moved) = (seen, moved);
+            *sighting = Sighting { seen, moved, stored_seen, stored_moved };
         }
         for said in self.said.values_mut().flatten() {
             said.heard = said.heard.after_restart(now);
@@ -219,7 +230,8 @@ impl Model {
         let heads = self.heads(&runtime.runtime);
         let fresh = |said: &&&Said| self.is_fresh(&row.key, &runtime.runtime, said, now);
         let newest = |deterministic: bool| {
-            let group = heads.iter().filter(|said| (said.source != Source::Poller) == deterministic);
+            let group =
+                heads.iter().filter(|said| (said.source != Source::Poller) == deterministic);
             group.filter(fresh).fold(None, |best: Option<&&Said>, said| match best {
                 Some(best) if !said.later_than(best) => Some(best),
                 _ => Some(said),
@@ -240,7 +252,7 @@ impl Model {
         let heads = self.heads(&row.runtime);
         row.retires.iter().all(|(source, order)| {
             let mut retired = heads.iter().filter(|it| it.source == *source);
-            retired.all(|it| !it.is_retired_by(order) || !self.is_confirmed(key, it, now))
+            retired.all(|it| !it.is_retired_by(order) || !self.is_fresh(key, &row.runtime, it, now))
         })
     }
 
@@ -304,7 +316,10 @@ impl Model {
         let heads = heads.iter().map(|said| {
             let age = now.true_ms - self.confirmed_at(&row.key, said);
             let fresh = self.is_fresh(&row.key, &runtime.runtime, said, now);
-            format!("{} {} {} confirmed {age} ms ago, fresh {fresh}", said.source, said.event, said.claim.state)
+            format!(
+                "{} {} {} confirmed {age} ms ago, fresh {fresh}",
+                said.source, said.event, said.claim.state
+            )
         });
         format!("{} {:?}", runtime.runtime, heads.collect::<Vec<_>>())
     }

@@ -17,11 +17,6 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    /// A stream of its own, so that what one part of the world draws does not shift another's.
-    pub(crate) fn branch(&mut self) -> Self {
-        Self(self.next())
-    }
-
     /// A number below `bound`, which is not zero. The bias of the remainder does not matter here.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX);

@@ -59,7 +59,7 @@ pub(crate) fn sessions(target: &TargetId, server: &Server) -> Vec<SessionRow> {
             target: target.clone(),
             session: SessionId(id),
             name: session.name.clone(),
-            attached: session.attached,
+            attached: u32::try_from(server.attached(id)).unwrap_or(u32::MAX),
             created_s: session.created,
         })
         .collect()

@@ -5,13 +5,47 @@ use super::rng::Rng;
 /// Pieces that mean something to somebody on the way: tmux's formats and its control mode, shells,
 /// JSON, SQL, terminals.
 const PIECES: &[&str] = &[
-    "main", "build", "日本", "e\u{301}", "\u{1f600}", " ", "  ", "%end 1 2 1", "%begin 1 2 1",
-    "%exit", "#{pane_id}", "#(touch x)", "#[fg=red]", "##", "#", "'", "\"", "\\", "\\033", "$HOME",
-    "~", ";", "{}", "`x`", "_qd-", "%0", "@0", "$0", "-t", "--", "null", "/", "%H", "*", "é", "\u{202e}",
+    "main",
+    "build",
+    "日本",
+    "e\u{301}",
+    "\u{1f600}",
+    " ",
+    "  ",
+    "%end 1 2 1",
+    "%begin 1 2 1",
+    "%exit",
+    "#{pane_id}",
+    "#(touch x)",
+    "#[fg=red]",
+    "##",
+    "#",
+    "'",
+    "\"",
+    "\\",
+    "\\033",
+    "$HOME",
+    "~",
+    ";",
+    "{}",
+    "`x`",
+    "_qd-",
+    "%0",
+    "@0",
+    "$0",
+    "-t",
+    "--",
+    "null",
+    "/",
+    "%H",
+    "*",
+    "é",
+    "\u{202e}",
 ];
 
 /// Bytes that only some texts may hold.
-const CONTROL: &[&str] = &["\n", "\t", "\u{1b}[31m", "\r", "\u{7}", "\n%end 1700000000 3 1\n", "\n%exit\n"];
+const CONTROL: &[&str] =
+    &["\n", "\t", "\u{1b}[31m", "\r", "\u{7}", "\n%end 1700000000 3 1\n", "\n%exit\n"];
 
 /// A text of a few pieces; one in a hundred is long.
 fn text(rng: &mut Rng, control: bool) -> String {

@@ -85,18 +85,29 @@ impl Voices {
 
     fn compose(&mut self, rng: &mut Rng, speaker: &Speaker, wall: WallMs) -> Signal {
         self.said += 1;
-        let source = if rng.permille(150) { Source::Poller } else { *rng.pick(DETERMINISTIC).unwrap_or(&Source::Hook) };
+        let source = if rng.permille(150) {
+            Source::Poller
+        } else {
+            *rng.pick(DETERMINISTIC).unwrap_or(&Source::Hook)
+        };
         let state = rng.pick(State::ALL).copied().unwrap_or(State::Idle);
         let speaks = rng.permille(850);
         let claim = speaks.then(|| Claim {
             state,
             reason: format!("said_{state}"),
-            confidence: if source == Source::Poller { Confidence::Medium } else { Confidence::High },
+            confidence: if source == Source::Poller {
+                Confidence::Medium
+            } else {
+                Confidence::High
+            },
         });
         let skew = rng.weighted(&[(80, 0), (10, 2_000), (5, 9_999), (5, 3_600_000)]);
         Signal {
             event_id: EventId::new(format!("ev-{}", self.said)),
-            event_type: claim.as_ref().map_or("coffee-ready", |claim| claim.state.as_str()).to_owned(),
+            event_type: claim
+                .as_ref()
+                .map_or("coffee-ready", |claim| claim.state.as_str())
+                .to_owned(),
             source,
             dedupe_key: format!("key-{}", self.said),
             source_event_id: rng.permille(300).then(|| format!("src-{}", self.said)),
@@ -128,6 +139,12 @@ impl Voices {
         let due = |(_, letter): &(usize, &Letter)| letter.due_ms <= true_ms;
         let (index, _) = rng.choose(self.letters.iter().enumerate().filter(due))?;
         Some(self.letters.swap_remove(index).signal)
+    }
+
+    /// Nobody repeats what was said so long ago that the store may have forgotten it.
+    pub(crate) fn forget(&mut self) {
+        self.letters.clear();
+        self.recent.clear();
     }
 
     /// Nobody took it: it is tried again later.

@@ -10,6 +10,8 @@ pub(crate) struct Host {
     /// Names one boot of the machine.
     pub(crate) boot: String,
     processes: BTreeMap<u32, Process>,
+    /// What ended and was not yet noticed by anybody.
+    pub(crate) ended: Vec<ProcessIdentity>,
     /// When each free pid was last in use, so that none is given twice within one clock tick.
     freed_ns: BTreeMap<u32, i64>,
     next_pid: u32,
@@ -23,6 +25,8 @@ struct Process {
 }
 
 const PID_MIN: u32 = 300;
+/// Ends that are remembered until somebody notices them; older ones nobody will.
+const ENDED_MAX: usize = 64;
 
 impl Host {
     /// A machine with `pids` process numbers.
@@ -30,6 +34,7 @@ impl Host {
         Self {
             boot: boot.to_owned(),
             processes: BTreeMap::new(),
+            ended: Vec::new(),
             freed_ns: BTreeMap::new(),
             next_pid: PID_MIN,
             pid_max: PID_MIN + pids,
@@ -55,7 +60,12 @@ impl Host {
     }
 
     pub(crate) fn end(&mut self, pid: u32, now_ns: i64) {
+        let identity = self.identity(pid);
         if self.processes.remove(&pid).is_some() {
+            if self.ended.len() >= ENDED_MAX {
+                self.ended.remove(0);
+            }
+            self.ended.extend(identity);
             self.freed_ns.insert(pid, now_ns);
         }
     }

@@ -2,6 +2,11 @@
 //! bytes it would say.
 
 pub(crate) mod act;
+mod client;
+mod command;
+mod format;
 pub(crate) mod host;
 pub(crate) mod notice;
 pub(crate) mod server;
+pub(crate) mod tmux;
+mod values;

@@ -22,6 +22,10 @@ pub(crate) struct Server {
     pub(crate) next_window: u32,
     pub(crate) next_pane: u32,
     next_tty: u32,
+    /// Terminals of the user's, by the number of their device, and the session each shows.
+    pub(crate) terminals: BTreeMap<u32, u32>,
+    /// What becomes of a terminal whose session ended; by default it is detached.
+    pub(crate) detaches_on_destroy: bool,
     /// What control clients are to be told, oldest first.
     pub(crate) notices: Vec<Notice>,
     /// Processes that were ended by what happened to their panes.
@@ -33,8 +37,6 @@ pub(crate) struct Session {
     pub(crate) name: String,
     pub(crate) created: i64,
     pub(crate) activity: i64,
-    /// Clients of the user's that show it.
-    pub(crate) attached: u32,
     pub(crate) links: BTreeMap<u32, Link>,
     /// The index of the link that is shown.
     pub(crate) current: u32,
@@ -116,6 +118,8 @@ impl Server {
             next_window: 0,
             next_pane: 0,
             next_tty: 0,
+            terminals: BTreeMap::new(),
+            detaches_on_destroy: true,
             notices: Vec::new(),
             orphans: Vec::new(),
         }
@@ -137,7 +141,6 @@ impl Server {
                 name,
                 created: now_s,
                 activity: now_s,
-                attached: 0,
                 links: BTreeMap::new(),
                 current: 0,
                 ends_with_client: false,
@@ -436,13 +439,26 @@ impl Server {
 
     /// A bell in a window flags it wherever nobody is looking at it.
     pub(crate) fn ring(&mut self, window: u32) {
-        for session in self.sessions.values_mut() {
-            let (current, watched) = (session.current, session.attached > 0);
+        let shown: BTreeSet<u32> = self.terminals.values().copied().collect();
+        for (id, session) in &mut self.sessions {
+            let (current, watched) = (session.current, shown.contains(id));
             for (index, link) in &mut session.links {
                 let seen = *index == current && watched;
                 link.bell |= link.window == window && !seen;
             }
         }
+    }
+
+    /// Every pane that a session shows.
+    pub(crate) fn panes_of(&self, session: u32) -> BTreeSet<u32> {
+        let links = self.sessions.get(&session).into_iter().flat_map(|it| it.links.values());
+        let windows = links.filter_map(|link| self.windows.get(&link.window));
+        windows.flat_map(|window| window.panes.iter().copied()).collect()
+    }
+
+    /// How many terminals of the user's show a session.
+    pub(crate) fn attached(&self, session: u32) -> usize {
+        self.terminals.values().filter(|it| **it == session).count()
     }
 
     /// Whether nothing is left that keeps the server alive.
@@ -451,11 +467,18 @@ impl Server {
     }
 
     /// Ends whatever was orphaned since the last call.
-    pub(crate) fn bury(&mut self, host: &mut Host, now_ns: i64) -> Vec<u32> {
-        let orphans = std::mem::take(&mut self.orphans);
-        for pid in &orphans {
-            host.end(*pid, now_ns);
+    pub(crate) fn bury(&mut self, host: &mut Host, now_ns: i64) {
+        for pid in std::mem::take(&mut self.orphans) {
+            host.end(pid, now_ns);
         }
-        orphans
+    }
+
+    /// Everything ends with the server.
+    pub(crate) fn end(&mut self, host: &mut Host, now_ns: i64) {
+        for session in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.end_session(session);
+        }
+        self.bury(host, now_ns);
+        host.end(self.pid, now_ns);
     }
 }

@@ -52,8 +52,7 @@ impl Life {
         })
     }
 
-    /// Does it; gives the processes that ended by themselves.
-    pub(super) fn perform(&self, hands: &mut Hands<'_>) -> Vec<u32> {
+    pub(super) fn perform(&self, hands: &mut Hands<'_>) {
         let now_ns = hands.clock.kernel_ns();
         match self {
             Life::NewSession
@@ -67,12 +66,9 @@ impl Life {
                 }
             }
             Life::Exit { pane, death } => {
-                let Some(pid) = hands.server.panes.get(pane).map(|it| it.pid) else {
-                    return Vec::new();
-                };
+                let Some(pid) = hands.server.panes.get(pane).map(|it| it.pid) else { return };
                 hands.host.end(pid, now_ns);
                 hands.server.process_ended(*pane, *death);
-                return vec![pid];
             }
             Life::AgentStarts { pane, kind } => {
                 let pid = hands.host.spawn(now_ns);
@@ -85,11 +81,9 @@ impl Life {
                 let pane = hands.server.panes.get_mut(pane);
                 if let Some(agent) = pane.and_then(|it| it.agent.take()) {
                     hands.host.end(agent.pid, now_ns);
-                    return vec![agent.pid];
                 }
             }
         }
-        Vec::new()
     }
 
     /// What begins with a new process.

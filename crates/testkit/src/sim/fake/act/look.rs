@@ -6,6 +6,9 @@ use crate::sim::fake::server::{Pane, Server};
 use crate::sim::rng::Rng;
 use crate::sim::texts;
 
+/// A user has so many terminals, from number 900 on.
+const TERMINALS_END: u32 = 906;
+
 #[derive(Clone, Debug)]
 pub(crate) enum Look {
     /// Something about one session.
@@ -93,7 +96,6 @@ impl SessionLook {
     fn perform(&self, hands: &mut Hands<'_>, session: u32) {
         let now_s = hands.clock.wall_seconds();
         let Some(it) = hands.server.sessions.get_mut(&session) else { return };
-        let client = || "/dev/pts/900".to_owned();
         let notice = match self {
             SessionLook::Rename => {
                 it.name = texts::session_name(hands.rng, session);
@@ -112,15 +114,22 @@ impl SessionLook {
                 return;
             }
             SessionLook::Attach => {
-                it.attached += 1;
                 it.activity = now_s;
-                Notice::ClientMoved { client: client(), session, name: it.name.clone() }
+                let name = it.name.clone();
+                let taken = &mut hands.server.terminals;
+                let Some(terminal) = (900..TERMINALS_END).find(|id| !taken.contains_key(id)) else {
+                    return;
+                };
+                taken.insert(terminal, session);
+                Notice::ClientMoved { client: format!("/dev/pts/{terminal}"), session, name }
             }
-            SessionLook::Detach if it.attached > 0 => {
-                it.attached -= 1;
-                Notice::ClientGone { client: client() }
+            SessionLook::Detach => {
+                let terminals = &mut hands.server.terminals;
+                let shows = terminals.iter().find(|(_, it)| **it == session).map(|(id, _)| *id);
+                let Some(terminal) = shows else { return };
+                terminals.remove(&terminal);
+                Notice::ClientGone { client: format!("/dev/pts/{terminal}") }
             }
-            SessionLook::Detach => return,
         };
         hands.server.notices.push(notice);
     }

@@ -26,15 +26,6 @@ pub(crate) enum Act {
     Output { pane: u32, bell: bool },
 }
 
-/// What else an act did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Aftermath {
-    /// Processes that ended.
-    pub(crate) ended: Vec<u32>,
-    /// The pane that was written to.
-    pub(crate) printed: Option<u32>,
-}
-
 /// How much room a world has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
@@ -82,20 +73,20 @@ impl Act {
         }
     }
 
-    /// Does it.
-    pub(crate) fn perform(&self, hands: &mut Hands<'_>) -> Aftermath {
-        let mut aftermath = Aftermath::default();
+    /// Does it; gives the pane that was written to, if one was.
+    pub(crate) fn perform(&self, hands: &mut Hands<'_>) -> Option<u32> {
+        let mut printed = None;
         match self {
-            Act::Life(life) => aftermath.ended = life.perform(hands),
+            Act::Life(life) => life.perform(hands),
             Act::Layout(layout) => layout.perform(hands),
             Act::Look(look) => look.perform(hands),
             Act::Output { pane, bell } => {
                 write(hands, *pane, *bell);
-                aftermath.printed = Some(*pane);
+                printed = Some(*pane);
             }
         }
-        aftermath.ended.extend(hands.server.bury(hands.host, hands.clock.kernel_ns()));
-        aftermath
+        hands.server.bury(hands.host, hands.clock.kernel_ns());
+        printed
     }
 }
 
