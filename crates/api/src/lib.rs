@@ -38,7 +38,6 @@ pub mod panes;
 pub mod resolve;
 pub mod runtimes;
 pub mod sessions;
-pub mod settings;
 pub mod shutdown;
 pub mod targets;
 pub mod watch;

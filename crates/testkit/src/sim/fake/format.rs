@@ -1,6 +1,6 @@
 //! Formats, expanded as tmux expands those that we send.
 //!
-//! Only what our own scans are made of is known: text, variables, and a replaced newline. Anything
+//! Only what our own scans are made of is known: text, variables, and what is replaced in them. Anything
 //! else ends the run, because then it says nothing about tmux.
 
 /// Expands a format; `value` knows the variables. One that does not apply is empty.
@@ -28,23 +28,29 @@ pub(crate) fn expand(format: &[u8], value: &dyn Fn(&str) -> Vec<u8>) -> Vec<u8> 
     text
 }
 
-/// What stands between the braces.
+/// What stands between the braces: a variable, maybe behind substitutions.
 fn expression(inner: &[u8], value: &dyn Fn(&str) -> Vec<u8>) -> Vec<u8> {
     let text = std::str::from_utf8(inner).unwrap_or_else(|_| panic!("no UTF-8: {inner:?}"));
-    let Some(substitution) = text.strip_prefix("s/") else { return value(text) };
-    let parts: Vec<&str> = substitution.splitn(3, '/').collect();
-    let [pattern, replacement, tail] = parts[..] else { panic!("half a substitution: {text}") };
-    let Some(name) = tail.strip_prefix(':') else { panic!("flags of a substitution: {text}") };
-    assert_eq!(pattern, "\n", "the made-up tmux replaces newlines only");
-    let mut replaced = Vec::new();
-    for byte in value(name) {
-        if byte == b'\n' {
-            replaced.extend_from_slice(replacement.as_bytes());
-        } else {
-            replaced.push(byte);
-        }
-    }
-    replaced
+    let Some((substitutions, name)) = text.rsplit_once(':') else { return value(text) };
+    substitutions.split(';').fold(value(name), |text, it| substitute(&text, it))
+}
+
+/// One `s/PATTERN/REPLACEMENT/`. Of all regular expressions two are known: a newline, and an
+/// escaped backslash.
+fn substitute(text: &[u8], substitution: &str) -> Vec<u8> {
+    let parts: Vec<&str> = substitution.split('/').collect();
+    let ["s", pattern, replacement, ""] = parts[..] else {
+        panic!("the made-up tmux knows no `{substitution}`")
+    };
+    let replaced = match pattern {
+        "\n" => b'\n',
+        r"\\" => b'\\',
+        other => panic!("the made-up tmux does not replace {other:?}"),
+    };
+    let piece = |byte: &u8| {
+        if *byte == replaced { replacement.as_bytes().to_vec() } else { vec![*byte] }
+    };
+    text.iter().flat_map(piece).collect()
 }
 
 #[cfg(test)]
@@ -52,11 +58,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_and_replaced_newlines_are_known() {
+    fn variables_and_what_is_replaced_in_them_are_known() {
         let value = |name: &str| match name {
-            "a" => b"x\ny".to_vec(),
+            "a" => b"x\ny\\".to_vec(),
             _ => Vec::new(),
         };
-        assert_eq!(expand(b"<#{a}|#{s/\n/N/:a}|#{b}|##>", &value), b"<x\ny|xNy||#>");
+        let format = b"<#{s/\n/N/:a}|#{s/\n/N/;s/\\\\/R/:a}|#{b}|##>";
+        assert_eq!(expand(format, &value), b"<xNy\\|xNyR||#>");
     }
 }
