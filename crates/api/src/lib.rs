@@ -38,6 +38,7 @@ pub mod panes;
 pub mod resolve;
 pub mod runtimes;
 pub mod sessions;
+pub mod settings;
 pub mod shutdown;
 pub mod targets;
 pub mod watch;
