@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::chain::ChainHash;
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::journal::Head;
+use crate::ledger::Identity;
 use crate::row::{signed, unsigned};
 
 /// One checkpoint as it is stored.
@@ -62,6 +63,27 @@ impl Checkpoint {
     }
 }
 
+/// What a database stands on that goes on where another one ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Foundation {
+    pub(crate) identity: Identity,
+    /// The last row before its own.
+    pub(crate) head: Head,
+    /// The digest of the last checkpoint before its own.
+    pub(crate) previous: ChainHash,
+    pub(crate) generation: u64,
+}
+
+/// Writes the first checkpoint of a database that goes on where another one ended.
+pub(crate) fn found(
+    db: &Connection,
+    foundation: &Foundation,
+    tables: &Tables,
+    at: WallMs,
+) -> Result<(), Fault> {
+    write_after(db, foundation.previous, foundation.head, tables, at).map(|_| ())
+}
+
 /// Writes what the journal has come to at `head`, and returns its digest.
 pub(crate) fn write(
     db: &Connection,
@@ -69,13 +91,19 @@ pub(crate) fn write(
     tables: &Tables,
     at: WallMs,
 ) -> Result<ChainHash, Fault> {
-    let mut checkpoint = Checkpoint {
-        head,
-        at,
-        tables: serde_json::to_string(tables)?,
-        previous: last_digest(db)?,
-        digest: ChainHash([0; 32]),
-    };
+    write_after(db, last_digest(db)?, head, tables, at)
+}
+
+fn write_after(
+    db: &Connection,
+    previous: ChainHash,
+    head: Head,
+    tables: &Tables,
+    at: WallMs,
+) -> Result<ChainHash, Fault> {
+    let tables = serde_json::to_string(tables)?;
+    let digest = ChainHash([0; 32]);
+    let mut checkpoint = Checkpoint { head, at, tables, previous, digest };
     checkpoint.digest = checkpoint.expected();
     let Checkpoint { tables, previous, digest, .. } = &checkpoint;
     db.prepare_cached(

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::anchor::Mark;
 use crate::commit::{CommitErrorKind, kind_of};
 use crate::fault::{BadRow, Fault};
 
@@ -80,4 +81,5 @@ pub struct Damage {
     pub proven_through: u64,
     /// The last row that is known to have been there.
     pub anchored: Option<u64>,
+    pub(crate) mark: Option<Mark>,
 }

@@ -26,6 +26,8 @@ pub(crate) struct Files {
     pub(crate) reserve: PathBuf,
     /// A database that is being made.
     pub(crate) fresh: PathBuf,
+    /// A database that is made and has to take the place of a damaged one.
+    pub(crate) rebuilt: PathBuf,
 }
 
 /// What a file is, by its first bytes.
@@ -48,6 +50,7 @@ impl Files {
             anchor: database.with_extension("anchor"),
             reserve: database.with_extension("reserve"),
             fresh: suffixed(database, ".new"),
+            rebuilt: suffixed(database, ".rebuilt"),
         }
     }
 
@@ -135,6 +138,7 @@ impl Files {
             anchor: suffixed(&database, ".anchor"),
             reserve: suffixed(&database, ".reserve"),
             fresh: suffixed(&database, ".new"),
+            rebuilt: suffixed(&database, ".rebuilt"),
             database,
         }
     }

@@ -191,6 +191,34 @@ impl Unwritten {
     }
 }
 
+/// Writes all of the present, and the runtimes that live in it, into a database without any.
+/// `seq` is the journal's row that it is as of.
+pub(crate) fn write_present(db: &Connection, engine: &Engine, seq: u64) -> Result<(), Fault> {
+    for row in engine.targets() {
+        put_target(db, row)?;
+    }
+    for row in engine.sessions() {
+        put_session(db, row)?;
+    }
+    for row in engine.panes() {
+        put_pane(db, row, row.last_activity)?;
+        let Some(runtime) = &row.runtime else {
+            put_state(db, row, engine)?;
+            continue;
+        };
+        write_runtime(db, row, runtime, false)?;
+        put_state(db, row, engine)?;
+        let voices = engine.evidence(&runtime.runtime).into_iter().flat_map(|it| &it.voices);
+        for (source, voice) in voices {
+            put_voice(db, &runtime.runtime, *source, voice)?;
+        }
+    }
+    for row in engine.inbox() {
+        add_inbox(db, row, seq)?;
+    }
+    Ok(())
+}
+
 fn put_target(db: &Connection, row: &TargetRow) -> Result<(), Fault> {
     let trouble = row.trouble.as_ref().map(serde_json::to_string).transpose()?;
     let server = row.server.as_ref().map(serde_json::to_string).transpose()?;

@@ -27,7 +27,7 @@ use crate::meta::Meta;
 use crate::proof::{Doubt, Proven, prove};
 use crate::reserve::{self, Reserve};
 use crate::salvage::{Salvage, is_ours};
-use crate::{checkpoint, schema};
+use crate::{checkpoint, rebuild, schema};
 
 /// What a ledger is opened with.
 pub struct Options {
@@ -112,6 +112,7 @@ struct Opening {
 
 impl Opening {
     fn run(&mut self) -> Result<Opened, OpenError> {
+        rebuild::finish(&self.files).map_err(|fault| self.failed(fault))?;
         let anchor = Reading::of(&self.files.anchor).map_err(at("the anchor"));
         let anchor = anchor.map_err(|fault| self.failed(fault))?;
         let anchored = anchor.as_ref().and_then(|it| it.mark.as_ref()).map(|mark| mark.seq);
@@ -272,7 +273,8 @@ impl Opening {
             finding,
             kept: aside.database,
             proven_through: head.seq,
-            anchored: mark.map(|mark| mark.seq),
+            anchored: mark.as_ref().map(|mark| mark.seq),
+            mark,
         };
         Ok(Opened { ledger, created: false, damage: Some(damage) })
     }

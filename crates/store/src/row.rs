@@ -192,6 +192,12 @@ impl Values<'_> {
         found.unwrap_or_else(|| unreachable!("{} has no column {column}", self.table.name))
     }
 
+    /// Writes this row, which must be new there, into another database.
+    pub(crate) fn add_to(&self, db: &Connection) -> Result<(), Fault> {
+        let cells: Vec<ValueRef<'_>> = self.cells.iter().map(ValueRef::from).collect();
+        self.table.add(db, &cells)
+    }
+
     pub(crate) fn set(&mut self, column: &str, value: impl Into<Value>) {
         let index = self.index(column);
         self.cells[index] = value.into();

@@ -12,6 +12,7 @@ mod frozen;
 mod ledger;
 mod past;
 mod property;
+mod rebuild;
 mod retention;
 mod schema;
 mod speed;

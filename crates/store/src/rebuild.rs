@@ -1,0 +1,155 @@
+//! The way out of a damaged database: a new one of what is proven, in its place, when somebody
+//! asks for it. The damaged one stays beside it.
+//!
+//! The new journal goes on after the last row that is known to have been there, lost or not, and
+//! its chain goes on from that row's hash. So no sequence number ever means two things, whoever
+//! followed the journal before is sent a snapshot, and the old anchor fits the new database.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use engine::Engine;
+use engine::time::Now;
+use rusqlite::Connection;
+
+use crate::checkpoint::{self, Foundation};
+use crate::connect;
+use crate::damage::Damage;
+use crate::fault::Fault;
+use crate::files::{Files, at};
+use crate::fold::write_present;
+use crate::journal::Head;
+use crate::ledger::{Identity, Ledger};
+use crate::meta::Meta;
+use crate::open::{OpenError, Opened, Options};
+use crate::row::{Table, Values};
+use crate::{schema, tables};
+
+/// What a rebuilt database holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Where the damaged database is kept.
+    pub kept: PathBuf,
+    /// The last row whose consequences are in it.
+    pub proven_through: u64,
+    /// The last row that is known to have been there; the journal goes on after it.
+    pub continues_after: u64,
+    /// Events of the past that were carried over.
+    pub events: u64,
+}
+
+/// Puts a new database of what is proven in the place of a damaged one. Nothing if it is sound.
+/// The caller holds a lock that keeps every daemon out.
+pub fn rebuild(path: &Path, options: Options, now: Now) -> Result<Option<Rebuilt>, OpenError> {
+    let failed = |source| OpenError::Fault { path: path.to_owned(), source };
+    let Opened { ledger, damage: Some(damage), .. } = Ledger::open(path, options, now)? else {
+        return Ok(None);
+    };
+    let files = Files::of(path);
+    let (continues_after, events) = make(&files, &ledger, &damage, now).map_err(failed)?;
+    fs::rename(&files.fresh, &files.rebuilt).map_err(at("the rebuilt database")).map_err(failed)?;
+    files.sync_folder().map_err(failed)?;
+    finish(&files).map_err(failed)?;
+    let Damage { kept, proven_through, .. } = damage;
+    Ok(Some(Rebuilt { kept, proven_through, continues_after, events }))
+}
+
+/// Moves a rebuilt database into place, if there is one: also after a crash in between, because
+/// the log of the old one must never meet the new one.
+pub(crate) fn finish(files: &Files) -> Result<(), Fault> {
+    if !files.rebuilt.exists() {
+        return Ok(());
+    }
+    if files.log.exists() {
+        fs::remove_file(&files.log).map_err(at("the write-ahead log"))?;
+    }
+    files.sync_folder()?;
+    fs::rename(&files.rebuilt, &files.database).map_err(at("the rebuilt database"))?;
+    files.sync_folder()
+}
+
+/// Makes the new database aside. Returns the row it continues after, and how many events it has.
+fn make(files: &Files, ledger: &Ledger, damage: &Damage, now: Now) -> Result<(u64, u64), Fault> {
+    drop(Files::create_private(&files.fresh).map_err(at("the rebuilt database"))?);
+    let mut db = connect::maker(&files.fresh)?;
+    db.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
+    schema::migrate_up(&mut db, schema::MIGRATIONS, now.wall)?;
+    let foundation = foundation(ledger, damage);
+    let transaction = db.transaction()?;
+    Meta::create(&transaction, &foundation.identity, now.wall)?;
+    Meta::set_pruned(&transaction, foundation.head.seq, foundation.head.hash)?;
+    Meta::set_generation(&transaction, foundation.generation)?;
+    let (engine, through) = (ledger.engine(), ledger.as_of());
+    let old = connect::examiner(&ledger.source.database).ok();
+    let carry = |table, wanted: &dyn Fn(&Values<'_>) -> bool| {
+        old.as_ref().map_or(0, |old| carry_over(old, &transaction, table, wanted))
+    };
+    let proven = |row: &Values<'_>| row.narrow("journal_seq").is_ok_and(|seq: u64| seq <= through);
+    carry(&tables::RUNTIMES, &is_over);
+    write_present(&transaction, engine, through)?;
+    let events = carry(&tables::EVENTS, &proven);
+    carry(&tables::EVENT_INBOX, &|row| proven(row) && is_settled(row));
+    let Head { seq, .. } = foundation.head;
+    checkpoint::found(&transaction, &foundation, &engine.tables(), now.wall)?;
+    transaction.commit()?;
+    db.close().map_err(|(_, error)| error)?;
+    let synced = File::open(&files.fresh).and_then(|file| file.sync_all());
+    synced.map_err(at("the rebuilt database"))?;
+    Ok((seq, events))
+}
+
+/// What the new database stands on: the last thing the anchor knows, or what is proven.
+fn foundation(ledger: &Ledger, damage: &Damage) -> Foundation {
+    let identity = ledger.identity().clone();
+    match &damage.mark {
+        Some(mark) => Foundation {
+            identity: Identity { database: mark.database.clone(), ..identity },
+            head: if ledger.head.seq < mark.seq {
+                Head { seq: mark.seq, hash: mark.hash }
+            } else {
+                ledger.head
+            },
+            previous: mark.checkpoint,
+            generation: mark.generation,
+        },
+        None => {
+            Foundation { identity, head: ledger.head, previous: ledger.head.hash, generation: 0 }
+        }
+    }
+}
+
+fn is_over(row: &Values<'_>) -> bool {
+    row.integer_or_null("ended_at").is_ok_and(|at| at.is_some())
+}
+
+fn is_settled(row: &Values<'_>) -> bool {
+    row.text("status").is_ok_and(|status| status != crate::load::PENDING)
+}
+
+/// Copies the rows of one table that are whole, wanted and fit the new database. What does not is
+/// left behind: it is still in the kept copy.
+fn carry_over(
+    old: &Connection,
+    new: &Connection,
+    table: &Table,
+    wanted: impl Fn(&Values<'_>) -> bool,
+) -> u64 {
+    let mut count = 0;
+    let mut last = i64::MIN;
+    let sql = table.scan("WHERE rowid > ? ORDER BY rowid LIMIT 1");
+    let next = format!("SELECT min(rowid) FROM {} WHERE rowid > ?", table.name);
+    while let Ok(Some(rowid)) = old
+        .prepare_cached(&next)
+        .and_then(|mut statement| statement.query_row([last], |row| row.get::<_, Option<i64>>(0)))
+    {
+        let copied = old.prepare_cached(&sql).map_err(Fault::from).and_then(|mut statement| {
+            let mut rows = statement.query([last])?;
+            let Some(row) = rows.next()? else { return Ok(false) };
+            let values = table.values(row)?;
+            Ok(wanted(&values) && values.add_to(new).is_ok())
+        });
+        count += u64::from(copied.unwrap_or(false));
+        last = rowid;
+    }
+    count
+}

@@ -1,0 +1,107 @@
+//! The way out of a damaged database.
+
+use std::fs;
+
+use engine::input::{Acceptance, Reply};
+use engine::words::State;
+use store::{ReadError, Standing, rebuild, verify};
+
+use crate::world::{
+    World, about_pane, assert_same, facts, open, options, populated, send, server, signal,
+    signalled, stored, topology,
+};
+
+/// A database that lost its last rows with its log.
+fn damaged() -> World {
+    let mut world = World::new();
+    let mut ledger = populated(&world, 3);
+    for number in 1..9 {
+        world.pass(500);
+        let pane = u32::try_from(number % 4).unwrap() + 1;
+        send(
+            &mut ledger,
+            world.now,
+            signalled(signal(world.now, number, about_pane(pane), State::Running)),
+        );
+        let panes = vec![facts(1, 1_001), facts(2, 2_000 + pane), facts(3, 1_003)];
+        send(&mut ledger, world.now, topology(world.now, server(1), panes));
+    }
+    ledger.close().unwrap();
+    let mut ledger = world.open();
+    world.pass(500);
+    let lost = signal(world.now, 90, about_pane(1), State::WaitingInput);
+    send(&mut ledger, world.now, signalled(lost));
+    drop(ledger);
+    fs::remove_file(world.folder().join("qd.db-wal")).unwrap();
+    world
+}
+
+#[test]
+fn a_rebuilt_database_holds_what_is_proven_and_goes_on_after_what_was_lost() {
+    let mut world = damaged();
+    let shown = open(&world.path(), world.now);
+    let (damage, tables) = (shown.damage.unwrap(), stored(&shown.ledger.engine().tables()));
+    let anchored = damage.anchored.unwrap();
+    assert!(damage.proven_through > 0 && damage.proven_through < anchored);
+
+    let rebuilt = rebuild(&world.path(), options(), world.now).unwrap().unwrap();
+    assert_eq!(rebuilt.kept, damage.kept);
+    assert_eq!(
+        (rebuilt.proven_through, rebuilt.continues_after),
+        (damage.proven_through, anchored)
+    );
+    assert!(rebuilt.events > 4, "{rebuilt:?}");
+    assert_eq!(verify(&world.path()).unwrap().findings, []);
+
+    let opened = open(&world.path(), world.now);
+    assert!(opened.damage.is_none());
+    let mut ledger = opened.ledger;
+    assert_eq!((ledger.standing(), ledger.as_of()), (Standing::Writable, anchored));
+    assert_same(&stored(&ledger.engine().tables()), &tables);
+    let journal = ledger.journal().unwrap();
+    let refused = journal.changes_after(rebuilt.proven_through, 10);
+    assert!(matches!(refused, Err(ReadError::Pruned { .. })), "a number means one thing only");
+
+    world.pass(500);
+    let again = signal(world.now, 2, about_pane(3), State::Running);
+    let outcome = send(&mut ledger, world.now, signalled(again));
+    let Ok(Reply::Accepted(Acceptance::Duplicate { .. })) = outcome.result else {
+        panic!("what was heard is still known: {:?}", outcome.result)
+    };
+    let lost = signal(world.now, 90, about_pane(1), State::WaitingInput);
+    let outcome = send(&mut ledger, world.now, signalled(lost));
+    assert_eq!(outcome.changes[0].seq, anchored + 1);
+    drop(ledger);
+    assert_eq!(verify(&world.path()).unwrap().findings, []);
+    assert_eq!(rebuild(&world.path(), options(), world.now).unwrap(), None, "it is sound");
+}
+
+#[test]
+fn a_rebuilt_database_is_in_place_whole_or_not_at_all() {
+    let world = damaged();
+    let before: Vec<_> = ["qd.db", "qd.anchor"].map(|it| fs::read(world.folder().join(it))).into();
+    rebuild(&world.path(), options(), world.now).unwrap().unwrap();
+    // As if the power had failed right after the new one was finished.
+    fs::rename(world.path(), world.folder().join("qd.db.rebuilt")).unwrap();
+    for (name, bytes) in ["qd.db", "qd.anchor"].into_iter().zip(before) {
+        fs::write(world.folder().join(name), bytes.unwrap()).unwrap();
+    }
+    fs::write(world.folder().join("qd.db-wal"), b"of the old one").unwrap();
+    let opened = open(&world.path(), world.now);
+    assert!(opened.damage.is_none(), "{:?}", opened.damage);
+    drop(opened);
+    assert_eq!(verify(&world.path()).unwrap().findings, []);
+}
+
+#[test]
+fn a_database_of_which_nothing_is_left_is_begun_anew_only_when_asked() {
+    let world = damaged();
+    fs::write(world.path(), b"").unwrap();
+    let shown = open(&world.path(), world.now);
+    assert_eq!(shown.damage.unwrap().proven_through, 0);
+    let rebuilt = rebuild(&world.path(), options(), world.now).unwrap().unwrap();
+    assert!(rebuilt.continues_after > 0);
+    let ledger = world.open();
+    assert_eq!(ledger.engine().targets().count(), 0);
+    assert_eq!(ledger.as_of(), rebuilt.continues_after);
+}
