@@ -4,6 +4,8 @@
 //! its reference page are generated from this table, and the daemon refuses by
 //! it what is out of bounds.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 /// One table of the file.
@@ -224,7 +226,7 @@ impl Kind {
 #[must_use]
 pub fn time(ms: u64) -> String {
     let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    match units.iter().find(|(unit, _)| ms > 0 && ms % unit == 0) {
+    match units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{}{name}", ms / unit),
         None => format!("{ms}ms"),
     }
@@ -235,9 +237,10 @@ pub fn time(ms: u64) -> String {
 pub fn default_file() -> String {
     let mut text = HEAD.to_owned();
     for section in SECTIONS {
-        text += &format!("\n# {}\n[{}]\n", section.about, section.name);
+        let _ = write!(text, "\n# {}\n[{}]\n", section.about, section.name);
         for entry in section.entries {
-            text += &format!("# {}\n{} = {}\n", entry.about, entry.key, entry.kind.default_value());
+            let default = entry.kind.default_value();
+            let _ = write!(text, "# {}\n{} = {default}\n", entry.about, entry.key);
         }
     }
     text

@@ -66,7 +66,9 @@ impl Place {
     /// The sockets to try: the one that the environment leads to, then the one that the daemon
     /// wrote into its lock. They differ where one of the two has no runtime folder, as in cron.
     pub(crate) fn sockets(&self) -> impl Iterator<Item = PathBuf> {
-        let other = self.holder().map(|holder| holder.socket).filter(|it| *it != self.socket);
+        // The lock is only looked at when it is needed.
+        let other = std::iter::once_with(|| self.holder().map(|holder| holder.socket));
+        let other = other.flatten().filter(|socket| *socket != self.socket);
         std::iter::once(self.socket.clone()).chain(other)
     }
 

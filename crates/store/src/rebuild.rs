@@ -8,7 +8,6 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use engine::Engine;
 use engine::time::Now;
 use rusqlite::Connection;
 

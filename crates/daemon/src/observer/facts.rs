@@ -188,3 +188,107 @@ pub(super) fn put(
     }
     facts.bound();
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A full row of pane `%pane` in window `@window` of session `$session`.
+    pub(crate) fn row(pane: u32, window: u32, session: u32) -> PaneRow {
+        let brief = PaneBrief {
+            pane: tmux::ids::PaneId(pane),
+            window: tmux::ids::WindowId(window),
+            session: tmux::ids::SessionId(session),
+            pid: Some(100 + pane),
+            dead: false,
+            width: 80,
+            height: 24,
+            bell: false,
+            window_activity: 1_000,
+            pane_active: true,
+            window_active: true,
+            window_index: session,
+        };
+        PaneRow {
+            brief,
+            pane_index: 0,
+            tty: format!("/dev/pts/{pane}"),
+            dead_status: None,
+            dead_signal: None,
+            in_mode: false,
+            alternate_on: false,
+            zoomed: false,
+            history_size: 0,
+            command: "sh".to_owned(),
+            session_name: format!("s{session}"),
+            window_name: format!("w{window}"),
+            path: b"/".to_vec(),
+            title: "host".to_owned(),
+        }
+    }
+
+    pub(crate) fn session(number: u32, name: &str) -> TmuxSession {
+        TmuxSession {
+            session: tmux::ids::SessionId(number),
+            created: 5,
+            activity: 6,
+            attached: 1,
+            name: name.to_owned(),
+        }
+    }
+
+    pub(crate) fn users(names: &[&str]) -> BTreeMap<SessionId, SessionRow> {
+        let rows: Vec<_> = (0..).zip(names).map(|(number, name)| session(number, name)).collect();
+        sessions(&TargetId::new("tg"), &rows)
+    }
+
+    #[test]
+    fn sessions_of_any_qd_are_in_no_answer_and_neither_are_their_panes() {
+        let users = users(&["work", "_qd-a1", "_qd-b2"]);
+        assert_eq!(users.values().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["work"]);
+        let glances = [glance(&row(1, 1, 0)), glance(&row(2, 2, 1)), glance(&row(3, 3, 2))];
+        assert_eq!(places(&glances, &users, 9).into_keys().collect::<Vec<_>>(), [PaneId(1)]);
+    }
+
+    #[test]
+    fn a_linked_pane_is_at_home_in_the_session_with_the_lowest_number() {
+        let users = users(&["a", "b", "c"]);
+        let glances = [glance(&row(1, 7, 2)), glance(&row(1, 7, 0)), glance(&row(1, 7, 0))];
+        let places = places(&glances, &users, 9);
+        let place = &places[&PaneId(1)];
+        assert_eq!((place.session(), &place.linked), (SessionId(0), &vec![SessionId(2)]));
+        let facts = compose(&row(1, 7, 2), place, &users, ProcessIdentity::default());
+        assert_eq!((facts.session_name.as_str(), facts.window_index), ("a", 0));
+    }
+
+    #[test]
+    fn a_row_that_names_another_linked_session_is_no_move_and_one_elsewhere_is() {
+        let users = users(&["a", "b", "c"]);
+        let glances = [glance(&row(1, 7, 0)), glance(&row(1, 7, 1))];
+        let place = places(&glances, &users, 9).remove(&PaneId(1)).unwrap();
+        let mut shown = row(1, 7, 1);
+        shown.brief.width = 99;
+        let renewed = place.renewed(&shown).unwrap();
+        assert_eq!((renewed.session(), renewed.glance.brief.window_index), (SessionId(0), 0));
+        assert_eq!(renewed.glance.brief.width, 99);
+        assert!(place.renewed(&row(1, 7, 2)).is_none(), "a session that it was not in");
+        assert!(place.renewed(&row(1, 8, 0)).is_none(), "another window");
+    }
+
+    #[test]
+    fn no_more_panes_are_taken_than_there_may_be() {
+        let glances: Vec<_> = (0..5).map(|pane| glance(&row(pane, pane, 0))).collect();
+        assert_eq!(places(&glances, &users(&["a"]), 3).len(), 3);
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_and_a_signal_by_name_are_taken_as_far_as_they_go() {
+        let users = users(&["a"]);
+        let mut shown = row(1, 1, 0);
+        shown.path = b"/a\xff/b\n".to_vec();
+        shown.dead_signal = Some("KILL".to_owned());
+        let place = places(&[glance(&shown)], &users, 9).remove(&PaneId(1)).unwrap();
+        let facts = compose(&shown, &place, &users, ProcessIdentity::default());
+        assert_eq!((facts.path.as_str(), facts.dead_signal), ("/a\u{fffd}/b\n", None));
+    }
+}

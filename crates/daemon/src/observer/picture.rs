@@ -293,3 +293,153 @@ impl Known {
                 || self.facts.pane_active)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observer::facts::tests::{row, users};
+
+    const NOBODY_TELLS: fn(PaneId) -> bool = |_| false;
+    const EVERYONE_TELLS: fn(PaneId) -> bool = |_| true;
+
+    fn process(pid: u32, started_ns: i64, exec_mark: u64) -> ProcessIdentity {
+        ProcessIdentity { pid, started_ns: Some(started_ns), exec_mark: Some(exec_mark) }
+    }
+
+    fn alone(process: ProcessIdentity) -> Processes {
+        Processes { own: process, foreground: process }
+    }
+
+    fn sighting(began: i64, rows: &[PaneRow], processes: &[(u32, Processes)]) -> Sighting {
+        let sessions = users(&["a", "b"]);
+        let glances: Vec<_> = rows.iter().map(facts::glance).collect();
+        Sighting {
+            began: MonoMs(began),
+            places: facts::places(&glances, &sessions, 99),
+            processes: processes.iter().map(|(pane, seen)| (PaneId(*pane), *seen)).collect(),
+            sessions,
+        }
+    }
+
+    fn by_pane(rows: &[PaneRow]) -> BTreeMap<PaneId, PaneRow> {
+        rows.iter().map(|row| (facts::pane_id(row.brief.pane), row.clone())).collect()
+    }
+
+    /// A picture of these panes, seen at time zero.
+    fn picture(rows: &[PaneRow], processes: &[(u32, Processes)]) -> Picture {
+        let mut picture = Picture::default();
+        let difference = picture.take(sighting(0, rows, processes), &by_pane(rows));
+        assert!(difference.topology);
+        picture
+    }
+
+    fn suspects(picture: &Picture, seen: &Sighting) -> Vec<u32> {
+        picture.suspects(seen, EVERYONE_TELLS).into_iter().map(|pane| pane.0).collect()
+    }
+
+    #[test]
+    fn a_sight_of_the_same_is_no_difference_and_leaves_nothing_in_doubt() {
+        let rows = [row(1, 1, 0), row(2, 2, 1)];
+        let mut picture = picture(&rows, &[]);
+        let again = sighting(9_000, &rows, &[]);
+        assert_eq!(suspects(&picture, &again), [0; 0]);
+        assert_eq!(picture.take(again, &BTreeMap::new()), Difference::default());
+    }
+
+    #[test]
+    fn panes_that_come_and_go_are_a_change_of_topology() {
+        let mut picture = picture(&[row(1, 1, 0), row(2, 2, 0)], &[]);
+        let rows = [row(2, 2, 0), row(3, 3, 0)];
+        let seen = sighting(5, &rows, &[]);
+        assert_eq!(suspects(&picture, &seen), [3]);
+        let difference = picture.take(seen, &by_pane(&rows[1..]));
+        assert!(difference.topology);
+        assert_eq!(difference.gone, BTreeSet::from([PaneId(1)]));
+        assert_eq!(picture.panes.keys().map(|pane| pane.0).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn a_pane_that_went_while_it_was_looked_at_is_left_out() {
+        let mut picture = picture(&[row(1, 1, 0)], &[]);
+        let seen = sighting(5, &[row(1, 1, 0), row(2, 2, 0)], &[]);
+        assert_eq!(picture.take(seen, &BTreeMap::new()), Difference::default());
+    }
+
+    #[test]
+    fn another_program_in_the_foreground_or_another_exec_puts_a_pane_in_doubt() {
+        let shell = process(101, 5, 7);
+        let rows = [row(1, 1, 0)];
+        let picture = picture(&rows, &[(1, alone(shell))]);
+        let doubt = |seen: Processes| suspects(&picture, &sighting(5, &rows, &[(1, seen)]));
+        assert_eq!(doubt(alone(shell)), [0; 0]);
+        assert_eq!(doubt(Processes { foreground: process(300, 9, 9), ..alone(shell) }), [1]);
+        assert_eq!(doubt(alone(process(101, 5, 8))), [1], "the program was replaced");
+        assert_eq!(doubt(alone(process(101, 6, 7))), [1], "the pid was reused");
+        let unseen = ProcessIdentity { pid: 101, ..ProcessIdentity::default() };
+        assert_eq!(doubt(alone(unseen)), [0; 0], "what cannot be read says nothing");
+    }
+
+    #[test]
+    fn what_a_dead_process_no_longer_tells_is_kept() {
+        let shell = process(101, 5, 7);
+        let mut picture = picture(&[row(1, 1, 0)], &[(1, alone(shell))]);
+        let mut dead = row(1, 1, 0);
+        dead.brief.dead = true;
+        let gone = ProcessIdentity { pid: 101, ..ProcessIdentity::default() };
+        let rows = by_pane(&[dead]);
+        let processes = BTreeMap::from([(PaneId(1), alone(gone))]);
+        let (changed, moved) = picture.renew(&rows, &processes, MonoMs(5));
+        assert!(changed.contains(&PaneId(1)) && !moved);
+        let known = &picture.panes[&PaneId(1)];
+        assert_eq!(known.facts.process, shell);
+        assert!(known.lacks_status());
+    }
+
+    #[test]
+    fn where_nobody_tells_of_output_a_pane_is_read_until_its_second_is_over() {
+        let mut picture = picture(&[row(1, 1, 0)], &[]);
+        let mut wrote = row(1, 1, 0);
+        wrote.brief.window_activity = 1_001;
+        wrote.history_size = 3;
+        let rows = [wrote];
+        let seen = sighting(3_000, &rows, &[]);
+        assert_eq!(picture.suspects(&seen, EVERYONE_TELLS).len(), 0);
+        assert_eq!(picture.suspects(&seen, NOBODY_TELLS).len(), 1);
+        let difference = picture.take(seen, &by_pane(&rows));
+        assert_eq!(difference.printed, [PaneId(1)]);
+        // More may have come within the same second of tmux's clock.
+        let again = sighting(4_500, &rows, &[]);
+        assert_eq!(picture.suspects(&again, NOBODY_TELLS).len(), 1);
+        picture.take(again, &by_pane(&rows));
+        let later = sighting(9_000, &rows, &[]);
+        assert_eq!(picture.suspects(&later, NOBODY_TELLS).len(), 0);
+    }
+
+    #[test]
+    fn in_a_window_of_several_the_pane_that_wrote_is_the_one_that_changed() {
+        let window = |history: u64, activity: u64| {
+            let mut rows = [row(1, 1, 0), row(2, 1, 0)];
+            rows[0].brief.pane_active = false;
+            rows[0].history_size = history;
+            for row in &mut rows {
+                row.brief.window_activity = activity;
+            }
+            rows[1].brief.pane_active = false;
+            rows
+        };
+        let mut picture = picture(&window(0, 1_000), &[]);
+        let rows = window(8, 1_005);
+        let difference = picture.take(sighting(5_000, &rows, &[]), &by_pane(&rows));
+        assert_eq!(difference.printed, [PaneId(1)]);
+    }
+
+    #[test]
+    fn a_row_from_elsewhere_asks_for_a_complete_sight_and_changes_nothing() {
+        let mut picture = picture(&[row(1, 1, 0)], &[]);
+        let before = picture.panes[&PaneId(1)].facts.clone();
+        let rows = by_pane(&[row(1, 9, 0)]);
+        let (changed, moved) = picture.renew(&rows, &BTreeMap::new(), MonoMs(5));
+        assert!(changed.is_empty() && moved);
+        assert_eq!(picture.panes[&PaneId(1)].facts, before);
+    }
+}

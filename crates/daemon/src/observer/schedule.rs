@@ -226,7 +226,7 @@ struct Burst {
     step: usize,
     next: Option<(MonoMs, Check)>,
     last_output: MonoMs,
-    last_check: MonoMs,
+    last_asked: MonoMs,
     /// Second looks still to come.
     after: std::array::IntoIter<i64, 2>,
     /// Earned quick answers, in units of their refill time.
@@ -241,7 +241,7 @@ impl Burst {
             step: 0,
             next: None,
             last_output: never,
-            last_check: never,
+            last_asked: never,
             after: AFTER_MS.into_iter(),
             credit_ms: QUICK_MAX * QUICK_REFILL_MS,
             credited: now,
@@ -259,7 +259,7 @@ impl Burst {
         }
         self.last_output = now;
         if !matches!(self.next, Some((_, Check::Ask))) {
-            let due = plus(self.last_check, CHECK_STEPS_MS[self.step]);
+            let due = plus(self.last_asked, CHECK_STEPS_MS[self.step]);
             let due = due.max(plus(now, CHECK_DELAY_MS));
             self.next = Some((shared(due, self.step), Check::Ask));
         }
@@ -271,8 +271,8 @@ impl Burst {
 
     fn take(&mut self, now: MonoMs) -> Option<Check> {
         let (_, check) = self.next.take_if(|(due, _)| *due <= now)?;
-        self.last_check = now;
         if check == Check::Ask {
+            self.last_asked = now;
             self.step = (self.step + 1).min(CHECK_STEPS_MS.len() - 1);
             self.after = AFTER_MS.into_iter();
         }
@@ -328,5 +328,179 @@ impl Printed {
             self.reported.insert(*pane, now);
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { active_ms: 2_000, idle_ms: 10_000, full_ms: 60_000 };
+    const PANE: PaneId = PaneId(1);
+
+    /// An agenda at time zero whose first look is done.
+    fn settled() -> Agenda {
+        let mut agenda = Agenda::new(PACE, MonoMs(0));
+        assert_eq!(agenda.take_look(MonoMs(0), || false), Some(Scope::FULL));
+        agenda.looked(Scope::FULL, MonoMs(0), MonoMs(0), true);
+        agenda
+    }
+
+    /// The times at which looks fall due until `end`, each taking no time and finding nothing.
+    fn looks(agenda: &mut Agenda, end: i64, stirred: impl Fn(i64) -> bool) -> Vec<(i64, Scope)> {
+        let mut looks = Vec::new();
+        loop {
+            let now = agenda.next_due();
+            if now.0 > end {
+                return looks;
+            }
+            if let Some(scope) = agenda.take_look(now, || stirred(now.0)) {
+                looks.push((now.0, scope));
+                agenda.looked(scope, now, now, false);
+            }
+        }
+    }
+
+    #[test]
+    fn regular_looks_back_off_to_the_idle_pace_and_a_full_one_comes_each_minute() {
+        let brief = Scope::BRIEF;
+        assert_eq!(
+            looks(&mut settled(), 61_000, |_| false),
+            [
+                (2_000, brief),
+                (4_000, brief),
+                (8_000, brief),
+                (16_000, brief),
+                (26_000, brief),
+                (36_000, brief),
+                (46_000, brief),
+                (56_000, brief),
+                (60_000, Scope::FULL),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_server_that_stirred_in_its_sleep_is_looked_at_within_the_active_pace() {
+        let mut agenda = settled();
+        looks(&mut agenda, 36_000, |_| false);
+        agenda.last_asked = MonoMs(0);
+        let next = looks(&mut agenda, 40_000, |now| now >= 37_000);
+        assert_eq!(next.first(), Some(&(38_000, Scope::BRIEF)));
+    }
+
+    #[test]
+    fn a_server_that_stirs_for_nothing_is_looked_at_ever_more_rarely() {
+        let times: Vec<i64> =
+            looks(&mut settled(), 45_000, |_| true).into_iter().map(|(at, _)| at).collect();
+        assert_eq!(times, [2_000, 4_000, 8_000, 16_000, 26_000, 36_000]);
+    }
+
+    #[test]
+    fn the_first_hurried_look_comes_at_once_and_the_next_when_its_cost_allows() {
+        let mut agenda = settled();
+        agenda.hurry(Scope::BRIEF, MonoMs(1_000));
+        agenda.hurry(Scope::TOPOLOGY, MonoMs(1_001));
+        assert_eq!(agenda.next_due(), MonoMs(1_002));
+        assert_eq!(agenda.take_look(MonoMs(1_002), || false), Some(Scope::TOPOLOGY));
+        agenda.looked(Scope::TOPOLOGY, MonoMs(1_002), MonoMs(1_009), true);
+        agenda.hurry(Scope::BRIEF, MonoMs(1_010));
+        assert_eq!(agenda.next_due(), MonoMs(1_079), "seven milliseconds cost seventy");
+        assert_eq!(agenda.take_look(MonoMs(1_078), || false), None);
+        agenda.looked(Scope::BRIEF, MonoMs(1_079), MonoMs(9_079), true);
+        agenda.hurry(Scope::BRIEF, MonoMs(9_080));
+        assert_eq!(agenda.take_look(MonoMs(10_079), || false), Some(Scope::BRIEF), "at most 1 s");
+    }
+
+    /// The checks of a pane that prints at the times of `outputs`, until `end`.
+    fn checks(outputs: impl IntoIterator<Item = i64>, end: i64) -> Vec<(i64, Check)> {
+        let mut agenda = settled();
+        agenda.full_at = MonoMs(i64::MAX);
+        agenda.last_look = MonoMs(i64::MAX / 2);
+        agenda.pulse_at = MonoMs(i64::MAX);
+        let mut outputs = outputs.into_iter().peekable();
+        let mut checks = Vec::new();
+        loop {
+            let due = agenda.next_due();
+            let output = outputs.next_if(|at| *at <= due.0.min(end)).map(MonoMs);
+            if let Some(at) = output {
+                agenda.output(PANE, at);
+                agenda.take_printed(at);
+                continue;
+            }
+            if due.0 > end {
+                return checks;
+            }
+            agenda.take_printed(due);
+            checks.extend(agenda.take_checks(due).into_values().map(|check| (due.0, check)));
+        }
+    }
+
+    #[test]
+    fn a_single_line_is_checked_soon_and_its_processes_twice_more() {
+        use Check::{Ask, Glance};
+        assert_eq!(checks([1_000], 9_000), [(1_008, Ask), (1_048, Glance), (1_198, Glance)]);
+    }
+
+    #[test]
+    fn a_busy_pane_is_checked_ever_more_rarely() {
+        let asked: Vec<i64> = checks((0..200).map(|line| line * 100), 20_000)
+            .into_iter()
+            .filter(|(_, check)| *check == Check::Ask)
+            .map(|(at, _)| at)
+            .collect();
+        assert_eq!(asked[..5], [8, 108, 208, 458, 1_000]);
+        let steady: Vec<i64> = asked.iter().copied().filter(|at| *at > 4_000).collect();
+        assert!(steady.windows(2).all(|pair| pair[1] - pair[0] >= 2_000), "{asked:?}");
+        assert!(*asked.last().unwrap() >= 19_900, "what comes last is checked too: {asked:?}");
+    }
+
+    #[test]
+    fn after_a_silence_a_pane_is_checked_quickly_until_its_store_is_used_up() {
+        let quick = |lines: i64, apart: i64| {
+            let outputs: Vec<i64> = (0..lines).map(|line| 1_000 + line * apart).collect();
+            let answers = checks(outputs.clone(), 1_000 + lines * apart);
+            let soon = |at: &&i64| answers.contains(&(**at + CHECK_DELAY_MS, Check::Ask));
+            outputs.iter().filter(soon).count()
+        };
+        assert_eq!(quick(10, 500), 10);
+        let many = quick(400, 320);
+        assert!((32..300).contains(&many), "{many} of 400");
+    }
+
+    #[test]
+    fn late_checks_of_many_panes_fall_together() {
+        let mut agenda = settled();
+        for pane in 0..50 {
+            for line in 0..100 {
+                agenda.output(PaneId(pane), MonoMs(i64::from(pane) * 7 + line * 100));
+                agenda.take_checks(MonoMs(i64::from(pane) * 7 + line * 100 + 50));
+            }
+        }
+        let moments: BTreeSet<i64> =
+            agenda.bursts.values().filter_map(Burst::due).map(|due| due.0).collect();
+        assert!(moments.len() <= 4, "{moments:?}");
+    }
+
+    #[test]
+    fn a_pane_that_prints_on_is_reported_a_few_times_a_second() {
+        let mut agenda = settled();
+        let mut reports = Vec::new();
+        for at in (0..1_000).step_by(10) {
+            agenda.output(PANE, MonoMs(at));
+            if !agenda.take_printed(MonoMs(at)).is_empty() {
+                reports.push(at);
+            }
+        }
+        assert_eq!(reports, [0, 250, 500, 750]);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_never_due_again() {
+        let mut agenda = settled();
+        agenda.output(PANE, MonoMs(5));
+        agenda.forget(PANE);
+        assert!(agenda.take_printed(MonoMs(9_999)).is_empty());
+        assert!(agenda.take_checks(MonoMs(9_999)).is_empty());
     }
 }

@@ -1,5 +1,7 @@
 //! `qd daemon install` and `uninstall`: starting with the user's session.
 
+use std::fs;
+
 use api::{ErrorCode, ExitCode};
 use daemon::service::{Manager, Service, ServiceError};
 
@@ -40,10 +42,20 @@ pub(crate) fn remove(console: &Console) -> Result<Vec<Text>, Failure> {
     }
     let mut lines = vec![Text::plain(format!("Removed {file}."))];
     if service.manager == Manager::Systemd {
+        lines.extend(unlink(&service));
         let forget = "systemctl --user daemon-reload";
         lines.push(Text::plain("To make systemd forget it: ").then_styled(forget, style::COMMAND));
     }
     Ok(lines)
+}
+
+/// What `systemctl enable` left behind: a link to a file that is gone now.
+fn unlink(service: &Service) -> Option<Text> {
+    let name = service.file.file_name()?;
+    let link = service.file.parent()?.join("default.target.wants").join(name);
+    let ours = fs::read_link(&link).is_ok_and(|to| to == service.file);
+    (ours && fs::remove_file(&link).is_ok())
+        .then(|| Text::plain(format!("Removed {}.", link.display())))
 }
 
 fn service(console: &Console) -> Result<Service, Failure> {

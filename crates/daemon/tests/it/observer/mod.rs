@@ -5,6 +5,7 @@
 
 mod scene;
 
+mod events;
 mod hostile;
 mod hub;
 mod servers;
