@@ -255,6 +255,22 @@ mod tests {
     }
 
     #[test]
+    fn a_tied_hub_reads_from_its_maker_and_leaves_nothing_dead_behind() {
+        let line = String::from_utf8(hub().create_tied(7, 9).control_line().unwrap()).unwrap();
+        assert!(line.contains(r#"sh -c "cat /proc/7/fd/9; exec sleep 1" ; "#), "{line}");
+        assert!(line.contains("remain-on-exit off"), "{line}");
+        let started = |start_command: &str| OriginRow {
+            pane: PaneId(4),
+            session: SessionId(2),
+            start_command: start_command.to_owned(),
+        };
+        let pane = started(r#"sh -c "cat /proc/7/fd/9; exec sleep 1""#);
+        assert!(is_tied_to(7, &pane) && !is_tied_to(70, &pane));
+        assert_eq!(own_pane(SessionId(2), &[pane]), Some(PaneId(4)));
+        assert!(!is_tied_to(7, &started("sleep 2147483647")));
+    }
+
+    #[test]
     fn only_names_of_the_shape_we_give_are_hubs() {
         for name in ["_qd-a1", "_qd-0", "_qd-0f3c-77"] {
             assert!(is_hub_name(name), "{name}");

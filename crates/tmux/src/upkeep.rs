@@ -135,6 +135,12 @@ impl Duty {
     }
 }
 
+/// Makes the server look for children that ended: 3.5 and older can miss the end of a pane's
+/// process, and the end of any other child reminds it.
+pub fn nudge() -> Batch {
+    Batch::from(Command::new(Verb::RunShell).flag("-b").arg(Arg::word("true")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use engine::limits::PANES_PER_TARGET_MAX;
 use engine::time::MonoMs;
 use tmux::hub::is_hub_name;
 use tmux::rows::{ClientRow, PaneGlance, PaneRow, SessionRow};
-use tmux::upkeep::Duty;
+use tmux::upkeep::{self, Duty};
 
 use super::facts;
 use super::gate::Gate;
@@ -42,15 +42,20 @@ struct Seen {
 impl<R: Reporter> Watch<'_, R> {
     /// Reads the processes of the panes whose check is due, and says which of them tmux is to be
     /// asked about. Output is told again from here on, so that none after this is missed.
-    pub(super) fn glance(&mut self, checks: BTreeMap<PaneId, Check>) -> BTreeSet<PaneId> {
+    pub(super) async fn glance(
+        &mut self,
+        checks: BTreeMap<PaneId, Check>,
+    ) -> Result<BTreeSet<PaneId>, Halt> {
         let mut suspects = BTreeSet::new();
+        let mut any_stuck = false;
         for (pane, check) in checks {
             if let Some(lookout) = &self.cx.ears.lookout
                 && self.cx.ears.terminals
             {
                 self.wires.arm_output(pane, lookout);
             }
-            let stuck = self.nudge(pane);
+            let stuck = self.is_stuck(pane);
+            any_stuck |= stuck;
             let Some(known) = self.picture.panes.get(&pane) else { continue };
             let unseen = stuck || !self.cx.target.capabilities().files;
             let processes = || Processes::read(&self.cx.target, &self.server, known.place.pid());
@@ -58,21 +63,29 @@ impl<R: Reporter> Watch<'_, R> {
                 suspects.insert(pane);
             }
         }
-        suspects
+        if any_stuck {
+            self.nudge().await?;
+        }
+        Ok(suspects)
     }
 
     /// tmux can miss the end of a pane's process and then never learns its exit status, unless it
-    /// is made to look again. Says whether the pane is such a one.
-    fn nudge(&mut self, pane: PaneId) -> bool {
+    /// is made to look again. Says whether the pane is such a one, and one more try is worth it.
+    fn is_stuck(&mut self, pane: PaneId) -> bool {
         let can_stick = self.server.version.exit_status_can_stick();
         let known = self.picture.panes.get_mut(&pane);
         let stuck = known.filter(|known| can_stick && known.lacks_status());
         let Some(known) = stuck.filter(|known| known.nudges < NUDGES_MAX) else { return false };
         known.nudges += 1;
-        if let Err(error) = self.cx.target.nudge(self.server.instance.pid) {
-            tracing::debug!(%pane, %error, "the server was not made to look again");
-        }
         true
+    }
+
+    /// Makes the server look for children that ended: by a signal, or by the end of another child.
+    async fn nudge(&mut self) -> Result<(), Halt> {
+        if self.cx.target.nudge(self.server.instance.pid).is_ok() {
+            return Ok(());
+        }
+        self.do_duty(Question { batch: upkeep::nudge(), nonce: nonce() }).await
     }
 
     /// Asks tmux about these panes and reports what changed.

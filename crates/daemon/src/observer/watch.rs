@@ -137,7 +137,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
             self.cx.report(Observation::Printed { panes: printed }).await?;
         }
         let checks = self.agenda.take_checks(now);
-        let suspects = self.glance(checks);
+        let suspects = self.glance(checks).await?;
         let (gate, target, pid) = (&self.gate, &self.cx.target, self.server.instance.pid);
         match self.agenda.take_look(now, || gate.stirred(target, pid)) {
             Some(scope) => self.look(scope, suspects).await,

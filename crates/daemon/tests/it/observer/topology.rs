@@ -210,9 +210,6 @@ fn a_dead_pane_has_its_status_and_a_respawn_is_another_process(reach: Reach) {
     let pane = tmux.window("work", "remains", "exec sh");
     tmux.ok(&["set-option", "-w", "-t", &pane, "remain-on-exit", "on"]);
     let alive = scene.pane_where(&pane, "alive", |it| !it.dead && it.command == "sh");
-    // Where the observer cannot make tmux look again for an end that it missed, the end of any
-    // other child of the server does.
-    tmux.ok(&["run-shell", "-b", "sleep 1"]);
     tmux.type_line(&pane, "exit 7");
     let dead = scene.pane_where(&pane, "dead with its status", |it| it.dead_status == Some(7));
     assert!(dead.dead && dead.dead_signal.is_none());
