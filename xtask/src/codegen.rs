@@ -21,7 +21,9 @@ const OUTPUTS: &[Output] = &[
     Output { path: "schemas/openapi.json", generate: || json(&openapi::document()?) },
     Output { path: "schemas/watch-frame.json", generate: || json(&schemas::watch_frame()?) },
     Output { path: "schemas/event-envelope.json", generate: || json(&schemas::event_envelope()?) },
+    Output { path: "schemas/config.json", generate: || json(&schemas::config()) },
     Output { path: "docs/reference/api.md", generate: || Ok(pages::api(&openapi::document()?)) },
+    Output { path: "docs/reference/config.md", generate: || Ok(pages::config()) },
     Output { path: "docs/reference/errors.md", generate: || Ok(pages::errors()) },
 ];
 

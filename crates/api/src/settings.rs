@@ -4,9 +4,11 @@
 //! its reference page are generated from this table, and the daemon refuses by
 //! it what is out of bounds.
 
+mod kind;
+
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+pub use kind::{Kind, TIME_MS_MAX, TIME_PATTERN, parse_time, write_time};
 
 /// One table of the file.
 #[derive(Debug, Clone, Copy)]
@@ -29,43 +31,6 @@ pub struct Entry {
     /// What it is for.
     pub about: &'static str,
 }
-
-/// What a value may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A length of time, written like `10s`.
-    Time {
-        /// Where the file says nothing.
-        default_ms: u64,
-        /// The shortest that is taken.
-        least_ms: u64,
-    },
-    /// A whole number.
-    Number {
-        /// Where the file says nothing.
-        default: u32,
-        /// The smallest that is taken.
-        least: u32,
-    },
-    /// One of some words.
-    Word {
-        /// Where the file says nothing.
-        default: &'static str,
-        /// All of them.
-        words: &'static [&'static str],
-    },
-    /// A text that is not empty.
-    Text {
-        /// Where the file says nothing.
-        default: &'static str,
-    },
-}
-
-/// The longest time that any setting takes.
-pub const TIME_MS_MAX: u64 = 30 * 24 * 3_600_000;
-
-/// How a time is written: numbers with units, as in `1m 30s`.
-pub const TIME_PATTERN: &str = "^([0-9]+(h|m|s|ms) ?)+$";
 
 /// The whole file.
 pub const SECTIONS: &[Section] = &[
@@ -112,7 +77,7 @@ const STATE: &[Entry] = &[
 const HEALTH: &[Entry] = &[
     Entry {
         key: "down_failures",
-        kind: Kind::Number { default: 3, least: 1 },
+        kind: Kind::Number { default: 3, least: 1, most: 100 },
         about: "How many failures in a row make a degraded target `down`.",
     },
     Entry {
@@ -122,7 +87,7 @@ const HEALTH: &[Entry] = &[
     },
     Entry {
         key: "recovery_probes",
-        kind: Kind::Number { default: 2, least: 1 },
+        kind: Kind::Number { default: 2, least: 1, most: 100 },
         about: "How many good probes in a row, with a topology, make a target `ok` again.",
     },
 ];
@@ -155,7 +120,7 @@ const OBSERVER: &[Entry] = &[
     },
     Entry {
         key: "retries",
-        kind: Kind::Number { default: 2, least: 0 },
+        kind: Kind::Number { default: 2, least: 0, most: 10 },
         about: "How often a command that only reads is tried again.",
     },
     Entry {
@@ -174,12 +139,12 @@ const OBSERVER: &[Entry] = &[
 const RETENTION: &[Entry] = &[
     Entry {
         key: "payload_days",
-        kind: Kind::Number { default: 7, least: 1 },
+        kind: Kind::Number { default: 7, least: 1, most: 3650 },
         about: "How many days the redacted payloads of events are kept; no longer than the events.",
     },
     Entry {
         key: "event_days",
-        kind: Kind::Number { default: 14, least: 1 },
+        kind: Kind::Number { default: 14, least: 1, most: 3650 },
         about: "How many days the events themselves are kept.",
     },
 ];
@@ -192,12 +157,12 @@ const LOG: &[Entry] = &[
     },
     Entry {
         key: "size_mib_max",
-        kind: Kind::Number { default: 10, least: 1 },
+        kind: Kind::Number { default: 10, least: 1, most: 4096 },
         about: "The size in MiB at which a new log file is begun.",
     },
     Entry {
         key: "files_max",
-        kind: Kind::Number { default: 5, least: 1 },
+        kind: Kind::Number { default: 5, least: 1, most: 1000 },
         about: "How many old log files are kept.",
     },
 ];
@@ -210,26 +175,23 @@ pub fn find(dotted: &str) -> Option<&'static Entry> {
     section.entries.iter().find(|entry| entry.key == key)
 }
 
-impl Kind {
-    /// The value where the file says nothing, as the file would write it.
-    #[must_use]
-    pub fn default_value(self) -> Value {
-        match self {
-            Self::Time { default_ms, .. } => json!(time(default_ms)),
-            Self::Number { default, .. } => json!(default),
-            Self::Word { default, .. } | Self::Text { default } => json!(default),
-        }
-    }
-}
-
-/// A time in the largest unit that writes it as one whole number.
+/// The known key or section that was probably meant by an unknown one: of this name in another
+/// section, or of nearly this name.
 #[must_use]
-pub fn time(ms: u64) -> String {
-    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    match units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
-        Some((unit, name)) => format!("{}{name}", ms / unit),
-        None => format!("{ms}ms"),
+pub fn nearest(dotted: &str) -> Option<String> {
+    let name = dotted.rsplit('.').next().unwrap_or(dotted);
+    let keys = || {
+        let of =
+            |section: &'static Section| section.entries.iter().map(|it| (section.name, it.key));
+        SECTIONS.iter().flat_map(of).map(|(section, key)| (format!("{section}.{key}"), key))
+    };
+    if let Some((moved, _)) = keys().find(|(_, key)| *key == name) {
+        return Some(moved);
     }
+    let known: Vec<String> = keys().map(|(dotted, _)| dotted).collect();
+    let sections = SECTIONS.iter().map(|section| section.name);
+    let known = known.iter().map(String::as_str).chain(sections);
+    crate::nearest::nearest(dotted, known).map(str::to_owned)
 }
 
 /// The default file: every key commented, with its default.
@@ -271,6 +233,20 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_key_finds_the_one_that_was_meant() {
+        for (given, meant) in [
+            ("state.stale_tll", Some("state.stale_ttl")),
+            ("stale_ttl", Some("state.stale_ttl")),
+            ("log.stale_ttl", Some("state.stale_ttl")),
+            ("stat", Some("state")),
+            ("state.colour", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(given).as_deref(), meant, "{given}");
+        }
+    }
+
+    #[test]
     fn every_setting_says_in_one_sentence_what_it_is_for() {
         for entry in entries() {
             assert!(entry.about.ends_with('.') && !entry.about.contains('\n'), "{}", entry.key);
@@ -281,24 +257,8 @@ mod tests {
     #[test]
     fn every_default_is_within_its_bounds() {
         for entry in entries() {
-            let is_within = match entry.kind {
-                Kind::Time { default_ms, least_ms } => {
-                    (least_ms..=TIME_MS_MAX).contains(&default_ms)
-                }
-                Kind::Number { default, least } => default >= least,
-                Kind::Word { default, words } => words.contains(&default),
-                Kind::Text { default } => !default.is_empty(),
-            };
-            assert!(is_within, "{}", entry.key);
+            assert_eq!(entry.kind.check(&entry.kind.default_value()), Ok(()), "{}", entry.key);
         }
-    }
-
-    #[test]
-    fn a_time_is_written_in_its_largest_whole_unit() {
-        for (ms, text) in [(0, "0ms"), (250, "250ms"), (1_500, "1500ms"), (90_000, "90s")] {
-            assert_eq!(time(ms), text);
-        }
-        assert_eq!([time(120_000), time(7_200_000)], ["2m", "2h"]);
     }
 
     #[test]

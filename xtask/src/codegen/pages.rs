@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use api::query::{Parameter, ParameterKind};
 use api::routes::{Answer, COMMON_ERRORS, ROUTES, Route};
+use api::settings::{self, Kind, SECTIONS, Section, write_time};
 use api::words::REASON_CODES;
 use api::{ErrorCode, ExitCode};
 use serde_json::Value;
@@ -15,6 +16,16 @@ const ERRORS_INTRODUCTION: &str = "\
 The `code` of an error in the API and in `--json`, the status of the HTTP answer
 that carries it, and how `qd` exits when it ends on it. An answer may give a more
 fitting hint than the one here.";
+
+const CONFIG_INTRODUCTION: &str = "\
+One commented TOML file: `$QD_CONFIG` where it is set, else `config.toml` in `$QD_HOME`, else
+`$XDG_CONFIG_HOME/quarterdeck/config.toml`. `qd config path` prints where, `qd config default` prints
+a file with every default to begin with, `qd config check` tells whether it is right, and
+`qd config show` what is in force. Every key is optional. The daemon takes up a change without a
+restart; a file with a mistake is refused as a whole, with the place, and what was in force stays.
+
+A time is numbers with units, such as `250ms`, `10s` or `1m 30s`.
+`schemas/config.json` says the same to editors.";
 
 const API_INTRODUCTION: &str = "\
 HTTP/1.1 and JSON over the daemon's Unix socket. The conventions are on
@@ -45,6 +56,37 @@ pub(super) fn errors() -> String {
         ERRORS_INTRODUCTION.to_owned(),
         table(&["code", "HTTP", "exit", "meaning", "hint"], codes),
     ])
+}
+
+/// `docs/reference/config.md`.
+pub(super) fn config() -> String {
+    let mut parts =
+        vec!["# Settings".to_owned(), NOTICE.to_owned(), CONFIG_INTRODUCTION.to_owned()];
+    parts.extend(SECTIONS.iter().flat_map(config_section));
+    page(&parts)
+}
+
+fn config_section(section: &Section) -> [String; 3] {
+    let entries = section.entries.iter().map(|entry| {
+        let default = format!("`{}`", entry.kind.default_value());
+        vec![format!("`{}`", entry.key), bounds(entry.kind), default, entry.about.to_owned()]
+    });
+    let table = table(&["key", "value", "default", "what"], entries);
+    [format!("## {}", section.name), section.about.to_owned(), table]
+}
+
+fn bounds(kind: Kind) -> String {
+    match kind {
+        Kind::Time { least_ms, .. } => {
+            let most = settings::TIME_MS_MAX / (24 * 3_600_000);
+            format!("time, {} to {most} days", write_time(least_ms))
+        }
+        Kind::Number { least, most, .. } => format!("{least} to {most}"),
+        Kind::Word { words, .. } => {
+            words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+        }
+        Kind::Text { .. } => "text".to_owned(),
+    }
 }
 
 /// `docs/reference/api.md`, from the OpenAPI document and the tables behind it.

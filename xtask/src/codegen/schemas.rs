@@ -5,6 +5,7 @@ use api::events::EventEnvelope;
 use api::panes::PaneItem;
 use api::routes::TypeRef;
 use api::sessions::SessionItem;
+use api::settings::{Entry, Kind, SECTIONS, Section, TIME_PATTERN};
 use api::watch::WatchFrame;
 use api::windows::WindowItem;
 use schemars::SchemaGenerator;
@@ -96,4 +97,43 @@ pub(super) fn event_envelope() -> anyhow::Result<Value> {
         "$ref": envelope["$ref"],
         "$defs": definitions.finish()?,
     }))
+}
+
+/// The settings file, for editors.
+pub(super) fn config() -> Value {
+    let sections: Map<String, Value> =
+        SECTIONS.iter().map(|section| (section.name.to_owned(), config_section(section))).collect();
+    json!({
+        "$schema": DIALECT,
+        "title": "Config",
+        "description": "Quarterdeck's settings file.",
+        "type": "object",
+        "properties": sections,
+        "additionalProperties": false,
+    })
+}
+
+fn config_section(section: &Section) -> Value {
+    let entries: Map<String, Value> =
+        section.entries.iter().map(|entry| (entry.key.to_owned(), config_entry(entry))).collect();
+    json!({
+        "description": section.about,
+        "type": "object",
+        "properties": entries,
+        "additionalProperties": false,
+    })
+}
+
+fn config_entry(entry: &Entry) -> Value {
+    let mut schema = match entry.kind {
+        Kind::Time { .. } => json!({ "type": "string", "pattern": TIME_PATTERN }),
+        Kind::Number { least, most, .. } => {
+            json!({ "type": "integer", "minimum": least, "maximum": most })
+        }
+        Kind::Word { words, .. } => json!({ "type": "string", "enum": words }),
+        Kind::Text { .. } => json!({ "type": "string", "minLength": 1 }),
+    };
+    schema["description"] = entry.about.into();
+    schema["default"] = entry.kind.default_value();
+    schema
 }

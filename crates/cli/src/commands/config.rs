@@ -34,7 +34,7 @@ pub(crate) fn run(console: &Console, command: &ConfigCommand) -> Outcome {
         ConfigCommand::Show => show(console),
         ConfigCommand::Check => check(console),
         ConfigCommand::Default => {
-            console.terminal.generated(daemon::config::DEFAULT)?;
+            console.terminal.generated(&api::settings::default_file())?;
             Ok(ExitCode::Ok)
         }
     }
@@ -115,7 +115,7 @@ fn check(console: &Console) -> Outcome {
     let path = console.paths()?.config;
     let outcome = Config::load(&path);
     if console.is_json() {
-        let problems = outcome.as_ref().err().map(problem_of).into_iter().collect();
+        let problems = outcome.as_ref().err().map(ConfigError::problem).into_iter().collect();
         let checked = Checked {
             schema_version: SchemaVersion::V1,
             generated_at: console.now(),
@@ -132,16 +132,4 @@ fn check(console: &Console) -> Outcome {
     let said = if path.exists() { "is right" } else { "is not there: all defaults are in use" };
     console.terminal.line(format!("{} {said}.", path.display()))?;
     Ok(ExitCode::Ok)
-}
-
-fn problem_of(error: &ConfigError) -> ConfigProblem {
-    let (line, column, message) = match error {
-        ConfigError::Invalid { line, column, message, .. } => {
-            (u32::try_from(*line).ok(), u32::try_from(*column).ok(), message.clone())
-        }
-        ConfigError::Unreadable { .. } | ConfigError::TooLarge { .. } => {
-            (None, None, crate::starter::with_causes(error))
-        }
-    };
-    ConfigProblem { line, column, key: None, message, nearest: None }
 }

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use api::config::{ConfigAnswer, ConfigProblem, Setting, SettingOrigin};
+use api::config::{ConfigAnswer, Setting, SettingOrigin};
 use api::query::NoQuery;
+use api::settings::SECTIONS;
 use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::time::WallMs;
 use http::StatusCode;
-use serde_json::Value;
 
 use super::app::App;
 use super::extract::{Asked, Said};
 use super::problem::Problem;
 use super::to_api::timestamp;
-use crate::config::{Config, ConfigError, DEFAULT};
+use crate::config::{Config, ConfigError, File};
 
 /// The settings in force.
 #[derive(Clone, Debug)]
@@ -32,104 +32,51 @@ pub(crate) async fn show(
 ) -> Result<Said<ConfigAnswer>, Problem> {
     let in_use = Arc::clone(&app.config.borrow());
     let path = in_use.path.clone();
-    let look = move || (std::fs::read_to_string(&path).ok(), Config::load(&path).err());
+    let look = move || {
+        let text = std::fs::read_to_string(&path).ok();
+        let lines = text.as_deref().and_then(|text| File::parse(text).ok()).map(|file| file.lines);
+        (text.is_some(), lines.unwrap_or_default(), Config::load(&path).err())
+    };
     let looked = tokio::task::spawn_blocking(look).await;
-    let (text, error) =
+    let (exists, lines, error) =
         looked.map_err(|error| Problem::internal("the configuration could not be read", &error))?;
     let answer = ConfigAnswer {
         schema_version: SchemaVersion::V1,
         generated_at: app.now(),
         path: in_use.path.display().to_string(),
-        exists: text.is_some(),
+        exists,
         loaded_at: timestamp(in_use.loaded_at),
-        settings: settings(&in_use.config, text.as_deref().unwrap_or("")),
-        problems: error.as_ref().map(problem).into_iter().collect(),
+        settings: settings(&in_use.config, &lines),
+        problems: error.iter().map(ConfigError::problem).collect(),
     };
     Ok(Said(StatusCode::OK, answer))
 }
 
-/// Every setting with its default and its origin.
-fn settings(config: &Config, file: &str) -> Vec<Setting> {
-    let (values, defaults) = (flatten(config), flatten(&Config::default()));
-    let (places, about) = (places(file), explanations());
-    let setting = |(key, value): (String, Value)| {
-        let default = defaults.get(&key).cloned().unwrap_or(Value::Null);
-        let line = places.get(&key).copied();
-        let origin = match line {
-            Some(_) => SettingOrigin::File,
-            None if value != default => SettingOrigin::File,
-            None => SettingOrigin::Default,
-        };
-        let about = about.get(&key).cloned().unwrap_or_default();
-        Setting { key, value, default, origin, line, about }
-    };
-    values.into_iter().map(setting).collect()
-}
-
-/// The values by dotted key.
-fn flatten(config: &Config) -> BTreeMap<String, Value> {
-    let mut flat = BTreeMap::new();
-    let Ok(Value::Object(sections)) = serde_json::to_value(config) else { return flat };
-    for (section, values) in sections {
-        let Value::Object(values) = values else { continue };
-        flat.extend(values.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));
-    }
-    flat
-}
-
-/// The keys that a file sets, as far as it sets them one to a line, with their lines.
-fn places(file: &str) -> BTreeMap<String, u32> {
-    let mut places = BTreeMap::new();
-    let mut section = "";
-    for (number, line) in (1..).zip(file.lines()) {
-        let line = line.trim();
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            section = name.trim();
-        } else if let Some((key, _)) = line.split_once('=')
-            && !line.starts_with('#')
-        {
-            let dot = if section.is_empty() { "" } else { "." };
-            places.insert(format!("{section}{dot}{}", key.trim()), number);
+/// Every setting with its default and its origin; `lines` are the keys that the file sets.
+fn settings(config: &Config, lines: &BTreeMap<String, u32>) -> Vec<Setting> {
+    let values = serde_json::to_value(config).unwrap_or_default();
+    let mut settings: Vec<Setting> = Vec::new();
+    for section in SECTIONS {
+        for entry in section.entries {
+            let key = format!("{}.{}", section.name, entry.key);
+            let value = values[section.name][entry.key].clone();
+            let default = entry.kind.default_value();
+            let line = lines.get(&key).copied();
+            // A file that is broken by now has no lines, and what is in force came from it.
+            let is_set = line.is_some() || value != default;
+            let origin = if is_set { SettingOrigin::File } else { SettingOrigin::Default };
+            settings.push(Setting {
+                key,
+                value,
+                default,
+                origin,
+                line,
+                about: entry.about.to_owned(),
+            });
         }
     }
-    places
-}
-
-/// What the default file says above each key. Keys below one comment share it.
-fn explanations() -> BTreeMap<String, String> {
-    let mut explained = BTreeMap::new();
-    let (mut section, mut comment, mut fresh) = ("", Vec::new(), true);
-    for line in DEFAULT.lines() {
-        if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_end_matches(']');
-            fresh = true;
-        } else if let Some(text) = line.strip_prefix('#') {
-            if std::mem::take(&mut fresh) {
-                comment.clear();
-            }
-            comment.push(text.trim());
-        } else if let Some((key, _)) = line.split_once(" = ") {
-            explained.insert(format!("{section}.{key}"), comment.join(" "));
-            fresh = true;
-        }
-    }
-    explained
-}
-
-fn problem(error: &ConfigError) -> ConfigProblem {
-    let number = |value: usize| u32::try_from(value).ok();
-    let (line, column, message) = match error {
-        ConfigError::Invalid { path: _, line, column, message } => {
-            (number(*line), number(*column), message.clone())
-        }
-        ConfigError::Unreadable { .. } | ConfigError::TooLarge { .. } => {
-            (None, None, error.to_string())
-        }
-    };
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let key = quoted.next().map(str::to_owned);
-    let nearest = message.contains("did you mean").then(|| quoted.next()).flatten();
-    ConfigProblem { line, column, key, nearest: nearest.map(str::to_owned), message }
+    settings.sort_by(|one, other| one.key.cmp(&other.key));
+    settings
 }
 
 /// The settings of a daemon that has no file.
@@ -143,9 +90,9 @@ mod tests {
 
     #[test]
     fn every_setting_says_what_it_is_for_and_where_it_comes_from() {
-        let file = "# mine\n[state]\nstale_ttl = \"10s\"\n";
-        let config = Config::parse(Path::new("c.toml"), file).unwrap();
-        let settings = settings(&config, file);
+        let text = "# mine\n[state]\nstale_ttl = \"10s\"\n";
+        let file = File::parse(text).unwrap();
+        let settings = settings(&file.config, &file.lines);
         assert!(settings.iter().all(|it| it.about.ends_with('.')), "{settings:?}");
         assert!(settings.is_sorted_by(|one, other| one.key < other.key));
         let set: Vec<_> = settings.iter().filter(|it| it.origin == SettingOrigin::File).collect();
@@ -155,12 +102,19 @@ mod tests {
     }
 
     #[test]
+    fn the_line_of_a_key_is_found_however_it_is_written() {
+        let lines = |text| File::parse(text).unwrap().lines;
+        for text in ["\nstate.stale_ttl = \"1s\"", "\nstate = { stale_ttl = \"1s\" }"] {
+            assert_eq!(lines(text)["state.stale_ttl"], 2, "{text}");
+        }
+    }
+
+    #[test]
     fn a_mistake_in_the_file_is_named_with_its_place() {
         let text = "[state]\nstale_tll = \"5s\"\n";
-        let error = Config::parse(Path::new("c.toml"), text).unwrap_err();
-        let problem = problem(&error);
+        let problem = Config::parse(Path::new("c.toml"), text).unwrap_err().problem();
         assert_eq!((problem.line, problem.column), (Some(2), Some(1)));
-        assert_eq!(problem.key.as_deref(), Some("stale_tll"));
-        assert_eq!(problem.nearest.as_deref(), Some("stale_ttl"));
+        assert_eq!(problem.key.as_deref(), Some("state.stale_tll"));
+        assert_eq!(problem.nearest.as_deref(), Some("state.stale_ttl"));
     }
 }

@@ -257,10 +257,11 @@ fn raw_pid(pid: u32) -> Option<Pid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn what_reads_is_repeated_as_often_and_after_the_pauses_that_are_set() {
-        let patience = Patience::of(&ObserverConfig::default());
+        let patience = Patience::of(&Config::default().observer);
         let pauses: Vec<u128> = patience.repetitions().map(|pause| pause.as_millis()).collect();
         assert_eq!(pauses, [250, 1_000]);
         let never = Patience { retries: 0, ..patience };
@@ -269,7 +270,7 @@ mod tests {
 
     #[test]
     fn behind_a_prefix_only_starting_programs_is_left() {
-        let target = Target::local("", &ObserverConfig::default(), Environment::default());
+        let target = Target::local("", &Config::default().observer, Environment::default());
         assert_eq!(target.capabilities(), Capabilities::DIRECT);
         let far = target.through(&["env"]);
         assert_eq!(far.capabilities(), Capabilities::STARTING_ONLY);
