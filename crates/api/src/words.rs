@@ -92,7 +92,8 @@ words! {
 }
 
 words! {
-    /// Who reports an event.
+    /// Who reports an event. The last four are the daemon's own readings; an event that somebody
+    /// else sends cannot have them.
     pub enum Source {
         /// A hook of the agent's.
         Hook = "hook",
@@ -100,8 +101,16 @@ words! {
         Notify = "notify",
         /// Whoever wrapped or started the agent.
         Wrapper = "wrapper",
-        /// The daemon's own observation.
+        /// Something that looks at the agent from outside, and infers.
         Poller = "poller",
+        /// The agent's own status or transcript file.
+        Status = "status",
+        /// The pane's title.
+        Title = "title",
+        /// The processes and the terminal of the pane.
+        Process = "process",
+        /// The lower part of the screen.
+        Screen = "screen",
     }
 }
 

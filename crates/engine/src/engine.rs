@@ -20,7 +20,7 @@ use crate::state::{
 };
 use crate::target::{Pulse, TargetRow};
 use crate::time::{Now, Stamp, WallMs};
-use crate::words::{Health, State};
+use crate::words::{Health, Source, State};
 
 /// The rows of the tables: what the engine is restored from and compared with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,6 +157,9 @@ impl Engine {
             row.last_activity.iter_mut().for_each(|activity| activity.rebase(now));
             match row.state.state {
                 State::Unknown => {}
+                _ if row.state.source.is_some_and(Source::is_reading) => {
+                    row.last_seen.mono = now.mono;
+                }
                 State::Running => {
                     row.last_activity.iter_mut().for_each(|activity| activity.mono = now.mono);
                 }
@@ -244,6 +247,7 @@ impl Engine {
         match input {
             Input::Observed { target, sight } => self.observe(now, target, sight, past),
             Input::Signalled(signal) => self.hear(now, signal, past),
+            Input::Read { runtime, readings } => self.read(now, runtime, readings),
             Input::Asked(request) => self.ask(now, request),
             Input::Offered { inbox, complete } => self.offer(now, inbox, *complete, past),
             Input::Ticked => self.tick(now),
@@ -518,16 +522,22 @@ pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Setting
         seq: signal.source_seq,
         ingested_at: row.ingested_at.wall,
     });
+    for (detail, text) in &signal.details {
+        voice.tell(*detail, text, &order);
+    }
+    voice.turns += u64::from(signal.begins_turn);
     if let Some(claim) = &signal.claim {
         let heard = Heard {
             event_id: signal.event_id.clone(),
             event_type: signal.event_type.clone(),
             claim: claim.clone(),
-            order,
+            order: order.clone(),
             seq: signal.source_seq,
             ingested_at: row.ingested_at,
         };
         voice.hear(heard, settings);
+    } else if signal.source.is_reading() {
+        voice.fall_silent(&order);
     }
     for (source, through) in &row.retires {
         evidence.voice_mut(*source).expire(through);

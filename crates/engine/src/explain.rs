@@ -112,7 +112,7 @@ impl Engine {
             heard: heard.clone(),
             effective_time: heard.order.effective,
             age_ms: now.since(heard.ingested_at),
-            confirmed_age_ms: now.since(sight.confirms(heard)),
+            confirmed_age_ms: now.since(evidence.confirmed(source, heard, &sight)),
             standing: standing(source, heard),
         });
         Some(Explanation {

@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, absorb};
 use crate::event::Event;
-use crate::ids::{InboxId, RuntimeId, TargetId};
+use crate::ids::{InboxId, PaneKey, RuntimeId, TargetId};
 use crate::input::{Acceptance, Decision, Effect, Input, Refusal, Reply};
 use crate::limits;
 use crate::observe::recognise;
@@ -61,17 +61,33 @@ impl Engine {
             About::Pane(key) if !self.targets.contains_key(&key.target) => {
                 Err(Refusal::TargetUnknown(key.target.to_string()))
             }
-            About::Pane(key) => {
-                match bind(self.pane(key).into_iter(), &signal.hints, &self.settings) {
-                    Binding::One(runtime) => Ok(Place::Runtime(runtime)),
-                    Binding::Several => Ok(Place::Ambiguous),
-                    Binding::None if self.inbox.len() >= limits::PENDING_EVENTS_MAX => {
-                        Err(Refusal::InboxFull)
-                    }
-                    Binding::None => Ok(Place::Waiting),
+            About::Pane(key) => match self.bind(key, signal) {
+                Binding::One(runtime) => {
+                    let known = past.event_by_key(&runtime, signal.source, &signal.dedupe_key);
+                    known.map_or(Ok(Place::Runtime(runtime)), |it| repetition(signal, it))
                 }
-            }
+                Binding::Several => Ok(Place::Ambiguous),
+                Binding::None if self.inbox.len() >= limits::PENDING_EVENTS_MAX => {
+                    Err(Refusal::InboxFull)
+                }
+                Binding::None => Ok(Place::Waiting),
+            },
         }
+    }
+
+    fn bind(&self, key: &PaneKey, signal: &Signal) -> Binding {
+        let panes = self.panes_of(&key.target).map(|memory| &memory.row);
+        bind(panes, key, &signal.hints, signal.event_time, &self.settings)
+    }
+
+    /// What was read of one runtime in one look. It is settled once, so that no state is shown
+    /// that only a part of the look speaks for.
+    pub(crate) fn read(&self, now: Now, runtime: &RuntimeId, readings: &[Signal]) -> Decision {
+        let mut decision = Decision::default();
+        if let Some(before) = self.pane_of(runtime) {
+            self.record_in(now, readings, before, now.stamp(), &mut decision);
+        }
+        decision
     }
 
     /// Records an event about an active runtime, and what follows for its state.
@@ -83,17 +99,17 @@ impl Engine {
         if signal.expects_version.is_some_and(|version| version != before.state.version) {
             return answer(Acceptance::Void);
         }
-        self.record_in(now, signal, before, now.stamp(), &mut decision);
+        self.record_in(now, std::slice::from_ref(signal), before, now.stamp(), &mut decision);
         decision.reply =
             Ok(Reply::Accepted(Acceptance::Bound { event: signal.event_id.clone(), runtime }));
         decision
     }
 
-    /// Records an event in a pane's present runtime, which may be one this decision begins.
+    /// Records events in a pane's present runtime, which may be one this decision begins.
     fn record_in(
         &self,
         now: Now,
-        signal: &Signal,
+        signals: &[Signal],
         before: &PaneRow,
         ingested_at: Stamp,
         decision: &mut Decision,
@@ -102,23 +118,25 @@ impl Engine {
             return;
         };
         let mut evidence = self.evidence_of(before);
-        let mut recorded = EventRow {
-            signal: signal.clone(),
-            runtime,
-            ingested_at,
-            effective_time: effective_time(signal.event_time, ingested_at.wall, &self.settings),
-            retires: Vec::new(),
-        };
-        if signal.event_type == synthetic::STALE_DETECTED {
-            recorded.retires = evidence.disbelieved(&Sight::of(before), now, &self.settings);
-        }
-        absorb(&mut evidence, &recorded, &self.settings);
-        decision.events.push(Event::EventRecorded(Box::new(recorded)));
         let mut row = before.clone();
         let mut causes = Vec::new();
-        let labelled = row.runtime.as_ref().is_some_and(|runtime| runtime.agent.is_some());
-        if let (Some(agent), false) = (&signal.agent, labelled) {
-            recognise(&mut row, agent, &mut causes);
+        for signal in signals {
+            let mut recorded = EventRow {
+                signal: signal.clone(),
+                runtime: runtime.clone(),
+                ingested_at,
+                effective_time: effective_time(signal.event_time, ingested_at.wall, &self.settings),
+                retires: Vec::new(),
+            };
+            if signal.event_type == synthetic::STALE_DETECTED {
+                recorded.retires = evidence.disbelieved(&Sight::of(before), now, &self.settings);
+            }
+            absorb(&mut evidence, &recorded, &self.settings);
+            decision.events.push(Event::EventRecorded(Box::new(recorded)));
+            let labelled = row.runtime.as_ref().is_some_and(|it| it.agent.is_some());
+            if let (Some(agent), false) = (&signal.agent, labelled) {
+                recognise(&mut row, agent, &mut causes);
+            }
         }
         let health = self.health_of(&row.key.target);
         causes.extend(self.settle(&mut row, &evidence, health, now));
@@ -170,12 +188,14 @@ impl Engine {
         let About::Pane(key) = &waiting.signal.about else { return decision };
         let (signal, inbox) = (&waiting.signal, waiting.inbox.clone());
         let missed = complete.is_some_and(|began| waiting.ingested_at.mono < began);
-        match bind(self.pane(key).into_iter(), &signal.hints, &self.settings) {
+        match self.bind(key, signal) {
             Binding::One(runtime) => {
                 let known = past.event_by_key(&runtime, signal.source, &signal.dedupe_key);
+                let row = self.pane_of(&runtime);
                 decision.events.push(Event::EventBound { inbox, runtime });
-                if let (None, Some(row)) = (known, self.pane(key)) {
-                    self.record_in(now, signal, row, waiting.ingested_at, &mut decision);
+                if let (None, Some(row)) = (known, row) {
+                    let signals = std::slice::from_ref(signal);
+                    self.record_in(now, signals, row, waiting.ingested_at, &mut decision);
                 }
             }
             Binding::Several => {

@@ -15,6 +15,9 @@ pub enum Input {
     Observed { target: TargetId, sight: Observation },
     /// Somebody reported an event.
     Signalled(Box<Signal>),
+    /// The daemon read of a runtime what can be read: title, screen, status file, processes. Only
+    /// what differs from the last reading.
+    Read { runtime: RuntimeId, readings: Vec<Signal> },
     /// Somebody wants something done.
     Asked(Request),
     /// A waiting event is offered what is known now. `complete` is when a look at everything

@@ -1,13 +1,15 @@
 //! Events as they arrive, how they find their runtime, and what becomes of them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentType, EventId, InboxId, PaneKey, RuntimeId};
-use crate::pane::PaneRow;
+use crate::pane::{PaneRow, Runtime};
 use crate::settings::Settings;
 use crate::state::{Claim, OrderKey};
 use crate::time::{Stamp, WallMs};
-use crate::words::Source;
+use crate::words::{Detail, Source};
 
 /// The types of the reconciler's own events. They pass the same inbox as everyone's.
 pub mod synthetic {
@@ -38,6 +40,12 @@ pub struct Signal {
     /// What the adapter reads in it; nothing for types that no adapter knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
+    /// What it tells beside the state; an empty text says that there is none any more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<Detail, String>,
+    /// It reports that a turn of the agent began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begins_turn: bool,
     /// The redacted payload. Kept beside the journal, which holds its hash.
     #[serde(skip)]
     pub payload: Option<String>,
@@ -61,6 +69,10 @@ pub struct Hints {
     pub pid: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<WallMs>,
+    /// The processes above the one that reported, nearest first. Where they are known, they say
+    /// which pane it was, whatever else the report names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<u32>,
 }
 
 impl Hints {
@@ -74,6 +86,13 @@ impl Hints {
         };
         self.pid.is_none_or(|hint| hint == pid) && self.start.is_none_or(near)
     }
+
+    /// How far above the reporting process the pane's process or its agent's stands.
+    fn distance(&self, row: &PaneRow) -> Option<usize> {
+        let above = |pid: u32| self.ancestors.iter().position(|ancestor| *ancestor == pid);
+        let agent = row.runtime.as_ref().and_then(|runtime| above(runtime.pid));
+        agent.into_iter().chain(above(row.facts.process.pid)).min()
+    }
 }
 
 /// The outcome of looking for the one runtime that fits.
@@ -84,14 +103,33 @@ pub enum Binding {
     Several,
 }
 
-/// Finds the one active runtime among `candidates` that fits the hints.
+/// Finds the one active runtime among a target's `panes` that an event about `key` fits.
+///
+/// The processes above the reporter decide where they are known: the pane that the report names
+/// can be another one's, as with an agent whose hooks run in a process that all panes share.
 pub fn bind<'a>(
-    candidates: impl Iterator<Item = &'a PaneRow>,
+    panes: impl Iterator<Item = &'a PaneRow>,
+    key: &PaneKey,
     hints: &Hints,
+    at: WallMs,
     settings: &Settings,
 ) -> Binding {
-    let mut fitting = candidates
+    let (named, above): (Vec<_>, Vec<_>) = if hints.ancestors.is_empty() {
+        (panes.filter(|row| row.key == *key).collect(), Vec::new())
+    } else {
+        (Vec::new(), panes.filter_map(|row| Some((hints.distance(row)?, row))).collect())
+    };
+    let nearest = above.iter().map(|(distance, _)| *distance).min();
+    let nearest = above.iter().filter(|(distance, _)| Some(*distance) == nearest);
+    // A number that was given again names a process that is younger than the report.
+    let existed = |runtime: &&Runtime| {
+        hints.ancestors.is_empty() || runtime.started_at.0 <= at.0 + settings.bind_window_ms
+    };
+    let mut fitting = named
+        .into_iter()
+        .chain(nearest.map(|(_, row)| *row))
         .filter_map(|row| row.runtime.as_ref())
+        .filter(existed)
         .filter(|runtime| hints.fit(runtime.pid, runtime.started_at, settings));
     match (fitting.next(), fitting.next()) {
         (Some(one), None) => Binding::One(one.runtime.clone()),
@@ -173,7 +211,7 @@ mod tests {
     #[test]
     fn the_bind_window_includes_its_edge() {
         let cfg = Settings::default();
-        let hints = |start| Hints { pid: Some(7), start: Some(WallMs(start)) };
+        let hints = |start| Hints { pid: Some(7), start: Some(WallMs(start)), ..Hints::default() };
         assert!(hints(5_000).fit(7, WallMs(0), &cfg));
         assert!(!hints(5_001).fit(7, WallMs(0), &cfg));
         assert!(!hints(0).fit(8, WallMs(0), &cfg), "another pid");

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::pane::PaneRow;
 use crate::settings::Settings;
 use crate::time::{Now, Stamp, WallMs};
-use crate::words::{Confidence, Health, Source, State, reason};
+use crate::words::{Bearing, Confidence, Detail, Health, Source, State, reason};
 
 /// What an event says about the state, as an adapter reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +108,26 @@ pub struct Voice {
     /// Claims up to here were found stale; only a newer one revives the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_through: Option<OrderKey>,
+    /// A reading showed nothing any more; what it said up to here is withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_through: Option<OrderKey>,
+    /// What it told beside the state, each part by its newest word.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<Detail, Told>,
+    /// Turns that it saw begin.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub turns: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// One thing told beside the state. Empty when it was said that there is none any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub text: String,
+    pub order: OrderKey,
 }
 
 impl Voice {
@@ -130,14 +150,29 @@ impl Voice {
         }
     }
 
+    /// What it says now, unless it has withdrawn it.
     pub fn head(&self) -> Option<&Heard> {
-        self.numbered.iter().chain(&self.unnumbered).max_by_key(|heard| &heard.order)
+        let newest =
+            self.numbered.iter().chain(&self.unnumbered).max_by_key(|heard| &heard.order)?;
+        let withdrawn = self.silent_through.as_ref().is_some_and(|it| newest.order <= *it);
+        (!withdrawn).then_some(newest)
+    }
+
+    /// Withdraws what it said up to here.
+    pub fn fall_silent(&mut self, through: &OrderKey) {
+        raise(&mut self.silent_through, through);
+    }
+
+    pub fn tell(&mut self, detail: Detail, text: &str, order: &OrderKey) {
+        let newer = self.details.get(&detail).is_none_or(|told| told.order < *order);
+        if newer {
+            let told = Told { text: text.to_owned(), order: order.clone() };
+            self.details.insert(detail, told);
+        }
     }
 
     pub fn expire(&mut self, through: &OrderKey) {
-        if self.stale_through.as_ref().is_none_or(|current| through > current) {
-            self.stale_through = Some(through.clone());
-        }
+        raise(&mut self.stale_through, through);
     }
 
     fn retired(&self, heard: &Heard) -> bool {
@@ -146,6 +181,12 @@ impl Voice {
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Heard> {
         self.numbered.iter_mut().chain(&mut self.unnumbered)
+    }
+}
+
+fn raise(mark: &mut Option<OrderKey>, to: &OrderKey) {
+    if mark.as_ref().is_none_or(|current| to > current) {
+        *mark = Some(to.clone());
     }
 }
 
@@ -172,16 +213,33 @@ impl Evidence {
         }
     }
 
-    /// The claim that speaks for the runtime: the newest of a deterministic source that is still
-    /// believed, else the newest the poller inferred.
-    pub fn winner(&self, sight: &Sight, now: Now, settings: &Settings) -> Option<(Source, &Heard)> {
-        let believed = |deterministic: bool| {
-            self.heads()
-                .filter(|(source, _)| source.is_deterministic() == deterministic)
-                .filter(|(source, heard)| self.believes(*source, heard, sight, now, settings))
-                .max_by_key(|(source, heard)| (&heard.order, std::cmp::Reverse(*source)))
-        };
-        believed(true).or_else(|| believed(false))
+    /// What is told of a detail, by whichever source told it last.
+    pub fn detail(&self, detail: Detail) -> Option<&str> {
+        let told = self.voices.values().filter_map(|voice| voice.details.get(&detail));
+        let newest = told.max_by_key(|told| &told.order)?;
+        Some(newest.text.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// Turns begun so far, by the source that saw most of them.
+    pub fn turns(&self) -> u64 {
+        self.voices.values().map(|voice| voice.turns).max().unwrap_or(0)
+    }
+
+    /// The claim that speaks for the runtime. docs/design/state-fusion.md has the rule as a table.
+    pub fn winner(&self, sight: &Sight, now: Now, settings: &Settings) -> Option<Claimed<'_>> {
+        let believed: Vec<Claimed<'_>> = self
+            .heads()
+            .filter(|(source, heard)| self.believes(*source, heard, sight, now, settings))
+            .collect();
+        let certain = || believed.iter().filter(|(source, _)| source.is_deterministic());
+        let seen = newest(believed.iter().filter(|(source, _)| !source.is_deterministic()));
+        let Some(mut told) = newest(certain()) else { return seen };
+        // That nothing goes on now does not contradict how it came to rest.
+        if is_plain_rest(told) {
+            let how = newest(certain().filter(|it| !is_plain_rest(**it)));
+            told = how.filter(|(_, it)| it.claim.state.bearing() == Bearing::Rest).unwrap_or(told);
+        }
+        seen.filter(|seen| overrules(*seen, told, &believed)).or(Some(told))
     }
 
     pub fn heads(&self) -> impl Iterator<Item = (Source, &Heard)> {
@@ -198,10 +256,25 @@ impl Evidence {
         settings: &Settings,
     ) -> bool {
         let retired = self.voices.get(&source).is_some_and(|voice| voice.retired(heard));
-        !retired && now.since(sight.confirms(heard)) <= settings.stale_ttl_ms
+        !retired && now.since(self.confirmed(source, heard, sight)) <= settings.stale_ttl_ms
     }
 
-    /// The claims that count no longer and are not retired yet.
+    /// The last moment at which something still spoke for a claim: the pane itself, or a reading
+    /// of the same kind that is taken again and again.
+    pub fn confirmed(&self, source: Source, heard: &Heard, sight: &Sight) -> Stamp {
+        let by_pane = sight.confirms(source, heard);
+        let vouches = |(other, reading): &Claimed<'_>| {
+            other.is_reading()
+                && other.is_deterministic()
+                && reading.claim.state.bearing() == heard.claim.state.bearing()
+        };
+        let by_readings =
+            self.heads().filter(vouches).map(|(source, it)| sight.confirms(source, it));
+        by_readings.max().map_or(by_pane, |vouched| vouched.max(by_pane))
+    }
+
+    /// The claims that count no longer and are not retired yet. A reading is not retired: it holds
+    /// again as soon as it is taken again.
     pub fn disbelieved(
         &self,
         sight: &Sight,
@@ -209,10 +282,54 @@ impl Evidence {
         settings: &Settings,
     ) -> Vec<(Source, OrderKey)> {
         self.heads()
+            .filter(|(source, _)| !source.is_reading())
             .filter(|(source, heard)| !self.believes(*source, heard, sight, now, settings))
             .map(|(source, heard)| (source, heard.order.clone()))
             .collect()
     }
+}
+
+/// A claim with the source that makes it.
+pub type Claimed<'a> = (Source, &'a Heard);
+
+fn newest<'a, 'b: 'a>(claims: impl Iterator<Item = &'a Claimed<'b>>) -> Option<Claimed<'b>> {
+    claims.copied().max_by_key(|(source, heard)| (&heard.order, std::cmp::Reverse(*source)))
+}
+
+/// A reading that says no more than that nothing goes on.
+fn is_plain_rest((source, heard): Claimed<'_>) -> bool {
+    let Claim { state, reason, .. } = &heard.claim;
+    let plain = match state {
+        State::Idle => reason == reason::IDLE,
+        State::Completed => reason == reason::TURN_OVER,
+        State::Error
+        | State::WaitingApproval
+        | State::WaitingInput
+        | State::Running
+        | State::Unknown => false,
+    };
+    plain && source.is_reading()
+}
+
+/// Whether the screen is believed against a deterministic claim.
+///
+/// It says how a rest came that others only report, and it is newer than a report of something
+/// past that no present reading confirms.
+fn overrules(seen: Claimed<'_>, told: Claimed<'_>, believed: &[Claimed<'_>]) -> bool {
+    let (source, heard) = seen;
+    if source != Source::Screen {
+        return false;
+    }
+    let bearing = |it: Claimed<'_>| it.1.claim.state.bearing();
+    if is_plain_rest(told) {
+        return bearing(seen) == Bearing::Rest && !is_plain_rest(seen);
+    }
+    let vouched = believed
+        .iter()
+        .filter(|(source, _)| source.is_reading() && source.is_deterministic())
+        .any(|it| bearing(*it) == bearing(told));
+    let certain = heard.claim.confidence == Confidence::High;
+    certain && !vouched && heard.order > told.1.order
 }
 
 /// What the observer knows of the pane, as far as it confirms or contradicts a claim.
@@ -231,10 +348,15 @@ impl Sight {
 
     /// The last moment at which something still spoke for the claim.
     ///
-    /// Output confirms `running`. Every other claim says that nothing moves: it is confirmed by
-    /// each look at a pane that has printed nothing since, apart from what drew the claim itself.
-    pub fn confirms(&self, heard: &Heard) -> Stamp {
+    /// A reading holds as long as the pane is looked at, because it is taken again whenever the
+    /// pane changed. Of what was reported, output confirms `running`; every other report says that
+    /// nothing moves: it is confirmed by each look at a pane that has printed nothing since, apart
+    /// from what drew the claim itself.
+    pub fn confirms(&self, source: Source, heard: &Heard) -> Stamp {
         let said = heard.ingested_at;
+        if source.is_reading() {
+            return self.last_seen.max(said);
+        }
         let moved = self.last_activity.filter(|moved| moved.mono > said.mono);
         match (heard.claim.state, moved) {
             (State::Running, moved) => moved.unwrap_or(said),

@@ -1,6 +1,8 @@
 //! What time alone makes true. The reconciler finds what is due and reports it as events, which
 //! pass the same inbox as everyone's; it never writes a state.
 
+use std::collections::BTreeMap;
+
 use crate::engine::{Engine, PaneMemory};
 use crate::event::Event;
 use crate::hear::dropped;
@@ -47,7 +49,7 @@ impl Engine {
         let row = &memory.row;
         let evidence = self.evidence.get(&row.runtime.as_ref()?.runtime)?;
         let shown = evidence.voices.get(&row.state.source?)?.head()?;
-        let confirmed = Sight::of(row).confirms(shown);
+        let confirmed = evidence.confirmed(row.state.source?, shown, &Sight::of(row));
         let stale = confirmed.plus(self.settings.stale_ttl_ms + 1);
         let demoted = shown.ingested_at.plus(self.settings.completed_ttl_ms);
         if row.state.state == State::Completed && demoted <= stale {
@@ -118,6 +120,8 @@ impl Engine {
             agent: None,
             action_id: None,
             claim: None,
+            details: BTreeMap::new(),
+            begins_turn: false,
             payload: None,
             expects_version: Some(version),
         })))

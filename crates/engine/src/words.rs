@@ -56,21 +56,88 @@ words! {
 }
 
 words! {
-    /// Who reported an event.
+    /// Who reported an event. The first four speak through the API and the spool; the others are
+    /// what the daemon reads by itself, and nobody else can speak for them.
     Source {
         Hook = "hook",
         Notify = "notify",
         Wrapper = "wrapper",
         Poller = "poller",
+        /// The agent's own status or transcript file.
+        Status = "status",
+        /// The pane's title, where the agent writes its state into it.
+        Title = "title",
+        /// The processes and the terminal of the pane.
+        Process = "process",
+        /// The lower part of the screen.
+        Screen = "screen",
     }
 }
 
 impl Source {
-    /// A deterministic source reports what happened; the poller infers it from what it sees.
+    /// A deterministic source says what is; the others infer it from what it looks like.
     pub fn is_deterministic(self) -> bool {
         match self {
-            Self::Hook | Self::Notify | Self::Wrapper => true,
-            Self::Poller => false,
+            Self::Hook
+            | Self::Notify
+            | Self::Wrapper
+            | Self::Status
+            | Self::Title
+            | Self::Process => true,
+            Self::Poller | Self::Screen => false,
+        }
+    }
+
+    /// A reading says what is the case now and is taken again whenever something may have changed
+    /// it. The others report what happened once, and may have missed what happened since.
+    pub fn is_reading(self) -> bool {
+        match self {
+            Self::Hook | Self::Notify | Self::Wrapper | Self::Poller => false,
+            Self::Status | Self::Title | Self::Process | Self::Screen => true,
+        }
+    }
+}
+
+words! {
+    /// What a source tells beside the state: the parts of what is shown of an agent.
+    Detail {
+        Session = "session",
+        Model = "model",
+        Tool = "tool",
+        /// What the tool works on, in short.
+        ToolInput = "tool_input",
+        /// The question or the permission that waits for an answer.
+        Ask = "ask",
+        LastMessage = "last_message",
+        Directory = "directory",
+        Branch = "branch",
+        TokensIn = "tokens_in",
+        TokensOut = "tokens_out",
+        /// In millionths of a dollar.
+        Cost = "cost",
+    }
+}
+
+/// What kind of thing a state says: two states of one kind do not contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearing {
+    /// Work goes on.
+    Busy,
+    /// Somebody has to answer.
+    Waiting,
+    /// The turn is over, one way or another.
+    Rest,
+    /// Nothing is known.
+    Open,
+}
+
+impl State {
+    pub fn bearing(self) -> Bearing {
+        match self {
+            Self::Running => Bearing::Busy,
+            Self::WaitingApproval | Self::WaitingInput => Bearing::Waiting,
+            Self::Error | Self::Completed | Self::Idle => Bearing::Rest,
+            Self::Unknown => Bearing::Open,
         }
     }
 }
@@ -119,6 +186,10 @@ words! {
 pub mod reason {
     pub const NO_AGENT: &str = "no_agent";
     pub const INCONCLUSIVE: &str = "inconclusive";
+    /// At rest, and nothing more is known: the one reason that says nothing about how it came.
+    pub const IDLE: &str = "idle";
+    /// A reading saw the work end; nothing is known of how.
+    pub const TURN_OVER: &str = "turn_over";
     pub const STALE_SIGNAL: &str = "stale_signal";
     pub const TARGET_UNREACHABLE: &str = "target_unreachable";
     pub const COMPLETED_DEMOTED: &str = "completed_demoted";

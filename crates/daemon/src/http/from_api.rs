@@ -1,6 +1,8 @@
 //! From what a client sends to what the engine takes in. Together with [`super::to_api`] the only
 //! place that speaks both languages.
 
+use std::collections::BTreeMap;
+
 use api::error_code::ErrorCode;
 use api::events::EventEnvelope;
 use api::targets::TargetCreate;
@@ -15,12 +17,16 @@ use super::problem::Problem;
 use crate::follower::Follower;
 use crate::ids::Ids;
 
-fn source(source: Source) -> known::Source {
+/// What the daemon reads by itself nobody else can report.
+fn source(source: Source) -> Result<known::Source, Problem> {
     match source {
-        Source::Hook => known::Source::Hook,
-        Source::Notify => known::Source::Notify,
-        Source::Wrapper => known::Source::Wrapper,
-        Source::Poller => known::Source::Poller,
+        Source::Hook => Ok(known::Source::Hook),
+        Source::Notify => Ok(known::Source::Notify),
+        Source::Wrapper => Ok(known::Source::Wrapper),
+        Source::Poller => Ok(known::Source::Poller),
+        Source::Status | Source::Title | Source::Process | Source::Screen => {
+            Err(Problem::field("source", "is one that only the daemon itself reads"))
+        }
     }
 }
 
@@ -43,16 +49,22 @@ pub(crate) fn signal(
         event_id: EventId::new(envelope.event_id.unwrap_or_else(|| ids.next("ev"))),
         claim: agents::vocabulary::claim(&event_type),
         event_type,
-        source: source(envelope.source),
+        source: source(envelope.source)?,
         dedupe_key: envelope.dedupe_key,
         source_event_id: envelope.source_event_id,
         source_seq: envelope.source_seq,
         event_time: envelope.event_time.map_or(now.wall, wall),
         about,
-        hints: Hints { pid: envelope.pid, start: envelope.start_hint.map(wall) },
+        hints: Hints {
+            pid: envelope.pid,
+            start: envelope.start_hint.map(wall),
+            ancestors: Vec::new(),
+        },
         agent: envelope.agent_type.as_deref().map(|name| AgentType::new(name.to_lowercase())),
         action_id: None,
         // What cannot be read with certainty is not kept.
+        details: BTreeMap::new(),
+        begins_turn: false,
         payload: payload.and_then(|text| agents::redact::payload(&text).ok()),
         expects_version: None,
     })

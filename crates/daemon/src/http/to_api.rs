@@ -55,6 +55,10 @@ fn source(source: known::Source) -> Source {
         known::Source::Notify => Source::Notify,
         known::Source::Wrapper => Source::Wrapper,
         known::Source::Poller => Source::Poller,
+        known::Source::Status => Source::Status,
+        known::Source::Title => Source::Title,
+        known::Source::Process => Source::Process,
+        known::Source::Screen => Source::Screen,
     }
 }
 

@@ -20,7 +20,11 @@ fn dropped(world: &World) -> Vec<DropReason> {
 fn tc_008_a_waiting_event_is_bound_when_its_runtime_appears() {
     let mut world = World::new();
     let mut signal = world.signal("a", 1, Some(State::Running));
-    signal.hints = Hints { pid: Some(1_001), start: Some(WallMs(EPOCH_MS - 60_000 + 5_000)) };
+    signal.hints = Hints {
+        pid: Some(1_001),
+        start: Some(WallMs(EPOCH_MS - 60_000 + 5_000)),
+        ..Hints::default()
+    };
     assert!(matches!(world.emit(signal), Ok(Acceptance::Pending { .. })));
     assert!(world.effects.contains(&Effect::Rescan(target_id("local"))), "looked for at once");
     world.jump(1);

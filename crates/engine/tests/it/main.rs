@@ -10,6 +10,7 @@ mod health;
 mod identity;
 mod inbox;
 mod ordering;
+mod readings;
 mod states;
 mod volatile;
 mod world;

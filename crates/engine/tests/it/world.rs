@@ -258,6 +258,8 @@ impl World {
             agent: None,
             action_id: None,
             claim,
+            details: BTreeMap::new(),
+            begins_turn: false,
             payload: None,
             expects_version: None,
         }

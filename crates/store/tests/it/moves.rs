@@ -226,7 +226,7 @@ impl Play {
                 heard.source = Source::ALL[*source];
                 heard.source_seq = *seq;
                 let pid = self.panes.get(pane).map(|facts| facts.process.pid);
-                heard.hints = Hints { pid: pid.filter(|_| *pid_hint), start: None };
+                heard.hints = Hints { pid: pid.filter(|_| *pid_hint), ..Hints::default() };
                 vec![signalled(heard)]
             }
             Move::Direct { pane, state, key } => {

@@ -166,6 +166,8 @@ pub(crate) fn signal(now: Now, number: u64, about: About, state: State) -> Signa
         agent: None,
         action_id: None,
         claim: Some(Claim { state, reason: "active".to_owned(), confidence: Confidence::High }),
+        details: std::collections::BTreeMap::new(),
+        begins_turn: false,
         payload: Some(format!("{{\"number\":{number},\"token\":\"[redacted]\"}}")),
         expects_version: None,
     }

@@ -118,6 +118,8 @@ impl Voices {
             agent: rng.permille(100).then(|| AgentType::new("claude")),
             action_id: None,
             claim,
+            details: BTreeMap::new(),
+            begins_turn: false,
             payload: rng.permille(200).then(|| "{\"secret\":\"[redacted]\"}".to_owned()),
             expects_version: None,
         }
@@ -173,5 +175,5 @@ fn hints(rng: &mut Rng, speaker: &Speaker) -> Hints {
         4 => Some(WallMs(speaker.started.0 + rng.between(-6_000, 6_000))),
         _ => None,
     };
-    Hints { pid, start }
+    Hints { pid, start, ..Hints::default() }
 }

@@ -1,0 +1,209 @@
+//! What is read of an agent beside what it reports: titles, status files, processes, screens.
+
+use engine::input::{Input, Observation};
+use engine::signal::Signal;
+use engine::state::Claim;
+use engine::words::{Confidence, Detail, Source, State};
+
+use crate::world::{World, shell};
+
+/// A world with one pane, and what its source says now.
+struct Scene {
+    world: World,
+    said: u32,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mut world = World::new();
+        world.scan(&[shell(1)]);
+        Self { world, said: 0 }
+    }
+
+    fn reading(&mut self, source: Source, claim: Option<(State, &str)>) -> Signal {
+        self.said += 1;
+        let mut signal = self.world.signal(&format!("k{}", self.said), 1, None);
+        signal.source = source;
+        signal.claim = claim.map(|(state, reason)| Claim {
+            state,
+            reason: reason.to_owned(),
+            confidence: Confidence::High,
+        });
+        signal
+    }
+
+    /// One look that read all of these.
+    fn look(&mut self, readings: &[(Source, Option<(State, &str)>)]) {
+        let runtime = self.world.runtime(1);
+        let readings = readings.iter().map(|(source, claim)| self.reading(*source, *claim));
+        let readings = readings.collect();
+        self.world.feed(&Input::Read { runtime, readings }).unwrap();
+    }
+
+    fn hook(&mut self, state: State, reason: &str) {
+        let signal = self.reading(Source::Hook, Some((state, reason)));
+        self.world.emit(signal).unwrap();
+    }
+
+    fn later(&mut self, ms: i64) {
+        self.world.pass(ms);
+        self.world.observe(Observation::Unchanged);
+    }
+
+    fn shown(&self) -> (State, String) {
+        let row = self.world.row(1);
+        (row.state.state, row.state.reason.clone())
+    }
+}
+
+fn says(state: State, reason: &str) -> Option<(State, &str)> {
+    Some((state, reason))
+}
+
+#[test]
+fn a_newer_reading_replaces_what_a_hook_reported_at_once() {
+    let mut scene = Scene::new();
+    scene.hook(State::WaitingApproval, "approval_requested");
+    scene.later(200);
+    scene.look(&[(Source::Status, says(State::Running, "active"))]);
+    assert_eq!(scene.shown().0, State::Running, "it was answered in the pane");
+    scene.later(200);
+    scene.look(&[(Source::Status, says(State::Idle, "idle"))]);
+    assert_eq!(scene.shown(), (State::Idle, "idle".into()), "and no hook told the end");
+}
+
+#[test]
+fn that_nothing_goes_on_leaves_standing_how_the_turn_ended() {
+    for (state, reason) in
+        [(State::Completed, "task_completed"), (State::Error, "api_error"), (State::Idle, "x")]
+    {
+        let mut scene = Scene::new();
+        scene.hook(state, reason);
+        scene.later(50);
+        scene.look(&[(Source::Title, says(State::Idle, "idle"))]);
+        assert_eq!(scene.shown(), (state, reason.into()));
+    }
+}
+
+#[test]
+fn what_a_reading_withdraws_counts_no_longer() {
+    let mut scene = Scene::new();
+    scene.hook(State::WaitingApproval, "approval_requested");
+    scene.later(10);
+    scene.look(&[(Source::Title, says(State::Running, "active"))]);
+    assert_eq!(scene.shown().0, State::Running);
+    scene.later(10);
+    scene.look(&[(Source::Title, None)]);
+    assert_eq!(scene.shown().0, State::WaitingApproval, "the hook's word is the only one left");
+}
+
+#[test]
+fn readings_that_are_all_silent_leave_it_open() {
+    let mut scene = Scene::new();
+    scene.look(&[(Source::Screen, says(State::Running, "active"))]);
+    scene.later(10);
+    scene.look(&[(Source::Screen, None)]);
+    assert_eq!(scene.shown().0, State::Unknown);
+}
+
+#[test]
+fn a_reading_holds_as_long_as_the_pane_is_looked_at_and_no_longer() {
+    let mut scene = Scene::new();
+    scene.look(&[(Source::Title, says(State::Running, "active"))]);
+    for _ in 0..20 {
+        scene.later(10_000);
+    }
+    assert_eq!(scene.shown().0, State::Running, "silent, and still said so by its title");
+    scene.world.pass(30_001);
+    assert_eq!(scene.shown(), (State::Unknown, "stale_signal".into()), "nobody looked");
+    scene.world.observe(Observation::Unchanged);
+    assert_eq!(scene.shown().0, State::Running, "it still says so");
+}
+
+#[test]
+fn a_latched_hook_is_no_liveness_unless_a_reading_vouches_for_it() {
+    let mut alone = Scene::new();
+    alone.hook(State::Running, "active");
+    let mut vouched = Scene::new();
+    vouched.look(&[(Source::Title, says(State::Running, "active"))]);
+    vouched.later(5);
+    vouched.hook(State::Running, "tool_running");
+    for _ in 0..6 {
+        alone.later(10_000);
+        vouched.later(10_000);
+    }
+    assert_eq!(alone.shown(), (State::Unknown, "stale_signal".into()));
+    assert_eq!(vouched.shown(), (State::Running, "tool_running".into()));
+}
+
+#[test]
+fn one_look_shows_no_state_that_only_a_part_of_it_speaks_for() {
+    let mut scene = Scene::new();
+    scene.look(&[(Source::Title, says(State::Running, "active"))]);
+    scene.later(10);
+    let from = scene.world.journal.len();
+    scene.look(&[
+        (Source::Title, says(State::Completed, "turn_over")),
+        (Source::Screen, says(State::Idle, "interrupted")),
+    ]);
+    assert_eq!(scene.shown(), (State::Idle, "interrupted".into()));
+    assert_eq!(scene.world.causes(1, from).len(), 1, "one change, not two");
+}
+
+#[test]
+fn the_screen_tells_how_a_rest_came_but_does_not_contradict_a_report_of_it() {
+    let mut scene = Scene::new();
+    scene.look(&[
+        (Source::Title, says(State::Idle, "idle")),
+        (Source::Screen, says(State::Error, "api_error")),
+    ]);
+    assert_eq!(scene.shown(), (State::Error, "api_error".into()));
+    scene.later(10);
+    scene.hook(State::Completed, "task_completed");
+    assert_eq!(scene.shown().0, State::Completed, "the hook knows");
+}
+
+#[test]
+fn a_dialog_on_the_screen_beats_an_older_hook_that_no_reading_vouches_for() {
+    let mut scene = Scene::new();
+    scene.hook(State::Running, "active");
+    scene.later(400);
+    scene.look(&[(Source::Screen, says(State::WaitingApproval, "approval_requested"))]);
+    assert_eq!(scene.shown().0, State::WaitingApproval);
+
+    let mut vouched = Scene::new();
+    vouched.look(&[(Source::Title, says(State::Running, "active"))]);
+    vouched.later(400);
+    vouched.look(&[(Source::Screen, says(State::WaitingApproval, "approval_requested"))]);
+    assert_eq!(vouched.shown().0, State::Running, "text that only looks like a dialog");
+}
+
+#[test]
+fn a_screen_that_is_not_sure_never_beats_a_report() {
+    let mut scene = Scene::new();
+    scene.hook(State::Running, "active");
+    scene.later(400);
+    let mut guess = scene.reading(Source::Screen, says(State::WaitingInput, "question"));
+    guess.claim.as_mut().unwrap().confidence = Confidence::Medium;
+    scene.world.emit(guess).unwrap();
+    assert_eq!(scene.shown().0, State::Running);
+}
+
+#[test]
+fn details_are_the_newest_word_of_any_source_in_every_order() {
+    let mut scene = Scene::new();
+    let mut older = scene.reading(Source::Hook, None);
+    older.details = [(Detail::Tool, "Bash".into()), (Detail::Model, "m1".into())].into();
+    older.begins_turn = true;
+    scene.later(10);
+    let mut newer = scene.reading(Source::Hook, None);
+    newer.details = [(Detail::Tool, String::new()), (Detail::Model, "m2".into())].into();
+    newer.begins_turn = true;
+    scene.world.emit(newer).unwrap();
+    scene.world.emit(older).unwrap();
+    let runtime = scene.world.runtime(1);
+    let evidence = scene.world.engine.evidence(&runtime).unwrap();
+    assert_eq!(evidence.detail(Detail::Model), Some("m2"));
+    assert_eq!(evidence.detail(Detail::Tool), None, "the tool has ended");
+    assert_eq!(evidence.turns(), 2);
+}
