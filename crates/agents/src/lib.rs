@@ -1,5 +1,8 @@
-//! What is known about agents: the words in which they report, and what must never be kept of
-//! what they say. Pure, and the only crate with vendors' names.
+//! What is known about agents: how they are recognised, the words in which they report, what their
+//! titles and screens mean, and what must never be kept of what they say. Pure, and the only crate
+//! with vendors' names.
 
+pub mod adapter;
 pub mod redact;
+pub mod screen;
 pub mod vocabulary;
