@@ -3,6 +3,7 @@
 
 mod codegen;
 mod compat;
+mod planted;
 mod tidy;
 mod tree;
 
@@ -16,6 +17,7 @@ usage: cargo run -p xtask -- COMMAND
   codegen           write schemas/ and docs/reference/ from the code
   codegen --check   fail if one of them is not what the code says
   bless             promise the schemas as they are: copy them to schemas/blessed/
+  planted           plant bugs into a copy of the tree and let the simulator find them
   tidy              check what neither compiler nor clippy checks
 ";
 
@@ -27,6 +29,7 @@ fn main() -> anyhow::Result<()> {
         ["codegen"] => codegen::write(&root)?,
         ["codegen", "--check"] => codegen::check(&root)?,
         ["bless"] => compat::bless(&root)?,
+        ["planted"] => planted::run(&root)?,
         ["tidy"] => tidy::run(&root)?,
         [] | ["help" | "--help" | "-h"] => USAGE.to_owned(),
         _ => bail!("unknown command `{}`\n\n{USAGE}", words.join(" ")),

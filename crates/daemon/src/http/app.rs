@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::deck::{Deck, Settled};
 use crate::follower::Follower;
 use crate::ids::Ids;
-use crate::lookout::Lookout;
+use crate::lookout::{Lookout, Standing};
 
 /// How long a change may take until nobody waits for it any more.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -80,6 +80,23 @@ impl App {
     pub(crate) fn read<R>(&self, look: impl FnOnce(&Follower, Now) -> R) -> R {
         let now = self.clock.now();
         self.lookout.read(|follower| look(follower, now))
+    }
+
+    /// Whether changes are stored.
+    pub(crate) fn standing(&self) -> Standing {
+        match &self.facts.read_only {
+            Some(why) => Standing::ReadOnly(why.clone()),
+            None => self.lookout.standing(),
+        }
+    }
+
+    /// Refuses a change while nothing is stored. Asked before anything is looked up: what a damaged
+    /// store does not show is not therefore unknown.
+    pub(crate) fn writable(&self) -> Result<(), Problem> {
+        match self.standing() {
+            Standing::Writable | Standing::Failing(_) => Ok(()),
+            Standing::ReadOnly(why) => Err(Problem::new(ErrorCode::StoreReadOnly, why)),
+        }
     }
 
     /// Has an input carried out, and waits until it is committed and can be read.

@@ -21,6 +21,7 @@ pub(crate) async fn emit(
     Sent(envelope): Sent<EventEnvelope>,
 ) -> Result<Said<EventAccepted>, Problem> {
     envelope.check()?;
+    app.writable()?;
     let signal = app.read(|follower, now| from_api::signal(envelope, follower, &app.ids, now))?;
     let settled = app.ask(peer.actor(), Input::Signalled(Box::new(signal))).await?;
     let not_accepted =

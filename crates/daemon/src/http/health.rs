@@ -18,10 +18,7 @@ pub(crate) async fn show(
     State(app): State<Arc<App>>,
     _: Asked<api::query::NoQuery>,
 ) -> Said<HealthAnswer> {
-    let standing = match &app.facts.read_only {
-        Some(why) => Standing::ReadOnly(why.clone()),
-        None => app.lookout.standing(),
-    };
+    let standing = app.standing();
     let watchers = app.lookout.watchers() as u64;
     let journal = journal(&app).await;
     let answer = app.read(|follower, now| {

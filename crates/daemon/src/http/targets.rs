@@ -56,6 +56,7 @@ pub(crate) async fn add(
     Sent(create): Sent<TargetCreate>,
 ) -> Result<Said<TargetAnswer>, Problem> {
     create.check()?;
+    app.writable()?;
     let request = from_api::new_target(create, &app.ids)?;
     if let Some(refusal) = twin(&app, &request) {
         return Err(Fault::Refused(refusal).into());
@@ -89,6 +90,7 @@ pub(crate) async fn remove(
     Named(name): Named,
     _: Asked<NoQuery>,
 ) -> Result<StatusCode, Problem> {
+    app.writable()?;
     let row = find(&app, &name)?;
     if row.is_default {
         let message = format!("`{name}` is the default target, which stays");
@@ -104,6 +106,7 @@ pub(crate) async fn connect(
     Named(name): Named,
     _: Asked<NoQuery>,
 ) -> Result<Said<TargetAnswer>, Problem> {
+    app.writable()?;
     let row = find(&app, &name)?;
     let asked_at = app.clock.now().wall;
     let mut publications = app.lookout.publications();

@@ -47,6 +47,10 @@ fn a_broken_disk_leaves_the_daemon_read_only() {
     assert!(matches!(first.status, 500 | 503), "{}", first.text());
     world.set_disk(None);
     assert_eq!(world.http.post("/v1/events", &event("k2")).error(503), "E_STORE_READ_ONLY");
+    // A damaged store may not know what it has lost: that is no reason to call it unknown.
+    let mut elsewhere = event("k3");
+    elsewhere["target"] = json!("lost");
+    assert_eq!(world.http.post("/v1/events", &elsewhere).error(503), "E_STORE_READ_ONLY");
     let health = world.get("/v1/health");
     assert_eq!(
         (&health["status"], &health["store_mode"]),

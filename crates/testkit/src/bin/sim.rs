@@ -12,14 +12,16 @@ use std::time::{Duration, Instant};
 use testkit::sim::{Failure, Plan, Tally, World, run, shrink};
 
 const USAGE: &str = "\
-usage: ./x sim [--minutes N] [--seed N] [--seeds N] [--engine | --whole] [--steps N]
+usage: ./x sim [--minutes N | --seconds N] [--seed N] [--seeds N] [--engine | --whole] [--steps N]
+       ./x sim --planted
 
-  --minutes N   run fresh seeds for so long (default 1)
+  --minutes N   run fresh seeds for so long (default 1); --seconds for shorter
   --seed N      begin with this seed; alone, run just this one
   --seeds N     run so many seeds instead of for some time
   --engine      only the engine, without bytes and disk
   --whole       only the whole: tmux's bytes, the ledger and its file, watchers
   --steps N     steps of each run before the world heals
+  --planted     plant bugs into a copy of the tree, and see whether they are found
 ";
 
 /// How much of a failing run is shown.
@@ -29,7 +31,7 @@ const LINE_SHOWN: usize = 600;
 /// What is to be done.
 #[derive(Clone, Debug, Default)]
 struct Orders {
-    minutes: Option<u64>,
+    seconds: Option<u64>,
     seed: Option<u64>,
     seeds: Option<u64>,
     only: Option<World>,
@@ -52,9 +54,10 @@ impl Orders {
         let mut orders = Orders::default();
         let mut words = arguments.iter().map(String::as_str);
         while let Some(word) = words.next() {
-            let mut number = || words.next()?.parse().ok();
+            let mut number = || words.next()?.parse::<u64>().ok();
             match word {
-                "--minutes" => orders.minutes = Some(number()?),
+                "--minutes" => orders.seconds = Some(number()? * 60),
+                "--seconds" => orders.seconds = Some(number()?),
                 "--seed" => orders.seed = Some(number()?),
                 "--seeds" => orders.seeds = Some(number()?),
                 "--steps" => orders.steps = Some(number()?),
@@ -68,14 +71,14 @@ impl Orders {
 
     fn carry_out(&self) -> ExitCode {
         let first = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 16);
-        let alone = self.seed.is_some() && self.minutes.is_none();
+        let alone = self.seed.is_some() && self.seconds.is_none();
         let seeds = self.seeds.or(alone.then_some(1));
         let worlds = match self.only {
             Some(world) => vec![world],
             None => vec![World::Engine, World::Whole],
         };
-        let minutes = self.minutes.unwrap_or(1);
-        let share = Duration::from_secs(minutes * 60) / u32::try_from(worlds.len()).unwrap_or(1);
+        let time = Duration::from_secs(self.seconds.unwrap_or(60));
+        let share = time / u32::try_from(worlds.len()).unwrap_or(1);
         for world in worlds {
             let plan = world.plan();
             let plan = Plan { steps: self.steps.unwrap_or(plan.steps), ..plan };

@@ -56,6 +56,10 @@ impl Client {
     /// Says what happened, in the words for this client.
     pub(crate) fn notify(&mut self, notice: &Notice, server: &Server) {
         let Some(session) = self.session else { return };
+        let homeless = !server.sessions.contains_key(&session);
+        if homeless && *notice != Notice::SessionsChanged {
+            return;
+        }
         let own = |window: &u32| {
             let links = server.sessions.get(&session).map(|it| it.links.values());
             links.is_some_and(|mut links| links.any(|link| link.window == *window))

@@ -10,3 +10,6 @@ pub(crate) mod notice;
 pub(crate) mod server;
 pub(crate) mod tmux;
 mod values;
+
+#[cfg(test)]
+mod transcripts;

@@ -241,7 +241,9 @@ impl Server {
         let Some(link) = shown.links.remove(&index) else { return };
         if shown.current == index {
             let next = shown.links.range(..index).next_back().or(shown.links.iter().next());
-            shown.current = next.map_or(0, |(index, _)| *index);
+            let next = next.map(|(index, link)| (*index, link.window));
+            shown.current = next.map_or(0, |(index, _)| index);
+            self.notices.extend(next.map(|(_, window)| Notice::CurrentWindow { session, window }));
         }
         let empty = shown.links.is_empty();
         self.notices.push(Notice::WindowClosed { window: link.window });
@@ -266,7 +268,11 @@ impl Server {
     }
 
     fn drop_pane(&mut self, pane: u32) {
-        let Some(pane) = self.panes.remove(&pane) else { return };
+        let id = pane;
+        let Some(pane) = self.panes.remove(&id) else { return };
+        if pane.in_mode {
+            self.notices.push(Notice::Mode { pane: id });
+        }
         self.orphans.extend(pane.agent.map(|agent| agent.pid));
         if pane.dead.is_none() {
             self.orphans.push(pane.pid);

@@ -244,7 +244,9 @@ impl Tmux {
     /// The server ends in order: every client is told.
     pub(crate) fn end(&mut self, crashed: bool) {
         let reason = if crashed { "server exited unexpectedly" } else { "" };
+        let sessions = if crashed { 0 } else { self.server.sessions.len() };
         for client in &mut self.clients {
+            (0..sessions).for_each(|_| client.say(b"%sessions-changed"));
             client.exit(reason);
         }
     }
