@@ -146,6 +146,7 @@ fn alarm() -> String {
 }
 
 /// Builds the simulator of the copy.
+#[expect(clippy::disallowed_methods, reason = "cargo is no process of a target")]
 fn built(tree: &Path, build: &Path) -> anyhow::Result<std::path::PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet", "--locked", "--profile", "fast", "-p", "testkit", "--bin"]);
