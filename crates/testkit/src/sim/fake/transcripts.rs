@@ -117,7 +117,8 @@ impl Stage {
         let server = &mut self.tmux.server;
         match words[0] {
             "new-window" => {
-                drop(server.new_window(session(after("-t")), after("-n").to_owned(), program, 0))
+                let name = after("-n").to_owned();
+                server.new_window(session(after("-t")), name, program, 0);
             }
             "new-session" => {
                 server.new_session(after("-s").to_owned(), "sleep".to_owned(), program, 0);
