@@ -12,6 +12,7 @@ use crate::commands::daemon::DaemonCommand;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::event::EventCommand;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::hook::HookArgs;
 use crate::commands::journal::JournalCommand;
 use crate::commands::list::{ListCommand, PanesArgs};
 use crate::commands::man::ManArgs;
@@ -105,6 +106,7 @@ pub(crate) enum Command {
     /// Report what happened in a pane
     #[command(subcommand)]
     Event(EventCommand),
+    Hook(HookArgs),
     /// Run, start, look at or stop the daemon
     #[command(subcommand)]
     Daemon(DaemonCommand),

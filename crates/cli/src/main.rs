@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod console;
 mod failure;
+mod hook;
 mod output;
 mod starter;
 
@@ -24,6 +25,10 @@ use crate::output::text::Text;
 
 fn main() -> process::ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(call) = hook::Call::of(&arguments) {
+        call.record();
+        return process::ExitCode::SUCCESS;
+    }
     let code = match only_argument(&arguments) {
         // Asked often and by programs: it costs nothing but the start.
         Some("--version" | "-V") => said(plain().line(version())),

@@ -27,7 +27,7 @@ pub use answer::Answer;
 pub use client::{Ask, Client};
 pub use error::ClientError;
 pub use holder::Holder;
-pub use place::Place;
+pub use place::{Place, state_folder};
 pub use starter::Starter;
 pub use watch::{Frame, FrameKind, Pause, Step, Watch};
 

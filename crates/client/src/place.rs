@@ -27,19 +27,11 @@ impl Place {
     /// otherwise the socket is in the runtime folder, or below the state folder where there is
     /// none.
     pub fn find(env: impl Fn(&str) -> Option<OsString>) -> Result<Self, ClientError> {
-        let folder = |variable: &str| match env(variable).filter(|text| !text.is_empty()) {
-            None => Ok(None),
-            Some(text) => absolute(variable, PathBuf::from(text)).map(Some),
-        };
-        if let Some(home) = folder("QD_HOME")? {
+        if let Some(home) = folder(&env, "QD_HOME")? {
             return Ok(Self::under(&home, home.join("qd.sock")));
         }
-        let state = match (folder("XDG_STATE_HOME")?, folder("HOME")?) {
-            (Some(state), _) => state.join(FOLDER),
-            (None, Some(home)) => home.join(".local/state").join(FOLDER),
-            (None, None) => return Err(homeless()),
-        };
-        let socket = match folder("XDG_RUNTIME_DIR")?.filter(|runtime| runtime.is_dir()) {
+        let state = state_folder(&env)?;
+        let socket = match folder(&env, "XDG_RUNTIME_DIR")?.filter(|runtime| runtime.is_dir()) {
             Some(runtime) => runtime.join(FOLDER).join("qd.sock"),
             None => state.join("qd.sock"),
         };
@@ -77,6 +69,27 @@ impl Place {
     }
 }
 
+/// The folder that holds the state: database, lock, spool.
+pub fn state_folder(env: &impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, ClientError> {
+    if let Some(home) = folder(env, "QD_HOME")? {
+        return Ok(home);
+    }
+    match (folder(env, "XDG_STATE_HOME")?, folder(env, "HOME")?) {
+        (Some(state), _) => Ok(state.join(FOLDER)),
+        (None, Some(home)) => Ok(home.join(".local/state").join(FOLDER)),
+        (None, None) => Err(homeless()),
+    }
+}
+
+/// A folder that a variable names, if it names one.
+fn folder(
+    env: &impl Fn(&str) -> Option<OsString>,
+    variable: &str,
+) -> Result<Option<PathBuf>, ClientError> {
+    let text = env(variable).filter(|text| !text.is_empty());
+    text.map(|text| absolute(variable, PathBuf::from(text))).transpose()
+}
+
 fn absolute(variable: &str, path: PathBuf) -> Result<PathBuf, ClientError> {
     if path.is_absolute() {
         return Ok(path);
@@ -105,6 +118,8 @@ mod tests {
         let place = find(&[("QD_HOME", "/q"), ("HOME", "/h"), ("XDG_RUNTIME_DIR", "/tmp")]);
         let expected = Place { socket: "/q/qd.sock".into(), lock: Some("/q/qd.lock".into()) };
         assert_eq!(place, Ok(expected));
+        let state = state_folder(&|name: &str| (name == "QD_HOME").then(|| "/q".into()));
+        assert_eq!(state.as_deref(), Ok(Path::new("/q")));
     }
 
     #[test]

@@ -109,6 +109,26 @@ impl Deck {
         answer.await.map_err(|_| Fault::Stopping)?
     }
 
+    /// Hands in several inputs in their order, so that they can share a commit, and waits until
+    /// all of them are committed and published.
+    pub async fn ask_all(&self, inputs: Vec<(Actor, Input)>) -> Vec<Answer> {
+        let mut waiting = Vec::with_capacity(inputs.len());
+        for (actor, input) in inputs {
+            let (asker, answer) = oneshot::channel();
+            let input = Box::new(input);
+            let sent = self.send(Message::Input { actor, input, asker: Some(asker) }).await;
+            waiting.push(sent.map(|()| answer));
+        }
+        let mut answers = Vec::with_capacity(waiting.len());
+        for sent in waiting {
+            answers.push(match sent {
+                Ok(answer) => answer.await.unwrap_or(Err(Fault::Stopping)),
+                Err(fault) => Err(fault),
+            });
+        }
+        answers
+    }
+
     /// Hands in an input and waits only for a place in the queue.
     pub async fn tell(&self, actor: Actor, input: Input) -> Result<(), Fault> {
         self.send(Message::Input { actor, input: Box::new(input), asker: None }).await

@@ -23,6 +23,7 @@ mod observers;
 
 pub mod observer;
 pub mod sentinel;
+mod spool;
 mod sys;
 pub mod targets;
 

@@ -196,7 +196,8 @@ pub fn prepare(paths: &Paths) -> Result<(), LifecycleError> {
     Ok(())
 }
 
-fn own_folder(folder: &Path) -> Result<(), LifecycleError> {
+/// Makes a folder that only we can enter, or sees to it that an old one is such.
+pub(crate) fn own_folder(folder: &Path) -> Result<(), LifecycleError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

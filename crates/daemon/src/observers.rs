@@ -60,6 +60,11 @@ impl Observers {
         })
     }
 
+    /// What waits for the kernel, for others who have something to wait for.
+    pub(crate) fn sentinel(&self) -> &Sentinel {
+        &self.sentinel
+    }
+
     pub(crate) fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Observe(row) => {

@@ -26,6 +26,8 @@ use crate::lifecycle::{self, Holder, LifecycleError, Lock, Pulse, Socket, detach
 use crate::lookout::Lookout;
 use crate::observers::Observers;
 use crate::paths::Paths;
+use crate::spool::reader;
+use crate::spool::tally::Tally;
 use crate::{config_watch, identity, log};
 
 /// How often the lock is marked with the present time, so that the next daemon knows for how long
@@ -173,6 +175,7 @@ struct House {
     observers: Observers,
     config: watch::Sender<Arc<ConfigInUse>>,
     retention: Retention,
+    spool: watch::Sender<Tally>,
 }
 
 impl House {
@@ -208,8 +211,10 @@ impl House {
         let loaded_at = clock.now().wall;
         let (config, in_use) =
             watch::channel(Arc::new(ConfigInUse { path: paths.config.clone(), loaded_at, config }));
-        let app = Arc::new(App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use));
-        let mut house = Self { clock, running, lookout, app, observers, config, retention };
+        let spool = watch::Sender::default();
+        let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
+        let app = Arc::new(app.with_spool(spool.subscribe()));
+        let mut house = Self { clock, running, lookout, app, observers, config, retention, spool };
         under_way.into_iter().for_each(|effect| house.observers.carry_out(effect));
         Ok(house)
     }
@@ -231,6 +236,7 @@ impl House {
         tokio::spawn(keep_house(deck.clone(), self.config.subscribe(), self.retention));
         self.seed(&deck);
         self.look_first().await;
+        let spool = self.follow_spool(paths).map_err(system("follow its spool"))?;
         let server =
             Server::start(Arc::clone(&self.app), listener).map_err(system("serve its API"))?;
         if detached {
@@ -253,7 +259,7 @@ impl House {
                 else => break ResetReason::Shutdown,
             }
         };
-        self.end(server, reason).await
+        self.end(server, spool, reason).await
     }
 
     /// Sees to it that there is a target: this machine's own tmux server.
@@ -291,6 +297,18 @@ impl House {
         }
     }
 
+    /// Takes in what hooks wrote down, also while nobody was there. The panes are known by now.
+    fn follow_spool(&self, paths: &Paths) -> std::io::Result<reader::Running> {
+        reader::start(
+            paths.spool.clone(),
+            self.running.deck.clone(),
+            self.lookout.clone(),
+            self.clock,
+            self.observers.sentinel(),
+            self.spool.clone(),
+        )
+    }
+
     /// Makes news readable, has done what follows from it, and tells who waits for it.
     async fn publish(&mut self, mut publication: Publication) {
         self.lookout.publish(&publication);
@@ -324,13 +342,18 @@ impl House {
     }
 
     /// Ends in order: nothing new comes in, what was taken is finished, everybody is told.
-    async fn end(self, server: Server, reason: ResetReason) -> Result<(), RunError> {
+    async fn end(
+        self,
+        server: Server,
+        spool: reader::Running,
+        reason: ResetReason,
+    ) -> Result<(), RunError> {
         tracing::info!(?reason, "ending");
         let Self { running, lookout, app, observers, .. } = self;
         let deck::Running { deck, mut news, thread, .. } = running;
         lookout.end_watches(reason);
         let settle = async {
-            tokio::join!(server.stop(DRAIN_TIMEOUT), observers.stop());
+            tokio::join!(server.stop(DRAIN_TIMEOUT), observers.stop(), spool.stop());
             drop(app);
             // Fails only if the deck ended before.
             drop(deck.upkeep(Chore::Close).await);

@@ -201,6 +201,12 @@ impl Lookout {
         self.watch(folder, flags | WatchFlags::ONLYDIR)
     }
 
+    /// The same, and of everything that is written to the files in it.
+    pub fn contents(&self, folder: &Path) -> io::Result<WatchId> {
+        let flags = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::MODIFY;
+        self.watch(folder, flags | WatchFlags::ONLYDIR)
+    }
+
     /// Gives up a watch that may be gone already.
     pub fn forget(&self, watch: WatchId) {
         inotify::remove_watch(&self.inotify, watch.0).ok();
@@ -421,6 +427,17 @@ mod tests {
         drop(dir);
         let hints = next(&mut lookout).await;
         assert!(hints.contains(&Hint::Unwatched(watch)), "{hints:?}");
+    }
+
+    #[tokio::test]
+    async fn writing_to_a_file_of_a_folder_is_told_where_it_was_asked_for() {
+        let sentinel = Sentinel::start().unwrap();
+        let mut lookout = sentinel.lookout().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), "").unwrap();
+        let watch = lookout.contents(dir.path()).unwrap();
+        fs::write(dir.path().join("a"), "x").unwrap();
+        assert!(next(&mut lookout).await.contains(&Hint::Written(watch)));
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ pub(crate) mod watch;
 pub(crate) mod explain;
 
 pub(crate) mod event;
+pub(crate) mod hook;
 
 pub(crate) mod daemon;
 
@@ -59,6 +60,7 @@ fn dispatch(console: &Console, cli: Cli) -> Outcome {
         Command::Watch(args) => watch::run(console, &args),
         Command::Explain(args) => explain::run(console, &args),
         Command::Event(command) => event::run(console, &command),
+        Command::Hook(args) => hook::run(&args),
         Command::Daemon(command) => daemon::run(console, &command),
         Command::Journal(command) => journal::run(console, &command),
         Command::Config(command) => config::run(console, &command),

@@ -20,6 +20,7 @@ use crate::deck::{Deck, Settled};
 use crate::follower::Follower;
 use crate::ids::Ids;
 use crate::lookout::{Lookout, Standing};
+use crate::spool::tally::Tally;
 
 /// How long a change may take until nobody waits for it any more.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -46,6 +47,8 @@ pub struct App {
     pub(crate) ids: Ids,
     pub(crate) facts: Facts,
     pub(crate) config: watch::Receiver<Arc<ConfigInUse>>,
+    /// What became of what stood in the spool.
+    pub(crate) spool: watch::Receiver<Tally>,
     /// Whether somebody asked the daemon to end.
     stop: watch::Sender<Option<ShutdownReason>>,
 }
@@ -60,7 +63,13 @@ impl App {
     ) -> Self {
         let ids = Ids::new(clock);
         let stop = watch::Sender::new(None);
-        Self { deck, lookout, clock, ids, facts, config, stop }
+        let spool = watch::Sender::default().subscribe();
+        Self { deck, lookout, clock, ids, facts, config, spool, stop }
+    }
+
+    /// The same, with a spool that somebody reads.
+    pub(crate) fn with_spool(self, spool: watch::Receiver<Tally>) -> Self {
+        Self { spool, ..self }
     }
 
     /// Tells whoever runs the daemon when it is asked to end.

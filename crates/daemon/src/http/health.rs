@@ -13,6 +13,7 @@ use super::extract::{Asked, Said};
 use super::to_api::{self, timestamp};
 use crate::follower::Follower;
 use crate::lookout::Standing;
+use crate::spool::tally::Tally;
 
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
@@ -23,7 +24,8 @@ pub(crate) async fn show(
     let journal = journal(&app).await;
     let answer = app.read(|follower, now| {
         let targets = targets(follower);
-        let warnings: Vec<Warning> = warning(&standing).into_iter().collect();
+        let warnings: Vec<Warning> =
+            warning(&standing).into_iter().chain(of_spool(&app.spool.borrow())).collect();
         let uneasy = targets.iter().any(|target| target.health != Health::Ok);
         let store_mode = match standing {
             Standing::Writable | Standing::Failing(_) => StoreMode::ReadWrite,
@@ -93,4 +95,36 @@ fn warning(standing: &Standing) -> Option<Warning> {
     };
     let (code, message, hint) = (code.to_owned(), why.clone(), hint.to_owned());
     Some(Warning { code, message, details: Map::new(), hint })
+}
+
+/// What stands in the spool that is not taken in.
+fn of_spool(tally: &Tally) -> Vec<Warning> {
+    let found = [
+        (
+            "spool_unreadable",
+            tally.unreadable,
+            "lines of the spool are no records",
+            "A full disk cuts records off; else somebody else writes there. They were left out.",
+        ),
+        (
+            "spool_newer",
+            tally.newer,
+            "records of the spool were written by a later version",
+            "Restart the daemon with the `qd` that the hooks run: `qd daemon stop`, then `qd`.",
+        ),
+        (
+            "spool_foreign",
+            tally.foreign,
+            "files of the spool belong to somebody else, or are none",
+            "Look into the folder `spool` beside the database, and delete what is not yours.",
+        ),
+    ];
+    let some = found.into_iter().filter(|(_, count, ..)| *count > 0);
+    some.map(|(code, count, what, hint)| Warning {
+        code: code.to_owned(),
+        message: format!("{count} {what}"),
+        details: Map::from_iter([("count".to_owned(), count.into())]),
+        hint: hint.to_owned(),
+    })
+    .collect()
 }

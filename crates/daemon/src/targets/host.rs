@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use agents::record::{Ancestor, CHAIN_MAX};
 use rustix::fs::{Mode, OFlags};
 
 /// The largest text that is read from `/proc`.
@@ -122,6 +123,24 @@ fn read_into<'a>(path: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     buffer.get(..length)
 }
 
+/// A process and those above it, nearest first. Those above one that cannot be seen are unknown.
+pub fn lineage(pid: u32) -> Vec<Ancestor> {
+    let mut chain = Vec::with_capacity(8);
+    let mut next = pid;
+    while next > 0 && chain.len() < CHAIN_MAX {
+        // The first process of all is above everybody and says nothing about whom.
+        let stat = if next == 1 { None } else { process_stat(next) };
+        chain.push(Ancestor { pid: next, start: stat.map(|stat| stat.start_ticks) });
+        next = stat.map_or(0, |stat| stat.parent);
+    }
+    chain
+}
+
+/// When a process began, in clock ticks since the boot of this machine.
+pub fn start_ticks(pid: u32) -> Option<u64> {
+    process_stat(pid).map(|stat| stat.start_ticks)
+}
+
 /// Whether somebody may listen on a socket: `false` where connecting says that nobody does.
 pub(super) async fn may_listen(socket: &Path, limit: Duration) -> bool {
     let connecting = tokio::net::UnixStream::connect(socket);
@@ -163,6 +182,16 @@ mod tests {
         assert_eq!(first.start_ticks, second.start_ticks);
         assert!(first.exec_mark.is_some() && first.exec_mark == second.exec_mark);
         assert!(process_stat(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn a_lineage_begins_with_the_process_and_goes_up() {
+        let chain = lineage(std::process::id());
+        let parent = std::os::unix::process::parent_id();
+        let pids: Vec<u32> = chain.iter().map(|it| it.pid).collect();
+        assert_eq!(pids[..2], [std::process::id(), parent]);
+        assert_eq!(chain[0].start, start_ticks(std::process::id()));
+        assert_eq!(lineage(0), []);
     }
 
     #[test]

@@ -1,0 +1,125 @@
+//! `qd hook AGENT EVENT [PAYLOAD]`: what an agent runs at its events, as quick as a start can be.
+//!
+//! It appends one record to the spool and ends; a daemon reads it from there, now or later. The
+//! agent waits for it, so it comes before everything else of the program, and nothing of the rest
+//! is touched: no command line parser, no runtime, no database, no pattern. Whatever goes wrong, it
+//! prints nothing and succeeds: an agent must never be disturbed by being watched.
+
+mod append;
+mod payload;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::parent_id;
+
+use agents::record::{self, Record};
+use agents::spool;
+use daemon::clock::Clock;
+use daemon::ids::random_bytes;
+use daemon::targets::host;
+
+/// What the command line asks to be recorded.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Call<'a> {
+    agent: &'a OsStr,
+    event: &'a OsStr,
+    /// Agents that hand the payload over as an argument have nothing on standard input.
+    payload: Option<&'a OsStr>,
+}
+
+impl<'a> Call<'a> {
+    /// Whether these arguments, the program's name first, are a call of the hook. The settings
+    /// file they stand in may be older or newer than this program, so that any agent and any
+    /// event will do; only a person asks for help.
+    pub(crate) fn of(arguments: &'a [OsString]) -> Option<Self> {
+        let [_, verb, agent, rest @ ..] = arguments else { return None };
+        if verb != "hook" || agent.as_bytes().starts_with(b"-") {
+            return None;
+        }
+        let event = rest.first().map(|event| &**event);
+        Some(Self::new(agent, event, rest.get(1..).and_then(<[_]>::last).map(|it| &**it)))
+    }
+
+    pub(crate) fn new(
+        agent: &'a OsStr,
+        event: Option<&'a OsStr>,
+        payload: Option<&'a OsStr>,
+    ) -> Self {
+        Self { agent, event: event.unwrap_or_default(), payload }
+    }
+
+    /// Records the call. What cannot be recorded is lost, and nobody is told here.
+    pub(crate) fn record(&self) {
+        let Ok(state) = client::state_folder(&|name: &str| std::env::var_os(name)) else { return };
+        let clock = Clock::new();
+        let at = clock.now().wall;
+        let record = Record {
+            id: new_id(at.0),
+            agent: record::name(&self.agent.to_string_lossy()),
+            event: record::name(&self.event.to_string_lossy()),
+            at,
+            tmux: variable("TMUX"),
+            pane: variable("TMUX_PANE"),
+            chain: host::lineage(parent_id()),
+            cwd: std::env::current_dir().ok().map(|path| path.into_os_string().into_vec()),
+            payload: match self.payload {
+                Some(argument) => payload::given(argument.as_bytes()),
+                None => payload::read(&clock),
+            },
+        };
+        let aside = spool::segment(at, std::process::id());
+        drop(append::append(&state.join(spool::FOLDER), &record.to_line(), &aside));
+    }
+}
+
+fn variable(name: &str) -> Option<Vec<u8>> {
+    std::env::var_os(name).map(OsString::into_vec)
+}
+
+/// An id that nobody else makes, sortable by its making.
+fn new_id(at_ms: i64) -> String {
+    let mut id = format!("{:012x}", at_ms.max(0));
+    for byte in random_bytes() {
+        for digit in [byte >> 4, byte & 15] {
+            id.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(words: &[&str]) -> Option<(String, String, Option<String>)> {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let text = |word: &OsStr| word.to_string_lossy().into_owned();
+        Call::of(&words).map(|it| (text(it.agent), text(it.event), it.payload.map(text)))
+    }
+
+    #[test]
+    fn any_agent_and_any_event_are_a_call() {
+        let found = |agent: &str, event: &str, payload: Option<&str>| {
+            Some((agent.to_owned(), event.to_owned(), payload.map(str::to_owned)))
+        };
+        assert_eq!(call(&["qd", "hook", "claude", "Stop"]), found("claude", "Stop", None));
+        assert_eq!(call(&["qd", "hook", "new", "--json"]), found("new", "--json", None));
+        assert_eq!(call(&["qd", "hook", "claude"]), found("claude", "", None));
+        let notify = ["qd", "hook", "codex", "notify", "--later", "{}"];
+        assert_eq!(call(&notify), found("codex", "notify", Some("{}")));
+    }
+
+    #[test]
+    fn a_person_who_asks_for_help_is_no_agent() {
+        for words in [&["qd", "hook"][..], &["qd", "hook", "--help"], &["qd", "ls", "x"], &["qd"]] {
+            assert_eq!(call(words), None, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_of_one_length_and_different() {
+        let ids = [new_id(1), new_id(1), new_id(i64::MAX), new_id(-1)];
+        assert!(ids.iter().all(|id| (32..=36).contains(&id.len())), "{ids:?}");
+        assert_ne!(ids[0], ids[1]);
+    }
+}

@@ -1,0 +1,98 @@
+//! From a record to the signal it becomes: its type in the one spelling, what it claims, and its
+//! payload without secrets.
+//!
+//! This is where the raw payload ends. What goes on from here is redacted, and what cannot be
+//! redacted with certainty is left out.
+
+use agents::record::{Payload, Record};
+use agents::{redact, vocabulary};
+use engine::ids::{AgentType, EventId};
+use engine::limits;
+use engine::signal::Signal;
+use engine::words::Source;
+
+use super::binding::Bound;
+
+/// What an agent's notification program is called for. What it notifies of is in the payload.
+const NOTIFY: &str = "notify";
+
+/// The signal of a record, under an id that is the record's for ever: so a record that is read
+/// again is known, whatever it would be bound to now.
+pub(crate) fn signal(record: Record, bound: Bound) -> Signal {
+    let event = vocabulary::normalise(&record.event);
+    let agent = record.agent.to_lowercase();
+    let source = if event == NOTIFY { Source::Notify } else { Source::Hook };
+    let payload = match &record.payload {
+        Payload::Whole(bytes) => redact::payload(&String::from_utf8_lossy(bytes)).ok(),
+        Payload::None | Payload::Cut { .. } => None,
+    };
+    Signal {
+        event_id: EventId::new(format!("hook-{}", record.id)),
+        event_type: vocabulary::normalise(&format!("{agent}-{event}")),
+        claim: vocabulary::claim(&event),
+        source,
+        dedupe_key: record.id,
+        source_event_id: None,
+        source_seq: None,
+        event_time: record.at,
+        about: bound.about,
+        hints: bound.hints,
+        agent: (!agent.is_empty()).then(|| AgentType::new(agent)),
+        action_id: None,
+        payload: payload.filter(|text| text.len() <= limits::PAYLOAD_BYTES_MAX),
+        expects_version: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::ids::{PaneId, PaneKey, TargetId};
+    use engine::signal::{About, Hints};
+    use engine::time::WallMs;
+    use engine::words::State;
+
+    use super::*;
+
+    fn read(agent: &str, event: &str, payload: Payload) -> Signal {
+        let record = Record {
+            id: "0123456789abcdef".to_owned(),
+            agent: agent.to_owned(),
+            event: event.to_owned(),
+            at: WallMs(5),
+            tmux: None,
+            pane: None,
+            chain: Vec::new(),
+            cwd: None,
+            payload,
+        };
+        let about = About::Pane(PaneKey::new(&TargetId::new("t"), PaneId(1)));
+        signal(record, Bound { about, hints: Hints::default() })
+    }
+
+    #[test]
+    fn the_type_names_agent_and_event_and_a_generic_word_makes_a_claim() {
+        let signal = read("Claude", "Needs_Approval", Payload::None);
+        assert_eq!(signal.event_type, "claude-needs-approval");
+        assert_eq!(signal.claim.map(|claim| claim.state), Some(State::WaitingApproval));
+        assert_eq!(signal.agent, Some(AgentType::new("claude")));
+        assert_eq!(
+            (signal.source, signal.event_id.as_str()),
+            (Source::Hook, "hook-0123456789abcdef")
+        );
+        assert_eq!(read("codex", "notify", Payload::None).source, Source::Notify);
+        let unknown = read("", "Stop2", Payload::None);
+        assert_eq!((unknown.claim, unknown.agent), (None, None));
+    }
+
+    #[test]
+    fn nothing_of_a_payload_goes_on_that_is_secret_or_cannot_be_read() {
+        let kept = |bytes: &[u8]| read("x", "y", Payload::Whole(bytes.to_vec())).payload;
+        let payload = kept(br#"{"password":"hunter2","cwd":"/x"}"#).unwrap();
+        assert!(!payload.contains("hunter2") && payload.contains("/x"), "{payload}");
+        assert_eq!(kept(br#"{"password":"hun"#), None);
+        assert_eq!(kept("[".repeat(1_000_000).as_bytes()), None);
+        assert_eq!(read("x", "y", Payload::Cut { bytes: 9 }).payload, None);
+        let odd = kept(b"{\"a\":\"\xff\xfe \\u0000\",\"token\":\"t0p\"}").unwrap();
+        assert!(!odd.contains("t0p"), "{odd}");
+    }
+}
