@@ -12,6 +12,7 @@ mod command_line;
 mod config;
 mod events;
 mod faults;
+mod hooks;
 mod hostile;
 mod hub;
 mod identity;

@@ -32,6 +32,8 @@ const SAVE_DELAY: Duration = Duration::from_secs(1);
 const SET_ASIDE_DELAY: Duration = Duration::from_secs(30);
 /// How long to wait before what could not be stored is tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How long to wait at the start until every target was looked at, or could not be.
+const FIRST_LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often to look where the kernel does not tell of changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Payloads of more bytes than this are cleaned away from the main thread.
@@ -115,6 +117,10 @@ enum Taken {
 
 impl Reader {
     async fn follow(mut self, stop: Arc<Notify>) {
+        tokio::select! {
+            () = stop.notified() => return,
+            () = self.first_look() => {}
+        }
         while self.sweep().await.is_ok() {
             let next = self.due.next();
             tokio::select! {
@@ -125,6 +131,20 @@ impl Reader {
             }
         }
         self.save();
+    }
+
+    /// Waits until the panes are known that the first records may be about.
+    async fn first_look(&self) {
+        let mut published = self.lookout.publications();
+        let observed = async {
+            while !self.lookout.read(|follower| follower.engine().is_observed()) {
+                if published.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // A target that gives no sign of life must not silence the others.
+        tokio::time::timeout(FIRST_LOOK_TIMEOUT, observed).await.ok();
     }
 
     fn hear(&mut self, hints: &[Hint]) {
