@@ -9,70 +9,51 @@ use engine::ids::{PaneId, PaneKey};
 use engine::pane::PaneRow;
 use engine::signal::{About, Hints};
 use engine::target::TargetRow;
-use engine::time::WallMs;
 use engine::words::TargetKind;
 
 use crate::follower::Follower;
 
-/// How much later than a report the process that it came from may seem to have begun: starts are
-/// counted in clock ticks from a server's start, which is counted in seconds.
-const START_SLACK_MS: i64 = 5_000;
-
-/// What a record is about.
+/// What a record is about, as far as it can be said here; the engine finds the one runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
     pub(crate) about: About,
     pub(crate) hints: Hints,
 }
 
-/// Finds it, or nothing where the record came from no pane that is watched.
-///
-/// A pane that is not known yet may be one that has just appeared: the event then waits for it,
-/// with the process it must hold.
+/// Finds the target of a record and the processes that decide about the pane; nothing where it
+/// came from no pane that is watched.
 pub(crate) fn bind(
     record: &Record,
     follower: &Follower,
     start_of: impl Fn(u32) -> Option<u64>,
 ) -> Option<Bound> {
     let local = |row: &&TargetRow| row.kind == TargetKind::Local;
+    let targets = || follower.engine().targets().filter(local);
     let claimed = Claimed::read(record);
-    let server = claimed.as_ref().and_then(|claimed| {
-        follower.engine().targets().filter(local).find(|row| claimed.names(row))
-    });
-    let said = || {
-        let pane = claimed.as_ref()?.pane?;
-        Some(PaneKey::new(&server?.target, pane))
-    };
+    let server = claimed.as_ref().and_then(|it| targets().find(|row| it.names(row)));
+    let said = || Some(PaneKey::new(&server?.target, claimed.as_ref()?.pane?));
     if record.chain.is_empty() {
         return Some(Bound { about: About::Pane(said()?), hints: Hints::default() });
     }
-    let targets: Vec<&TargetRow> = match server {
-        Some(server) => vec![server],
-        None => follower.engine().targets().filter(local).collect(),
+    let still = record.chain.iter().filter(|it| is_that(it, &start_of));
+    let ancestors: Vec<u32> = still.map(|it| it.pid).collect();
+    let panes = targets()
+        .filter(|row| server.is_none_or(|server| server.target == row.target))
+        .flat_map(|row| follower.panes_of(&row.target));
+    let key = match nearest(panes, &ancestors) {
+        Some(row) => row.key.clone(),
+        // What that server started is in one of its panes, which has only just appeared.
+        None if claimed.as_ref().is_some_and(|it| ancestors.contains(&it.server)) => said()?,
+        None => return None,
     };
-    let panes = targets.iter().flat_map(|row| follower.panes_of(&row.target));
-    if let Some(row) = nearest(panes, &record.chain, record.at, start_of) {
-        return Some(Bound { about: About::Pane(row.key.clone()), hints: Hints::default() });
-    }
-    let key = said().filter(|key| follower.engine().pane(key).is_none())?;
-    let pid = below(&record.chain, claimed?.server)?;
-    Some(Bound { about: About::Pane(key), hints: Hints { pid: Some(pid), ..Hints::default() } })
+    Some(Bound { about: About::Pane(key), hints: Hints { ancestors, ..Hints::default() } })
 }
 
 /// The pane whose process, or whose agent, stands nearest above the hook.
-fn nearest<'a>(
-    panes: impl Iterator<Item = &'a PaneRow>,
-    chain: &[Ancestor],
-    at: WallMs,
-    start_of: impl Fn(u32) -> Option<u64>,
-) -> Option<&'a PaneRow> {
+fn nearest<'a>(panes: impl Iterator<Item = &'a PaneRow>, ancestors: &[u32]) -> Option<&'a PaneRow> {
     let distance = |row: &PaneRow| {
-        let runtime = row.runtime.as_ref()?;
-        if runtime.started_at.0 > at.0.saturating_add(START_SLACK_MS) {
-            return None;
-        }
-        let pids = [runtime.pid, row.facts.process.pid];
-        chain.iter().position(|it| pids.contains(&it.pid) && is_that(it, &start_of))
+        let pids = [row.runtime.as_ref()?.pid, row.facts.process.pid];
+        ancestors.iter().position(|pid| pids.contains(pid))
     };
     let found = panes.filter_map(|row| Some((distance(row)?, row)));
     found.min_by_key(|(distance, _)| *distance).map(|(_, row)| row)
@@ -84,12 +65,6 @@ fn is_that(ancestor: &Ancestor, start_of: impl Fn(u32) -> Option<u64>) -> bool {
         (Some(then), Some(now)) => then == now,
         (None, _) | (_, None) => true,
     }
-}
-
-/// The process of the chain that a tmux server started: that of a pane.
-fn below(chain: &[Ancestor], server: u32) -> Option<u32> {
-    let index = chain.iter().position(|it| it.pid == server)?;
-    Some(chain.get(index.checked_sub(1)?)?.pid)
 }
 
 /// What `TMUX` and `TMUX_PANE` say.

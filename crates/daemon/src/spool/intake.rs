@@ -4,6 +4,8 @@
 //! This is where the raw payload ends. What goes on from here is redacted, and what cannot be
 //! redacted with certainty is left out.
 
+use std::collections::BTreeMap;
+
 use agents::record::{Payload, Record};
 use agents::{redact, vocabulary};
 use engine::ids::{AgentType, EventId};
@@ -39,6 +41,8 @@ pub(crate) fn signal(record: Record, bound: Bound) -> Signal {
         hints: bound.hints,
         agent: (!agent.is_empty()).then(|| AgentType::new(agent)),
         action_id: None,
+        details: BTreeMap::new(),
+        begins_turn: false,
         payload: payload.filter(|text| text.len() <= limits::PAYLOAD_BYTES_MAX),
         expects_version: None,
     }
