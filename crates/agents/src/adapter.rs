@@ -1,8 +1,9 @@
 //! What every adapter can do, and what it is asked about.
 //!
-//! An adapter is pure: it is shown processes, payloads, titles and screens, and says what they
-//! mean. Reading them is the daemon's work, concluding a state from them the engine's.
+//! An adapter is pure: it is shown processes, payloads, titles, screens and files, and says what
+//! they mean. Reading them is the daemon's work, concluding a state from them the engine's.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use engine::state::Claim;
@@ -27,7 +28,8 @@ impl Version {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        let (major, minor) = text.strip_prefix('v')?.split_once('.').unwrap_or((&text[1..], "0"));
+        let numbers = text.strip_prefix('v')?;
+        let (major, minor) = numbers.split_once('.').unwrap_or((numbers, "0"));
         Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
     }
 }
@@ -54,37 +56,22 @@ pub struct Capabilities {
     pub supports_completed: bool,
 }
 
-/// One process, as the kernel shows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Program<'a> {
-    /// Its short name: 15 bytes at most, and some agents set it to anything.
-    pub name: &'a str,
-    /// Where its program lies; empty where that cannot be seen.
-    pub path: &'a str,
-    pub arguments: &'a [String],
-}
-
-impl Program<'_> {
-    /// The last part of a path.
-    pub fn file_of(path: &str) -> &str {
-        path.rsplit('/').next().unwrap_or(path)
-    }
-
-    /// The script that an interpreter runs: its first argument that is no flag.
-    pub fn script(&self) -> Option<&str> {
-        let mut arguments = self.arguments.iter().skip(1);
-        arguments.find(|argument| !argument.starts_with('-')).map(String::as_str)
-    }
-}
-
 /// What a report of the agent's own means.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     pub claim: Option<Claim>,
+    /// What it tells beside the state. An empty text says that there is none any more.
     pub details: BTreeMap<Detail, String>,
     pub begins_turn: bool,
     /// It is about another thread of the agent's than the one in the pane, or about nothing.
     pub ignored: bool,
+    /// A reminder, or the general word after a particular one: its claim counts only where what is
+    /// known is of another kind (busy, waiting, at rest), so that it cannot take a better reason
+    /// away.
+    pub repeats: bool,
+    /// It is about this session of the agent's, and about nothing in the pane if another one is
+    /// known to be there.
+    pub only_of: Option<String>,
 }
 
 impl Report {
@@ -92,9 +79,38 @@ impl Report {
         Self { claim: Some(claim(state, reason, Confidence::High)), ..Self::default() }
     }
 
+    pub fn ignored() -> Self {
+        Self { ignored: true, ..Self::default() }
+    }
+
     #[must_use]
     pub fn with(mut self, detail: Detail, text: impl Into<String>) -> Self {
         self.details.insert(detail, text.into());
+        self
+    }
+
+    /// Tells a detail if there is anything to tell.
+    #[must_use]
+    pub fn telling(self, detail: Detail, text: impl Into<String>) -> Self {
+        let text = text.into();
+        if text.is_empty() { self } else { self.with(detail, text) }
+    }
+
+    /// No tool is at work any more and nothing waits for an answer.
+    #[must_use]
+    pub fn settled(self) -> Self {
+        self.with(Detail::Tool, "").with(Detail::ToolInput, "").with(Detail::Ask, "")
+    }
+
+    #[must_use]
+    pub fn repeating(mut self) -> Self {
+        self.repeats = true;
+        self
+    }
+
+    #[must_use]
+    pub fn beginning_turn(mut self) -> Self {
+        self.begins_turn = true;
         self
     }
 }
@@ -119,19 +135,74 @@ pub struct Reading {
     pub claim: Option<Claim>,
     pub details: BTreeMap<Detail, String>,
     /// The mark that it was read from, for whoever asks why.
-    pub mark: &'static str,
+    pub mark: Cow<'static, str>,
 }
 
-/// All readings of one look. A source that the adapter cannot read is not in it.
+impl Reading {
+    pub fn claiming(
+        state: State,
+        reason: &str,
+        confidence: Confidence,
+        mark: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let claim = Some(claim(state, reason, confidence));
+        Self { claim, details: BTreeMap::new(), mark: mark.into() }
+    }
+
+    /// It was looked at, and says nothing about the state.
+    pub fn silent(mark: impl Into<Cow<'static, str>>) -> Self {
+        Self { claim: None, details: BTreeMap::new(), mark: mark.into() }
+    }
+
+    #[must_use]
+    pub fn telling(mut self, detail: Detail, text: impl Into<String>) -> Self {
+        let text = text.into();
+        if !text.is_empty() {
+            self.details.insert(detail, text);
+        }
+        self
+    }
+}
+
+/// All readings of one look. A source that the adapter cannot read is not in it; one that says
+/// nothing now is in it without a claim, and withdraws what it said before.
 pub type Readings = BTreeMap<Source, Reading>;
 
+/// A running agent, as far as its own files are found by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Running<'a> {
+    pub pid: u32,
+    /// When its process started, in the kernel's ticks since boot; it tells a process from another
+    /// that was given the same number.
+    pub start_ticks: Option<u64>,
+    /// The home folder of its user.
+    pub home: &'a str,
+    /// What the variable that [`Adapter::folder_variable`] names is set to in its environment.
+    pub folder: Option<&'a str>,
+    /// Its session, where it is known.
+    pub session: Option<&'a str>,
+}
+
+/// A file in which an agent writes what it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusFile {
+    /// Its path. A part may hold `*`, for any text within that part; of several files that fit, the
+    /// one that was written last is meant.
+    pub path: String,
+    /// It grows by lines, and its last [`TAIL_BYTES`] are enough.
+    pub tail: bool,
+}
+
+/// How much of the end of a growing file is read.
+pub const TAIL_BYTES: usize = 64 * 1024;
+
 /// One agent's adapter.
-pub trait Adapter: Sync {
+pub trait Adapter: Send + Sync {
     /// The agent's name: one word, the same everywhere.
-    fn agent(&self) -> &'static str;
+    fn agent(&self) -> &str;
 
     /// The adapter's own name.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     fn version(&self) -> Version {
         CONTRACT
@@ -139,12 +210,54 @@ pub trait Adapter: Sync {
 
     fn capabilities(&self) -> Capabilities;
 
+    /// The versions of the agent whose screens the corpus holds.
+    fn covers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Whether a process is this agent's own.
-    fn recognises(&self, program: &Program<'_>) -> bool;
+    fn recognises(&self, program: &crate::program::Program<'_>) -> bool;
 
     /// What a hook's or a notification's payload means. `event` is as the agent spells it.
     fn hears(&self, event: &str, payload: &Value) -> Report;
 
     /// What can be seen of it now.
     fn reads(&self, surface: &Surface<'_>) -> Readings;
+
+    /// The variable of its environment that moves its folder elsewhere.
+    fn folder_variable(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The files that tell what it does, the best first.
+    fn status_files(&self, _agent: &Running<'_>) -> Vec<StatusFile> {
+        Vec::new()
+    }
+
+    /// What such a file says. It may be cut anywhere: at its beginning because only its end was
+    /// read, at its end because it is being written.
+    fn reads_status(&self, _agent: &Running<'_>, _content: &[u8]) -> Reading {
+        Reading::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_they_are_written() {
+        for text in ["v1", "v1.2", "v20.7"] {
+            assert_eq!(Version::parse(text).map(|it| it.to_string()).as_deref(), Some(text));
+        }
+        for text in ["", "v", "1", "v1.", "v1.2.3", "ü", "va"] {
+            assert_eq!(Version::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn another_major_version_is_not_compatible() {
+        assert!(Version { major: 1, minor: 9 }.is_compatible());
+        assert!(!Version { major: 2, minor: 0 }.is_compatible());
+    }
 }

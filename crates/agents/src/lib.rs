@@ -3,8 +3,23 @@
 //! and the only crate with vendors' names.
 
 pub mod adapter;
+pub mod program;
+pub mod registry;
+pub mod screen;
+
+mod claude;
+mod codex;
+mod copilot;
+mod cursor;
+mod gemini;
+pub mod generic;
+mod opencode;
+
+mod payload;
+mod tail;
+mod view;
+
 pub mod record;
 pub mod redact;
-pub mod screen;
 pub mod spool;
 pub mod vocabulary;

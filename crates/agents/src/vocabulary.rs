@@ -6,6 +6,8 @@
 use engine::state::Claim;
 use engine::words::{Confidence, State};
 
+use crate::adapter::Report;
+
 /// A row of the vocabulary: the types, and the claim they make.
 struct Meaning {
     types: &'static [&'static str],
@@ -111,6 +113,11 @@ pub fn claim(event_type: &str) -> Option<Claim> {
         reason: meaning.reason.to_owned(),
         confidence: meaning.confidence,
     })
+}
+
+/// What an event means that the agent itself does not know: one of these types, or nothing.
+pub(crate) fn report(event: &str) -> Report {
+    Report { claim: claim(&normalise(event)), ..Report::default() }
 }
 
 #[cfg(test)]

@@ -1,0 +1,431 @@
+//! Claude Code: hooks, its own status file, a title that shows when it works, and its screen.
+
+use engine::words::{Confidence, Detail, Source, State, reason};
+use serde_json::Value;
+
+use crate::adapter::{
+    Adapter, Capabilities, Reading, Readings, Report, Running, StatusFile, Surface,
+};
+use crate::payload;
+use crate::program::{Program, lies_in};
+use crate::view::{self, Seen, View};
+use crate::vocabulary;
+
+/// Versions whose screens are in the corpus.
+const COVERED: &[&str] = &["2.1.197"];
+
+/// What makes the program something else than a session in a terminal.
+const OTHER_COMMANDS: &[&str] = &[
+    "agents",
+    "auth",
+    "config",
+    "doctor",
+    "install",
+    "mcp",
+    "plugin",
+    "setup-token",
+    "update",
+    "upgrade",
+    "-v",
+    "--version",
+    "-h",
+    "--help",
+];
+
+pub(crate) struct Claude;
+
+impl Adapter for Claude {
+    fn agent(&self) -> &'static str {
+        "claude"
+    }
+
+    fn name(&self) -> &'static str {
+        "claude-hook"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            event_driven: true,
+            polling_required: false,
+            supports_waiting_approval: true,
+            supports_waiting_input: true,
+            supports_completed: true,
+        }
+    }
+
+    fn covers(&self) -> &'static [&'static str] {
+        COVERED
+    }
+
+    fn recognises(&self, program: &Program<'_>) -> bool {
+        // Installed without a package manager, the program is named after its version.
+        let own = matches!(program.file(), "claude" | "claude.exe")
+            || lies_in(program.path(), "share/claude/versions");
+        (own || program.runs_script("claude", "@anthropic-ai/claude-code"))
+            && !program.is_told_to(OTHER_COMMANDS)
+    }
+
+    fn hears(&self, event: &str, payload: &Value) -> Report {
+        // The threads of subagents work beside the one in the pane; only what they ask reaches it.
+        let of_subagent = !payload::text(payload, "agent_id").is_empty();
+        if of_subagent && event != "PermissionRequest" {
+            return Report::ignored();
+        }
+        meaning(event, payload)
+            .telling(Detail::Session, payload::text(payload, "session_id"))
+            .telling(Detail::Directory, payload::text(payload, "cwd"))
+            .telling(Detail::Model, payload::text(payload, "model"))
+    }
+
+    fn reads(&self, surface: &Surface<'_>) -> Readings {
+        let seen = look(&View::of(surface.screen));
+        Readings::from([
+            (Source::Title, title(surface.title)),
+            (Source::Screen, view::screen_reading(COVERED, surface, seen.as_ref())),
+        ])
+    }
+
+    fn folder_variable(&self) -> Option<&'static str> {
+        Some("CLAUDE_CONFIG_DIR")
+    }
+
+    fn status_files(&self, agent: &Running<'_>) -> Vec<StatusFile> {
+        let folder = agent.folder.map_or_else(|| format!("{}/.claude", agent.home), str::to_owned);
+        vec![StatusFile { path: format!("{folder}/sessions/{}.json", agent.pid), tail: false }]
+    }
+
+    fn reads_status(&self, agent: &Running<'_>, content: &[u8]) -> Reading {
+        status(agent, content)
+    }
+}
+
+fn meaning(event: &str, payload: &Value) -> Report {
+    let running = || Report::claiming(State::Running, "active");
+    match event {
+        "UserPromptSubmit" => running().settled().beginning_turn(),
+        "PreToolUse" => of_tool(running(), payload).with(Detail::Ask, ""),
+        "PostToolUse" | "PostToolBatch" | "ElicitationResult" => running().settled(),
+        "PostToolUseFailure" => after_failed_tool(payload),
+        "PermissionRequest" => permission(payload),
+        "Elicitation" => Report::claiming(State::WaitingInput, "question")
+            .telling(Detail::Ask, payload::short(payload::text(payload, "message"))),
+        "Notification" => notification(payload),
+        "Stop" => Report::claiming(State::Completed, "task_completed")
+            .settled()
+            .telling(Detail::LastMessage, last_message(payload)),
+        "StopFailure" => Report::claiming(State::Error, failure(payload))
+            .settled()
+            .telling(Detail::LastMessage, last_message(payload)),
+        "PreCompact" => Report::claiming(State::Running, "compacting"),
+        // One that the agent began by itself stands in the middle of a turn, which goes on.
+        "PostCompact" if payload::text(payload, "trigger") == "auto" => running(),
+        "PostCompact" => Report::claiming(State::Idle, reason::IDLE),
+        "SessionStart" => session_start(payload),
+        "SessionEnd" => session_end(payload),
+        // These happen beside the turn, or only tell of it what others tell too.
+        "PermissionDenied"
+        | "UserPromptExpansion"
+        | "SubagentStart"
+        | "SubagentStop"
+        | "Setup"
+        | "TeammateIdle"
+        | "TaskCreated"
+        | "TaskCompleted"
+        | "ConfigChange"
+        | "WorktreeCreate"
+        | "WorktreeRemove"
+        | "InstructionsLoaded"
+        | "CwdChanged"
+        | "FileChanged"
+        | "MessageDisplay" => Report::default(),
+        other => vocabulary::report(other),
+    }
+}
+
+fn session_start(payload: &Value) -> Report {
+    match payload::text(payload, "source") {
+        // The middle of a compaction, whose end is told by another event.
+        "compact" => Report::default(),
+        _ => Report::claiming(State::Idle, reason::IDLE).settled(),
+    }
+}
+
+fn session_end(payload: &Value) -> Report {
+    match payload::text(payload, "reason") {
+        // The agent goes on with another session.
+        "clear" | "resume" => Report::default(),
+        _ => Report::claiming(State::Idle, "session_ended").settled(),
+    }
+}
+
+fn after_failed_tool(payload: &Value) -> Report {
+    match payload.get("is_interrupt").and_then(Value::as_bool) {
+        Some(true) => Report::claiming(State::Idle, "interrupted").settled(),
+        Some(false) | None => Report::claiming(State::Running, "active").settled(),
+    }
+}
+
+fn of_tool(report: Report, payload: &Value) -> Report {
+    let input = payload.get("tool_input").map(payload::tool_input).unwrap_or_default();
+    report.with(Detail::Tool, payload::text(payload, "tool_name")).with(Detail::ToolInput, input)
+}
+
+/// Questions and plans come as permissions to use the tool that asks them.
+fn permission(payload: &Value) -> Report {
+    let tool = payload::text(payload, "tool_name");
+    let input = payload.get("tool_input").map(payload::tool_input).unwrap_or_default();
+    let (state, reason, ask) = match tool {
+        "AskUserQuestion" => (State::WaitingInput, "question", input),
+        "ExitPlanMode" => (State::WaitingApproval, "plan", input),
+        _ => (State::WaitingApproval, "approval_requested", payload::ask(tool, &input)),
+    };
+    of_tool(Report::claiming(state, reason), payload).with(Detail::Ask, ask)
+}
+
+fn notification(payload: &Value) -> Report {
+    let message = payload::short(payload::text(payload, "message"));
+    match payload::text(payload, "notification_type") {
+        // It comes seconds after the request, for questions and plans too.
+        "permission_prompt" => {
+            Report::claiming(State::WaitingApproval, "approval_requested").repeating()
+        }
+        "worker_permission_prompt" => {
+            Report::claiming(State::WaitingApproval, "approval_requested")
+                .telling(Detail::Ask, message)
+        }
+        "elicitation_dialog" => {
+            Report::claiming(State::WaitingInput, "question").telling(Detail::Ask, message)
+        }
+        "elicitation_complete" | "elicitation_response" => {
+            Report::claiming(State::Running, "active").settled()
+        }
+        // A reminder of being idle says nothing new, and the rest nothing about a turn.
+        _ => Report::default(),
+    }
+}
+
+fn last_message(payload: &Value) -> String {
+    payload::long(payload::text(payload, "last_assistant_message"))
+}
+
+fn failure(payload: &Value) -> &'static str {
+    match payload::text(payload, "error") {
+        "rate_limit" => "rate_limited",
+        "" | "unknown" => view::failure(payload::text(payload, "last_assistant_message")),
+        _ => "api_error",
+    }
+}
+
+/// The spinner is drawn while it works; the asterisk stands both while it waits and while it rests.
+fn title(title: &str) -> Reading {
+    let title = title.trim_start();
+    if view::spins(title) {
+        return Reading::claiming(
+            State::Running,
+            "active",
+            Confidence::High,
+            "spinner in the title",
+        );
+    }
+    Reading::silent(if title.starts_with('✳') {
+        "✳ in the title"
+    } else {
+        "no mark in the title"
+    })
+}
+
+fn status(agent: &Running<'_>, content: &[u8]) -> Reading {
+    let Ok(file) = serde_json::from_slice::<Value>(content) else {
+        return Reading::silent("not whole");
+    };
+    if !is_of(agent, &file) {
+        return Reading::silent("of another process");
+    }
+    let claim = |state, reason, mark| Reading::claiming(state, reason, Confidence::High, mark);
+    let reading = match payload::text(&file, "status") {
+        "busy" => claim(State::Running, "active", "status busy"),
+        "idle" => claim(State::Idle, reason::IDLE, "status idle"),
+        // At its prompt, while a command of the user's runs in the background.
+        "shell" => claim(State::Idle, reason::IDLE, "status shell"),
+        "waiting" => match payload::text(&file, "waitingFor") {
+            "input needed" => claim(State::WaitingInput, "question", "waiting for input needed"),
+            "dialog open" => claim(State::WaitingInput, "dialog_open", "waiting for dialog open"),
+            _ => claim(State::WaitingApproval, "approval_requested", "status waiting"),
+        },
+        _ => Reading::silent("no status"),
+    };
+    reading
+        .telling(Detail::Session, payload::text(&file, "sessionId"))
+        .telling(Detail::Directory, payload::text(&file, "cwd"))
+}
+
+/// A killed process leaves its file behind, and its number may be given again.
+fn is_of(agent: &Running<'_>, file: &Value) -> bool {
+    let number = |field: &str| match file.get(field) {
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(Value::Number(number)) => number.as_u64(),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
+    };
+    let same_start = match (agent.start_ticks, number("procStart")) {
+        (Some(known), Some(written)) => known == written,
+        (_, None) | (None, _) => true,
+    };
+    number("pid") == Some(u64::from(agent.pid)) && same_start
+}
+
+/// What the bottom of the screen shows.
+fn look(view: &View) -> Option<Seen> {
+    match composer(view) {
+        Some(composer) => at_composer(view, &composer),
+        None => dialog(view),
+    }
+}
+
+/// The frame for the next prompt: a rule, what is typed after a `❯`, and a rule.
+struct Composer {
+    /// The line of the upper rule.
+    top: usize,
+    draft: String,
+    footer: String,
+}
+
+/// Lines that may stand below the composer: hints, a status line, a list of commands.
+const FOOTER_LINES_MAX: usize = 16;
+
+fn composer(view: &View) -> Option<Composer> {
+    let bottom = view.find_above(view.len(), view::is_rule)?;
+    if view.len() - bottom > FOOTER_LINES_MAX {
+        return None;
+    }
+    let prompt = view.find_above(bottom, |line| line.starts_with('❯') || view::is_rule(line))?;
+    let top = prompt.saturating_sub(1);
+    // In a pane of a few lines the upper rule may be out of sight.
+    let framed = prompt == 0 || view::is_rule(view.line(top));
+    let footer = view.joined(bottom + 1, view.len());
+    if !view.line(prompt).starts_with('❯') || !framed || is_dialogs(&footer) {
+        return None;
+    }
+    let draft = view.joined(prompt, bottom).trim_start_matches('❯').trim().to_owned();
+    Some(Composer { top, draft, footer })
+}
+
+fn at_composer(view: &View, composer: &Composer) -> Option<Seen> {
+    let Composer { top, draft, footer } = composer;
+    if footer.contains("esc to interrupt") {
+        return Some(busy(view, *top));
+    }
+    if draft.starts_with("Press up to edit queued messages") {
+        return Some(Seen::new(State::Running, "active", "queued prompts in the composer"));
+    }
+    let how = how_it_ended(view, *top);
+    if footer.contains("? for shortcuts") {
+        let plain = Seen::new(State::Idle, reason::IDLE, "`? for shortcuts` below the composer");
+        return Some(how.unwrap_or(plain));
+    }
+    if footer.contains("Press Ctrl-C again to exit") {
+        let plain = Seen::new(State::Idle, reason::IDLE, "`Press Ctrl-C again to exit`");
+        return Some(how.unwrap_or(plain));
+    }
+    // With a draft in it the composer shows no hint. A passing one could hide the mark of work.
+    let passing = footer.contains("paste again");
+    let at_work = spinner(view, *top).is_some();
+    let plain = || Seen::new(State::Idle, reason::IDLE, "a draft in the composer").unsure();
+    (!draft.is_empty() && !passing && !at_work).then(|| how.unwrap_or_else(plain))
+}
+
+/// What kind of work goes on, by the paragraph above the composer.
+fn busy(view: &View, top: usize) -> Seen {
+    let line = spinner(view, top).unwrap_or_default();
+    if line.contains("Retrying in") {
+        return Seen::new(State::Running, "api_retry", "`Retrying in` above the composer");
+    }
+    if line.contains("▱") || line.contains("▰") || line.contains("Compacting") {
+        return Seen::new(State::Running, "compacting", "bar of a compaction above the composer");
+    }
+    Seen::new(State::Running, "active", "`esc to interrupt` below the composer")
+}
+
+/// The paragraph above the composer, if it is the line of work that goes on.
+fn spinner(view: &View, top: usize) -> Option<String> {
+    let last = view.above(top)?;
+    let paragraph = view.joined(view.paragraph(last), last + 1);
+    let glyph = paragraph.starts_with(['·', '✢', '✳', '✶', '✻', '✽', '*']);
+    (glyph && paragraph.contains('…') || paragraph.contains("Retrying in")).then_some(paragraph)
+}
+
+/// How the last turn came to rest, where the screen shows more than that it did.
+fn how_it_ended(view: &View, top: usize) -> Option<Seen> {
+    let last = view.above(top)?;
+    let start = view.paragraph(last);
+    let ended = view.find_above(last + 1, |line| line.trim_start().starts_with('⎿'));
+    let result = |at: usize| view.line(at).trim_start().trim_start_matches('⎿').trim_start();
+    let interrupted = |at: usize| result(at).starts_with("Interrupted ·");
+    if ended.is_some_and(|at| at >= start && interrupted(at)) {
+        return Some(Seen::new(State::Idle, "interrupted", "`Interrupted` as the last entry"));
+    }
+    // A finished turn is closed by a line that tells how long it took.
+    let closed = view.line(start).starts_with(['✻', '✢', '✳', '✶', '✽']) && start == last;
+    let last = if closed { view.above(start)? } else { last };
+    let entry = view.joined(view.paragraph(last), last + 1);
+    let said = entry.trim_start_matches(['●', '⎿', ' ']);
+    let limited = said.starts_with("You've hit your") && said.contains("limit");
+    if limited {
+        return Some(Seen::new(State::Error, "rate_limited", "a limit as the last entry").unsure());
+    }
+    // The model can write these words too, but hardly as all that it has to say.
+    let failed = said.starts_with("API Error:") && entry.starts_with('●');
+    let seen = || Seen::new(State::Error, view::failure(said), "`API Error` as the last entry");
+    failed.then(seen)
+}
+
+/// Whether these are the keys that a dialog offers.
+fn is_dialogs(footer: &str) -> bool {
+    const KEYS: &[&str] = &["Esc to cancel", "Enter to confirm", "Enter to select"];
+    KEYS.iter().any(|keys| footer.contains(keys))
+}
+
+/// Heads of the dialogs that stand before a session begins.
+const STARTUP: &[&str] = &[
+    "Accessing workspace:",
+    "Do you trust the files",
+    "Detected a custom API key",
+    "Do you want to use this API key",
+    "Bypass Permissions mode",
+    "Select login method",
+    "Choose the text style",
+];
+
+fn dialog(view: &View) -> Option<Seen> {
+    let menu = view.menu('❯')?;
+    let top = view.find_above(menu.first, view::is_rule);
+    let head = view.joined(top.map_or(0, |at| at + 1), menu.first);
+    // Below a shell's prompt the dialog is a thing of the past: its keys are the last line.
+    let keys = view.closing();
+    let offered = is_dialogs(&keys) && view::is_keys(&keys);
+    if head.starts_with("Exit plan mode?") || head.contains("Would you like to proceed?") {
+        let seen = Seen::new(State::WaitingApproval, "plan", "dialog about a plan");
+        // It has no line of keys: nothing may stand below its answers instead.
+        let bare = view.len() == menu.last + 1;
+        return (bare || offered).then(|| seen.asking(&head));
+    }
+    if !offered {
+        return None;
+    }
+    if STARTUP.iter().any(|mark| head.contains(mark)) {
+        let seen = Seen::new(State::WaitingInput, "startup_dialog", "dialog before the session");
+        return Some(seen.asking(&head));
+    }
+    if keys.contains("Enter to select") {
+        let seen = Seen::new(State::WaitingInput, "question", "`Enter to select` below answers");
+        return Some(seen.asking(head.trim_start_matches(['☐', '←', ' '])));
+    }
+    if head.contains("Do you want to ") {
+        let seen = Seen::new(
+            State::WaitingApproval,
+            "approval_requested",
+            "`Do you want to` above answers",
+        );
+        return Some(seen.asking(&head));
+    }
+    Some(view::some_dialog("answers with their keys").asking(&head))
+}

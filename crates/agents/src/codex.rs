@@ -1,0 +1,340 @@
+//! Codex: hooks and notifications, a rollout file for each session, a title that shows its state,
+//! and its screen.
+
+use engine::words::{Confidence, Detail, Source, State, reason};
+use serde_json::Value;
+
+use crate::adapter::{
+    Adapter, Capabilities, Reading, Readings, Report, Running, StatusFile, Surface,
+};
+use crate::payload;
+use crate::program::Program;
+use crate::tail;
+use crate::view::{self, Seen, View};
+use crate::vocabulary;
+
+/// Versions whose screens are in the corpus.
+const COVERED: &[&str] = &["0.169.0"];
+
+/// What makes the program something else than a session in a terminal. Its server serves the
+/// sessions of all panes and belongs to none of them.
+const OTHER_COMMANDS: &[&str] = &[
+    "app-server",
+    "pid-update-loop",
+    "mcp",
+    "mcp-server",
+    "proto",
+    "login",
+    "logout",
+    "completion",
+    "features",
+    "sandbox",
+    "debug",
+    "queue",
+    "-V",
+    "--version",
+    "-h",
+    "--help",
+];
+
+/// How the hidden thread that names a session is asked.
+const TITLE_PROMPT: &str = "Generate a concise, single-line task title";
+
+pub(crate) struct Codex;
+
+impl Adapter for Codex {
+    fn agent(&self) -> &'static str {
+        "codex"
+    }
+
+    fn name(&self) -> &'static str {
+        "codex-notify-wrapper"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            event_driven: true,
+            polling_required: true,
+            supports_waiting_approval: true,
+            supports_waiting_input: true,
+            supports_completed: true,
+        }
+    }
+
+    fn covers(&self) -> &'static [&'static str] {
+        COVERED
+    }
+
+    fn recognises(&self, program: &Program<'_>) -> bool {
+        let own = program.file() == "codex"
+            || program.file().starts_with("codex-x86_64-")
+            || program.file().starts_with("codex-aarch64-");
+        (own || program.runs_script("codex", "@openai/codex"))
+            && !program.is_told_to(OTHER_COMMANDS)
+    }
+
+    fn hears(&self, event: &str, payload: &Value) -> Report {
+        if payload.get("thread-id").is_some() {
+            return notified(payload);
+        }
+        let of_subagent = !payload::text(payload, "agent_id").is_empty();
+        if of_subagent && event != "PermissionRequest" {
+            return Report::ignored();
+        }
+        meaning(event, payload)
+            .telling(Detail::Session, payload::text(payload, "session_id"))
+            .telling(Detail::Directory, payload::text(payload, "cwd"))
+            .telling(Detail::Model, payload::text(payload, "model"))
+    }
+
+    fn reads(&self, surface: &Surface<'_>) -> Readings {
+        let seen = look(&View::of(surface.screen));
+        Readings::from([
+            (Source::Title, title(surface.title, seen.as_ref())),
+            (Source::Screen, view::screen_reading(COVERED, surface, seen.as_ref())),
+        ])
+    }
+
+    fn folder_variable(&self) -> Option<&'static str> {
+        Some("CODEX_HOME")
+    }
+
+    fn status_files(&self, agent: &Running<'_>) -> Vec<StatusFile> {
+        let folder = agent.folder.map_or_else(|| format!("{}/.codex", agent.home), str::to_owned);
+        let path = |session| format!("{folder}/sessions/*/*/*/rollout-*-{session}.jsonl");
+        let sessions = agent.session.filter(|session| tail::is_name(session)).into_iter();
+        sessions.map(|session| StatusFile { path: path(session), tail: true }).collect()
+    }
+
+    fn reads_status(&self, _agent: &Running<'_>, content: &[u8]) -> Reading {
+        rollout(content)
+    }
+}
+
+fn meaning(event: &str, payload: &Value) -> Report {
+    let running = || Report::claiming(State::Running, "active");
+    match event {
+        "UserPromptSubmit" => running().settled().beginning_turn(),
+        "PreToolUse" => of_tool(running(), payload).with(Detail::Ask, ""),
+        "PostToolUse" => running().settled(),
+        "PermissionRequest" => permission(payload),
+        "PostModelRequest" => after_request(payload),
+        "Stop" => Report::claiming(State::Completed, "task_completed")
+            .settled()
+            .telling(Detail::LastMessage, last_message(payload, "last_assistant_message")),
+        "Interrupt" => Report::claiming(State::Idle, "interrupted").settled(),
+        "PreCompact" => Report::claiming(State::Running, "compacting"),
+        "PostCompact" if payload::text(payload, "trigger") == "manual" => {
+            Report::claiming(State::Idle, reason::IDLE)
+        }
+        "PostCompact" => running(),
+        "SessionEnd" => Report::claiming(State::Idle, "session_ended").settled(),
+        // A request is also made for a try after a failed one, which it does not say.
+        "PreModelRequest" => running().with(Detail::Ask, "").repeating(),
+        // The session starts with its first prompt, which is told by itself.
+        "SessionStart" | "SubagentStart" | "SubagentStop" => Report::default(),
+        other => vocabulary::report(other),
+    }
+}
+
+/// The notification program also hears of the hidden thread that thinks of the session's name.
+fn notified(payload: &Value) -> Report {
+    let asked = payload::text_at(payload, "/input-messages/0");
+    if asked.starts_with(TITLE_PROMPT) {
+        return Report::ignored();
+    }
+    let thread = payload::text(payload, "thread-id");
+    let event = payload::text(payload, "type");
+    let report = vocabulary::report(event);
+    let ended = report.claim.as_ref().is_some_and(|claim| claim.state == State::Completed);
+    let report = if ended { Report::claiming(State::Completed, "task_completed") } else { report };
+    let report = Report { only_of: Some(thread.to_owned()), ..report.settled() };
+    report
+        .telling(Detail::LastMessage, last_message(payload, "last-assistant-message"))
+        .telling(Detail::Directory, payload::text(payload, "cwd"))
+}
+
+fn of_tool(report: Report, payload: &Value) -> Report {
+    let input = payload.get("tool_input").map(payload::tool_input).unwrap_or_default();
+    report.with(Detail::Tool, payload::text(payload, "tool_name")).with(Detail::ToolInput, input)
+}
+
+fn permission(payload: &Value) -> Report {
+    let tool = payload::text(payload, "tool_name");
+    let input = payload.get("tool_input").map(payload::tool_input).unwrap_or_default();
+    of_tool(Report::claiming(State::WaitingApproval, "approval_requested"), payload)
+        .with(Detail::Ask, payload::ask(tool, &input))
+}
+
+fn after_request(payload: &Value) -> Report {
+    match payload::text(payload, "status") {
+        "completed" => Report::claiming(State::Running, "active"),
+        // A refused request is not tried again, and nothing else tells that the turn is over.
+        "failed" if payload::text(payload, "error").contains("invalid_request_error") => {
+            Report::claiming(State::Error, "api_error").settled()
+        }
+        "failed" => Report::claiming(State::Running, "api_retry"),
+        // What cancelled it is told by itself.
+        _ => Report::default(),
+    }
+}
+
+fn last_message(payload: &Value, field: &str) -> String {
+    payload::long(payload::text(payload, field))
+}
+
+fn title(title: &str, seen: Option<&Seen>) -> Reading {
+    let title = title.trim_start();
+    if view::spins(title) {
+        return Reading::claiming(
+            State::Running,
+            "active",
+            Confidence::High,
+            "spinner in the title",
+        );
+    }
+    if title.starts_with("[ ! ] ") || title.starts_with("[ . ] ") {
+        return view::waiting_title(seen, "`Action Required` in the title");
+    }
+    // Until it has a thread the title is the shell's, or the folder's.
+    if title.contains(" | ") {
+        return view::resting_title(seen, "no mark before the title");
+    }
+    Reading::silent("no thread in the title")
+}
+
+/// The last word of a rollout about its turn.
+fn rollout(content: &[u8]) -> Reading {
+    let mut reading = Reading::silent("no word about a turn");
+    let mut tokens = (String::new(), String::new());
+    for line in tail::lines(content) {
+        let event = line.get("payload").unwrap_or(&Value::Null);
+        if payload::text(&line, "type") != "event_msg" {
+            continue;
+        }
+        let claim = |state, reason, mark| Reading::claiming(state, reason, Confidence::High, mark);
+        match payload::text(event, "type") {
+            "task_started" => reading = claim(State::Running, "active", "task_started"),
+            "turn_aborted" => reading = claim(State::Idle, "interrupted", "turn_aborted"),
+            "task_complete" => {
+                let error = event.get("error").filter(|error| !error.is_null());
+                reading = match error {
+                    Some(error) => {
+                        let reason = view::failure(&error.to_string());
+                        claim(State::Error, reason, "task_complete with an error")
+                    }
+                    None => claim(State::Completed, "task_completed", "task_complete"),
+                }
+                .telling(Detail::LastMessage, last_message(event, "last_agent_message"));
+            }
+            "token_count" => {
+                let of =
+                    |field| payload::count_at(event, &format!("/info/total_token_usage/{field}"));
+                tokens = (of("input_tokens"), of("output_tokens"));
+            }
+            _ => {}
+        }
+    }
+    reading.telling(Detail::TokensIn, tokens.0).telling(Detail::TokensOut, tokens.1)
+}
+
+/// What the bottom of the screen shows.
+fn look(view: &View) -> Option<Seen> {
+    let keys = view.closing();
+    if offers_keys(&keys) {
+        return dialog(view);
+    }
+    // The composer is the last line that begins at the margin.
+    let composer =
+        view.find_above(view.len(), |line| !line.is_empty() && !line.starts_with(' '))?;
+    if !view.line(composer).starts_with('›') || composer + 1 == view.len() {
+        return None;
+    }
+    // It is painted before anything can be typed; then the model's name and the folder appear.
+    let ready = (composer + 1..view.len()).any(|at| names_folder(view.line(at)));
+    if !ready {
+        let seen = Seen::new(State::Unknown, "starting", "a composer without the model's name");
+        return Some(seen.unsure());
+    }
+    above_composer(view, composer)
+}
+
+fn names_folder(line: &str) -> bool {
+    line.contains(" · ~") || line.contains(" · /")
+}
+
+/// Whether these are the keys that a dialog offers.
+fn offers_keys(keys: &str) -> bool {
+    let keys = keys.to_lowercase();
+    let words = keys.chars().all(|c| c.is_alphanumeric() || " ·".contains(c));
+    (keys.starts_with("press enter") || keys.starts_with("enter "))
+        && keys.contains("esc ")
+        && words
+}
+
+/// The last paragraph above the composer that tells of the turn.
+fn above_composer(view: &View, composer: usize) -> Option<Seen> {
+    let mut last = view.above(composer)?;
+    let mut start = view.paragraph(last);
+    if view.joined(start, last + 1).contains("background terminal")
+        && view.line(start).starts_with(' ')
+    {
+        last = view.above(start)?;
+        start = view.paragraph(last);
+    }
+    let text = view.joined(start, last + 1);
+    let first = view.line(start);
+    if let Some(work) = first.strip_prefix(['•', '◦']) {
+        return at_work(work, &text);
+    }
+    if first.starts_with("  Worked for ") {
+        return Some(Seen::new(State::Idle, reason::IDLE, "`Worked for` above the composer"));
+    }
+    if let Some(notice) = text.strip_prefix('■') {
+        return Some(notice_of(notice.trim_start()));
+    }
+    let banner = first.trim_start().starts_with(">_ OpenAI Codex") || first.starts_with('╭');
+    banner.then(|| Seen::new(State::Idle, reason::IDLE, "nothing but the banner above").unsure())
+}
+
+/// The line of work that goes on: `Working (3s • esc to interrupt)`, however short it was cut.
+fn at_work(work: &str, paragraph: &str) -> Option<Seen> {
+    let (doing, time) = work.split_once('(')?;
+    let digits = time.chars().take_while(char::is_ascii_digit).count();
+    let timed = digits > 0 && time[digits..].starts_with(['s', 'm', 'h']);
+    let keyed =
+        paragraph.contains(" • esc to interrupt)") || (work.ends_with('…') && time.contains(" • "));
+    if !timed || !keyed {
+        return None;
+    }
+    if doing.to_lowercase().contains("reconnecting") {
+        return Some(Seen::new(State::Running, "api_retry", "`reconnecting` above the composer"));
+    }
+    Some(Seen::new(State::Running, "active", "`esc to interrupt` above the composer"))
+}
+
+fn notice_of(notice: &str) -> Seen {
+    if notice.starts_with("Conversation interrupted") {
+        return Seen::new(State::Idle, "interrupted", "`■ Conversation interrupted`");
+    }
+    Seen::new(State::Error, view::failure(notice), "`■` as the last entry")
+}
+
+fn dialog(view: &View) -> Option<Seen> {
+    let menu = view.menu('›')?;
+    // What is asked is indented, up to the last entry of the session.
+    let entry = view.find_above(menu.first, |line| !line.is_empty() && !line.starts_with(' '));
+    let entry = entry.map_or(0, |at| at + 1);
+    let asks = view.find_above(menu.first, |line| line.starts_with("  Would you like to "));
+    let head = view.joined(asks.unwrap_or(entry).max(entry), menu.first);
+    let seen = if head.starts_with("Would you like to ") {
+        Seen::new(State::WaitingApproval, "approval_requested", "`Would you like to` above answers")
+    } else if head.contains("Trust this folder?") || head.starts_with("Hooks need review") {
+        Seen::new(State::WaitingInput, "startup_dialog", "dialog before the session")
+    } else if head.starts_with("Implement this plan?") {
+        Seen::new(State::WaitingApproval, "plan", "`Implement this plan?` above answers").unsure()
+    } else {
+        view::some_dialog("answers with their keys")
+    };
+    Some(seen.asking(&head))
+}

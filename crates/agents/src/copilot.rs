@@ -1,0 +1,281 @@
+//! GitHub Copilot CLI: hooks, a file of events for each session, and its screen. Its title never
+//! tells the state.
+
+use engine::words::{Confidence, Detail, Source, State, reason};
+use serde_json::Value;
+
+use crate::adapter::{
+    Adapter, Capabilities, Reading, Readings, Report, Running, StatusFile, Surface,
+};
+use crate::payload;
+use crate::program::Program;
+use crate::tail;
+use crate::view::{self, Seen, View};
+use crate::vocabulary;
+
+/// Versions whose screens are in the corpus.
+const COVERED: &[&str] = &["1.0.102"];
+
+/// What makes the program something else than a session in a terminal. Another program of the same
+/// name manages containers; its commands are among them.
+const OTHER_COMMANDS: &[&str] = &[
+    "help",
+    "login",
+    "mcp",
+    "plugin",
+    "update",
+    "version",
+    "app",
+    "env",
+    "svc",
+    "job",
+    "task",
+    "pipeline",
+    "deploy",
+    "storage",
+    "secret",
+    "-v",
+    "--version",
+    "-h",
+    "--help",
+];
+
+pub(crate) struct Copilot;
+
+impl Adapter for Copilot {
+    fn agent(&self) -> &'static str {
+        "copilot"
+    }
+
+    fn name(&self) -> &'static str {
+        "copilot-hook"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            event_driven: true,
+            polling_required: true,
+            supports_waiting_approval: true,
+            supports_waiting_input: true,
+            supports_completed: true,
+        }
+    }
+
+    fn covers(&self) -> &'static [&'static str] {
+        COVERED
+    }
+
+    fn recognises(&self, program: &Program<'_>) -> bool {
+        let own = program.file() == "copilot" || program.runs_script("copilot", "@github/copilot");
+        own && !program.is_told_to(OTHER_COMMANDS)
+    }
+
+    fn hears(&self, event: &str, payload: &Value) -> Report {
+        meaning(event, payload)
+            .telling(Detail::Session, payload::text(payload, "sessionId"))
+            .telling(Detail::Directory, payload::text(payload, "cwd"))
+    }
+
+    fn reads(&self, surface: &Surface<'_>) -> Readings {
+        let seen = look(&View::of(surface.screen));
+        Readings::from([(Source::Screen, view::screen_reading(COVERED, surface, seen.as_ref()))])
+    }
+
+    fn folder_variable(&self) -> Option<&'static str> {
+        Some("COPILOT_HOME")
+    }
+
+    fn status_files(&self, agent: &Running<'_>) -> Vec<StatusFile> {
+        let folder = agent.folder.map_or_else(|| format!("{}/.copilot", agent.home), str::to_owned);
+        let path = |session| format!("{folder}/session-state/{session}/events.jsonl");
+        let sessions = agent.session.filter(|session| tail::is_name(session)).into_iter();
+        sessions.map(|session| StatusFile { path: path(session), tail: true }).collect()
+    }
+
+    fn reads_status(&self, _agent: &Running<'_>, content: &[u8]) -> Reading {
+        events(content)
+    }
+}
+
+fn meaning(event: &str, payload: &Value) -> Report {
+    let running = || Report::claiming(State::Running, "active");
+    match event {
+        "userPromptSubmitted" => running().settled().beginning_turn(),
+        "preToolUse" => of_tool(running(), payload, "toolArgs").with(Detail::Ask, ""),
+        "postToolUse" | "postToolUseFailure" => running().settled(),
+        "permissionRequest" => permission(payload),
+        "notification" => notification(payload),
+        "agentStop" => stopped(payload),
+        "errorOccurred" => failed(payload),
+        "preCompact" => Report::claiming(State::Running, "compacting"),
+        "sessionEnd" => Report::claiming(State::Idle, "session_ended").settled(),
+        // The session starts with its first prompt, which is told by itself.
+        "sessionStart" | "userPromptTransformed" | "subagentStart" | "subagentStop" => {
+            Report::default()
+        }
+        other => vocabulary::report(other),
+    }
+}
+
+fn of_tool(report: Report, payload: &Value, input: &str) -> Report {
+    let input = payload.get(input).map(payload::tool_input).unwrap_or_default();
+    report.with(Detail::Tool, payload::text(payload, "toolName")).with(Detail::ToolInput, input)
+}
+
+fn permission(payload: &Value) -> Report {
+    let tool = payload::text(payload, "toolName");
+    let input = payload.get("toolInput").map(payload::tool_input).unwrap_or_default();
+    let report = Report::claiming(State::WaitingApproval, "approval_requested");
+    of_tool(report, payload, "toolInput").with(Detail::Ask, payload::ask(tool, &input))
+}
+
+fn notification(payload: &Value) -> Report {
+    let ask = payload::short(payload::text(payload, "message"));
+    match payload::text(payload, "notification_type") {
+        // It follows the request as soon as the dialog stands.
+        "permission_prompt" => {
+            Report::claiming(State::WaitingApproval, "approval_requested").repeating()
+        }
+        "elicitation_dialog" => {
+            Report::claiming(State::WaitingInput, "question").telling(Detail::Ask, ask)
+        }
+        _ => Report::default(),
+    }
+}
+
+fn stopped(payload: &Value) -> Report {
+    let (state, reason) = match payload::text(payload, "stopReason") {
+        "abort" | "aborted" | "cancelled" => (State::Idle, "interrupted"),
+        "error" => (State::Error, "api_error"),
+        _ => (State::Completed, "task_completed"),
+    };
+    Report::claiming(state, reason).settled()
+}
+
+/// Each failed try is told, and the last like the others, also as recoverable. A request that was
+/// refused is not tried again.
+fn failed(payload: &Value) -> Report {
+    let message = payload::text_at(payload, "/error/message");
+    let lost = payload.get("recoverable").and_then(Value::as_bool) == Some(false);
+    if lost || message.contains("invalid_request_error") {
+        return Report::claiming(State::Error, view::failure(message)).settled();
+    }
+    Report::claiming(State::Running, "api_retry")
+}
+
+/// The last word of the session's events about its turn.
+fn events(content: &[u8]) -> Reading {
+    let mut reading = Reading::silent("no word about a turn");
+    for line in tail::lines(content) {
+        let claim = |state, reason, mark| Reading::claiming(state, reason, Confidence::High, mark);
+        let data = line.get("data").unwrap_or(&Value::Null);
+        match payload::text(&line, "type") {
+            "user.message" => reading = claim(State::Running, "active", "user.message"),
+            "assistant.turn_start" => {
+                reading = claim(State::Running, "active", "assistant.turn_start");
+            }
+            "tool.execution_start" => {
+                reading = claim(State::Running, "active", "tool.execution_start")
+                    .telling(Detail::Tool, payload::text(data, "toolName"));
+            }
+            "tool.execution_complete" => {
+                reading = claim(State::Running, "active", "tool.execution_complete");
+            }
+            "permission.requested" => {
+                let mark = "permission.requested";
+                reading = claim(State::WaitingApproval, "approval_requested", mark);
+            }
+            "permission.completed" => {
+                reading = claim(State::Running, "active", "permission.completed");
+            }
+            "assistant.turn_end" => {
+                reading = claim(State::Completed, reason::TURN_OVER, "assistant.turn_end");
+            }
+            "abort" => reading = claim(State::Idle, "interrupted", "abort"),
+            "session.error" => {
+                let reason = view::failure(payload::text(data, "message"));
+                reading = claim(State::Error, reason, "session.error");
+            }
+            "session.shutdown" => reading = claim(State::Idle, "session_ended", "session.shutdown"),
+            _ => {}
+        }
+    }
+    reading
+}
+
+/// What the bottom of the screen shows.
+fn look(view: &View) -> Option<Seen> {
+    match composer(view) {
+        Some(top) => at_composer(view, top),
+        None => dialog(view),
+    }
+}
+
+/// Lines that the hints below the composer may take.
+const FOOTER_LINES_MAX: usize = 4;
+
+/// The upper of the two rules between which the next prompt is typed.
+fn composer(view: &View) -> Option<usize> {
+    let bottom = view.find_above(view.len(), view::is_rule)?;
+    let prompt = view.find_above(bottom, |line| line.starts_with('❯') || view::is_rule(line))?;
+    let top = prompt.saturating_sub(1);
+    let framed = prompt == 0 || view::is_rule(view.line(top));
+    let near = view.len() - bottom <= FOOTER_LINES_MAX + 1;
+    (near && framed && view.line(prompt).starts_with('❯')).then_some(top)
+}
+
+fn at_composer(view: &View, top: usize) -> Option<Seen> {
+    let footer = view.last().trim_start();
+    let work = footer.strip_prefix(['◎', '◉', '●', '○', '◌']);
+    if work.is_some_and(|work| work.trim_start().starts_with("Working")) {
+        return Some(Seen::new(State::Running, "active", "`Working` below the composer"));
+    }
+    let resting = footer.contains("/ commands") || footer.starts_with("← open sidebar");
+    let plain = || Seen::new(State::Idle, reason::IDLE, "`/ commands` below the composer");
+    resting.then(|| how_it_ended(view, top).unwrap_or_else(plain))
+}
+
+/// How the last turn came to rest, by the last entry above the line of the folder.
+fn how_it_ended(view: &View, top: usize) -> Option<Seen> {
+    // A bar to scroll with stands at the right of the entries.
+    let bare = |at: usize| view.line(at).trim_end_matches(['┃', ' ']).trim_start();
+    let filled = |end: usize| (0..end).rev().find(|at| !bare(*at).is_empty());
+    let folder = filled(top)?;
+    let last = filled(folder)?;
+    let first = (0..=last).rev().find(|at| bare(*at).is_empty()).map_or(0, |at| at + 1);
+    let entry = bare(first);
+    if first == last && entry == "● Operation cancelled by user" {
+        return Some(Seen::new(State::Idle, "interrupted", "`Operation cancelled by user`"));
+    }
+    // A failed tool is marked in the same way; an answer of the server begins with its number.
+    let answer = entry.strip_prefix("✗ ")?;
+    let code = answer.split(' ').next().unwrap_or_default();
+    let is_code = code.len() == 3 && code.starts_with(['4', '5']) && code.parse::<u16>().is_ok();
+    is_code.then(|| Seen::new(State::Error, view::failure(answer), "`✗` and a number"))
+}
+
+/// A box with answers and their keys, as the last thing on the screen.
+fn dialog(view: &View) -> Option<Seen> {
+    if !view.last().starts_with('╰') {
+        return None;
+    }
+    let bottom = view.len() - 1;
+    let top = view.find_above(bottom, |line| line.starts_with('╭'))?;
+    let inside = view.unframed(top + 1, '│');
+    let keys = inside.joined(inside.paragraph(inside.len() - 1), inside.len() - 1);
+    let menu = inside.menu('❯')?;
+    if !keys.contains("to navigate") && !keys.contains("esc to cancel") {
+        return None;
+    }
+    let head = inside.joined(0, menu.first);
+    let seen = if head.contains("Do you trust the files") {
+        Seen::new(State::WaitingInput, "startup_dialog", "dialog before the session")
+    } else if head.contains("Do you want to ") {
+        Seen::new(State::WaitingApproval, "approval_requested", "`Do you want to` above answers")
+    } else {
+        view::some_dialog("box with answers at the bottom")
+    };
+    let head: String =
+        head.chars().filter(|c| !matches!(c, '─' | '│' | '╭' | '╮' | '╰' | '╯')).collect();
+    Some(seen.asking(&head))
+}

@@ -1,0 +1,228 @@
+//! Gemini CLI: hooks, a title that shows its state, and its screen.
+
+use engine::words::{Confidence, Detail, Source, State, reason};
+use serde_json::Value;
+
+use crate::adapter::{Adapter, Capabilities, Reading, Readings, Report, Surface};
+use crate::payload;
+use crate::program::Program;
+use crate::view::{self, Seen, View};
+use crate::vocabulary;
+
+/// Versions whose screens are in the corpus.
+const COVERED: &[&str] = &["0.61.0"];
+
+/// What makes the program something else than a session in a terminal.
+const OTHER_COMMANDS: &[&str] =
+    &["mcp", "extensions", "extension", "skills", "hooks", "-v", "--version", "-h", "--help"];
+
+/// What stands for the answer of a turn that was interrupted or failed.
+const NO_ANSWER: &str = "[no response text]";
+
+pub(crate) struct Gemini;
+
+impl Adapter for Gemini {
+    fn agent(&self) -> &'static str {
+        "gemini"
+    }
+
+    fn name(&self) -> &'static str {
+        "gemini-wrapper-parser"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            event_driven: true,
+            polling_required: true,
+            supports_waiting_approval: true,
+            supports_waiting_input: true,
+            supports_completed: true,
+        }
+    }
+
+    fn covers(&self) -> &'static [&'static str] {
+        COVERED
+    }
+
+    fn recognises(&self, program: &Program<'_>) -> bool {
+        let own = program.file() == "gemini" || program.runs_script("gemini", "@google/gemini-cli");
+        own && !program.is_told_to(OTHER_COMMANDS)
+    }
+
+    fn hears(&self, event: &str, payload: &Value) -> Report {
+        meaning(event, payload)
+            .telling(Detail::Session, payload::text(payload, "session_id"))
+            .telling(Detail::Directory, payload::text(payload, "cwd"))
+            .telling(Detail::Model, payload::text_at(payload, "/llm_request/model"))
+    }
+
+    fn reads(&self, surface: &Surface<'_>) -> Readings {
+        let seen = look(&View::of(surface.screen));
+        Readings::from([
+            (Source::Title, title(surface.title, seen.as_ref())),
+            (Source::Screen, view::screen_reading(COVERED, surface, seen.as_ref())),
+        ])
+    }
+}
+
+fn meaning(event: &str, payload: &Value) -> Report {
+    match event {
+        "BeforeAgent" => Report::claiming(State::Running, "active").settled().beginning_turn(),
+        "AfterAgent" => after_turn(payload),
+        // It comes before the question whether the tool may run, so it says nothing of the state.
+        "BeforeTool" => of_tool(Report::default(), payload),
+        "AfterTool" => after_tool(payload),
+        "Notification" => notification(payload),
+        "PreCompress" if payload::text(payload, "trigger") == "manual" => {
+            Report::claiming(State::Running, "compacting")
+        }
+        "SessionStart" => Report::claiming(State::Idle, reason::IDLE).settled(),
+        "SessionEnd" if payload::text(payload, "reason") == "clear" => Report::default(),
+        "SessionEnd" => Report::claiming(State::Idle, "session_ended").settled(),
+        // It looks whether to compress at the start of every turn; and requests to the model are
+        // also made outside of turns.
+        "PreCompress" | "BeforeModel" | "AfterModel" | "BeforeToolSelection" => Report::default(),
+        other => vocabulary::report(other),
+    }
+}
+
+fn after_turn(payload: &Value) -> Report {
+    let answer = payload::text(payload, "prompt_response");
+    if answer.contains(NO_ANSWER) {
+        return Report::claiming(State::Idle, reason::IDLE).settled();
+    }
+    Report::claiming(State::Completed, "task_completed")
+        .settled()
+        .telling(Detail::LastMessage, payload::long(answer))
+}
+
+fn after_tool(payload: &Value) -> Report {
+    let result = payload::text_at(payload, "/tool_response/llmContent");
+    // An interruption while a tool runs is told by nothing else.
+    let cancelled = result.starts_with("Command was cancelled by user");
+    let (state, reason) =
+        if cancelled { (State::Idle, "interrupted") } else { (State::Running, "active") };
+    Report::claiming(state, reason).settled()
+}
+
+fn of_tool(report: Report, payload: &Value) -> Report {
+    let input = payload.get("tool_input").map(payload::tool_input).unwrap_or_default();
+    report.with(Detail::Tool, payload::text(payload, "tool_name")).with(Detail::ToolInput, input)
+}
+
+fn notification(payload: &Value) -> Report {
+    if payload::text(payload, "notification_type") != "ToolPermission" {
+        return Report::default();
+    }
+    let details = payload.get("details").unwrap_or(&Value::Null);
+    let (state, reason) = match payload::text(details, "type") {
+        "ask_user" => (State::WaitingInput, "question"),
+        "exit_plan_mode" => (State::WaitingApproval, "plan"),
+        _ => (State::WaitingApproval, "approval_requested"),
+    };
+    let named = ["command", "fileName", "title"].map(|field| payload::text(details, field));
+    let named = named.into_iter().find(|text| !text.is_empty());
+    let ask = named.unwrap_or_else(|| payload::text(payload, "message"));
+    Report::claiming(state, reason).telling(Detail::Ask, payload::short(ask))
+}
+
+/// Its first character tells the state; blanks fill it up at both ends.
+fn title(title: &str, seen: Option<&Seen>) -> Reading {
+    let working = |mark| Reading::claiming(State::Running, "active", Confidence::High, mark);
+    match title.trim_start().split(' ').next().unwrap_or_default() {
+        "✦" => working("✦ in the title"),
+        "⏲" => working("⏲ in the title"),
+        "✋" => view::waiting_title(seen, "✋ in the title"),
+        "◇" => view::resting_title(seen, "◇ in the title"),
+        _ => Reading::silent("no mark in the title"),
+    }
+}
+
+/// What the bottom of the screen shows.
+fn look(view: &View) -> Option<Seen> {
+    match composer(view) {
+        Some(rule) => at_composer(view, rule),
+        None => dialog(view),
+    }
+}
+
+/// Lines that the composer and what stands below it may take.
+const COMPOSER_LINES_MAX: usize = 30;
+
+/// The rule above the composer: the last one with a prompt below it.
+fn composer(view: &View) -> Option<usize> {
+    let rule = view.find_above(view.len(), view::is_rule)?;
+    let mut below = rule + 1..view.len();
+    let prompt = |at: usize| view.line(at).starts_with(" > ") || view.line(at).starts_with(" * ");
+    (view.len() - rule <= COMPOSER_LINES_MAX && below.any(prompt)).then_some(rule)
+}
+
+fn at_composer(view: &View, rule: usize) -> Option<Seen> {
+    // The row of the state stands directly on the rule.
+    let start = view.paragraph(rule);
+    let row = view.joined(start, rule);
+    if view::spins(&row) && (row.contains("(esc to cancel") || row.contains("...")) {
+        return Some(Seen::new(State::Running, "active", "spinner above the composer"));
+    }
+    if row.starts_with("! Shell awaiting input") {
+        return Some(Seen::new(State::Running, "active", "`Shell awaiting input`"));
+    }
+    if !row.contains("? for shortcuts") || view::spins(&row) {
+        return None;
+    }
+    let plain = Seen::new(State::Idle, reason::IDLE, "`? for shortcuts` without a spinner");
+    Some(how_it_ended(view, start).unwrap_or(plain))
+}
+
+/// How the last turn came to rest, where the screen shows more than that it did.
+fn how_it_ended(view: &View, end: usize) -> Option<Seen> {
+    // The model's text begins with ✦ or is indented: at the margin only the agent itself writes.
+    let told =
+        view.find_above(end, |line| line.starts_with(" > ") || line.starts_with(['ℹ', '✕']))?;
+    let last = (told + 1..end).find(|at| view.line(*at).is_empty()).unwrap_or(end);
+    let text = view.joined(told, last);
+    if text.starts_with("ℹ Request cancelled.") {
+        return Some(Seen::new(State::Idle, "interrupted", "`Request cancelled.`"));
+    }
+    if text.starts_with("ℹ This request failed.") {
+        let cause = view.above(told).map(|at| view.joined(view.paragraph(at), at + 1));
+        let reason = view::failure(&cause.unwrap_or_default());
+        return Some(Seen::new(State::Error, reason, "`This request failed.`"));
+    }
+    let failed = text.starts_with("✕ [API Error:");
+    failed.then(|| Seen::new(State::Error, view::failure(&text), "`✕ [API Error`"))
+}
+
+/// Questions of the boxes that ask for a permission.
+const APPROVALS: &[&str] = &["Allow execution of", "Apply this change?", "Do you want to proceed?"];
+
+/// A box with answers, as the last thing on the screen.
+fn dialog(view: &View) -> Option<Seen> {
+    let bottom = view.len().checked_sub(1)?;
+    if !view.line(bottom).trim_start().starts_with('╰') {
+        return None;
+    }
+    // Boxes stand in one another; this one opens at the margin where it closes.
+    let margin = |line: &str| line.len() - line.trim_start().len();
+    let opens = |line: &str| {
+        line.trim_start().starts_with('╭') && margin(line) == margin(view.line(bottom))
+    };
+    let top = view.find_above(bottom, opens)?;
+    let inside = view.unframed(top + 1, '│');
+    let menu = inside.menu('●')?;
+    let head = inside.joined(0, menu.first);
+    // Once a question before the session is answered, it can stay on the screen with a composer
+    // beside it.
+    let composer = view.find_above(top, |line| line.contains("Type your message or @path"));
+    if composer.is_some() {
+        return None;
+    }
+    let seen = if head.contains("Do you trust the files") || head.starts_with("? Get started") {
+        Seen::new(State::WaitingInput, "startup_dialog", "dialog before the session")
+    } else if APPROVALS.iter().any(|mark| head.contains(mark)) {
+        Seen::new(State::WaitingApproval, "approval_requested", "box with answers at the bottom")
+    } else {
+        view::some_dialog("box with answers at the bottom")
+    };
+    Some(seen.asking(head.trim_start_matches(['?', ' '])))
+}
