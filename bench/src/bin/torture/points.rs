@@ -1,6 +1,7 @@
 //! F-01, F-04, F-05, F-21: the daemon is killed at its N-th call of every kind, and those calls
-//! fail that a bad disk or an exhausted machine fails, in three short lives: on a new home, on one
-//! that a crash left, and on the thread that decides alone.
+//! fail that a bad disk or an exhausted machine fails, in four short lives: on a new home, on one
+//! that a crash left, on a database of the first schema, and on the thread that decides
+//! alone.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::kills;
 use crate::plan::Plan;
 use crate::strace::{self, Fault, Files, Injection};
 use crate::tally::Tally;
-use crate::victim::{Life, Point, Victim};
+use crate::victim::{self, Life, Point, Victim};
 
 pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> anyhow::Result<()> {
     let scene = || World::without_daemon(&plan.qd, 3, "exec sleep 100000");
@@ -123,15 +124,23 @@ const FAILING: &[(&str, Files, &[Fault])] = &[
 fn failures(env: &TestEnv) -> anyhow::Result<Vec<Point>> {
     let mut points = Vec::new();
     for life in Life::ALL {
-        for (call, files, faults) in FAILING {
-            let (call, files) = ((*call).to_owned(), *files);
-            let injection = |number, fault| Injection { call: call.clone(), number, fault, files };
+        for files in Files::ALL {
+            let failing = FAILING.iter().filter(|(_, of, _)| *of == files);
+            let calls: Vec<&str> = failing.clone().map(|(call, ..)| *call).collect();
+            let injection = |call: &str, number, fault| Injection {
+                call: call.to_owned(),
+                number,
+                fault,
+                files,
+            };
             // So many calls are never made: this only counts.
-            let never = injection(60_000, faults[0]);
-            let made = count(env, life, Some(&never))?.get(&call).copied().unwrap_or(0);
-            for number in 1..=made {
-                let each = faults.iter().map(|fault| injection(number, *fault));
-                points.extend(each.map(|injection| Point { life, injection }));
+            let never = injection(&calls.join(","), 60_000, Fault::Once("EIO"));
+            let made = count(env, life, Some(&never))?;
+            for (call, _, faults) in failing {
+                for number in 1..=made.get(*call).copied().unwrap_or(0) {
+                    let each = faults.iter().map(|fault| injection(call, number, *fault));
+                    points.extend(each.map(|injection| Point { life, injection }));
+                }
             }
         }
     }
@@ -153,6 +162,7 @@ fn suffer(env: &TestEnv, point: &Point, tally: &mut Tally) -> anyhow::Result<()>
     tally.add(what, 1);
     victim.told_the_truth(&point.injection, hit)?;
     let mut daemon = Some(env.daemon());
+    victim::went_on(env, point.life)?;
     checker.history(env, &clients)?;
     Checker::converged(env)?;
     kills::end(env, &mut daemon)

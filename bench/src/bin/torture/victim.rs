@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
@@ -29,17 +30,20 @@ pub(crate) enum Life {
     New,
     /// The same on what a crash left.
     Again,
+    /// The same on a database of the first schema, which is migrated on the way.
+    Old,
     /// The thread that decides, from a moment when all is well.
     Deck,
 }
 
 impl Life {
-    pub(crate) const ALL: [Self; 3] = [Self::New, Self::Again, Self::Deck];
+    pub(crate) const ALL: [Self; 4] = [Self::New, Self::Again, Self::Old, Self::Deck];
 
     fn word(self) -> &'static str {
         match self {
             Self::New => "new",
             Self::Again => "again",
+            Self::Old => "old",
             Self::Deck => "deck",
         }
     }
@@ -99,7 +103,7 @@ impl Victim {
         let calls = injection.map_or(CALLS, |it| &it.call);
         let mut daemon = None;
         let mut command = match life {
-            Life::New | Life::Again => trace.daemon(env, calls, injection),
+            Life::New | Life::Again | Life::Old => trace.daemon(env, calls, injection),
             Life::Deck => {
                 let running = env.invoke(&["daemon", "run"]).start();
                 kills::answers(env)?;
@@ -206,16 +210,46 @@ impl Drop for Victim {
     }
 }
 
+/// Where the database of the first schema is kept, and how it calls itself.
+const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/store/tests/frozen");
+const FROZEN_ID: &str = "db-0001";
+const FROZEN_HEAD: u64 = 17;
+
 /// The home that a life begins with.
 fn prepare(env: &TestEnv, life: Life) -> anyhow::Result<()> {
     fs::remove_dir_all(env.home()).ok();
-    if life == Life::Again {
-        let daemon = env.daemon();
-        let clients = Clients::default();
-        for number in 0..EVENTS {
-            let _taken = clients.post(&env.api(), "%0", &format!("first-{number}"), "note");
+    match life {
+        Life::New | Life::Deck => {}
+        Life::Again => {
+            let daemon = env.daemon();
+            let clients = Clients::default();
+            for number in 0..EVENTS {
+                let _taken = clients.post(&env.api(), "%0", &format!("first-{number}"), "note");
+            }
+            daemon.kill9();
         }
-        daemon.kill9();
+        Life::Old => {
+            env.make_home();
+            for (frozen, name) in [("v1.db", "qd.db"), ("v1.anchor", "qd.anchor")] {
+                let frozen = Path::new(FROZEN).join(frozen);
+                let to = env.home().join(name);
+                fs::copy(&frozen, to).with_context(|| frozen.display().to_string())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether what was there before the life is still there after it.
+pub(crate) fn went_on(env: &TestEnv, life: Life) -> anyhow::Result<()> {
+    match life {
+        Life::New | Life::Again | Life::Deck => {}
+        Life::Old => {
+            let health = env.api().get("/v1/health").expect(200);
+            let head = health["journal"]["sequence"].as_u64().unwrap_or(0);
+            let same = health["stream_id"] == FROZEN_ID && head >= FROZEN_HEAD;
+            ensure!(same, "the old database was not taken over: {health:#}");
+        }
     }
     Ok(())
 }
