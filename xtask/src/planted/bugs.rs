@@ -15,10 +15,10 @@ pub(super) struct Bug {
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
-        what: "a waiting event is applied once more although it was recorded meanwhile",
-        place: ("engine", "hear.rs"),
-        find: "if let (None, Some(row)) = (known, row) {",
-        plant: "if let (None, Some(row)) = (known.filter(|_| !PLANTED), row) {",
+        what: "an event is bound to a life that it does not name",
+        place: ("engine", "signal.rs"),
+        find: ".filter(|runtime| hints.fit(runtime.pid, runtime.started_at, settings));",
+        plant: ".filter(|runtime| PLANTED || hints.fit(runtime.pid, runtime.started_at, settings));",
     },
     Bug {
         what: "a source that counts anew is never heard again",
@@ -117,10 +117,10 @@ pub(super) const BUGS: &[Bug] = &[
         plant: "                self.partial.extend_from_slice(&piece[usize::from(PLANTED)..]);",
     },
     Bug {
-        what: "after a refused command the answers of the next batch are taken for its own",
+        what: "what a hook of the user's prints is taken for an answer",
         place: ("tmux", "exchange.rs"),
-        find: "if reply.error {\n            let reason",
-        plant: "if reply.error && (!PLANTED || oldest.replies_left == 0) {\n            let reason",
+        find: "if !reply.is_ours() {",
+        plant: "if !reply.is_ours() && !(PLANTED && self.attached) {",
     },
     Bug {
         what: "a pane of the user's in our own window is left there",

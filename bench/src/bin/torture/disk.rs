@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, ensure};
+use testkit::TestEnv;
 use testkit::process::command;
 
 /// Where programs of the administrator lie, beyond the usual path.
@@ -35,6 +36,33 @@ impl Drop for Mount {
     fn drop(&mut self) {
         // Nobody is left who could be told.
         drop(run("umount", ["-l"].map(OsStr::new), &self.0));
+    }
+}
+
+/// Where images lie: in memory where the machine offers that, because what is cut is what the
+/// file system in the image was told to keep, and not the disk below it. Gone when dropped.
+#[derive(Debug)]
+pub(crate) struct Images(PathBuf);
+
+impl Images {
+    pub(crate) fn of(env: &TestEnv) -> anyhow::Result<Self> {
+        let memory = Path::new("/dev/shm");
+        let world = env.root().file_name().context("a world has a name")?;
+        let in_memory = memory.is_dir().then(|| memory.join(world));
+        let folder = in_memory.filter(|it| std::fs::create_dir(it).is_ok());
+        let folder = folder.unwrap_or_else(|| env.path("images"));
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+
+    pub(crate) fn path(&self, number: usize) -> PathBuf {
+        self.0.join(format!("disk-{number}.img"))
+    }
+}
+
+impl Drop for Images {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
     }
 }
 

@@ -2,7 +2,6 @@
 //! work, the image is copied while everything that was not forced out stays behind in memory, and
 //! another daemon starts on the copy.
 
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use testkit::{Daemon, Signal, TestEnv, process, wait};
 
 use crate::chance::Chance;
 use crate::check::Checker;
-use crate::disk::{self, Mount};
+use crate::disk::{self, Images, Mount};
 use crate::kills;
 use crate::plan::Plan;
 use crate::tally::Tally;
@@ -27,7 +26,8 @@ const UNDER_WAY: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> anyhow::Result<()> {
     let probe = World::without_daemon(&plan.qd, 1, "exec sleep 100000");
-    if let Err(error) = first_disk(&probe.env) {
+    let tried = Images::of(&probe.env).and_then(|images| first_disk(&probe.env, &images));
+    if let Err(error) = tried {
         tally.skip("all power cuts", &format!("{error:#}"));
         return Ok(());
     }
@@ -36,8 +36,9 @@ pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> anyhow::Result<()> {
     for seed in plan.seeds(rounds) {
         let world = World::without_daemon(&plan.qd, 6, "exec sleep 100000");
         tally.round(&format!("--seed {seed}"), world, |world, tally| {
-            let mut mount = Some(first_disk(&world.env)?);
-            let played = round(world, seed, tally, &mut mount);
+            let images = Images::of(&world.env)?;
+            let mut mount = Some(first_disk(&world.env, &images)?);
+            let played = round(world, seed, tally, &images, &mut mount);
             if played.is_err() {
                 tally.keep(&format!("--seed {seed}"), &world.env.home());
             }
@@ -49,21 +50,18 @@ pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn image(env: &TestEnv, number: usize) -> PathBuf {
-    env.path(&format!("disk-{number}.img"))
-}
-
 /// A home on an image.
-fn first_disk(env: &TestEnv) -> anyhow::Result<Mount> {
+fn first_disk(env: &TestEnv, images: &Images) -> anyhow::Result<Mount> {
     env.make_home();
-    disk::make_image(&image(env, 0), IMAGE_MIB)?;
-    Mount::image(&image(env, 0), &env.home())
+    disk::make_image(&images.path(0), IMAGE_MIB)?;
+    Mount::image(&images.path(0), &env.home())
 }
 
 fn round(
     world: &mut World,
     seed: u64,
     tally: &mut Tally,
+    images: &Images,
     mount: &mut Option<Mount>,
 ) -> anyhow::Result<()> {
     let mut chance = Chance::new(seed);
@@ -73,12 +71,12 @@ fn round(
         let started = env.daemon();
         traffic.around(env, &mut chance, |chance| {
             thread::sleep(chance.ms(LIFE_MS));
-            cut(env, &started, number)
+            cut(&started, images, number)
         })?;
         started.kill9();
         drop(mount.take());
-        *mount = Some(Mount::image(&image(env, number + 1), &env.home())?);
-        std::fs::remove_file(image(env, number)).ok();
+        *mount = Some(Mount::image(&images.path(number + 1), &env.home())?);
+        std::fs::remove_file(images.path(number)).ok();
         tally.add("cuts", 1);
         Checker::proven(env)?;
         *daemon = Some(env.daemon());
@@ -94,13 +92,13 @@ fn round(
 }
 
 /// Stops the daemon where it stands, and copies what its disk holds.
-fn cut(env: &TestEnv, daemon: &Daemon, number: usize) -> anyhow::Result<()> {
+fn cut(daemon: &Daemon, images: &Images, number: usize) -> anyhow::Result<()> {
     daemon.signal(Signal::STOP);
     let stopped = wait::within(Duration::from_secs(5), || all_stopped(daemon.pid()).then_some(()));
     stopped.context("a stopped daemon does not stand still")?;
     // What was answered before the stop arrives yet, and counts.
     thread::sleep(UNDER_WAY);
-    disk::copy_image(&image(env, number), &image(env, number + 1))?;
+    disk::copy_image(&images.path(number), &images.path(number + 1))?;
     ensure!(process::alive(daemon.pid()), "the daemon ended by itself");
     Ok(())
 }

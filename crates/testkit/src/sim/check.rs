@@ -21,7 +21,7 @@ use engine::input::{Acceptance, Input, Observation, Refusal, Reply};
 use engine::pane::{Cause, PaneRow};
 use engine::settings::Settings;
 use engine::signal::{About, EventRow, Signal, synthetic};
-use engine::target::ServerFacts;
+use engine::target::{ServerFacts, TargetRow};
 use engine::time::{MonoMs, Now, Stamp, WallMs};
 use engine::words::Health;
 use store::Change;
@@ -80,6 +80,8 @@ pub(crate) struct Checker {
     pended: BTreeSet<EventId>,
     /// Events whose sender was told that they are kept.
     acknowledged: BTreeSet<EventId>,
+    /// Targets that were seen whole since their last failure.
+    seen_whole: BTreeSet<TargetId>,
 }
 
 impl Checker {
@@ -95,12 +97,14 @@ impl Checker {
             inbox: BTreeMap::new(),
             pended: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
+            seen_whole: BTreeSet::new(),
         }
     }
 
     /// What a look told, before its changes are taken.
     pub(crate) fn looked(&mut self, input: &Input, now: Moment) {
         let Input::Observed { target, sight } = input else { return };
+        self.count(target, sight);
         match sight {
             Observation::Topology(topology) if self.takes(target, &topology.server, false) => {
                 for facts in &topology.panes {
@@ -124,6 +128,25 @@ impl Checker {
             | Observation::NoServer
             | Observation::Answered
             | Observation::Failed { .. }
+            | Observation::Limited { .. } => {}
+        }
+    }
+
+    /// What a look says of its target's health.
+    fn count(&mut self, target: &TargetId, sight: &Observation) {
+        match sight {
+            Observation::Topology(topology) if !self.takes(target, &topology.server, false) => {}
+            Observation::Topology(_) | Observation::NoServer => {
+                self.seen_whole.insert(target.clone());
+            }
+            Observation::Failed { .. } => {
+                self.seen_whole.remove(target);
+            }
+            Observation::Panes { .. }
+            | Observation::Unchanged
+            | Observation::Printed { .. }
+            | Observation::ProcessEnded { .. }
+            | Observation::Answered
             | Observation::Limited { .. } => {}
         }
     }
@@ -184,10 +207,19 @@ impl Checker {
                     None => Ok(()),
                 }
             }
-            Event::TargetChanged(_) | Event::SessionChanged(_) | Event::SessionRemoved { .. } => {
-                Ok(())
-            }
+            Event::TargetChanged(row) => self.take_target(row),
+            Event::SessionChanged(_) | Event::SessionRemoved { .. } => Ok(()),
         }
+    }
+
+    /// Health comes back only with a look at everything since the last failure.
+    fn take_target(&mut self, row: &TargetRow) -> Checked {
+        let before = self.follower.target(&row.target).map(|it| it.health);
+        let recovers = row.health == Health::Ok && before.is_some_and(|it| it != Health::Ok);
+        if recovers && !self.seen_whole.remove(&row.target) {
+            return violated("I9", format!("{} recovers and was not seen whole", row.name));
+        }
+        Ok(())
     }
 
     fn settle(&mut self, inbox: &InboxId, fate: Wait) -> Checked {
@@ -257,6 +289,10 @@ impl Checker {
                 |row: &PaneRow| (row.state.state, row.state.reason.clone(), row.state.source);
             shown(before) != shown(row) && row.state.version <= before.state.version
         });
+        let other_process = before.is_some_and(|before| {
+            let goes_on = before.runtime.is_some() && before.runtime == row.runtime;
+            goes_on && !before.facts.process.same_process(&row.facts.process)
+        });
         let mut living = before.and_then(|it| it.runtime.as_ref()).map(|it| it.runtime.clone());
         for cause in causes {
             match cause {
@@ -280,6 +316,9 @@ impl Checker {
         }
         if row.runtime.as_ref().map(|it| &it.runtime) != living.as_ref() {
             return violated("I8", format!("{:?} changed its runtime without a word", row.key));
+        }
+        if other_process {
+            return violated("I8", format!("{:?} holds another process of the same life", row.key));
         }
         if old_version {
             return violated("I9", format!("{:?} has another state of an old version", row.key));

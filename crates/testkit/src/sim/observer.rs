@@ -14,7 +14,7 @@ use engine::pane::PaneFacts;
 use engine::target::{ServerFacts, Trouble};
 use engine::time::MonoMs;
 use tmux::control::{FarEnd, Message, Parser};
-use tmux::exchange::Exchanges;
+use tmux::exchange::{Exchanges, Fault};
 use tmux::format::Nonce;
 use tmux::hub::{Hub, is_already_there, is_hub_name, may_create, own_pane};
 use tmux::ids::SessionId as HubId;
@@ -31,6 +31,8 @@ use super::rng::Rng;
 use super::sight;
 use super::site::Site;
 
+/// What a stream that cannot be trusted any more is called. The made-up tmux never leaves its step.
+pub(crate) const OUT_OF_STEP: &str = "E_DESYNC";
 /// How long an answer may take.
 const PATIENCE_MS: i64 = 2_000;
 /// From one look to the next, and from one look at everything to the next.
@@ -289,7 +291,7 @@ impl Observer {
         let mut messages = Vec::new();
         let Line::Control(link) = &mut self.line else { return };
         if link.parser.feed(&piece, &mut messages).is_err() {
-            return self.drop_link(site, clock, Some("E_DESYNC"));
+            return self.drop_link(site, clock, Some(OUT_OF_STEP));
         }
         for message in messages {
             self.take(message, site, clock, rng);
@@ -315,7 +317,8 @@ impl Observer {
                 self.send_greeting(site, clock, rng);
             }
             Ok(None) => {}
-            Err(_) => self.drop_link(site, clock, Some("E_DESYNC")),
+            Err(Fault::AttachRefused { .. }) => self.drop_link(site, clock, Some("E_CONNECT")),
+            Err(Fault::Unasked) => self.drop_link(site, clock, Some(OUT_OF_STEP)),
         }
     }
 

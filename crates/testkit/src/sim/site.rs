@@ -57,7 +57,9 @@ impl Site {
         let pid = self.host.spawn(now_ns);
         let mut server = Server::new(pid, now_ns, clock.wall_seconds());
         server.detaches_on_destroy = rng.permille(700);
-        self.tmux = Some(Tmux::new(server, format!("/sock/{}", self.name)));
+        let mut tmux = Tmux::new(server, format!("/sock/{}", self.name));
+        tmux.hooked = rng.permille(200);
+        self.tmux = Some(tmux);
     }
 
     /// Tells what happened, and lets a server go that nothing holds any more.

@@ -93,3 +93,16 @@ pub(crate) fn path(rng: &mut Rng) -> Vec<u8> {
     }
     path
 }
+
+/// The name as tmux keeps it when a window is renamed: what would not show is written out. A window
+/// that is created with a name keeps it as it is.
+pub(crate) fn visible(name: &str) -> String {
+    let written = |letter: char| match letter {
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\\' => "\\\\".to_owned(),
+        other if other.is_control() => format!("\\{:03o}", u32::from(other)),
+        other => other.to_string(),
+    };
+    name.chars().map(written).collect()
+}

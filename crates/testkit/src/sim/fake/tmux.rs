@@ -23,6 +23,8 @@ pub(crate) struct Tmux {
     /// Lines that came while it hung, by client.
     waiting: Vec<(u32, Vec<u8>)>,
     number: u64,
+    /// The user has a hook that prints something after each listing.
+    pub(crate) hooked: bool,
     /// Processes that somebody asked it to kill.
     pub(crate) kills: Vec<u32>,
 }
@@ -55,6 +57,7 @@ impl Tmux {
             hung: false,
             waiting: Vec::new(),
             number: 270,
+            hooked: false,
             kills: Vec::new(),
         }
     }
@@ -148,8 +151,20 @@ impl Tmux {
             if end == "%error" {
                 break;
             }
+            if self.hooked && command.name == "list-sessions" {
+                self.say_of_hook(pid, clock);
+            }
         }
         self.tell();
+    }
+
+    /// What a hook prints comes in a block that answers no command of the client's.
+    fn say_of_hook(&mut self, pid: u32, clock: &Clock) {
+        let guard = self.guard(clock, 0);
+        if let Some(client) = self.clients.iter_mut().find(|it| it.pid == pid) {
+            let lines = [format!("%begin {guard}"), "from a hook".into(), format!("%end {guard}")];
+            lines.iter().for_each(|line| client.say(line.as_bytes()));
+        }
     }
 
     fn guard(&mut self, clock: &Clock, flags: u8) -> String {

@@ -3,7 +3,7 @@
 //!
 //! Not compared is what the made-up one does not claim to know: sizes, terminals, pids, times, the
 //! programs of panes, windows that name themselves after them, and the order of what is said
-//! between two answers. The scenes about odd commands and hooks are for the parser, which reads
+//! between two answers. The scenes about odd commands are for the parser, which reads
 //! them in its own crate.
 
 use std::collections::BTreeMap;
@@ -163,6 +163,7 @@ impl Stage {
                 let pane = server.panes.get_mut(&id(after("-t"))).expect("it is there");
                 pane.title = words[words.len() - 2..].join(" ");
             }
+            "set-hook" => self.tmux.hooked = true,
             "kill-server" => self.tmux.end(false),
             "kill" => self.tmux.end(true),
             other => panic!("nobody knows how to {other}"),
@@ -193,7 +194,9 @@ impl Said {
             match message {
                 Message::Reply(reply) => {
                     replies.push((reply.error, reply.guard.flags));
-                    body.extend(reply.body);
+                    if reply.is_ours() {
+                        body.extend(reply.body);
+                    }
                 }
                 // A window that names itself does so when it likes.
                 Message::Notification(Notification::UnlinkedWindowRenamed { name, .. })

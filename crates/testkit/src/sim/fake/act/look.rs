@@ -140,7 +140,7 @@ impl WindowLook {
         let Some(it) = hands.server.windows.get_mut(&window) else { return };
         let notice = match self {
             WindowLook::Rename => {
-                it.name = texts::window_name(hands.rng);
+                it.name = texts::visible(&texts::window_name(hands.rng));
                 Notice::WindowRenamed { window, name: it.name.clone() }
             }
             WindowLook::Select { pane } if it.panes.contains(pane) => {
