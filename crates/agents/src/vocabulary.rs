@@ -99,6 +99,9 @@ const MEANINGS: &[Meaning] = &[
     },
 ];
 
+/// Whose hooks the endpoints `/v1/hooks/...` speak for: they take what this agent's hooks get.
+pub const HTTP_HOOKS_AGENT: &str = "claude";
+
 /// The one spelling of an event type: lower case, with `-` between words.
 pub fn normalise(event_type: &str) -> String {
     let dash = |c: char| if matches!(c, '_' | '.' | ' ') { '-' } else { c.to_ascii_lowercase() };

@@ -34,6 +34,7 @@ pub mod config;
 pub mod events;
 pub mod explain;
 pub mod health;
+pub mod hooks;
 pub mod panes;
 pub mod resolve;
 pub mod runtimes;

@@ -12,6 +12,7 @@ use crate::error_code::ErrorCode;
 use crate::events::{EventAccepted, EventEnvelope};
 use crate::explain::ExplainAnswer;
 use crate::health::HealthAnswer;
+use crate::hooks::{HookAnswer, HookReport};
 use crate::list::ListQuery;
 use crate::panes::PaneList;
 use crate::query::{NoQuery, Parameter, Query};
@@ -48,6 +49,8 @@ pub const RUNTIME_EXPLAIN: &str = "/v1/runtimes/{id}/explain";
 pub const RESOLVE: &str = "/v1/resolve";
 /// `POST`: an event.
 pub const EVENTS: &str = "/v1/events";
+/// `POST`: what a hook reports.
+pub const HOOK: &str = "/v1/hooks/{event}";
 /// `GET`: the configuration in use.
 pub const CONFIG: &str = "/v1/config";
 /// `POST`: end the daemon.
@@ -129,6 +132,8 @@ pub enum RouteId {
     Resolve,
     /// An event.
     EmitEvent,
+    /// What a hook reports.
+    ReportHook,
     /// The configuration in use.
     ShowConfig,
     /// End the daemon.
@@ -406,6 +411,23 @@ pub const ROUTES: &[Route] = &[
             ErrorCode::TargetNotFound,
         ],
         summary: "Takes an event; the answer says that it is durable.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ReportHook,
+        method: Method::Post,
+        path: HOOK,
+        operation: "reportHook",
+        request: Some(TypeRef::of::<HookReport>()),
+        answer: Answer::Json(TypeRef::of::<HookAnswer>()),
+        errors: &[
+            ErrorCode::BodyTooLarge,
+            ErrorCode::OutcomeUnknown,
+            ErrorCode::RouteNotFound,
+            ErrorCode::StoreFull,
+            ErrorCode::StoreReadOnly,
+        ],
+        summary: "Takes what a hook reports of the agent in whose pane it runs.",
         ..READ
     },
     Route {

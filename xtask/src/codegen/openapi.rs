@@ -108,6 +108,7 @@ fn success(route: &Route, definitions: &mut Definitions) -> Value {
         | RouteId::ShowRuntime
         | RouteId::ExplainRuntime
         | RouteId::Resolve
+        | RouteId::ReportHook
         | RouteId::ShowConfig => "The answer.",
     };
     json!({ "description": description, "headers": headers, "content": content })

@@ -79,6 +79,23 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Sent<T> {
     }
 }
 
+/// The JSON body, and the same as it came, for what keeps more of it than it reads.
+#[derive(Debug)]
+pub(crate) struct SentWhole<T> {
+    pub(crate) body: Bytes,
+    pub(crate) value: T,
+}
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for SentWhole<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = read_body(request).await?;
+        let value = read_json(&body)?;
+        Ok(Self { body, value })
+    }
+}
+
 async fn read_body(request: Request) -> Result<Bytes, Problem> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

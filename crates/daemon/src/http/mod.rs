@@ -21,6 +21,7 @@ pub(crate) mod problem;
 
 mod events;
 mod health;
+mod hooks;
 mod panes;
 mod resolve;
 mod runtimes;

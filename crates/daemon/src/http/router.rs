@@ -13,7 +13,8 @@ use http::Uri;
 use super::app::App;
 use super::problem::Problem;
 use super::{
-    config, events, health, panes, resolve, runtimes, sessions, shutdown, targets, watch, windows,
+    config, events, health, hooks, panes, resolve, runtimes, sessions, shutdown, targets, watch,
+    windows,
 };
 
 /// The router of every row of the table.
@@ -51,6 +52,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<App>> {
         RouteId::ExplainRuntime => on(method, runtimes::explain),
         RouteId::Resolve => on(method, resolve::resolve),
         RouteId::EmitEvent => on(method, events::emit),
+        RouteId::ReportHook => on(method, hooks::report),
         RouteId::ShowConfig => on(method, config::show),
         RouteId::Shutdown => on(method, shutdown::shut_down),
     }

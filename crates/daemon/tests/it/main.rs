@@ -6,6 +6,7 @@ mod http_world;
 
 mod http_errors;
 mod http_events;
+mod http_hooks;
 mod http_reads;
 mod http_server;
 mod http_targets;
