@@ -302,7 +302,9 @@ fn composer(view: &View) -> Option<Composer> {
     // In a pane of a few lines the upper rule may be out of sight.
     let framed = prompt == 0 || view::is_rule(view.line(top));
     let footer = view.joined(bottom + 1, view.len());
-    if !view.line(prompt).starts_with('❯') || !framed || is_dialogs(&footer) {
+    // Below the head of a dialog stand its answers, and above it an earlier prompt may stand.
+    let answers = view.menu('❯').is_some_and(|menu| menu.first > bottom);
+    if !view.line(prompt).starts_with('❯') || !framed || answers || is_dialogs(&footer) {
         return None;
     }
     let draft = view.joined(prompt, bottom).trim_start_matches('❯').trim().to_owned();

@@ -303,7 +303,7 @@ fn at_work(work: &str, paragraph: &str) -> Option<Seen> {
     let digits = time.chars().take_while(char::is_ascii_digit).count();
     let timed = digits > 0 && time[digits..].starts_with(['s', 'm', 'h']);
     let keyed =
-        paragraph.contains(" • esc to interrupt)") || (work.ends_with('…') && time.contains(" • "));
+        paragraph.contains(" • esc to interrupt)") || (work.ends_with('…') && time.contains(" •"));
     if !timed || !keyed {
         return None;
     }

@@ -6,6 +6,7 @@
 mod accuracy;
 mod corpus;
 mod hostile;
+mod narrow;
 mod quoting;
 mod recognition;
 mod registry;

@@ -1,10 +1,11 @@
 //! Recorded screens and titles, read one by one.
 
 use agents::registry::Registry;
+use agents::screen::Screen;
 use engine::state::Claim;
-use engine::words::{Confidence, Source};
+use engine::words::{Bearing, Confidence, Source, State};
 
-use crate::corpus::{Kind, Recording, read, recordings};
+use crate::corpus::{Kind, Recording, WIDTH, read, recordings};
 
 /// Screens that tell nothing although something is true: the mark stands elsewhere.
 const SILENT: &[(&str, &str, &str)] = &[(
@@ -81,4 +82,38 @@ fn a_screen_of_another_version_is_never_sure() {
             }
         }
     }
+}
+
+#[test]
+fn a_pane_of_few_lines_shows_the_same_or_less() {
+    let registry = Registry::built_in();
+    let mut wrong = Vec::new();
+    for recording in recordings() {
+        for case in recording.of(Kind::Screen) {
+            let text = recording.screen_text(&case.name);
+            let lines: Vec<&str> = text.trim_end().lines().collect();
+            for height in 1..lines.len() {
+                let part = lines[lines.len() - height..].join("\n");
+                let screen = Screen::from_capture(part.as_bytes(), WIDTH, 40);
+                let version = Some(recording.version.as_str());
+                let seen = ("", &screen);
+                let reading = read(&registry, &recording.agent, version, seen, Source::Screen);
+                let claim = reading.unwrap().claim;
+                let sure = |claim: &Claim| claim.confidence == Confidence::High;
+                let state = claim.as_ref().is_none_or(|it| {
+                    // Answers without what they answer are somebody's to give, whatever it is.
+                    let waits = |state: State| state.bearing() == Bearing::Waiting;
+                    let alike = waits(it.state) && case.truth.0.iter().any(|truth| waits(truth.0));
+                    // And how a rest came may stand above what is left.
+                    let rest = |truth: &(State, String)| truth.0.bearing() == Bearing::Rest;
+                    let plain = it.reason == "idle" && case.truth.0.iter().any(rest);
+                    case.truth.allows_state(it.state) || (alike && !sure(it)) || plain
+                });
+                if !state {
+                    wrong.push(format!("{} {} {height}: {claim:?}", recording.agent, case.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
