@@ -234,10 +234,10 @@ impl Evidence {
         let certain = || believed.iter().filter(|(source, _)| source.is_deterministic());
         let seen = newest(believed.iter().filter(|(source, _)| !source.is_deterministic()));
         let Some(mut told) = newest(certain()) else { return seen };
-        // That nothing goes on now does not contradict how it came to rest.
-        if is_plain_rest(told) {
-            let how = newest(certain().filter(|it| !is_plain_rest(**it)));
-            told = how.filter(|(_, it)| it.claim.state.bearing() == Bearing::Rest).unwrap_or(told);
+        // A reading that says no more than the kind does not contradict who told more of it.
+        if told.0.is_reading() && is_plain(&told.1.claim) {
+            let more = newest(certain().filter(|(_, it)| !is_plain(&it.claim)));
+            told = more.filter(|it| bearing(*it) == bearing(told)).unwrap_or(told);
         }
         seen.filter(|seen| overrules(*seen, told, &believed)).or(Some(told))
     }
@@ -296,33 +296,37 @@ fn newest<'a, 'b: 'a>(claims: impl Iterator<Item = &'a Claimed<'b>>) -> Option<C
     claims.copied().max_by_key(|(source, heard)| (&heard.order, std::cmp::Reverse(*source)))
 }
 
-/// A reading that says no more than that nothing goes on.
-fn is_plain_rest((source, heard): Claimed<'_>) -> bool {
-    let Claim { state, reason, .. } = &heard.claim;
-    let plain = match state {
+fn bearing((_, heard): Claimed<'_>) -> Bearing {
+    heard.claim.state.bearing()
+}
+
+/// Whether a claim says no more than of what kind the state is: that work goes on, that somebody is
+/// waited for, that nothing goes on.
+fn is_plain(claim: &Claim) -> bool {
+    let reason = claim.reason.as_str();
+    match claim.state {
+        State::Running => reason == reason::ACTIVE,
+        State::WaitingApproval => reason == reason::APPROVAL_REQUESTED,
+        State::WaitingInput => matches!(reason, reason::INPUT_REQUIRED | reason::DIALOG_OPEN),
         State::Idle => reason == reason::IDLE,
         State::Completed => reason == reason::TURN_OVER,
-        State::Error
-        | State::WaitingApproval
-        | State::WaitingInput
-        | State::Running
-        | State::Unknown => false,
-    };
-    plain && source.is_reading()
+        State::Error | State::Unknown => false,
+    }
 }
 
 /// Whether the screen is believed against a deterministic claim.
 ///
-/// It says how a rest came that others only report, and it is newer than a report of something
+/// It says more about what others only tell the kind of, or it is newer than a report of something
 /// past that no present reading confirms.
 fn overrules(seen: Claimed<'_>, told: Claimed<'_>, believed: &[Claimed<'_>]) -> bool {
     let (source, heard) = seen;
     if source != Source::Screen {
         return false;
     }
-    let bearing = |it: Claimed<'_>| it.1.claim.state.bearing();
-    if is_plain_rest(told) {
-        return bearing(seen) == Bearing::Rest && !is_plain_rest(seen);
+    // What a report asks for is known better than what a dialog looks like.
+    let open = told.0.is_reading() || bearing(told) != Bearing::Waiting;
+    if open && is_plain(&told.1.claim) && bearing(seen) == bearing(told) {
+        return !is_plain(&heard.claim);
     }
     let vouched = believed
         .iter()

@@ -186,6 +186,14 @@ words! {
 pub mod reason {
     pub const NO_AGENT: &str = "no_agent";
     pub const INCONCLUSIVE: &str = "inconclusive";
+    /// Work goes on, and nothing more is known of it.
+    pub const ACTIVE: &str = "active";
+    /// Somebody is asked for a permission, and nothing more is known of it.
+    pub const APPROVAL_REQUESTED: &str = "approval_requested";
+    /// Somebody has to say something, and nothing more is known of it.
+    pub const INPUT_REQUIRED: &str = "input_required";
+    /// Somebody has to answer something on the screen, and nothing more is known of it.
+    pub const DIALOG_OPEN: &str = "dialog_open";
     /// At rest, and nothing more is known: the one reason that says nothing about how it came.
     pub const IDLE: &str = "idle";
     /// A reading saw the work end; nothing is known of how.

@@ -86,6 +86,55 @@ fn that_nothing_goes_on_leaves_standing_how_the_turn_ended() {
 }
 
 #[test]
+fn that_somebody_is_waited_for_leaves_standing_what_was_asked() {
+    let mut scene = Scene::new();
+    scene.hook(State::WaitingInput, "question");
+    scene.later(50);
+    scene.look(&[(Source::Status, says(State::WaitingApproval, "approval_requested"))]);
+    assert_eq!(scene.shown(), (State::WaitingInput, "question".into()));
+}
+
+#[test]
+fn the_screen_says_what_the_others_only_tell_the_kind_of() {
+    let check = |plain: (State, &str), more: (State, &str)| {
+        let mut scene = Scene::new();
+        let title = (Source::Title, says(plain.0, plain.1));
+        scene.look(&[title, (Source::Screen, says(more.0, more.1))]);
+        assert_eq!(scene.shown(), (more.0, more.1.into()));
+        scene.later(50);
+        scene.look(&[(Source::Screen, says(plain.0, plain.1))]);
+        assert_eq!(scene.shown(), (plain.0, plain.1.into()), "and as long as it says so");
+    };
+    check((State::Running, "active"), (State::Running, "api_retry"));
+    check((State::WaitingApproval, "approval_requested"), (State::WaitingInput, "question"));
+    check((State::Idle, "idle"), (State::Error, "api_error"));
+    check((State::Completed, "turn_over"), (State::Idle, "interrupted"));
+}
+
+#[test]
+fn a_report_of_what_is_asked_is_better_than_what_a_dialog_looks_like() {
+    let mut scene = Scene::new();
+    scene.look(&[(Source::Status, says(State::WaitingApproval, "approval_requested"))]);
+    scene.later(50);
+    scene.hook(State::WaitingApproval, "approval_requested");
+    scene.later(50);
+    scene.look(&[(Source::Screen, says(State::WaitingInput, "question"))]);
+    assert_eq!(scene.shown().0, State::WaitingApproval);
+}
+
+#[test]
+fn how_a_turn_failed_is_seen_where_its_report_says_only_that_it_is_over() {
+    let mut scene = Scene::new();
+    scene.hook(State::Idle, "idle");
+    scene.later(50);
+    scene.look(&[
+        (Source::Title, says(State::Idle, "idle")),
+        (Source::Screen, says(State::Error, "api_error")),
+    ]);
+    assert_eq!(scene.shown(), (State::Error, "api_error".into()));
+}
+
+#[test]
 fn what_a_reading_withdraws_counts_no_longer() {
     let mut scene = Scene::new();
     scene.hook(State::WaitingApproval, "approval_requested");
