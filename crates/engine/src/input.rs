@@ -36,7 +36,8 @@ pub enum Observation {
     Panes { server: ServerFacts, panes: Vec<PaneFacts> },
     /// A cheap scan found these panes alive and as they were.
     Unchanged,
-    /// A watched process ended.
+    /// A watched process ended. What became of its pane is for the next look to say, which the
+    /// observer has hurried already.
     ProcessEnded { pane: PaneId, process: ProcessIdentity },
     /// Panes printed something.
     Printed { panes: Vec<PaneId> },

@@ -11,6 +11,7 @@ pub mod settings;
 pub mod time;
 pub mod words;
 
+pub mod caption;
 pub mod event;
 pub mod input;
 pub mod pane;

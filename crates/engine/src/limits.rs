@@ -24,10 +24,14 @@ pub const SETTLE_MS: i64 = 2_000;
 pub const BURST_QUIET_MS: i64 = 3_000;
 /// While a burst lasts, its last activity is journalled this often.
 pub const BURST_REPORT_MS: i64 = 60_000;
-/// Changes of title or command that are journalled at once; after these, one each refill.
-pub const CAPTION_BURST: u32 = 8;
-/// How long until a pane may journal one more change of its caption (a spinner in a title).
-pub const CAPTION_REFILL_MS: i64 = 20_000;
+/// Changes of nothing but the title that are journalled at once; after these, one each refill. A
+/// program that works may turn a spinner in its title for hours.
+pub const TITLE_BURST: u32 = 8;
+pub const TITLE_REFILL_MS: i64 = 20_000;
+/// The same for the command, which somebody has to type: a whole session of quick commands is
+/// journalled at once, a loop that starts programs for ever is not.
+pub const COMMAND_BURST: u32 = 32;
+pub const COMMAND_REFILL_MS: i64 = 2_000;
 
 /// Cuts `text` to at most `max` bytes without splitting a character.
 pub fn cut(text: &mut String, max: usize) {

@@ -310,8 +310,9 @@ impl Engine {
         let evidence = self.succeed_runtime(look, before, &mut row, &mut causes);
         causes.extend(self.settle(&mut row, &evidence, look.health, look.now));
         if row.facts != before.facts {
-            let spinner = causes.is_empty() && before.facts.differs_only_in_caption(&row.facts);
-            if spinner && !memory.caption.allows(look.now) {
+            let caption = before.facts.differing_caption(&row.facts);
+            let spins = |caption| !memory.captions.allow(caption, look.now);
+            if causes.is_empty() && caption.is_some_and(spins) {
                 let (target, facts) = (look.target.clone(), Box::new(row.facts));
                 decision.notes.push(Note::Caption { target, facts });
                 return;
@@ -389,7 +390,6 @@ impl Engine {
         process: &ProcessIdentity,
         decision: &mut Decision,
     ) {
-        decision.effects.push(Effect::Rescan(look.target.clone()));
         let Some(memory) = self.panes.get(&PaneKey::new(look.target, pane)) else { return };
         let mut row = memory.row.clone();
         let Some(runtime) = row.runtime.take() else { return };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::caption::Caption;
 use crate::ids::{AgentType, BootId, PaneId, PaneKey, RuntimeId, SessionId, WindowId};
 use crate::limits;
 use crate::state::StateRow;
@@ -78,15 +79,21 @@ impl PaneFacts {
         }
     }
 
-    /// Whether `other` differs in nothing but what a spinner changes.
-    pub fn differs_only_in_caption(&self, other: &Self) -> bool {
+    /// Which caption it is that `other` differs in, if it differs in nothing else.
+    pub fn differing_caption(&self, other: &Self) -> Option<Caption> {
         let captioned = |facts: &Self| {
             let mut plain = facts.clone();
             plain.title.clear();
             plain.command.clear();
             plain
         };
-        self != other && captioned(self) == captioned(other)
+        if self == other || captioned(self) != captioned(other) {
+            None
+        } else if self.command == other.command {
+            Some(Caption::Title)
+        } else {
+            Some(Caption::Command)
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl Engine {
             why: "a burst of output is over or goes on",
         });
         let caption =
-            memory.caption.due().map(|at| Deadline { at, why: "a caption may be journalled" });
+            memory.captions.due().map(|at| Deadline { at, why: "a caption may be journalled" });
         let state = self.state_due(memory).map(|(at, _)| Deadline { at, why: "a state expires" });
         [burst, caption, state].into_iter().flatten()
     }
@@ -68,7 +68,7 @@ impl Engine {
         }
         self.tick_bursts(now, &mut decision);
         for memory in self.panes.values() {
-            if memory.caption.due().is_some_and(|due| due <= now.mono) {
+            if memory.captions.due().is_some_and(|due| due <= now.mono) {
                 let mut row = memory.row.clone();
                 row.updated_at = now.wall;
                 let causes = vec![Cause::Changed];

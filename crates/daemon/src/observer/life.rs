@@ -201,7 +201,12 @@ impl<R: Reporter> Life<R> {
             self.door = None;
             return true;
         }
-        hints.contains(&Hint::Folder(watch)) || hints.contains(&Hint::Lost)
+        let moved = |hint: &Hint| match hint {
+            Hint::Came(folder) | Hint::Left(folder, _) => *folder == watch,
+            Hint::Lost => true,
+            Hint::Ended(_) | Hint::Written(_) | Hint::Unwatched(_) => false,
+        };
+        hints.iter().any(moved)
     }
 
     async fn identify(&mut self, introduction: Introduction) -> Server {

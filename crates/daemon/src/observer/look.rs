@@ -10,12 +10,13 @@ use tmux::hub::is_hub_name;
 use tmux::rows::{ClientRow, PaneGlance, PaneRow, SessionRow};
 use tmux::upkeep::{self, Duty};
 
+use super::bursts::Check;
 use super::facts;
 use super::gate::Gate;
 use super::line::{AskError, Asked, Line, Question, nonce};
 use super::picture::{Difference, Known, Picture, Processes, Sighting};
 use super::reporter::Reporter;
-use super::schedule::{Check, Scope};
+use super::schedule::Scope;
 use super::trouble;
 use super::watch::{Halt, Watch};
 use super::wires::Armed;
@@ -24,8 +25,8 @@ use super::wires::Armed;
 const ROWS_ASKED_MAX: usize = 64;
 /// The same for a forked `tmux`, whose arguments have a limit.
 const ROWS_FORKED_MAX: usize = 8;
-/// Panes whose processes are read before others get a turn.
-const READS_PER_TURN: usize = 256;
+/// Panes whose processes are read before others get a turn: a few hundred microseconds.
+const READS_PER_TURN: usize = 32;
 
 /// How often a server is made to look for the exit status of one dead pane.
 const NUDGES_MAX: u8 = 4;
@@ -41,7 +42,7 @@ struct Seen {
 
 impl<R: Reporter> Watch<'_, R> {
     /// Reads the processes of the panes whose check is due, and says which of them tmux is to be
-    /// asked about. Output is told again from here on, so that none after this is missed.
+    /// asked about. Their output is told again from here on, so that none after this is missed.
     pub(super) async fn glance(
         &mut self,
         checks: BTreeMap<PaneId, Check>,
@@ -49,24 +50,29 @@ impl<R: Reporter> Watch<'_, R> {
         let mut suspects = BTreeSet::new();
         let mut any_stuck = false;
         for (pane, check) in checks {
-            if let Some(lookout) = &self.cx.ears.lookout
-                && self.cx.ears.terminals
-            {
-                self.wires.arm_output(pane, lookout);
-            }
-            let stuck = self.is_stuck(pane);
-            any_stuck |= stuck;
-            let Some(known) = self.picture.panes.get(&pane) else { continue };
-            let unseen = stuck || !self.cx.target.capabilities().files;
-            let processes = || Processes::read(&self.cx.target, &self.server, known.place.pid());
-            if check == Check::Ask || unseen || processes().differ(&known.processes) {
-                suspects.insert(pane);
+            match check {
+                Check::Ask => {
+                    if let Some(lookout) = &self.cx.ears.lookout
+                        && self.cx.ears.terminals
+                    {
+                        self.wires.arm_output(pane, lookout);
+                    }
+                    any_stuck |= self.is_stuck(pane);
+                    suspects.extend(self.picture.panes.contains_key(&pane).then_some(pane));
+                }
+                Check::Glance => suspects.extend(self.has_other_processes(pane).then_some(pane)),
             }
         }
         if any_stuck {
             self.nudge().await?;
         }
         Ok(suspects)
+    }
+
+    fn has_other_processes(&self, pane: PaneId) -> bool {
+        let Some(known) = self.picture.panes.get(&pane) else { return false };
+        let seen = Processes::read(&self.cx.target, &self.server, known.place.pid());
+        seen.differ(&known.processes)
     }
 
     /// tmux can miss the end of a pane's process and then never learns its exit status, unless it
@@ -117,7 +123,7 @@ impl<R: Reporter> Watch<'_, R> {
         let now = self.cx.now().mono;
         let waits = |known: &&Known| known.lacks_status() && known.nudges < NUDGES_MAX;
         for known in self.picture.panes.values().filter(waits) {
-            self.agenda.suspect(known.facts.pane, now);
+            self.agenda.stir(known.facts.pane, now);
         }
     }
 
@@ -146,7 +152,7 @@ impl<R: Reporter> Watch<'_, R> {
     async fn look_at_processes(&mut self) -> Result<(), Halt> {
         let pids: Vec<(PaneId, Option<u32>)> =
             self.picture.panes.iter().map(|(pane, it)| (*pane, it.place.pid())).collect();
-        let processes = self.read_processes(pids).await;
+        let processes = self.read_processes(pids).await?;
         let differs = |(pane, seen): (&PaneId, &Processes)| {
             let known = self.picture.panes.get(pane)?;
             seen.differ(&known.processes).then_some(*pane)
@@ -178,7 +184,7 @@ impl<R: Reporter> Watch<'_, R> {
             self.picture.heard =
                 sessions.iter().map(|row| facts::session_id(row.session)).collect();
         }
-        let sighting = self.sighting(&seen, began).await;
+        let sighting = self.sighting(&seen, began).await?;
         suspects.extend(self.picture.suspects(&sighting, |pane| self.wires.tells_output(pane)));
         suspects.retain(|pane| !seen.rows.contains_key(pane) && sighting.places.contains_key(pane));
         if suspects.len() > self.rows_max() {
@@ -233,32 +239,39 @@ impl<R: Reporter> Watch<'_, R> {
         Ok(seen)
     }
 
-    async fn sighting(&self, seen: &Seen, began: MonoMs) -> Sighting {
+    async fn sighting(&mut self, seen: &Seen, began: MonoMs) -> Result<Sighting, Halt> {
         let sessions = match &seen.sessions {
             Some(rows) => facts::sessions(&self.cx.id, rows),
             None => self.picture.sessions.clone(),
         };
         let places = facts::places(&seen.glances, &sessions, PANES_PER_TARGET_MAX);
         let pids = places.iter().map(|(pane, place)| (*pane, place.pid())).collect();
-        let processes = self.read_processes(pids).await;
-        Sighting { began, sessions, places, processes }
+        let processes = self.read_processes(pids).await?;
+        Ok(Sighting { began, sessions, places, processes })
     }
 
     async fn read_processes(
-        &self,
+        &mut self,
         pids: Vec<(PaneId, Option<u32>)>,
-    ) -> BTreeMap<PaneId, Processes> {
+    ) -> Result<BTreeMap<PaneId, Processes>, Halt> {
         let mut processes = BTreeMap::new();
         for turn in pids.chunks(READS_PER_TURN) {
             let read = |(pane, pid): &(PaneId, Option<u32>)| {
                 (*pane, Processes::read(&self.cx.target, &self.server, *pid))
             };
             processes.extend(turn.iter().map(read));
-            if turn.len() == READS_PER_TURN {
-                tokio::task::yield_now().await;
-            }
+            self.breathe().await?;
         }
-        processes
+        Ok(processes)
+    }
+
+    /// Lets others run, and takes the hints that came meanwhile: an end is told at once.
+    async fn breathe(&mut self) -> Result<(), Halt> {
+        tokio::select! {
+            biased;
+            hints = self.cx.ears.hints() => self.take_hints(hints).await,
+            () = tokio::task::yield_now() => Ok(()),
+        }
     }
 
     async fn take_difference(
@@ -294,7 +307,9 @@ impl<R: Reporter> Watch<'_, R> {
 
     /// Says what is limited, most serious first.
     async fn tell_limits(&mut self) -> Result<(), Halt> {
-        let unwatched = if self.cx.ears.terminals { self.wires.untold() } else { 0 };
+        let ears = &self.cx.ears;
+        let processes = ears.lookout.is_some() && self.cx.target.capabilities().pidfd;
+        let unwatched = self.wires.untold(ears.terminals, processes);
         let polled = (unwatched > 0).then(|| {
             let message = format!("{unwatched} panes are asked, for the kernel watches no more");
             trouble::trouble(trouble::POLLED, message)
@@ -312,7 +327,7 @@ impl<R: Reporter> Watch<'_, R> {
             let terminals = self.cx.ears.terminals;
             let armed = self.wires.watch(&self.cx.target, lookout, &known.facts, terminals);
             if armed == Armed::Ended {
-                self.agenda.suspect(*pane, now);
+                self.agenda.stir(*pane, now);
             }
         }
     }

@@ -5,8 +5,8 @@
 //! comparison with the last sight, and only differences are reported.
 //!
 //! Reading order: [`life`] finds a server and chooses how to speak with it, [`watch`] is the loop
-//! while there is one, [`look`] and [`ask`] are what it does. [`schedule`], [`facts`], [`picture`]
-//! and [`server`] are pure. docs/design/observer.md tells what is seen when, and at what cost.
+//! while there is one, [`look`] and [`ask`] are what it does. [`schedule`], [`bursts`], [`facts`],
+//! [`picture`] and [`server`] are pure. docs/design/observer.md tells what is seen when, and at what cost.
 
 mod life;
 mod watch;
@@ -14,6 +14,7 @@ mod watch;
 mod ask;
 mod look;
 
+mod bursts;
 mod facts;
 mod gate;
 mod picture;

@@ -1,6 +1,8 @@
 //! What the observer has seen last of a server, and how a new sight differs from it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::Path;
 
 use engine::event::SessionRow;
 use engine::ids::{PaneId, SessionId, WindowId};
@@ -205,6 +207,12 @@ impl Picture {
             self.panes.insert(*pane, now);
         }
         (changed, moved)
+    }
+
+    /// Whether the terminal of this name in `/dev/pts` is a pane's.
+    pub(super) fn has_terminal(&self, name: &OsStr) -> bool {
+        let named = |known: &Known| Path::new(&known.facts.tty).file_name() == Some(name);
+        self.panes.values().any(named)
     }
 
     pub(super) fn panes_of(&self, window: WindowId) -> impl Iterator<Item = PaneId> {

@@ -1,38 +1,28 @@
 //! When to look, and at what. Pure: told what happened and what time it is, it says what is due.
 //!
-//! Events hurry a look, they never replace one. A first event is answered at once; while more come,
-//! looks are spaced by what they cost, so that watching never takes more than a small share of
+//! Events hurry a look, they never replace one. Events are answered at once; where they go on and
+//! on, looks are spaced by what they cost, so that watching never takes more than a small share of
 //! tmux's time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use engine::ids::PaneId;
 use engine::time::MonoMs;
 
-/// How long the first look waits for the event's own consequences.
-const FIRST_LOOK_MS: i64 = 2;
-/// A look may take this share of the time: one tenth.
-const COST_FACTOR: i64 = 10;
-/// The least and the longest time between two hurried looks.
-const SPACING_MS: (i64, i64) = (10, 1_000);
+use super::bursts::{Bursts, Check, on_grid};
 
-/// From one check of a pane that prints to the next.
-const CHECK_STEPS_MS: [i64; 7] = [8, 40, 100, 250, 500, 1_000, 2_000];
-/// The least time from output to the check that answers it: the program writes before it acts.
-const CHECK_DELAY_MS: i64 = CHECK_STEPS_MS[0];
-/// From this step on checks of several panes share the moment.
-const SHARED_STEP: usize = 4;
-const SHARED_MS: i64 = 250;
-/// Silence after which a pane's next output is answered quickly again.
-const QUIET_MS: i64 = 300;
-/// Second looks at a pane that printed and then said no more: a command begins after its echo.
-const AFTER_MS: [i64; 2] = [40, 150];
-/// Quick answers that a pane has in store, and how long it takes to earn one more.
-const QUICK_MAX: i64 = 32;
-const QUICK_REFILL_MS: i64 = 2_000;
+/// How long a look waits for the event's own consequences.
+const FIRST_LOOK_MS: i64 = 1;
+/// Hurried looks may take this share of tmux's time: one tenth.
+const COST_FACTOR: i64 = 10;
+/// What they may take at once after a while of rest, and the longest that one has to wait.
+const COST_STORE_MS: i64 = 100;
+const WAIT_MS_MAX: i64 = 1_000;
 
 /// The least time between two reports that a pane printed.
 const PRINTED_MS: i64 = 250;
+/// Silence after which it is reported at once that a pane prints again.
+const PRINTED_SILENCE_MS: i64 = 5_000;
 
 /// What a look has to find out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,15 +54,6 @@ impl Scope {
     }
 }
 
-/// How one pane is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Check {
-    /// Its processes only, where they can be read; tmux is asked if they changed.
-    Glance,
-    /// tmux is asked.
-    Ask,
-}
-
 /// The times that a user may set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pace {
@@ -87,7 +68,7 @@ pub(super) struct Agenda {
     pace: Pace,
     hurried: Option<(Scope, MonoMs)>,
     last_look: MonoMs,
-    spacing_ms: i64,
+    allowance: Allowance,
     /// How often nothing was found in a row.
     quiet_looks: u32,
     /// When tmux was last asked about everything, and how often in a row for nothing.
@@ -95,7 +76,7 @@ pub(super) struct Agenda {
     quiet_asks: u32,
     pulse_at: MonoMs,
     full_at: MonoMs,
-    bursts: BTreeMap<PaneId, Burst>,
+    bursts: Bursts,
     printed: Printed,
 }
 
@@ -105,13 +86,13 @@ impl Agenda {
             pace,
             hurried: Some((Scope::FULL, now)),
             last_look: now,
-            spacing_ms: SPACING_MS.0,
+            allowance: Allowance { left_ms: COST_STORE_MS, filled: now },
             quiet_looks: 0,
             last_asked: now,
             quiet_asks: 0,
             pulse_at: plus(now, pace.active_ms),
             full_at: plus(now, pace.full_ms),
-            bursts: BTreeMap::new(),
+            bursts: Bursts::default(),
             printed: Printed::default(),
         }
     }
@@ -119,7 +100,7 @@ impl Agenda {
     /// Something happened that only a look at everything can explain.
     pub(super) fn hurry(&mut self, scope: Scope, now: MonoMs) {
         self.quiet_looks = 0;
-        let due = plus(now, FIRST_LOOK_MS).max(plus(self.last_asked, self.spacing_ms));
+        let due = plus(now, FIRST_LOOK_MS).max(self.allowance.free_at(now));
         self.hurried = Some(match self.hurried {
             Some((wanted, earlier)) => (wanted.or(scope), earlier.min(due)),
             None => (scope, due),
@@ -128,28 +109,33 @@ impl Agenda {
 
     /// A pane printed something.
     pub(super) fn output(&mut self, pane: PaneId, now: MonoMs) {
-        self.quiet_looks = 0;
-        self.bursts.entry(pane).or_insert_with(|| Burst::new(now)).output(now);
+        self.stir(pane, now);
         self.printed.add(pane, now);
     }
 
-    /// Something about one pane may have changed.
+    /// Something may be about to change in one pane.
+    pub(super) fn stir(&mut self, pane: PaneId, now: MonoMs) {
+        self.quiet_looks = 0;
+        self.bursts.stir(pane, now);
+    }
+
+    /// Something has changed in one pane, and only tmux can tell what.
     pub(super) fn suspect(&mut self, pane: PaneId, now: MonoMs) {
         self.quiet_looks = 0;
-        self.bursts.entry(pane).or_insert_with(|| Burst::new(now)).output(now);
+        self.bursts.suspect(pane, now);
     }
 
     pub(super) fn forget(&mut self, pane: PaneId) {
-        self.bursts.remove(&pane);
+        self.bursts.forget(pane);
         self.printed.forget(pane);
     }
 
     /// When the next thing is due.
     pub(super) fn next_due(&self) -> MonoMs {
         let hurried = self.hurried.map(|(_, due)| due);
-        let checks = self.bursts.values().filter_map(Burst::due);
         let regular = [self.regular_due(), self.full_at, self.pulse_at];
-        let all = hurried.into_iter().chain(checks).chain(self.printed.due()).chain(regular);
+        let told = hurried.into_iter().chain(self.bursts.due()).chain(self.printed.due());
+        let all = told.chain(regular);
         all.min().unwrap_or(self.full_at)
     }
 
@@ -176,14 +162,18 @@ impl Agenda {
 
     /// A look at everything has ended that began at `began` and found something new, or nothing.
     pub(super) fn looked(&mut self, scope: Scope, began: MonoMs, now: MonoMs, found: bool) {
-        let cost_ms = now.0.saturating_sub(began.0);
-        self.spacing_ms = (cost_ms * COST_FACTOR).clamp(SPACING_MS.0, SPACING_MS.1);
+        self.allowance.spend(now.0.saturating_sub(began.0), now);
         self.last_asked = now;
         self.quiet_asks = if found { 0 } else { self.quiet_asks.saturating_add(1) };
         if scope.full {
             self.full_at = plus(now, self.pace.full_ms);
         }
         self.glanced(now, found);
+    }
+
+    /// Whether tmux was asked about everything since then.
+    pub(super) fn asked_since(&self, then: MonoMs) -> bool {
+        self.last_asked >= then
     }
 
     /// The processes of all panes were looked at, and tmux had no need to be asked.
@@ -194,10 +184,7 @@ impl Agenda {
 
     /// The panes whose check is due, and how they are to be checked.
     pub(super) fn take_checks(&mut self, now: MonoMs) -> BTreeMap<PaneId, Check> {
-        let due = |(pane, burst): (&PaneId, &mut Burst)| Some((*pane, burst.take(now)?));
-        let checks = self.bursts.iter_mut().filter_map(due).collect();
-        self.bursts.retain(|_, burst| !burst.is_over(now));
-        checks
+        self.bursts.take(now)
     }
 
     /// The panes of which it is time to say that they printed.
@@ -216,95 +203,54 @@ impl Agenda {
     }
 }
 
-fn plus(moment: MonoMs, ms: i64) -> MonoMs {
+pub(super) fn plus(moment: MonoMs, ms: i64) -> MonoMs {
     MonoMs(moment.0.saturating_add(ms))
 }
 
-/// The checks of one pane that prints.
+/// What hurried looks may still take of tmux's time. It is measured in the time that they take
+/// themselves, so a server that is busy with other things is left alone the more.
 #[derive(Debug)]
-struct Burst {
-    step: usize,
-    next: Option<(MonoMs, Check)>,
-    last_output: MonoMs,
-    last_asked: MonoMs,
-    /// Second looks still to come.
-    after: std::array::IntoIter<i64, 2>,
-    /// Earned quick answers, in units of their refill time.
-    credit_ms: i64,
-    credited: MonoMs,
+struct Allowance {
+    left_ms: i64,
+    filled: MonoMs,
 }
 
-impl Burst {
-    fn new(now: MonoMs) -> Self {
-        let never = MonoMs(i64::MIN / 2);
-        Self {
-            step: 0,
-            next: None,
-            last_output: never,
-            last_asked: never,
-            after: AFTER_MS.into_iter(),
-            credit_ms: QUICK_MAX * QUICK_REFILL_MS,
-            credited: now,
-        }
+impl Allowance {
+    fn fill(&mut self, now: MonoMs) {
+        let gained = now.0.saturating_sub(self.filled.0) / COST_FACTOR;
+        self.left_ms = self.left_ms.saturating_add(gained).min(COST_STORE_MS);
+        self.filled = plus(self.filled, gained * COST_FACTOR);
     }
 
-    fn output(&mut self, now: MonoMs) {
-        let earned = now.0.saturating_sub(self.credited.0);
-        self.credit_ms = (self.credit_ms + earned).min(QUICK_MAX * QUICK_REFILL_MS);
-        self.credited = now;
-        let quiet = now.0.saturating_sub(self.last_output.0) > QUIET_MS;
-        if quiet && self.credit_ms >= QUICK_REFILL_MS {
-            self.credit_ms -= QUICK_REFILL_MS;
-            self.step = 0;
-        }
-        self.last_output = now;
-        if !matches!(self.next, Some((_, Check::Ask))) {
-            let due = plus(self.last_asked, CHECK_STEPS_MS[self.step]);
-            let due = due.max(plus(now, CHECK_DELAY_MS));
-            self.next = Some((shared(due, self.step), Check::Ask));
-        }
+    /// When the next look may begin.
+    fn free_at(&mut self, now: MonoMs) -> MonoMs {
+        self.fill(now);
+        let missing = 1_i64.saturating_sub(self.left_ms).max(0);
+        plus(now, missing * COST_FACTOR)
     }
 
-    fn due(&self) -> Option<MonoMs> {
-        self.next.map(|(due, _)| due)
-    }
-
-    fn take(&mut self, now: MonoMs) -> Option<Check> {
-        let (_, check) = self.next.take_if(|(due, _)| *due <= now)?;
-        if check == Check::Ask {
-            self.last_asked = now;
-            self.step = (self.step + 1).min(CHECK_STEPS_MS.len() - 1);
-            self.after = AFTER_MS.into_iter();
-        }
-        self.next = self.after.next().map(|ms| (plus(now, ms), Check::Glance));
-        Some(check)
-    }
-
-    /// Nothing to do any more, and nothing left to remember.
-    fn is_over(&self, now: MonoMs) -> bool {
-        let since = now.0.saturating_sub(self.credited.0);
-        self.next.is_none() && self.credit_ms + since >= QUICK_MAX * QUICK_REFILL_MS
+    /// A look took so long. Even the shortest costs something.
+    fn spend(&mut self, cost_ms: i64, now: MonoMs) {
+        self.fill(now);
+        let least = 1 - WAIT_MS_MAX / COST_FACTOR;
+        self.left_ms = self.left_ms.saturating_sub(cost_ms.max(1)).max(least);
     }
 }
 
-/// Late steps of all panes fall on the same moments, so that one question serves many.
-fn shared(due: MonoMs, step: usize) -> MonoMs {
-    if step < SHARED_STEP {
-        return due;
-    }
-    MonoMs(due.0.saturating_add(SHARED_MS - 1).div_euclid(SHARED_MS) * SHARED_MS)
-}
-
-/// Panes that printed, reported at most so often.
+/// Panes that printed, and when to report it. What follows a silence is reported at once; what
+/// goes on is reported seldom, for all panes in one go.
 #[derive(Debug, Default)]
 struct Printed {
-    pending: BTreeSet<PaneId>,
+    pending: BTreeMap<PaneId, MonoMs>,
     reported: BTreeMap<PaneId, MonoMs>,
 }
 
 impl Printed {
-    fn add(&mut self, pane: PaneId, _now: MonoMs) {
-        self.pending.insert(pane);
+    fn add(&mut self, pane: PaneId, now: MonoMs) {
+        let reported = self.reported.get(&pane);
+        let goes_on = reported.filter(|at| now.0.saturating_sub(at.0) < PRINTED_SILENCE_MS);
+        let due = goes_on.map_or(now, |at| on_grid(plus(*at, PRINTED_MS).max(now), PRINTED_MS));
+        self.pending.entry(pane).or_insert(due);
     }
 
     fn forget(&mut self, pane: PaneId) {
@@ -312,21 +258,14 @@ impl Printed {
         self.reported.remove(&pane);
     }
 
-    fn due_of(&self, pane: &PaneId) -> MonoMs {
-        self.reported.get(pane).map_or(MonoMs(i64::MIN), |at| plus(*at, PRINTED_MS))
-    }
-
     fn due(&self) -> Option<MonoMs> {
-        self.pending.iter().map(|pane| self.due_of(pane)).min()
+        self.pending.values().min().copied()
     }
 
     fn take(&mut self, now: MonoMs) -> Vec<PaneId> {
-        let due: Vec<PaneId> =
-            self.pending.iter().copied().filter(|pane| self.due_of(pane) <= now).collect();
-        for pane in &due {
-            self.pending.remove(pane);
-            self.reported.insert(*pane, now);
-        }
+        let is_due = |_: &PaneId, due: &mut MonoMs| *due <= now;
+        let due: Vec<PaneId> = self.pending.extract_if(.., is_due).map(|(pane, _)| pane).collect();
+        self.reported.extend(due.iter().map(|pane| (*pane, now)));
         due
     }
 }
@@ -397,89 +336,37 @@ mod tests {
     }
 
     #[test]
-    fn the_first_hurried_look_comes_at_once_and_the_next_when_its_cost_allows() {
+    fn hurried_looks_come_at_once_until_they_took_more_than_their_share() {
         let mut agenda = settled();
-        agenda.hurry(Scope::BRIEF, MonoMs(1_000));
-        agenda.hurry(Scope::TOPOLOGY, MonoMs(1_001));
-        assert_eq!(agenda.next_due(), MonoMs(1_002));
-        assert_eq!(agenda.take_look(MonoMs(1_002), || false), Some(Scope::TOPOLOGY));
-        agenda.looked(Scope::TOPOLOGY, MonoMs(1_002), MonoMs(1_009), true);
-        agenda.hurry(Scope::BRIEF, MonoMs(1_010));
-        assert_eq!(agenda.next_due(), MonoMs(1_079), "seven milliseconds cost seventy");
-        assert_eq!(agenda.take_look(MonoMs(1_078), || false), None);
-        agenda.looked(Scope::BRIEF, MonoMs(1_079), MonoMs(9_079), true);
-        agenda.hurry(Scope::BRIEF, MonoMs(9_080));
-        assert_eq!(agenda.take_look(MonoMs(10_079), || false), Some(Scope::BRIEF), "at most 1 s");
-    }
-
-    /// The checks of a pane that prints at the times of `outputs`, until `end`.
-    fn checks(outputs: impl IntoIterator<Item = i64>, end: i64) -> Vec<(i64, Check)> {
-        let mut agenda = settled();
-        agenda.full_at = MonoMs(i64::MAX);
-        agenda.last_look = MonoMs(i64::MAX / 2);
-        agenda.pulse_at = MonoMs(i64::MAX);
-        let mut outputs = outputs.into_iter().peekable();
-        let mut checks = Vec::new();
-        loop {
+        let never = MonoMs(i64::MAX);
+        (agenda.pulse_at, agenda.full_at) = (never, never);
+        let mut now = MonoMs(1_000);
+        let mut began = Vec::new();
+        for _ in 0..60 {
+            agenda.hurry(Scope::BRIEF, now);
+            agenda.hurry(Scope::TOPOLOGY, plus(now, 1));
             let due = agenda.next_due();
-            let output = outputs.next_if(|at| *at <= due.0.min(end)).map(MonoMs);
-            if let Some(at) = output {
-                agenda.output(PANE, at);
-                agenda.take_printed(at);
-                continue;
-            }
-            if due.0 > end {
-                return checks;
-            }
-            agenda.take_printed(due);
-            checks.extend(agenda.take_checks(due).into_values().map(|check| (due.0, check)));
+            assert_eq!(agenda.take_look(due, || false), Some(Scope::TOPOLOGY));
+            began.push(due.0);
+            now = plus(due, 7);
+            agenda.looked(Scope::TOPOLOGY, due, now, true);
         }
+        let apart: Vec<i64> = began.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(apart[..14].iter().all(|&ms| ms == 8), "the look and a moment: {apart:?}");
+        let later = &apart[40..];
+        let mean = later.iter().sum::<i64>() / i64::try_from(later.len()).unwrap();
+        assert!((65..=75).contains(&mean), "seven milliseconds cost seventy: {apart:?}");
     }
 
     #[test]
-    fn a_single_line_is_checked_soon_and_its_processes_twice_more() {
-        use Check::{Ask, Glance};
-        assert_eq!(checks([1_000], 9_000), [(1_008, Ask), (1_048, Glance), (1_198, Glance)]);
-    }
-
-    #[test]
-    fn a_busy_pane_is_checked_ever_more_rarely() {
-        let asked: Vec<i64> = checks((0..200).map(|line| line * 100), 20_000)
-            .into_iter()
-            .filter(|(_, check)| *check == Check::Ask)
-            .map(|(at, _)| at)
-            .collect();
-        assert_eq!(asked[..5], [8, 108, 208, 458, 1_000]);
-        let steady: Vec<i64> = asked.iter().copied().filter(|at| *at > 4_000).collect();
-        assert!(steady.windows(2).all(|pair| pair[1] - pair[0] >= 2_000), "{asked:?}");
-        assert!(*asked.last().unwrap() >= 19_900, "what comes last is checked too: {asked:?}");
-    }
-
-    #[test]
-    fn after_a_silence_a_pane_is_checked_quickly_until_its_store_is_used_up() {
-        let quick = |lines: i64, apart: i64| {
-            let outputs: Vec<i64> = (0..lines).map(|line| 1_000 + line * apart).collect();
-            let answers = checks(outputs.clone(), 1_000 + lines * apart);
-            let soon = |at: &&i64| answers.contains(&(**at + CHECK_DELAY_MS, Check::Ask));
-            outputs.iter().filter(soon).count()
-        };
-        assert_eq!(quick(10, 500), 10);
-        let many = quick(400, 320);
-        assert!((32..300).contains(&many), "{many} of 400");
-    }
-
-    #[test]
-    fn late_checks_of_many_panes_fall_together() {
+    fn a_look_that_took_very_long_is_not_atoned_for_more_than_a_second() {
         let mut agenda = settled();
-        for pane in 0..50 {
-            for line in 0..100 {
-                agenda.output(PaneId(pane), MonoMs(i64::from(pane) * 7 + line * 100));
-                agenda.take_checks(MonoMs(i64::from(pane) * 7 + line * 100 + 50));
-            }
-        }
-        let moments: BTreeSet<i64> =
-            agenda.bursts.values().filter_map(Burst::due).map(|due| due.0).collect();
-        assert!(moments.len() <= 4, "{moments:?}");
+        agenda.looked(Scope::BRIEF, MonoMs(0), MonoMs(60_000), true);
+        agenda.hurry(Scope::BRIEF, MonoMs(60_000));
+        assert_eq!(agenda.take_look(MonoMs(60_999), || false), Some(Scope::FULL), "is due anyway");
+        agenda.looked(Scope::FULL, MonoMs(60_999), MonoMs(60_999), true);
+        agenda.hurry(Scope::BRIEF, MonoMs(60_999));
+        assert!(agenda.next_due() <= MonoMs(62_100), "{:?}", agenda.next_due());
     }
 
     #[test]

@@ -25,6 +25,9 @@ use crate::sentinel::{Hint, WatchId};
 /// How long the end of a server may take to show after the end of its connection.
 const SERVER_END: Duration = Duration::from_millis(50);
 
+/// How long after a look it may have missed what the server did in the same run.
+const LATELY_MS: i64 = 20;
+
 /// Why watching a server ended.
 #[derive(Debug)]
 pub(super) enum Halt {
@@ -167,7 +170,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
                 Hint::Ended(key) => {
                     if let Some((pane, process)) = self.wires.ended(key) {
                         self.cx.report(Observation::ProcessEnded { pane, process }).await?;
-                        self.agenda.suspect(pane, now);
+                        self.agenda.stir(pane, now);
                         self.agenda.hurry(Scope::BRIEF, now);
                     }
                 }
@@ -176,20 +179,33 @@ impl<'a, R: Reporter> Watch<'a, R> {
                         self.agenda.output(pane, now);
                     }
                 }
-                Hint::Folder(watch) => {
-                    if Some(watch) == self.terminals {
+                Hint::Came(watch) => {
+                    if Some(watch) == self.terminals && self.may_have_opened_one(now) {
+                        self.agenda.hurry(Scope::TOPOLOGY, now);
+                    }
+                }
+                Hint::Left(watch, name) => {
+                    if Some(watch) == self.terminals && self.picture.has_terminal(&name) {
                         self.agenda.hurry(Scope::BRIEF, now);
                     }
                 }
                 Hint::Unwatched(watch) => {
                     if let Some(pane) = self.wires.written(watch) {
-                        self.agenda.suspect(pane, now);
+                        self.agenda.stir(pane, now);
                     }
                 }
                 Hint::Lost => self.agenda.hurry(Scope::FULL, now),
             }
         }
         Ok(())
+    }
+
+    /// Whether a terminal that came may be one of the server's: whoever opens one must have run.
+    /// Most terminals of a machine are opened by others. What the server does right behind a look
+    /// may be in the count that the look left, so for a moment after one nothing is ruled out.
+    fn may_have_opened_one(&self, now: MonoMs) -> bool {
+        let lately = self.agenda.asked_since(MonoMs(now.0.saturating_sub(LATELY_MS)));
+        lately || self.gate.stirred(&self.cx.target, self.server.instance.pid)
     }
 
     async fn take_news(&mut self, news: News) -> Result<(), Halt> {

@@ -20,8 +20,7 @@ struct Wire {
     terminal: String,
     output: Output,
     process: ProcessIdentity,
-    /// Absent where the process cannot be watched, or has ended.
-    life: Option<ProcessWatch>,
+    life: Life,
 }
 
 /// The state of the watch on a terminal.
@@ -33,6 +32,29 @@ enum Output {
     Armed(WatchId),
     /// It told of output and waits to be armed again.
     Fired,
+    /// The pane is dead and writes no more.
+    Over,
+}
+
+/// The state of the watch on a process.
+#[derive(Debug, Default)]
+enum Life {
+    /// There is none: whether the process lives has to be asked.
+    #[default]
+    Unwatched,
+    Watched(ProcessWatch),
+    /// Its end was told, or had come before.
+    Over,
+}
+
+impl Life {
+    /// Ends the watch, and gives its key if there was one.
+    fn end(&mut self) -> Option<ProcessKey> {
+        match std::mem::replace(self, Self::Over) {
+            Self::Watched(watch) => Some(watch.key()),
+            Self::Unwatched | Self::Over => None,
+        }
+    }
 }
 
 /// What became of an attempt to watch.
@@ -68,17 +90,22 @@ impl Wires {
         terminals: bool,
     ) -> Armed {
         let wire = self.wires.entry(facts.pane).or_default();
-        if wire.terminal != facts.tty {
+        if facts.dead || wire.terminal != facts.tty {
             if let Output::Armed(watch) = std::mem::take(&mut wire.output) {
                 self.by_output.remove(&watch);
                 lookout.forget(watch);
             }
             wire.terminal.clone_from(&facts.tty);
-            wire.output = Output::Fired;
+            wire.output = if facts.dead { Output::Over } else { Output::Fired };
+        }
+        if facts.dead {
+            let key = wire.life.end();
+            key.and_then(|key| self.by_process.remove(&key));
+            return Armed::Yes;
         }
         if terminals {
             self.arm_output(facts.pane, lookout);
-        } else if let Some(wire) = self.wires.get_mut(&facts.pane) {
+        } else {
             wire.output = Output::Unwatched;
         }
         self.watch_process(target, lookout, facts)
@@ -87,7 +114,7 @@ impl Wires {
     /// Asks to be told of the pane's next output.
     pub(super) fn arm_output(&mut self, pane: PaneId, lookout: &Lookout) {
         let Some(wire) = self.wires.get_mut(&pane) else { return };
-        if matches!(wire.output, Output::Armed(_)) {
+        if matches!(wire.output, Output::Armed(_) | Output::Over) {
             return;
         }
         wire.output = match lookout.next_output(Path::new(&wire.terminal)) {
@@ -109,25 +136,29 @@ impl Wires {
         facts: &PaneFacts,
     ) -> Armed {
         let Some(wire) = self.wires.get_mut(&facts.pane) else { return Armed::Yes };
-        let watched = wire.life.is_some() && wire.process.same_process(&facts.process);
-        let told = wire.life.is_none() && wire.process == facts.process;
-        if facts.dead || watched || told {
+        let settled = match &wire.life {
+            Life::Watched(_) => wire.process.same_process(&facts.process),
+            Life::Over => wire.process == facts.process,
+            Life::Unwatched => false,
+        };
+        if settled {
             return Armed::Yes;
         }
-        if let Some(old) = wire.life.take() {
-            self.by_process.remove(&old.key());
+        if let Some(old) = wire.life.end() {
+            self.by_process.remove(&old);
         }
         wire.process = facts.process;
         match target.pidfd(facts.process.pid).and_then(|pidfd| lookout.process(pidfd)) {
             Ok(life) => {
                 self.by_process.insert(life.key(), facts.pane);
-                wire.life = Some(life);
+                wire.life = Life::Watched(life);
                 Armed::Yes
             }
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {
                 Armed::Ended
             }
             Err(error) => {
+                wire.life = Life::Unwatched;
                 if error.kind() != io::ErrorKind::Unsupported {
                     tracing::debug!(pane = %facts.pane, %error, "a process cannot be watched");
                 }
@@ -141,9 +172,14 @@ impl Wires {
         self.wires.get(&pane).is_some_and(|wire| wire.output != Output::Unwatched)
     }
 
-    /// How many panes have to be asked although the kernel could tell.
-    pub(super) fn untold(&self) -> usize {
-        self.wires.values().filter(|wire| wire.output == Output::Unwatched).count()
+    /// How many panes have to be asked although the kernel could tell of their terminals, or of
+    /// their processes.
+    pub(super) fn untold(&self, terminals: bool, processes: bool) -> usize {
+        let untold = |wire: &&Wire| {
+            terminals && wire.output == Output::Unwatched
+                || processes && matches!(wire.life, Life::Unwatched)
+        };
+        self.wires.values().filter(untold).count()
     }
 
     /// The pane that wrote, if the watch is one of ours. It is over with that.
@@ -168,18 +204,18 @@ impl Wires {
     pub(super) fn ended(&mut self, key: ProcessKey) -> Option<(PaneId, ProcessIdentity)> {
         let pane = self.by_process.remove(&key)?;
         let wire = self.wires.get_mut(&pane)?;
-        wire.life = None;
+        wire.life = Life::Over;
         Some((pane, wire.process))
     }
 
     pub(super) fn forget(&mut self, pane: PaneId, lookout: &Lookout) {
-        let Some(wire) = self.wires.remove(&pane) else { return };
+        let Some(mut wire) = self.wires.remove(&pane) else { return };
         if let Output::Armed(watch) = wire.output {
             self.by_output.remove(&watch);
             lookout.forget(watch);
         }
-        if let Some(life) = wire.life {
-            self.by_process.remove(&life.key());
+        if let Some(key) = wire.life.end() {
+            self.by_process.remove(&key);
         }
     }
 }

@@ -33,7 +33,11 @@ const LOCALE: (&str, &str) = ("LC_ALL", "C.UTF-8");
 
 /// The environment of all programs that we start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Environment(Vec<(OsString, OsString)>);
+pub struct Environment {
+    variables: Vec<(OsString, OsString)>,
+    /// How many descriptors they may have open, where that is not what we may.
+    descriptors: Option<u64>,
+}
 
 impl Environment {
     /// Keeps what is on the list.
@@ -41,7 +45,7 @@ impl Environment {
         let allowed = |key: &OsStr| ALLOWED.iter().any(|name| key == *name);
         let mut kept: Vec<_> = variables.into_iter().filter(|(key, _)| allowed(key)).collect();
         kept.push((LOCALE.0.into(), LOCALE.1.into()));
-        Self(kept)
+        Self { variables: kept, descriptors: None }
     }
 
     /// The same for the environment of this process.
@@ -49,8 +53,14 @@ impl Environment {
         Self::allowed(std::env::vars_os())
     }
 
+    /// With this limit of open descriptors, where there is one.
+    #[must_use]
+    pub fn with_descriptors(self, limit: Option<u64>) -> Self {
+        Self { descriptors: limit, ..self }
+    }
+
     pub fn variables(&self) -> &[(OsString, OsString)] {
-        &self.0
+        &self.variables
     }
 }
 
@@ -166,7 +176,7 @@ fn command(program: &Program<'_>) -> Command {
     command.args(&program.words[1..]).env_clear();
     command.envs(program.environment.variables().iter().map(|(key, value)| (key, value)));
     command.current_dir("/").stdout(Stdio::piped()).stderr(Stdio::piped());
-    sys::tie_to_this_thread(&mut command);
+    sys::tie_to_this_thread(&mut command, program.environment.descriptors);
     let mut command = Command::from(command);
     command.kill_on_drop(true);
     command
@@ -216,6 +226,14 @@ mod tests {
         assert_eq!(mask("SigBlk:"), 0);
         let sigpipe = 1 << (rustix::process::Signal::PIPE.as_raw() - 1);
         assert_eq!(mask("SigIgn:") & sigpipe, 0);
+    }
+
+    #[tokio::test]
+    async fn a_program_gets_the_limit_of_descriptors_that_we_were_given() {
+        let environment = Environment::of_this_process().with_descriptors(Some(77));
+        let asks = program(&environment, &["sh", "-c", "ulimit -n"]);
+        let answer = run(&asks, Duration::from_secs(20)).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), "77");
     }
 
     #[tokio::test]

@@ -16,9 +16,10 @@ use crate::follower::Follower;
 
 /// Watch streams at once; one more is refused as overload.
 pub(crate) const WATCHERS_MAX: usize = 1_024;
-/// The least time between two times that the watchers of a feed are woken: what comes faster
-/// shares one write.
-const WAKE_SPACING_MS: i64 = 4;
+/// How long it takes to earn one more time that all watchers are woken, and how many of them are
+/// kept in store: news that comes faster than that for long shares its writes.
+const WAKE_REFILL_MS: i64 = 4;
+const WAKES_MAX: i64 = 16;
 
 /// What a watcher asked for; whoever asks the same shares one feed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,15 +35,31 @@ impl FeedKey {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Hub {
     feeds: BTreeMap<FeedKey, Feed>,
     seats: u64,
     watchers: usize,
     ended: Option<ResetReason>,
-    woken: Option<Now>,
+    /// Earned wakes, in units of their refill time, as of the last of them.
+    credit_ms: i64,
+    credited: Option<Now>,
     /// Some feed has news that its watchers were not woken for.
     owed: bool,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self {
+            feeds: BTreeMap::new(),
+            seats: 0,
+            watchers: 0,
+            ended: None,
+            credit_ms: WAKES_MAX * WAKE_REFILL_MS,
+            credited: None,
+            owed: false,
+        }
+    }
 }
 
 impl Hub {
@@ -74,20 +91,27 @@ impl Hub {
         if news { self.schedule(now) } else { None }
     }
 
-    /// Wakes at once if that was not done just now, else says when.
+    /// Wakes at once if that was not done too often lately, else says when.
     fn schedule(&mut self, now: Now) -> Option<i64> {
-        let since = self.woken.map_or(i64::MAX, |then| now.since(then.stamp()));
-        if since >= WAKE_SPACING_MS {
+        self.earn(now);
+        if self.credit_ms >= WAKE_REFILL_MS {
             self.wake(now);
             return None;
         }
         let first = !std::mem::replace(&mut self.owed, true);
-        first.then_some(WAKE_SPACING_MS - since)
+        first.then_some(WAKE_REFILL_MS - self.credit_ms)
+    }
+
+    fn earn(&mut self, now: Now) {
+        let since = self.credited.map_or(0, |then| now.since(then.stamp()));
+        self.credit_ms = (self.credit_ms + since).min(WAKES_MAX * WAKE_REFILL_MS);
+        self.credited = Some(now);
     }
 
     /// Wakes the watchers of every feed that has news.
     pub(crate) fn wake(&mut self, now: Now) {
-        self.woken = Some(now);
+        self.earn(now);
+        self.credit_ms = (self.credit_ms - WAKE_REFILL_MS).max(0);
         self.owed = false;
         self.feeds.values().for_each(Feed::wake);
     }

@@ -60,6 +60,38 @@ fn a_spinner_in_the_title_is_journalled_a_few_times_and_then_rarely() {
 }
 
 #[test]
+fn commands_are_journalled_as_they_are_typed_whatever_spins_beside_them() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    for spin in 0..20 {
+        world.scan(&[PaneFacts { title: format!("spinner {spin}"), ..shell(1) }]);
+    }
+    let before = world.journal.len();
+    for typed in 0..30 {
+        let (command, title) = (format!("command {typed}"), "spinner 19".to_owned());
+        world.scan(&[PaneFacts { command, title, ..shell(1) }]);
+        world.pass(100);
+    }
+    assert_eq!(world.journal.len() - before, 30);
+}
+
+#[test]
+fn a_loop_that_starts_programs_for_ever_does_not_fill_the_journal() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    let before = world.journal.len();
+    for turn in 0..6_000 {
+        world.scan(&[PaneFacts { command: format!("command {turn}"), ..shell(1) }]);
+        world.pass(10);
+    }
+    let rows = world.journal.len() - before;
+    assert!((32..=32 + 31).contains(&rows), "{rows}");
+    world.pass(2_000);
+    let Some(Event::PaneChanged { row, .. }) = world.journal.last() else { panic!() };
+    assert_eq!(row.facts.command, "command 5999", "the last one is journalled in the end");
+}
+
+#[test]
 fn other_changes_are_journalled_each() {
     let mut world = World::new();
     world.scan(&[shell(1)]);

@@ -542,7 +542,7 @@ fn differing_panes(held: &[PaneRow], folded: &[PaneRow]) -> Option<String> {
         .zip(folded)
         .map(|(held, folded)| {
             let mut row = held.clone();
-            if row.facts.differs_only_in_caption(&folded.facts) {
+            if row.facts.differing_caption(&folded.facts).is_some() {
                 row.facts = folded.facts.clone();
             }
             row

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use daemon::observer::POLLED;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::scene::{Reach, Scene, Setting, env};
 use testkit::{Signal, TestEnv, process, wait};
 
@@ -152,4 +155,41 @@ fn a_pane_that_prints_without_end_is_reported_a_few_times_a_second_and_no_more()
     assert!(u128::try_from(reports).unwrap() <= most, "{reports} in {:?}", took(began));
     env.tmux().ok(&["send-keys", "-t", &pane, "C-c"]);
     scene.pane_where(&pane, "the shell", |it| it.command == "sh");
+}
+
+/// Lets this process have no more descriptors than it has, and some.
+#[test]
+#[ignore = "not a test: run by `without_watches_panes_are_asked_and_the_target_says_so`"]
+fn with_few_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let env = env();
+    let tmux = env.tmux();
+    let first = tmux.session("work", "exec cat");
+    for _ in 0..40 {
+        tmux.window("work", "more", "exec cat");
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: Some(96), maximum: limit.maximum }).unwrap();
+    let scene = Setting::new(Reach::Direct).observe(&env);
+    scene.lists(&first);
+    scene.until("all", |said| (said.panes.len() == 41).then_some(()));
+    let trouble = scene.until("said so", |said| said.limits.last().cloned().flatten());
+    assert_eq!(trouble.code, POLLED, "{trouble:?}");
+    let last = tmux.ok(&["list-panes", "-a", "-F", "#{pane_id}"]);
+    let last = last.lines().next_back().unwrap().to_owned();
+    tmux.ok(&["kill-pane", "-t", &last]);
+    scene.unlists(&last);
+    let typed = scene.lists(&first).pane.to_string();
+    tmux.ok(&["respawn-pane", "-k", "-t", &typed, "exec sh"]);
+    scene.pane_where(&typed, "the shell", |it| it.command == "sh");
+    drop(scene);
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
+#[test]
+fn without_watches_panes_are_asked_and_the_target_says_so() {
+    let env = env();
+    let mut command = env.command(std::env::current_exe().unwrap());
+    command.args(["--exact", "observer::events::with_few_descriptors", "--ignored"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
