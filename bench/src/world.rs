@@ -104,6 +104,16 @@ impl World {
         stream
     }
 
+    /// Runs one tmux command that must succeed, and gives what it printed. Unlike the tests' way it
+    /// waits for the very end of the command, so that its time can be part of a figure.
+    pub fn act(&self, arguments: &[&str]) -> String {
+        let mut command = self.env.command(self.env.tmux_program());
+        command.args(["-u", "-f", "/dev/null"]).args(arguments).stdin(Stdio::null());
+        let output = command.output().expect("tmux can be started");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
     pub fn tmux_pid(&self) -> u32 {
         self.env.tmux().pid()
     }
@@ -114,6 +124,13 @@ pub fn change_where(stream: &mut Stream, what: &str, wanted: impl Fn(&Value) -> 
     stream.frame_where(what, |frame| {
         frame["changes"].as_array().is_some_and(|changes| changes.iter().any(&wanted))
     })
+}
+
+/// Lets a time pass that is another one for each `nth`, spread evenly over a tenth of a second: what
+/// comes next comes at a moment that nothing else chose.
+pub fn drift(nth: usize) {
+    let ms = u64::try_from(nth * 618 % 1_000 / 10).unwrap_or(0);
+    std::thread::sleep(Duration::from_millis(20 + ms));
 }
 
 /// Lets the world rest; only ever to measure what rest costs.

@@ -1,8 +1,9 @@
-//! How soon a death is known: published to a watcher, and durable by then.
+//! How soon a death is known: published to a watcher, and durable by then. Each comes at a random
+//! moment, also while the one before is still being looked at.
 
 use bench::figures::Samples;
 use bench::report::Report;
-use bench::world::{Binary, World, change_where};
+use bench::world::{Binary, World, change_where, drift};
 use testkit::Signal;
 use testkit::process::signal;
 use testkit::wait::now;
@@ -16,7 +17,8 @@ pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
     let world = World::new(qd, PANES, "exec sleep 100000");
     let mut stream = world.watch();
     let mut samples = Samples::default();
-    for pane in world.panes().iter().take(DEATHS) {
+    for (nth, pane) in world.panes().iter().take(DEATHS).enumerate() {
+        drift(nth);
         let id = pane["identity"]["pane_id"].as_str().unwrap_or_default().to_owned();
         let pid = u32::try_from(pane["pane_pid"].as_u64().unwrap_or(0))?;
         let began = now();
