@@ -150,7 +150,9 @@ impl Reader {
     fn hear(&mut self, hints: &[Hint]) {
         let gone = |hint: &Hint| match hint {
             Hint::Unwatched(_) => true,
-            Hint::Ended(_) | Hint::Written(_) | Hint::Folder(_) | Hint::Lost => false,
+            Hint::Ended(_) | Hint::Written(_) | Hint::Came(_) | Hint::Left(..) | Hint::Lost => {
+                false
+            }
         };
         self.watched &= !hints.iter().any(gone);
     }
