@@ -148,10 +148,13 @@ impl Agenda {
     ) -> Option<Scope> {
         let hurried = self.hurried.take_if(|(_, due)| *due <= now).map(|(scope, _)| scope);
         let full = (self.full_at <= now).then_some(Scope::FULL);
-        let regular = (self.regular_due() <= now).then_some(Scope::BRIEF);
+        let pulse = self.pulse_at <= now;
+        // What a pulse finds nearly due is done with it: to wake costs more than to look.
+        let soon = if pulse { plus(now, self.pulse_ms() / 2) } else { now };
+        let regular = (self.regular_due() <= soon).then_some(Scope::BRIEF);
         let due = [hurried, full, regular].into_iter().flatten().reduce(Scope::or);
-        if self.pulse_at <= now {
-            self.pulse_at = plus(now, self.pace.active_ms);
+        if pulse {
+            self.pulse_at = plus(now, self.pulse_ms());
             let may_ask = plus(self.last_asked, self.backed_off(self.quiet_asks)) <= now;
             if due.is_none() && may_ask && stirred() {
                 return Some(Scope::BRIEF);
@@ -180,6 +183,7 @@ impl Agenda {
     pub(super) fn glanced(&mut self, now: MonoMs, found: bool) {
         self.last_look = now;
         self.quiet_looks = if found { 0 } else { self.quiet_looks.saturating_add(1) };
+        self.pulse_at = plus(now, self.pulse_ms());
     }
 
     /// The panes whose check is due, and how they are to be checked.
@@ -190,6 +194,13 @@ impl Agenda {
     /// The panes of which it is time to say that they printed.
     pub(super) fn take_printed(&mut self, now: MonoMs) -> Vec<PaneId> {
         self.printed.take(now)
+    }
+
+    /// From one reading of whether the server ran to the next: half as long as between two looks,
+    /// once these have become as rare as they get.
+    fn pulse_ms(&self) -> i64 {
+        let rare = self.backed_off(self.quiet_looks) >= self.pace.idle_ms;
+        if rare { (self.pace.idle_ms / 2).max(self.pace.active_ms) } else { self.pace.active_ms }
     }
 
     fn regular_due(&self) -> MonoMs {
@@ -320,12 +331,12 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_stirred_in_its_sleep_is_looked_at_within_the_active_pace() {
+    fn a_server_that_stirred_in_its_sleep_is_looked_at_before_the_next_regular_look() {
         let mut agenda = settled();
         looks(&mut agenda, 36_000, |_| false);
         agenda.last_asked = MonoMs(0);
-        let next = looks(&mut agenda, 40_000, |now| now >= 37_000);
-        assert_eq!(next.first(), Some(&(38_000, Scope::BRIEF)));
+        let next = looks(&mut agenda, 45_000, |now| now >= 37_000);
+        assert_eq!(next.first(), Some(&(41_000, Scope::BRIEF)));
     }
 
     #[test]
@@ -338,8 +349,7 @@ mod tests {
     #[test]
     fn hurried_looks_come_at_once_until_they_took_more_than_their_share() {
         let mut agenda = settled();
-        let never = MonoMs(i64::MAX);
-        (agenda.pulse_at, agenda.full_at) = (never, never);
+        agenda.full_at = MonoMs(i64::MAX);
         let mut now = MonoMs(1_000);
         let mut began = Vec::new();
         for _ in 0..60 {
