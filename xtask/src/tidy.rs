@@ -9,6 +9,7 @@ mod links;
 mod lock;
 mod metadata;
 mod purity;
+mod vendors;
 
 use std::fmt;
 use std::path::Path;
@@ -72,6 +73,7 @@ fn check(tree: &Tree, metadata: &Metadata, lock: &str) -> Vec<Finding> {
         licences::check(metadata),
         lock::check(lock),
         links::check(tree),
+        vendors::check(tree),
     ];
     found.into_iter().flatten().collect()
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use engine::limits;
 use engine::state::Claim;
 use engine::words::{Confidence, Detail, Source, State};
 use serde_json::Value;
@@ -85,7 +86,7 @@ impl Report {
 
     #[must_use]
     pub fn with(mut self, detail: Detail, text: impl Into<String>) -> Self {
-        self.details.insert(detail, text.into());
+        self.details.insert(detail, kept(text.into()));
         self
     }
 
@@ -113,6 +114,12 @@ impl Report {
         self.begins_turn = true;
         self
     }
+}
+
+/// As much of a detail as is kept.
+fn kept(mut text: String) -> String {
+    limits::cut(&mut text, limits::TEXT_BYTES_MAX);
+    text
 }
 
 pub(crate) fn claim(state: State, reason: &str, confidence: Confidence) -> Claim {
@@ -158,7 +165,7 @@ impl Reading {
     pub fn telling(mut self, detail: Detail, text: impl Into<String>) -> Self {
         let text = text.into();
         if !text.is_empty() {
-            self.details.insert(detail, text);
+            self.details.insert(detail, kept(text));
         }
         self
     }

@@ -5,6 +5,7 @@
 pub mod adapter;
 pub mod program;
 pub mod registry;
+pub mod release;
 pub mod screen;
 
 mod claude;

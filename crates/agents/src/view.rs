@@ -200,8 +200,12 @@ pub(crate) fn screen_reading(
     let Some(seen) = seen else { return Reading::silent("no mark that is known") };
     let covered = surface.version.is_some_and(|version| covered.contains(&version));
     let confidence = if covered && seen.sure { Confidence::High } else { Confidence::Medium };
-    let reading = Reading::claiming(seen.state, seen.reason, confidence, seen.mark);
-    reading.telling(Detail::Ask, seen.ask.as_str())
+    let mut reading = Reading::claiming(seen.state, seen.reason, confidence, seen.mark);
+    // Where nobody is waited for, an empty text takes the last question away.
+    if !seen.is_waiting() || !seen.ask.is_empty() {
+        reading.details.insert(Detail::Ask, seen.ask.clone());
+    }
+    reading
 }
 
 /// The reading of a title that says that somebody is waited for. What for, only the screen shows.
