@@ -131,7 +131,8 @@ error_codes! {
         "Make room on the disk; nothing that was answered before is lost.";
     /// The database cannot be written to.
     StoreReadOnly = "E_STORE_READ_ONLY", 503, Failure,
-        "Reading still works; `qd doctor` says why writing does not.";
+        "Reading still works; `qd doctor` says why writing does not. A damaged database is replaced \
+         with `qd daemon stop` and `qd journal rebuild`.";
     /// It is not known whether the request was carried out.
     OutcomeUnknown = "E_OUTCOME_UNKNOWN", 500, Failure,
         "Repeat it with the same key: it is carried out at most once.";

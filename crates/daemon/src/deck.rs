@@ -12,7 +12,7 @@ use engine::event::Actor;
 use engine::input::{Effect, Input, Note, Refusal, Reply};
 use engine::settings::Settings;
 use engine::tick::Deadline;
-use engine::time::{MonoMs, Now};
+use engine::time::{MonoMs, Now, WallMs};
 use store::{Change, CommitError, Ledger, Outcome, Retention};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -98,6 +98,7 @@ pub enum Chore {
 #[derive(Clone, Debug)]
 pub struct Deck {
     inputs: mpsc::Sender<Message>,
+    clock_doubted: watch::Receiver<Option<WallMs>>,
 }
 
 impl Deck {
@@ -138,6 +139,11 @@ impl Deck {
         self.send(Message::Chore(chore)).await
     }
 
+    /// Where the wall clock was last believed, while it is not and nothing expires by it.
+    pub fn doubts_clock_since(&self) -> Option<WallMs> {
+        *self.clock_doubted.borrow()
+    }
+
     async fn send(&self, message: Message) -> Result<(), Fault> {
         self.inputs.send(message).await.map_err(|_| Fault::Stopping)
     }
@@ -157,18 +163,20 @@ pub fn start(ledger: Ledger, clock: Clock) -> std::io::Result<Running> {
     let (inputs, received) = mpsc::channel(INPUTS_MAX);
     let (news, published) = mpsc::channel(PUBLICATIONS_MAX);
     let (deadline, due) = watch::channel(ledger.engine().next_deadline());
+    let (clock_doubt, clock_doubted) = watch::channel(ledger.doubts_clock_since());
     let desk = Desk {
         ledger,
         clock,
         inputs: received,
         news,
         deadline,
+        clock_doubt,
         anchor_due: None,
         retention_due: None,
         closing: false,
     };
     let thread = std::thread::Builder::new().name("deck".to_owned()).spawn(move || desk.run())?;
-    Ok(Running { deck: Deck { inputs }, news: published, deadline: due, thread })
+    Ok(Running { deck: Deck { inputs, clock_doubted }, news: published, deadline: due, thread })
 }
 
 /// Ticks the engine whenever it asked for it. Ends with the deck.
@@ -211,6 +219,7 @@ struct Desk {
     inputs: mpsc::Receiver<Message>,
     news: mpsc::Sender<Publication>,
     deadline: watch::Sender<Option<Deadline>>,
+    clock_doubt: watch::Sender<Option<WallMs>>,
     anchor_due: Option<MonoMs>,
     retention_due: Option<(MonoMs, Retention)>,
     closing: bool,
@@ -308,6 +317,16 @@ impl Desk {
                 Ok(()) => {}
                 Err(error) => tracing::error!(%error, "nothing was cleared"),
             }
+            self.announce_clock();
+        }
+    }
+
+    /// Says when the clock begins or ceases to be doubted.
+    fn announce_clock(&self) {
+        let doubted = self.ledger.doubts_clock_since();
+        let before = self.clock_doubt.send_replace(doubted);
+        if doubted.is_some() && before.is_none() {
+            tracing::warn!("the wall clock jumped by days: nothing expires until it is believed");
         }
     }
 

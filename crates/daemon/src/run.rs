@@ -39,6 +39,8 @@ const BEAT_INTERVAL: Duration = Duration::from_secs(10);
 const FIRST_LOOK_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long requests under way may take once the daemon is asked to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long after the start expired rows are looked for first: who asks then is answered before.
+const RETENTION_DELAY: Duration = Duration::from_secs(2);
 /// How often expired rows are looked for.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -129,8 +131,13 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
 }
 
 fn open_ledger(paths: &Paths, config: &Config, clock: Clock) -> Result<Opened, RunError> {
+    Ok(Ledger::open(&paths.database, options(config, clock), clock.now())?)
+}
+
+/// What the database is opened with, by whomever.
+pub(crate) fn options(config: &Config, clock: Clock) -> Options {
     let ids = Ids::new(clock);
-    let options = Options {
+    Options {
         settings: config.engine(),
         identity: Identity {
             database: ids.next("db"),
@@ -139,8 +146,7 @@ fn open_ledger(paths: &Paths, config: &Config, clock: Clock) -> Result<Opened, R
         },
         durability: Durability::Full,
         probe: None,
-    };
-    Ok(Ledger::open(&paths.database, options, clock.now())?)
+    }
 }
 
 impl Daemon {
@@ -412,7 +418,8 @@ fn retention_of(config: &Config) -> Retention {
 /// Clears what has expired, each hour. Ends with the deck.
 async fn keep_house(deck: Deck, mut config: watch::Receiver<Arc<ConfigInUse>>, first: Retention) {
     let mut retention = first;
-    let mut hourly = tokio::time::interval(RETENTION_INTERVAL);
+    let start = tokio::time::Instant::now() + RETENTION_DELAY;
+    let mut hourly = tokio::time::interval_at(start, RETENTION_INTERVAL);
     hourly.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {

@@ -118,8 +118,8 @@ impl Engine {
             return;
         };
         let mut evidence = self.evidence_of(before);
-        let mut row = before.clone();
-        let mut causes = Vec::new();
+        let labelled = before.runtime.as_ref().is_some_and(|it| it.agent.is_some());
+        let mut label = None;
         for signal in signals {
             let mut recorded = EventRow {
                 signal: signal.clone(),
@@ -133,12 +133,19 @@ impl Engine {
             }
             absorb(&mut evidence, &recorded, &self.settings);
             decision.events.push(Event::EventRecorded(Box::new(recorded)));
-            let labelled = row.runtime.as_ref().is_some_and(|it| it.agent.is_some());
-            if let (Some(agent), false) = (&signal.agent, labelled) {
-                recognise(&mut row, agent, &mut causes);
-            }
+            label = label.or(signal.agent.as_ref().filter(|_| !labelled));
         }
-        let health = self.health_of(&row.key.target);
+        let health = self.health_of(&before.key.target);
+        // Most events change nothing that is shown, and a row is long.
+        let shown = || self.verdict(before, &evidence, health, now).is_shown_by(&before.state);
+        if label.is_none() && shown() {
+            return;
+        }
+        let mut row = before.clone();
+        let mut causes = Vec::new();
+        if let Some(agent) = label {
+            recognise(&mut row, agent, &mut causes);
+        }
         causes.extend(self.settle(&mut row, &evidence, health, now));
         if !causes.is_empty() {
             row.updated_at = now.wall;

@@ -133,10 +133,12 @@ pub(crate) fn get(db: &Connection, seq: u64) -> Result<Option<Checkpoint>, Fault
     Ok(db.query_row(&sql, [signed(seq)], Checkpoint::of).optional()?)
 }
 
-/// Whether a checkpoint with this digest is there, or was right before the oldest that is.
+/// Whether a checkpoint with this digest is there, or was right before the oldest that is. The
+/// newest first, for checkpoints are long and it mostly is that one.
 pub(crate) fn is_known(db: &Connection, digest: ChainHash) -> Result<bool, Fault> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM checkpoints WHERE digest = ?1 OR previous = ?1)";
-    Ok(db.query_row(sql, [digest.0], |row| row.get(0))?)
+    let sql = "SELECT 1 FROM checkpoints WHERE digest = ?1 OR previous = ?1 \
+        ORDER BY seq DESC LIMIT 1";
+    Ok(db.query_row(sql, [digest.0], |_| Ok(())).optional()?.is_some())
 }
 
 /// The digest of the last checkpoint; zeros where there is none.

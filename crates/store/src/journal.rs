@@ -225,6 +225,34 @@ pub(crate) fn hash_of(db: &Connection, seq: u64) -> Result<Option<ChainHash>, Fa
     Ok((pruned.seq == seq).then_some(pruned.hash))
 }
 
+/// Tells of every row after `seq` that is no event of a source's, without a look at the chain.
+pub(crate) fn each_told(
+    db: &Connection,
+    seq: u64,
+    mut take: impl FnMut(Event),
+) -> Result<(), Fault> {
+    let sql = "SELECT seq, payload FROM journal \
+        WHERE seq > ? AND kind <> 'event_recorded' ORDER BY seq";
+    let mut statement = db.prepare(sql)?;
+    let mut rows = statement.query([signed(seq)])?;
+    while let Some(row) = rows.next()? {
+        let payload = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let event = serde_json::from_str(payload).map_err(|_| BadRow {
+            table: "journal",
+            key: row.get::<_, i64>(0).unwrap_or_default().to_string(),
+            what: Wrong::Value { column: "payload".to_owned() },
+        })?;
+        take(event);
+    }
+    Ok(())
+}
+
+/// When the last row was written, by the wall clock of then.
+pub(crate) fn last_written(db: &Connection) -> Result<Option<WallMs>, Fault> {
+    let sql = "SELECT at FROM journal ORDER BY seq DESC LIMIT 1";
+    Ok(db.query_row(sql, [], |row| row.get(0).map(WallMs)).optional()?)
+}
+
 /// Which rows can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {

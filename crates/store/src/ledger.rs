@@ -28,6 +28,7 @@ use crate::limits;
 use crate::load::load;
 use crate::past::SqlPast;
 use crate::reserve::Reserve;
+use crate::trust::{Remembered, Trust};
 
 /// What became of one input of a batch, once the batch is committed.
 #[derive(Debug)]
@@ -86,7 +87,9 @@ pub(crate) struct Live {
     pub(crate) log_pages: Arc<AtomicI32>,
     pub(crate) reserve: Reserve,
     pub(crate) probe: Option<Probe>,
-    pub(crate) retained_at: Option<Now>,
+    pub(crate) trust: Trust,
+    /// What the database remembers of the clock.
+    pub(crate) clock_noted: Remembered,
     pub(crate) retention_is_behind: bool,
 }
 

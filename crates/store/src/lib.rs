@@ -36,6 +36,7 @@ mod replay;
 mod reserve;
 mod retention;
 mod salvage;
+mod trust;
 mod verify;
 
 pub use commit::{CommitError, CommitErrorKind, CommitOutcome};

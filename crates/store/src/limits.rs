@@ -24,5 +24,12 @@ pub(crate) const RETAIN_ROWS_MAX: i64 = 1_000;
 pub(crate) const RETAIN_SLICES_MAX: usize = 8;
 /// How far the wall clock may stray from the steady one between two runs of retention.
 pub(crate) const CLOCK_JUMP_MS: u64 = 10 * 60 * 1_000;
+/// How far from where it was last believed the wall clock may be found after a start or a jump, as
+/// on a machine that was off over a long weekend, and still be believed.
+pub(crate) const CLOCK_ABSENCE_MS: u64 = 4 * 24 * 60 * 60 * 1_000;
+/// For how long a doubted clock has to run steadily until it is believed.
+pub(crate) const CLOCK_PROBATION_MS: i64 = 24 * 60 * 60 * 1_000;
+/// How far the clock goes on before the database is told again where it is believed.
+pub(crate) const CLOCK_NOTE_MS: u64 = 12 * 60 * 60 * 1_000;
 /// Damaged databases that are kept; one more is refused rather than one deleted.
 pub(crate) const ASIDE_MAX: u32 = 99;

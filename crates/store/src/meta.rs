@@ -9,6 +9,7 @@ use crate::journal::Head;
 use crate::ledger::Identity;
 use crate::row::text;
 use crate::tables::META;
+use crate::trust::{Probation, Remembered};
 
 /// The rows of `meta`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(crate) struct Meta {
     pub(crate) events_deleted_before: i64,
     /// The last row that the journal was pruned to.
     pub(crate) pruned: Head,
+    /// How far the wall clock is believed. The first databases did not say.
+    pub(crate) clock: Option<Remembered>,
 }
 
 impl Meta {
@@ -34,6 +37,7 @@ impl Meta {
         put(db, "generation", "0")?;
         put(db, "payloads_cleared_before", &i64::MIN.to_string())?;
         put(db, "events_deleted_before", &i64::MIN.to_string())?;
+        Self::set_clock(db, &Remembered { believed: at, doubt: None })?;
         Self::set_pruned(db, 0, ChainHash::genesis(&identity.database))
     }
 
@@ -43,6 +47,7 @@ impl Meta {
             rows.insert(row.text("key")?.to_owned(), row.text("value")?.to_owned());
             Ok(())
         })?;
+        let clock = rows.remove("clock").map(|value| clock_of(&value)).transpose()?;
         let mut take = |key: &str| rows.remove(key).ok_or_else(|| bad(key, Wrong::Missing));
         Ok(Self {
             identity: Identity {
@@ -64,6 +69,7 @@ impl Meta {
                 seq: number("pruned_seq", &take("pruned_seq")?)?,
                 hash: number("pruned_hash", &take("pruned_hash")?)?,
             },
+            clock,
         })
     }
 
@@ -80,6 +86,18 @@ impl Meta {
         put(db, "events_deleted_before", &at.to_string())
     }
 
+    /// Where the clock was last believed; while it is doubted also where it was last seen, and for
+    /// how long it has been running steadily.
+    pub(crate) fn set_clock(db: &Connection, clock: &Remembered) -> Result<(), Fault> {
+        let believed = clock.believed.0;
+        match clock.doubt {
+            None => put(db, "clock", &believed.to_string()),
+            Some(Probation { seen, steady_ms }) => {
+                put(db, "clock", &format!("{believed} {} {steady_ms}", seen.0))
+            }
+        }
+    }
+
     pub(crate) fn set_pruned(db: &Connection, seq: u64, hash: ChainHash) -> Result<(), Fault> {
         put(db, "pruned_seq", &seq.to_string())?;
         put(db, "pruned_hash", &hash.to_string())
@@ -88,6 +106,20 @@ impl Meta {
 
 fn put(db: &Connection, key: &str, value: &str) -> Result<(), Fault> {
     META.put(db, &[text(key), text(value)])
+}
+
+/// What [`Meta::set_clock`] wrote.
+fn clock_of(text: &str) -> Result<Remembered, BadRow> {
+    let numbers: Vec<i64> =
+        text.split(' ').map(|word| number("clock", word)).collect::<Result<_, _>>()?;
+    let (believed, doubt) = match numbers[..] {
+        [believed] => (believed, None),
+        [believed, seen, steady_ms] => {
+            (believed, Some(Probation { seen: WallMs(seen), steady_ms }))
+        }
+        _ => return Err(bad("clock", Wrong::Value { column: "value".to_owned() })),
+    };
+    Ok(Remembered { believed: WallMs(believed), doubt })
 }
 
 fn number<T: std::str::FromStr>(key: &str, value: &str) -> Result<T, BadRow> {

@@ -27,7 +27,9 @@ use crate::meta::Meta;
 use crate::proof::{Doubt, Proven, prove};
 use crate::reserve::{self, Reserve};
 use crate::salvage::{Salvage, is_ours};
-use crate::{checkpoint, rebuild, schema};
+use crate::trust::{Remembered, Trust};
+use crate::verify::verify;
+use crate::{checkpoint, journal, rebuild, schema};
 
 /// What a ledger is opened with.
 pub struct Options {
@@ -101,6 +103,26 @@ impl Ledger {
             Ok(_) | Err(_) => first,
         }
     }
+}
+
+/// Opens what is proven of a database that is damaged anywhere, also further back than what a
+/// start looks at. Nothing if it is sound.
+pub(crate) fn open_damaged(
+    path: &Path,
+    options: Options,
+    now: Now,
+) -> Result<Option<Opened>, OpenError> {
+    let mut opening = Opening { files: Files::of(path), options, now };
+    let opened = opening.run()?;
+    if opened.damage.is_some() {
+        return Ok(Some(opened));
+    }
+    // What opening a sound database mends, such as the anchor, is mended by now.
+    drop(opened);
+    let Some(finding) = verify(path)?.findings.into_iter().next() else { return Ok(None) };
+    let anchor = Reading::of(&opening.files.anchor).map_err(at("the anchor"));
+    let anchor = anchor.map_err(|fault| opening.failed(fault))?;
+    opening.salvage(finding, anchor).map(Some)
 }
 
 /// One attempt to open.
@@ -231,6 +253,12 @@ impl Opening {
         // Both slots, so that no later mark needs room on the disk.
         let written = anchor.write(&mark).and_then(|()| anchor.write(&mark));
         written.and_then(|()| anchor.sync()).map_err(at("the anchor"))?;
+        // Where a database says nothing of the clock, its last row was written by one.
+        let written = || journal::last_written(&db).map(|at| at.unwrap_or(self.now.wall));
+        let clock_noted = match proven.meta.clock {
+            Some(clock) => clock,
+            None => Remembered { believed: written()?, doubt: None },
+        };
         Ok(Backing::Live(Box::new(Live {
             db,
             anchor,
@@ -240,7 +268,8 @@ impl Opening {
             log_pages,
             reserve: Reserve::hold(&self.files, self.now),
             probe: self.options.probe.take(),
-            retained_at: None,
+            trust: Trust::begin(clock_noted, self.now),
+            clock_noted,
             retention_is_behind: false,
         })))
     }

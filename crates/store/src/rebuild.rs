@@ -20,7 +20,7 @@ use crate::fold::write_present;
 use crate::journal::Head;
 use crate::ledger::{Identity, Ledger};
 use crate::meta::Meta;
-use crate::open::{OpenError, Opened, Options};
+use crate::open::{OpenError, Opened, Options, open_damaged};
 use crate::row::{Table, Values};
 use crate::{schema, tables};
 
@@ -37,11 +37,12 @@ pub struct Rebuilt {
     pub events: u64,
 }
 
-/// Puts a new database of what is proven in the place of a damaged one. Nothing if it is sound.
-/// The caller holds a lock that keeps every daemon out.
+/// Puts a new database of what is proven in the place of a damaged one, wherever it is damaged.
+/// Nothing if it is sound. The caller holds a lock that keeps every daemon out.
 pub fn rebuild(path: &Path, options: Options, now: Now) -> Result<Option<Rebuilt>, OpenError> {
     let failed = |source| OpenError::Fault { path: path.to_owned(), source };
-    let Opened { ledger, damage: Some(damage), .. } = Ledger::open(path, options, now)? else {
+    let Some(Opened { ledger, damage: Some(damage), .. }) = open_damaged(path, options, now)?
+    else {
         return Ok(None);
     };
     let files = Files::of(path);

@@ -1,10 +1,10 @@
 //! What is forgotten, and when: first the payloads, later the events, and the journal up to a
 //! checkpoint, never beyond.
 //!
-//! Time is a parameter here as everywhere. A wall clock that jumped since the last run is not
-//! believed: what is deleted by mistake does not come back.
+//! Time is a parameter here as everywhere. Whether the wall clock is believed is [`crate::trust`]'s
+//! to say: what is deleted by mistake does not come back.
 
-use engine::time::Now;
+use engine::time::{Now, WallMs};
 use rusqlite::types::Null;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -44,17 +44,25 @@ impl Ledger {
     /// Makes a checkpoint when the last is a day old, and forgets what has expired: a bounded
     /// amount, so that nobody waits long. [`Self::retention_is_behind`] says whether more is left.
     pub fn retain(&mut self, now: Now, retention: &Retention) -> Result<(), CommitError> {
-        let Backing::Live(live) = &self.backing else { return Ok(()) };
-        if live.retained_at.is_some_and(|before| jumped(before, now)) {
-            self.note_retention(now, false);
-            return Ok(());
-        }
-        let result = self.retain_some(now, retention);
-        match &result {
-            Ok(behind) => self.note_retention(now, *behind),
-            Err(error) => self.freeze_if_final(error),
+        let Backing::Live(live) = &mut self.backing else { return Ok(()) };
+        let believed = live.trust.look(now);
+        let result = self
+            .note_clock()
+            .and_then(|()| if believed { self.retain_some(now, retention) } else { Ok(false) });
+        match (&result, &mut self.backing) {
+            (Ok(behind), Backing::Live(live)) => live.retention_is_behind = *behind,
+            (Ok(_), Backing::Frozen(_)) => {}
+            (Err(error), _) => self.freeze_if_final(error),
         }
         result.map(|_| ())
+    }
+
+    /// Where the wall clock was last believed, while it is not: nothing expires meanwhile.
+    pub fn doubts_clock_since(&self) -> Option<WallMs> {
+        match &self.backing {
+            Backing::Live(live) => live.trust.doubts_since(),
+            Backing::Frozen(_) => None,
+        }
     }
 
     /// Whether the last [`Self::retain`] left something for the next.
@@ -65,11 +73,19 @@ impl Ledger {
         }
     }
 
-    fn note_retention(&mut self, now: Now, behind: bool) {
-        if let Backing::Live(live) = &mut self.backing {
-            live.retained_at = Some(now);
-            live.retention_is_behind = behind;
+    /// Has the database remember how far the clock is believed, when that is news to it.
+    fn note_clock(&mut self) -> Result<(), CommitError> {
+        let Backing::Live(live) = &mut self.backing else { return Ok(()) };
+        let memory = live.trust.memory();
+        let known = live.clock_noted;
+        let moved = known.believed.0.abs_diff(memory.believed.0) >= limits::CLOCK_NOTE_MS;
+        if !moved && known.doubt == memory.doubt {
+            return Ok(());
         }
+        live.write_aside(|db| Meta::set_clock(db, &memory).map(|()| 1))?;
+        live.clock_noted = memory;
+        self.mark();
+        Ok(())
     }
 
     fn retain_some(&mut self, now: Now, retention: &Retention) -> Result<bool, CommitError> {
@@ -95,7 +111,9 @@ impl Ledger {
                     Ok((unsigned(row, 0)?, row.get(1)?))
                 })
                 .optional()?;
-            let due = last.is_none_or(|(seq, at)| head.seq > seq && now.wall.0 - at >= DAY_MS);
+            // In either direction: a clock that was ahead once must not put this off for years.
+            let day_apart = |at: i64| now.wall.0.abs_diff(at) >= DAY_MS.unsigned_abs();
+            let due = last.is_none_or(|(seq, at)| head.seq > seq && day_apart(at));
             if due {
                 checkpoint::write(db, head, &load(db)?, now.wall)?;
             }
@@ -141,13 +159,6 @@ impl Live {
         self.generation += u64::from(count > 0);
         Ok(count)
     }
-}
-
-/// Whether the wall clock went another way than the clock that never jumps.
-fn jumped(before: Now, now: Now) -> bool {
-    let wall = now.wall.0.saturating_sub(before.wall.0);
-    let mono = now.mono.0.saturating_sub(before.mono.0);
-    wall.abs_diff(mono) > limits::CLOCK_JUMP_MS
 }
 
 /// The moments before which things have expired.

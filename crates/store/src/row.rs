@@ -116,6 +116,36 @@ impl Table {
         Ok(true)
     }
 
+    /// The cells of a row that [`Self::scan`] gave, checked against its hash, where they lie.
+    pub(crate) fn cells<'r>(&'r self, row: &'r rusqlite::Row<'r>) -> Result<Cells<'r>, Fault> {
+        let count = self.columns.len();
+        let mut hash = RowHash::of(self.name);
+        for index in 0..count {
+            hash.add(row.get_ref(index)?);
+        }
+        if hash.finish() == row.get::<_, i64>(count)? {
+            return Ok(Cells { table: self, row });
+        }
+        let cells = (0..count).map(|index| row.get(index)).collect::<Result<Vec<Value>, _>>()?;
+        Err(self.bad_row(&cells, Wrong::RowHash).into())
+    }
+
+    /// The cells of a row that was checked before.
+    pub(crate) fn trusted<'r>(&'r self, row: &'r rusqlite::Row<'r>) -> Cells<'r> {
+        Cells { table: self, row }
+    }
+
+    /// Checks every row against its hash; `rows` counts those that agree.
+    pub(crate) fn check_all(&self, db: &Connection, rows: &mut u64) -> Result<(), Fault> {
+        let mut statement = db.prepare(&self.scan(""))?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            self.cells(row)?;
+            *rows += 1;
+        }
+        Ok(())
+    }
+
     /// Reads every row, each checked against its hash. `rest` may narrow and order.
     pub(crate) fn each(
         &self,
@@ -143,39 +173,96 @@ impl Table {
         }
     }
 
+    fn index(&self, column: &str) -> usize {
+        let found = self.columns.iter().position(|it| *it == column);
+        found.unwrap_or_else(|| unreachable!("{} has no column {column}", self.name))
+    }
+
     fn bad_row(&self, cells: &[Value], what: Wrong) -> BadRow {
         let key: Vec<String> = cells[..self.key_len].iter().map(shown).collect();
         BadRow { table: self.name, key: key.join("/"), what }
     }
 
-    /// The first eight bytes of a SHA-256 over the table's name and the values in order.
     fn hash<'a>(&self, values: impl Iterator<Item = ValueRef<'a>>) -> i64 {
-        let mut hash = Sha256::new();
-        hash.update(self.name.as_bytes());
-        for value in values {
-            let (tag, bytes): (u8, &[u8]) = match value {
-                ValueRef::Null => (0, &[]),
-                ValueRef::Integer(number) => {
-                    hash.update([1]);
-                    hash.update(number.to_be_bytes());
-                    continue;
-                }
-                ValueRef::Real(number) => {
-                    hash.update([2]);
-                    hash.update(number.to_bits().to_be_bytes());
-                    continue;
-                }
-                ValueRef::Text(bytes) => (3, bytes),
-                ValueRef::Blob(bytes) => (4, bytes),
-            };
-            hash.update([tag]);
-            hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(bytes);
-        }
-        let digest = hash.finalize();
+        let mut hash = RowHash::of(self.name);
+        values.for_each(|value| hash.add(value));
+        hash.finish()
+    }
+}
+
+/// The first eight bytes of a SHA-256 over a table's name and a row's values in order.
+struct RowHash(Sha256);
+
+impl RowHash {
+    fn of(table: &str) -> Self {
+        Self(Sha256::new_with_prefix(table.as_bytes()))
+    }
+
+    fn add(&mut self, value: ValueRef<'_>) {
+        let hash = &mut self.0;
+        let (tag, bytes): (u8, &[u8]) = match value {
+            ValueRef::Null => (0, &[]),
+            ValueRef::Integer(number) => {
+                hash.update([1]);
+                hash.update(number.to_be_bytes());
+                return;
+            }
+            ValueRef::Real(number) => {
+                hash.update([2]);
+                hash.update(number.to_bits().to_be_bytes());
+                return;
+            }
+            ValueRef::Text(bytes) => (3, bytes),
+            ValueRef::Blob(bytes) => (4, bytes),
+        };
+        hash.update([tag]);
+        hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(bytes);
+    }
+
+    fn finish(self) -> i64 {
+        let digest = self.0.finalize();
         let mut short = [0; 8];
         short.copy_from_slice(&digest[..8]);
         i64::from_be_bytes(short)
+    }
+}
+
+/// One row's values where SQLite has them, until the next row is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Cells<'r> {
+    table: &'r Table,
+    row: &'r rusqlite::Row<'r>,
+}
+
+impl<'r> Cells<'r> {
+    fn cell(&self, column: &str) -> Result<ValueRef<'r>, Fault> {
+        Ok(self.row.get_ref(self.table.index(column))?)
+    }
+
+    /// Whether a column holds this text, or nothing where there is none.
+    pub(crate) fn has_text(&self, column: &str, wanted: Option<&str>) -> Result<bool, Fault> {
+        Ok(self.cell(column)? == text_or_null(wanted))
+    }
+
+    /// Whether a column holds this number, or nothing where there is none.
+    pub(crate) fn has_integer(&self, column: &str, wanted: Option<i64>) -> Result<bool, Fault> {
+        Ok(self.cell(column)? == integer_or_null(wanted))
+    }
+
+    pub(crate) fn text_or_null(&self, column: &str) -> Result<Option<&'r str>, Fault> {
+        let text = self.cell(column)?.as_str_or_null();
+        text.map_err(|_| self.bad(Wrong::Value { column: column.to_owned() }).into())
+    }
+
+    pub(crate) fn counter(&self, column: &str) -> Result<u64, Fault> {
+        let number = self.cell(column)?.as_i64().ok().and_then(|it| u64::try_from(it).ok());
+        number.ok_or_else(|| self.bad(Wrong::Value { column: column.to_owned() }).into())
+    }
+
+    pub(crate) fn bad(&self, what: Wrong) -> BadRow {
+        let key = (0..self.table.key_len).map(|index| self.row.get(index).unwrap_or(Value::Null));
+        self.table.bad_row(&key.collect::<Vec<_>>(), what)
     }
 }
 
@@ -188,8 +275,7 @@ pub(crate) struct Values<'t> {
 
 impl Values<'_> {
     fn index(&self, column: &str) -> usize {
-        let found = self.table.columns.iter().position(|it| *it == column);
-        found.unwrap_or_else(|| unreachable!("{} has no column {column}", self.table.name))
+        self.table.index(column)
     }
 
     /// Writes this row, which must be new there, into another database.

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::anchor::Mark;
 use crate::chain::ChainHash;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint;
 use crate::damage::Finding;
 use crate::fault::Fault;
 use crate::files::{self, Files, Look};
@@ -60,12 +60,31 @@ impl Salvage {
         settings: Settings,
     ) -> Result<Option<Self>, Fault> {
         let meta = Meta::read(db).ok();
-        let Some(base) = base(db, finding, mark)? else { return Ok(None) };
-        let Some((head, mut tables)) = follow(db, &base, finding, settings) else {
-            return Ok(None);
+        let database = meta.as_ref().map(|it| &it.identity.database);
+        let beginning = database.or(mark.map(|mark| &mark.database)).map(|it| Base::genesis(it));
+        let proven = match base(db, finding, mark)? {
+            Some(base) => Some(base),
+            // Rows that were pruned leave a gap here, so this proves nothing it should not.
+            None => beginning.filter(|_| believes_file(finding)),
         };
+        let Some(base) = proven else { return Ok(None) };
+        let (head, mut tables) = follow(db, base, finding, settings);
         attach_payloads(db, &mut tables);
         Ok(Some(Self { meta, head, tables }))
+    }
+}
+
+/// What a replay begins with.
+struct Base {
+    head: Head,
+    tables: Tables,
+}
+
+impl Base {
+    /// The beginning of all rows.
+    fn genesis(database: &str) -> Self {
+        let head = Head { seq: 0, hash: ChainHash::genesis(database) };
+        Self { head, tables: Tables::default() }
     }
 }
 
@@ -73,17 +92,15 @@ impl Salvage {
 ///
 /// Where the journal is not the one that was anchored, it cannot be told since when: then only the
 /// checkpoint counts that the anchor itself names.
-fn base(
-    db: &Connection,
-    finding: &Finding,
-    mark: Option<&Mark>,
-) -> Result<Option<Checkpoint>, Fault> {
+fn base(db: &Connection, finding: &Finding, mark: Option<&Mark>) -> Result<Option<Base>, Fault> {
     for seq in checkpoint::list(db)? {
         let Ok(Some(checkpoint)) = checkpoint::get(db, seq) else { continue };
         let named = mark.is_some_and(|mark| mark.checkpoint == checkpoint.digest);
-        let whole = checkpoint.prove().is_ok() && checkpoint.open().is_ok();
-        if whole && (named || believes_file(finding)) {
-            return Ok(Some(checkpoint));
+        if checkpoint.prove().is_err() || !(named || believes_file(finding)) {
+            continue;
+        }
+        if let Ok(tables) = checkpoint.open() {
+            return Ok(Some(Base { head: checkpoint.head, tables }));
         }
     }
     Ok(None)
@@ -110,14 +127,9 @@ fn believes_file(finding: &Finding) -> bool {
     }
 }
 
-/// Folds what follows the checkpoint, up to the first row that does not fit.
-fn follow(
-    db: &Connection,
-    base: &Checkpoint,
-    finding: &Finding,
-    settings: Settings,
-) -> Option<(Head, Tables)> {
-    let mut replay = Replay::from(base.open().ok()?, settings);
+/// Folds what follows the base, up to the first row that does not fit.
+fn follow(db: &Connection, base: Base, finding: &Finding, settings: Settings) -> (Head, Tables) {
+    let mut replay = Replay::from(base.tables, settings);
     let mut walk = Walk::from(base.head);
     if believes_file(finding) {
         // Where the walk ends, and why, the finding has said already.
@@ -126,7 +138,7 @@ fn follow(
             Ok(())
         });
     }
-    Some((walk.head(), replay.tables()))
+    (walk.head(), replay.tables())
 }
 
 /// Puts the payloads of waiting events back, which the journal does not hold. One that is gone or

@@ -6,8 +6,7 @@ use std::path::Path;
 use engine::engine::Tables;
 use engine::event::Event;
 use engine::settings::Settings;
-use engine::signal::{EventRow, InboxRow};
-use rusqlite::{Connection, Rows};
+use rusqlite::Connection;
 
 use crate::anchor::Reading;
 use crate::chain::ChainHash;
@@ -16,14 +15,17 @@ use crate::connect;
 use crate::damage::Finding;
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::files::{Files, Look, at};
-use crate::journal::{Head, JournalRow, Walk};
+use crate::journal::{self, Head, Walk};
 use crate::load::load;
 use crate::meta::Meta;
 use crate::open::OpenError;
 use crate::proof::{Doubt, hold, prove_checkpoint, prove_schema};
 use crate::replay::Replay;
-use crate::row::Values;
 use crate::{schema, tables};
+
+mod events;
+
+use events::{Events, check_pended, compare_pended};
 
 /// What was looked at, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,10 +61,8 @@ pub fn verify(path: &Path) -> Result<Report, OpenError> {
     let mut report = Report { anchored: mark.map(|mark| mark.seq), ..Report::default() };
     match (files.look().map_err(failed)?, mark) {
         (Look::Sqlite { application_id: schema::APPLICATION_ID }, _) => {
-            let checked =
-                Verification::begin(&files, &mut report).and_then(|mut it| it.run(anchor.as_ref()));
-            match checked {
-                Ok(()) => {}
+            match Verification::run(&files, anchor.as_ref()) {
+                Ok(found) => report = Report { anchored: report.anchored, ..found },
                 Err(Doubt::Found(finding)) => report.findings.push(finding),
                 Err(Doubt::Failed(fault)) => return Err(failed(fault)),
             }
@@ -85,44 +85,82 @@ pub fn verify(path: &Path) -> Result<Report, OpenError> {
     Ok(report)
 }
 
-/// One verification, on one snapshot of the database.
-struct Verification<'r> {
+/// One half of a verification, on one snapshot of the database.
+///
+/// The halves run at the same time. The journal, with what hangs on its rows, is one; the present
+/// tables and SQLite's own structures are the other.
+struct Verification {
     db: Connection,
-    report: &'r mut Report,
+    meta: Meta,
+    report: Report,
 }
 
-impl<'r> Verification<'r> {
-    fn begin(files: &Files, report: &'r mut Report) -> Result<Self, Doubt> {
+/// What the second half says.
+struct Present {
+    report: Report,
+    /// What is wrong with a replay. It counts only where everything else is sound, for a replay of
+    /// damaged rows says nothing new.
+    replay: Option<Finding>,
+}
+
+impl Verification {
+    fn begin(files: &Files) -> Result<Self, Doubt> {
         let db = connect::reader(&files.database)?;
         db.execute_batch("BEGIN")?;
-        Ok(Self { db, report })
+        prove_schema(&db)?;
+        let meta = Meta::read(&db)?;
+        let database = Some(meta.identity.database.clone());
+        Ok(Self { db, meta, report: Report { database, ..Report::default() } })
     }
 
     /// Looks at everything; what one look finds does not keep the others from theirs.
-    fn run(&mut self, anchor: Option<&Reading>) -> Result<(), Doubt> {
-        prove_schema(&self.db)?;
-        let meta = Meta::read(&self.db)?;
-        self.report.database = Some(meta.identity.database.clone());
-        self.settle(Self::check_journal, &meta)?;
-        let head = Head::read(&self.db)?;
-        let held = self.hold(&meta, head, anchor);
-        self.note(held)?;
-        self.settle(Self::check_rows, &meta)?;
-        self.settle(Self::check_inbox, &meta)?;
-        self.settle(Self::check_checkpoints, &meta)?;
-        if self.report.is_sound() {
-            self.settle(Self::check_replay, &meta)?;
+    fn run(files: &Files, anchor: Option<&Reading>) -> Result<Report, Doubt> {
+        let journal = Self::begin(files)?;
+        let (journal, present) = std::thread::scope(|scope| {
+            let present = scope.spawn(|| Self::begin(files)?.present());
+            (journal.journal(anchor), present.join())
+        });
+        let (mut report, Present { report: present, replay }) = match present {
+            Ok(present) => (journal?, present?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        report.rows += present.rows;
+        report.findings.extend(present.findings);
+        if report.is_sound() {
+            report.findings.extend(replay);
         }
-        self.settle(Self::check_structure, &meta)
+        Ok(report)
     }
 
-    fn settle(
-        &mut self,
-        check: impl FnOnce(&mut Self, &Meta) -> Result<(), Doubt>,
-        meta: &Meta,
-    ) -> Result<(), Doubt> {
-        let checked = check(self, meta);
-        self.note(checked)
+    fn journal(mut self, anchor: Option<&Reading>) -> Result<Report, Doubt> {
+        let checked = self.check_journal();
+        self.note(checked)?;
+        let held = self.hold(anchor);
+        self.note(held)?;
+        let checked = self.check_inbox();
+        self.note(checked)?;
+        let checked = self.check_checkpoints();
+        self.note(checked)?;
+        Ok(self.report)
+    }
+
+    fn present(mut self) -> Result<Present, Doubt> {
+        for table in tables::all() {
+            // Its rows are read beside the journal's.
+            if table.name == tables::EVENTS.name {
+                continue;
+            }
+            let checked = table.check_all(&self.db, &mut self.report.rows);
+            self.note(checked.map_err(Doubt::from))?;
+        }
+        let checked = self.check_structure();
+        self.note(checked)?;
+        let replay = match self.check_replay() {
+            Ok(()) => None,
+            Err(Doubt::Found(finding)) => Some(finding),
+            Err(Doubt::Failed(fault)) => return Err(Doubt::Failed(fault)),
+        };
+        Ok(Present { report: self.report, replay })
     }
 
     fn note(&mut self, checked: Result<(), Doubt>) -> Result<(), Doubt> {
@@ -136,33 +174,35 @@ impl<'r> Verification<'r> {
     }
 
     /// Follows the chain from where it was pruned to, and holds the events against it.
-    fn check_journal(&mut self, meta: &Meta) -> Result<(), Doubt> {
-        self.report.first = meta.pruned.seq + 1;
+    fn check_journal(&mut self) -> Result<(), Doubt> {
+        self.report.first = self.meta.pruned.seq + 1;
         self.report.last = Head::read(&self.db)?.seq;
-        let scan = tables::EVENTS.scan("ORDER BY rowid");
-        let mut statement = self.db.prepare(&scan)?;
-        let mut events = Events::from(statement.query([])?, meta);
-        let mut walk = Walk::from(meta.pruned);
-        let mut differing = events.skip_pruned().err();
+        let mut statement = self.db.prepare(&tables::EVENTS.scan("ORDER BY rowid"))?;
+        let mut events = Events::from(statement.query([])?, &self.meta);
+        let mut differing = None;
+        let mut walk = Walk::from(self.meta.pruned);
         let walked = walk.go(&self.db, usize::MAX, |row| {
-            if differing.is_none() {
+            if let (None, Ok(events)) = (&differing, &mut events) {
                 differing = match row.kind {
                     "event_recorded" => events.check(&row).err(),
-                    "event_pended" => check_pended(&self.db, &row, meta).err(),
+                    "event_pended" => check_pended(&self.db, &row, &self.meta).err(),
                     _ => None,
                 };
             }
             Ok(())
         });
-        self.report.proven = walk.head().seq.saturating_sub(meta.pruned.seq);
+        self.report.proven = walk.head().seq.saturating_sub(self.meta.pruned.seq);
         walked?;
+        let events = events?;
+        self.report.rows += events.seen;
         match differing.map_or_else(|| events.end(), Err) {
             Ok(()) => Ok(()),
             Err(fault) => Err(fault.into()),
         }
     }
 
-    fn hold(&self, meta: &Meta, head: Head, anchor: Option<&Reading>) -> Result<(), Doubt> {
+    fn hold(&self, anchor: Option<&Reading>) -> Result<(), Doubt> {
+        let (meta, head) = (&self.meta, Head::read(&self.db)?);
         match anchor {
             None if head.seq > 0 => Err(Finding::AnchorMissing.into()),
             None => Ok(()),
@@ -175,21 +215,9 @@ impl<'r> Verification<'r> {
         }
     }
 
-    fn check_rows(&mut self, _: &Meta) -> Result<(), Doubt> {
-        for table in tables::all() {
-            let mut count = 0;
-            let checked = table.each(&self.db, "", |_| {
-                count += 1;
-                Ok(())
-            });
-            self.report.rows += count;
-            self.note(checked.map_err(Doubt::from))?;
-        }
-        Ok(())
-    }
-
     /// Every event that ever waited is what the journal says it was.
-    fn check_inbox(&mut self, meta: &Meta) -> Result<(), Doubt> {
+    fn check_inbox(&mut self) -> Result<(), Doubt> {
+        let meta = &self.meta;
         let mut walk = self.db.prepare("SELECT payload, body_hash FROM journal WHERE seq = ?")?;
         tables::EVENT_INBOX.each(&self.db, "", |row| {
             let seq = row.integer("journal_seq")?;
@@ -209,11 +237,11 @@ impl<'r> Verification<'r> {
     }
 
     /// Each checkpoint is whole and covers the one before it.
-    fn check_checkpoints(&mut self, meta: &Meta) -> Result<(), Doubt> {
+    fn check_checkpoints(&mut self) -> Result<(), Doubt> {
         let mut later: Option<ChainHash> = None;
         for seq in checkpoint::list(&self.db)? {
             let Some(it) = checkpoint::get(&self.db, seq)? else { continue };
-            prove_checkpoint(&self.db, &it, meta)?;
+            prove_checkpoint(&self.db, &it, &self.meta)?;
             if later.is_some_and(|digest| digest != it.digest) {
                 return Err(Fault::from(it.bad(Wrong::ChainHash)).into());
             }
@@ -223,15 +251,12 @@ impl<'r> Verification<'r> {
         Ok(())
     }
 
-    /// The tables are what the journal comes to from the last checkpoint on.
-    fn check_replay(&mut self, _: &Meta) -> Result<(), Doubt> {
+    /// The tables are what the journal comes to from the last checkpoint on. What sources said is
+    /// not compared, so it is not replayed either; the chain is followed by the other half.
+    fn check_replay(&self) -> Result<(), Doubt> {
         let Some(base) = checkpoint::last(&self.db)? else { return Ok(()) };
         let mut replay = Replay::from(base.open().map_err(Fault::from)?, Settings::default());
-        let mut walk = Walk::from(base.head);
-        walk.go(&self.db, usize::MAX, |row| {
-            replay.take(&row.event()?);
-            Ok(())
-        })?;
+        journal::each_told(&self.db, base.head.seq, |event| replay.take(&event))?;
         match first_difference(&load(&self.db)?, &replay.tables()) {
             Some(row) => Err(Fault::from(row).into()),
             None => Ok(()),
@@ -239,7 +264,7 @@ impl<'r> Verification<'r> {
     }
 
     /// SQLite's own look at its pages, indexes and foreign keys.
-    fn check_structure(&mut self, _: &Meta) -> Result<(), Doubt> {
+    fn check_structure(&self) -> Result<(), Doubt> {
         let sql = "PRAGMA integrity_check(1)";
         let message: String = self.db.query_row(sql, [], |row| row.get(0))?;
         if message != "ok" {
@@ -254,126 +279,6 @@ impl<'r> Verification<'r> {
         }
         Ok(())
     }
-}
-
-/// The rows of `events` in the order of the journal, held against it one by one.
-struct Events<'s> {
-    rows: Rows<'s>,
-    next: Option<Values<'static>>,
-    pruned: u64,
-    deleted_before: i64,
-}
-
-impl<'s> Events<'s> {
-    fn from(rows: Rows<'s>, meta: &Meta) -> Self {
-        let deleted_before = meta.events_deleted_before;
-        Self { rows, next: None, pruned: meta.pruned.seq, deleted_before }
-    }
-
-    fn advance(&mut self) -> Result<(), Fault> {
-        let row = self.rows.next()?;
-        self.next = row.map(|row| tables::EVENTS.values(row)).transpose()?;
-        Ok(())
-    }
-
-    fn next_seq(&self) -> Result<Option<u64>, Fault> {
-        self.next.as_ref().map(|row| row.narrow("journal_seq")).transpose()
-    }
-
-    /// Passes over the events whose journal rows are pruned.
-    fn skip_pruned(&mut self) -> Result<(), Fault> {
-        self.advance()?;
-        while self.next_seq()?.is_some_and(|seq| seq <= self.pruned) {
-            self.advance()?;
-        }
-        Ok(())
-    }
-
-    fn check(&mut self, row: &JournalRow<'_>) -> Result<(), Fault> {
-        let Event::EventRecorded(recorded) = row.event()? else {
-            return Err(row.bad(Wrong::Value { column: "kind".to_owned() }).into());
-        };
-        match self.next_seq()? {
-            Some(seq) if seq < row.seq => self.end(),
-            Some(seq) if seq == row.seq => {
-                if let Some(next) = &self.next {
-                    compare_recorded(next, &recorded, row.body)?;
-                }
-                self.advance()
-            }
-            Some(_) | None if recorded.ingested_at.wall.0 < self.deleted_before => Ok(()),
-            Some(_) | None => {
-                let key = recorded.signal.event_id.to_string();
-                Err(BadRow { table: "events", key, what: Wrong::Missing }.into())
-            }
-        }
-    }
-
-    /// No event is left that the journal does not account for.
-    fn end(&self) -> Result<(), Fault> {
-        match &self.next {
-            Some(row) => Err(row.bad(Wrong::Unexpected).into()),
-            None => Ok(()),
-        }
-    }
-}
-
-/// An event that waited is in the inbox, unless it was deleted since.
-fn check_pended(db: &Connection, row: &JournalRow<'_>, meta: &Meta) -> Result<(), Fault> {
-    let Event::EventPended(pended) = row.event()? else {
-        return Err(row.bad(Wrong::Value { column: "kind".to_owned() }).into());
-    };
-    let inbox = pended.inbox.as_str();
-    let gone = tables::EVENT_INBOX.get(db, &[inbox])?.is_none();
-    if gone && pended.ingested_at.wall.0 >= meta.events_deleted_before {
-        let key = inbox.to_owned();
-        return Err(BadRow { table: "event_inbox", key, what: Wrong::Missing }.into());
-    }
-    Ok(())
-}
-
-fn compare_recorded(
-    row: &Values<'_>,
-    event: &EventRow,
-    body: Option<ChainHash>,
-) -> Result<(), Fault> {
-    let signal = &event.signal;
-    let texts = [
-        ("event_id", signal.event_id.as_str()),
-        ("runtime_id", event.runtime.as_str()),
-        ("event_type", &signal.event_type),
-        ("source", signal.source.as_str()),
-        ("dedupe_key", &signal.dedupe_key),
-    ];
-    let numbers = [("event_time", signal.event_time.0), ("ingested_at", event.ingested_at.wall.0)];
-    let mut same = row.text_or_null("source_event_id")? == signal.source_event_id.as_deref()
-        && row.text_or_null("source_action_id")? == signal.action_id.as_deref()
-        && row.integer_or_null("source_seq")? == signal.source_seq;
-    for (column, text) in texts {
-        same &= row.text(column)? == text;
-    }
-    for (column, number) in numbers {
-        same &= row.integer(column)? == number;
-    }
-    if same && body_fits(row, body)? { Ok(()) } else { Err(differs(row)) }
-}
-
-fn compare_pended(row: &Values<'_>, event: &InboxRow, body: Option<[u8; 32]>) -> Result<(), Fault> {
-    let signal = serde_json::to_string(&event.signal)?;
-    let same = row.text("inbox_id")? == event.inbox.as_str()
-        && row.text("signal")? == signal
-        && row.integer("ingested_at")? == event.ingested_at.wall.0;
-    if same && body_fits(row, body.map(ChainHash))? { Ok(()) } else { Err(differs(row)) }
-}
-
-/// A payload is the one that the journal has the hash of, or was cleared.
-fn body_fits(row: &Values<'_>, body: Option<ChainHash>) -> Result<bool, Fault> {
-    let payload = row.text_or_null("raw_payload")?;
-    Ok(payload.is_none_or(|payload| Some(ChainHash::of(payload.as_bytes())) == body))
-}
-
-fn differs(row: &Values<'_>) -> Fault {
-    row.bad(Wrong::Differs { from: "the journal".to_owned() }).into()
 }
 
 /// The first row in which the stored tables differ from what the journal comes to.

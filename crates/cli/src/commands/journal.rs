@@ -2,8 +2,9 @@
 
 use api::words::SchemaVersion;
 use api::{ErrorCode, ExitCode, Timestamp};
-use clap::Subcommand;
-use daemon::journal::{self, Finding, OpenError, Report};
+use clap::{Args, Subcommand};
+use daemon::journal::{self, Finding, OpenError, Rebuilt, Report};
+use daemon::paths::Paths;
 use serde::Serialize;
 
 use crate::commands::Outcome;
@@ -11,7 +12,8 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::style;
 use crate::output::text::Text;
-use crate::starter::{store_error, with_causes};
+use crate::starter::{run_error, store_error, with_causes};
+use daemon::run::RunError;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JournalCommand {
@@ -20,11 +22,25 @@ pub(crate) enum JournalCommand {
     /// Follows every link of the hash chain, holds every row against its hash, the tables against
     /// a replay, and all of it against the anchor beside the database. Names the first bad row.
     Verify,
+    /// Replace a damaged database by what is proven of it
+    ///
+    /// The daemon must not be running: `qd daemon stop`. The damaged files are kept beside the new
+    /// ones. Panes, states and every event that is whole are carried over; sequence numbers go on
+    /// after the last one that is known, so whoever watches is sent a snapshot.
+    Rebuild(RebuildArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RebuildArgs {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
 }
 
 pub(crate) fn run(console: &Console, command: &JournalCommand) -> Outcome {
     match command {
         JournalCommand::Verify => verify(console),
+        JournalCommand::Rebuild(args) => rebuild(console, args),
     }
 }
 
@@ -73,8 +89,102 @@ fn verify(console: &Console) -> Outcome {
     match report.findings.first() {
         None => Ok(ExitCode::Ok),
         Some(finding) => Err(Failure::new(ErrorCode::JournalCorrupt, finding.to_string())
-            .with_hint("Keep a copy. What is proven is kept when the daemon starts next.")),
+            .with_hint(
+                "What is proven stays readable. To go on with it: `qd daemon stop`, then \
+                 `qd journal rebuild`.",
+            )),
     }
+}
+
+/// What `qd journal rebuild --json` prints; like the proof it needs no daemon.
+#[derive(Debug, Serialize)]
+struct RebuildAnswer {
+    schema_version: SchemaVersion,
+    generated_at: Timestamp,
+    path: String,
+    /// Whether there was anything to rebuild.
+    rebuilt: bool,
+    /// Where the damaged database is kept.
+    kept: Option<String>,
+    proven_through: Option<u64>,
+    continues_after: Option<u64>,
+    events: Option<u64>,
+}
+
+fn rebuild(console: &Console, args: &RebuildArgs) -> Outcome {
+    let paths = console.paths()?;
+    let report = journal::verify(&paths).map_err(|error| unverifiable(&error))?;
+    let rebuilt = match report.findings.first() {
+        None => None,
+        Some(finding) if args.yes || agreed(console, finding)? => {
+            journal::rebuild(&paths).map_err(|error| not_rebuilt(&error))?
+        }
+        Some(_) => {
+            console.terminal.note(&[Text::plain("Nothing was changed.")]);
+            return Ok(ExitCode::Failure);
+        }
+    };
+    if console.is_json() {
+        let answer = rebuild_answer(&paths, rebuilt.as_ref(), console.now());
+        let text = serde_json::to_string(&answer);
+        let text = text.map_err(|it| Failure::new(ErrorCode::Internal, it.to_string()))?;
+        console.terminal.json(&text)?;
+    } else {
+        console.terminal.lines(&told(rebuilt.as_ref()))?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn agreed(console: &Console, finding: &Finding) -> Result<bool, Failure> {
+    let question = format!("{finding}. Go on with what is proven, and keep the damaged files?");
+    console.terminal.confirm(&Text::plain(question))?.ok_or_else(|| {
+        let message = "rebuilding needs a yes, and there is nobody to ask";
+        Failure::new(ErrorCode::ConfirmationRequired, message)
+    })
+}
+
+fn not_rebuilt(error: &RunError) -> Failure {
+    let told = run_error(error);
+    if told.code == ErrorCode::DaemonRunning {
+        return told.with_hint("Stop it first: `qd daemon stop`.").into();
+    }
+    told.into()
+}
+
+fn rebuild_answer(
+    paths: &Paths,
+    rebuilt: Option<&Rebuilt>,
+    generated_at: Timestamp,
+) -> RebuildAnswer {
+    RebuildAnswer {
+        schema_version: SchemaVersion::V1,
+        generated_at,
+        path: paths.database.display().to_string(),
+        rebuilt: rebuilt.is_some(),
+        kept: rebuilt.map(|it| it.kept.display().to_string()),
+        proven_through: rebuilt.map(|it| it.proven_through),
+        continues_after: rebuilt.map(|it| it.continues_after),
+        events: rebuilt.map(|it| it.events),
+    }
+}
+
+fn told(rebuilt: Option<&Rebuilt>) -> Vec<Text> {
+    let Some(Rebuilt { kept, proven_through, continues_after, events }) = rebuilt else {
+        return vec![Text::styled(
+            "The journal is sound; there is nothing to rebuild.",
+            style::GOOD,
+        )];
+    };
+    let lost = continues_after.saturating_sub(*proven_through);
+    let carried = format!(
+        "Rebuilt from what is proven: the journal through {proven_through}, and {events} events."
+    );
+    let on = match lost {
+        0 => format!("It goes on after {continues_after}."),
+        lost => format!("It goes on after {continues_after}; {lost} rows are lost."),
+    };
+    let kept = format!("The damaged database is kept as {}.", kept.display());
+    vec![Text::styled(carried, style::GOOD), Text::plain(on), Text::plain(kept)]
 }
 
 fn unverifiable(error: &OpenError) -> Failure {

@@ -160,6 +160,48 @@ fn f_06_an_edited_journal_row_is_found_by_verify_and_named() {
     assert!(env.daemons().is_empty(), "verify needs no daemon");
 }
 
+/// F-06: the way out of a damaged database is found where the damage is told, and leads out.
+#[test]
+fn f_06_a_damaged_database_is_rebuilt_of_what_is_proven_when_asked() {
+    let (env, daemon, pane) = scene();
+    for round in 0..20 {
+        emit(&daemon, &pane, &format!("e{round}"));
+    }
+    assert_eq!(daemon.stop(), 0);
+    let sound = env.qd(&["journal", "rebuild", "--yes"]);
+    assert!(sound.success().stdout.contains("nothing to rebuild"));
+    env.sqlite_write("UPDATE panes SET pane_title = 'edited'").success();
+
+    let daemon = env.daemon();
+    let health = daemon.api().get("/v1/health").expect(200);
+    assert_eq!(health["status"], "read_only", "{health:#}");
+    let hint = health["warnings"][0]["hint"].as_str().unwrap();
+    assert!(hint.contains("qd journal rebuild"), "{hint}");
+    let refused = daemon.api().post("/v1/events", &event(&pane, "meanwhile"));
+    assert_eq!(refused.error(503), "E_STORE_READ_ONLY");
+    assert!(refused.text().contains("qd journal rebuild"), "{}", refused.text());
+    let busy = env.qd(&["journal", "rebuild", "--yes"]);
+    assert_ne!(busy.code(), Some(0));
+    assert!(busy.stderr.contains("qd daemon stop"), "{}", busy.stderr);
+    assert_eq!(daemon.stop(), 0);
+
+    let verified = env.qd(&["journal", "verify"]);
+    assert!(verified.stderr.contains("qd journal rebuild"), "{}", verified.stderr);
+    let unasked = env.qd(&["journal", "rebuild"]);
+    assert!(unasked.stderr.contains("--yes"), "{}", unasked.stderr);
+    let rebuilt = env.qd(&["journal", "rebuild", "--yes", "--json"]);
+    let answer: Value = serde_json::from_str(&rebuilt.success().stdout).unwrap();
+    assert_eq!(answer["rebuilt"], true, "{answer:#}");
+    assert_eq!(answer["events"], 20, "{answer:#}");
+    assert!(fs::exists(answer["kept"].as_str().unwrap()).unwrap(), "{answer:#}");
+
+    env.qd(&["journal", "verify"]).success();
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    emit(&daemon, &pane, "after");
+    assert_eq!(daemon.stop(), 0);
+}
+
 /// Puts a copy of the database in its place, and takes away what belonged to the other one.
 fn restore(env: &TestEnv, copy: &[u8]) {
     for log in ["qd.db-wal", "qd.db-shm"] {

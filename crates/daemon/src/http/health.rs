@@ -5,6 +5,7 @@ use std::sync::Arc;
 use api::health::{HealthAnswer, HealthStatus, JournalHead, StoreMode, TargetHealth, Warning};
 use api::words::{Health, SchemaVersion};
 use axum::extract::State;
+use engine::time::WallMs;
 use http::StatusCode;
 use serde_json::Map;
 
@@ -24,8 +25,10 @@ pub(crate) async fn show(
     let journal = journal(&app).await;
     let answer = app.read(|follower, now| {
         let targets = targets(follower);
+        let doubted = app.deck.doubts_clock_since().map(clock_warning);
+        let of_spool = of_spool(&app.spool.borrow());
         let warnings: Vec<Warning> =
-            warning(&standing).into_iter().chain(of_spool(&app.spool.borrow())).collect();
+            warning(&standing).into_iter().chain(of_spool).chain(doubted).collect();
         let uneasy = targets.iter().any(|target| target.health != Health::Ok);
         let store_mode = match standing {
             Standing::Writable | Standing::Failing(_) => StoreMode::ReadWrite,
@@ -90,7 +93,9 @@ fn warning(standing: &Standing) -> Option<Warning> {
             ("store_failing", why, "Nothing new is stored until this is over; reading goes on.")
         }
         Standing::ReadOnly(why) => {
-            ("store_read_only", why, "See `qd doctor`; then start the daemon again.")
+            let hint = "See `qd doctor`; then start the daemon again. A damaged database is replaced \
+                        by what is proven of it with `qd daemon stop` and `qd journal rebuild`.";
+            ("store_read_only", why, hint)
         }
     };
     let (code, message, hint) = (code.to_owned(), why.clone(), hint.to_owned());
@@ -127,4 +132,17 @@ fn of_spool(tally: &Tally) -> Vec<Warning> {
         hint: hint.to_owned(),
     })
     .collect()
+}
+
+/// The wall clock is days away from where it was, so nothing is deleted by it.
+fn clock_warning(believed: WallMs) -> Warning {
+    let at = timestamp(believed);
+    let mut details = Map::new();
+    details.insert("believed_at".to_owned(), at.to_string().into());
+    Warning {
+        code: "clock_doubted".to_owned(),
+        message: format!("the clock is days away from {at}, where it was last believed"),
+        details,
+        hint: "Nothing expires until it is set right or has run steadily for a day.".to_owned(),
+    }
 }

@@ -1,11 +1,12 @@
 //! The life of one observer: find the server, watch it, and begin again when that ends.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::input::{Observation, Topology};
-use engine::target::{ServerFacts, Trouble};
+use engine::target::{ObserverMode, ServerFacts, Trouble};
 use engine::time::{MonoMs, WallMs};
 use tmux::hub::{Hub, is_hub_name};
 use tmux::rows::{ServerRow, SessionRow};
@@ -14,7 +15,7 @@ use super::context::{Context, Order, jittered};
 use super::hub::{Lifeline, SeatError, leave_by_fork, no_control, take_seat};
 use super::line::{AskError, Asked, Line, fork};
 use super::reporter::{Closed, Reporter};
-use super::schedule::Pace;
+use super::schedule::{Pace, Scope};
 use super::server::{Introduction, Server};
 use super::trouble;
 use super::watch::{Halt, Watch};
@@ -52,6 +53,8 @@ pub(super) struct Life<R> {
     /// The server that was last seen there, in this life of the daemon or the one before.
     pub before: Option<ServerFacts>,
     program_known: bool,
+    /// A server was looked at in this life.
+    looked: bool,
     absent_step: usize,
     door: Option<Door>,
     failures: u32,
@@ -83,6 +86,7 @@ impl<R: Reporter> Life<R> {
             pace,
             before,
             program_known: false,
+            looked: false,
             absent_step: 0,
             door: None,
             failures: 0,
@@ -121,17 +125,20 @@ impl<R: Reporter> Life<R> {
     async fn seek(&mut self) -> Result<Option<Found>, Trouble> {
         let target = Arc::clone(&self.cx.target);
         let known = self.program_known;
-        let seeking = async move {
-            if !known {
-                let version = target.tmux_version().await.map_err(|it| trouble::of_failure(&it))?;
-                if !version.is_supported() {
-                    return Err(trouble::too_old(&version));
-                }
+        let program = async {
+            if known {
+                return Ok(());
             }
-            if !target.may_listen().await {
-                return Ok(Found::Nothing);
-            }
-            introduce(&target).await
+            let version = target.tmux_version().await.map_err(|it| trouble::of_failure(&it))?;
+            if version.is_supported() { Ok(()) } else { Err(trouble::too_old(&version)) }
+        };
+        let server = async {
+            if target.may_listen().await { introduce(&target).await } else { Ok(Found::Nothing) }
+        };
+        // Both at once: somebody may wait for the first answer after a start.
+        let seeking = async {
+            let (program, server) = tokio::join!(program, server);
+            program.and(server)
         };
         let found = tokio::select! {
             biased;
@@ -227,6 +234,11 @@ impl<R: Reporter> Life<R> {
         if !server.version.is_supported() {
             return self.fail(trouble::too_old(&server.version)).await;
         }
+        if !std::mem::replace(&mut self.looked, true)
+            && let Err(halt) = self.look_before(&server).await
+        {
+            return self.conclude(halt).await;
+        }
         let began = self.cx.now().mono;
         let halt = match self.without_control.take_if(|it| it.until <= began) {
             _ if self.without_control.is_some() => self.watch_by_forks(server).await,
@@ -237,6 +249,19 @@ impl<R: Reporter> Life<R> {
             self.control_failures = 0;
         }
         self.conclude(halt).await
+    }
+
+    /// Looks once by a forked `tmux`, before there is a connection: to make one takes many times as
+    /// long, and the first answer after a start waits for the first look.
+    async fn look_before(&mut self, server: &Server) -> Result<(), Halt> {
+        // Nothing is watched yet: that is for the watch that stays.
+        let lookout = self.cx.ears.lookout.take();
+        let mut watch = Watch::new(&mut self.cx, server.clone(), Line::Forked, None, self.pace);
+        watch.server.facts.mode = ObserverMode::Control;
+        let looked = watch.look(Scope::WHOLE, BTreeSet::new()).await;
+        drop(watch.finish());
+        self.cx.ears.lookout = lookout;
+        looked
     }
 
     async fn watch_by_control(&mut self, server: Server) -> Halt {

@@ -105,3 +105,50 @@ fn a_database_of_which_nothing_is_left_is_begun_anew_only_when_asked() {
     assert_eq!(ledger.engine().targets().count(), 0);
     assert_eq!(ledger.as_of(), rebuilt.continues_after);
 }
+
+#[test]
+fn damage_further_back_than_a_start_looks_is_rebuilt_too() {
+    let mut world = World::new();
+    let mut ledger = populated(&world, 3);
+    let heard =
+        |world: &World, number| signalled(signal(world.now, number, about_pane(1), State::Running));
+    send(&mut ledger, world.now, heard(&world, 1));
+    world.pass(86_400_000);
+    ledger.retain(world.now, &store::Retention::default()).unwrap();
+    let batch = |from: u64, world: &World| {
+        let one = |number| (engine::event::Actor::Observer, heard(world, number));
+        (from..from + 400).map(one).collect::<Vec<_>>()
+    };
+    for round in 0..3 {
+        ledger.transact(world.now, batch(10 + round * 400, &world)).unwrap();
+    }
+    ledger.close().unwrap();
+    let tables = stored(&world.open().engine().tables());
+    let db = rusqlite::Connection::open(world.path()).unwrap();
+    db.execute("UPDATE journal SET at = at + 1 WHERE seq = 3", []).unwrap();
+    drop(db);
+    assert!(open(&world.path(), world.now).damage.is_none(), "a start does not look that far");
+
+    let rebuilt = rebuild(&world.path(), options(), world.now).unwrap().unwrap();
+    assert_eq!(rebuilt.proven_through, rebuilt.continues_after, "its end is proven");
+    assert_eq!(verify(&world.path()).unwrap().findings, []);
+    assert_same(&stored(&world.open().engine().tables()), &tables);
+}
+
+#[test]
+fn a_journal_that_is_whole_is_proven_without_any_checkpoint() {
+    let mut world = World::new();
+    let mut ledger = populated(&world, 3);
+    world.pass(500);
+    let heard = signal(world.now, 1, about_pane(1), State::Running);
+    send(&mut ledger, world.now, signalled(heard));
+    let last = ledger.as_of();
+    ledger.close().unwrap();
+    let tables = stored(&world.open().engine().tables());
+    let db = rusqlite::Connection::open(world.path()).unwrap();
+    db.execute("UPDATE checkpoints SET at = at + 1", []).unwrap();
+    drop(db);
+    let opened = open(&world.path(), world.now);
+    assert_eq!(opened.damage.unwrap().proven_through, last);
+    assert_same(&stored(&opened.ledger.engine().tables()), &tables);
+}

@@ -166,6 +166,38 @@ fn a_wall_clock_that_jumps_deletes_nothing() {
     days.check();
 }
 
+/// F-07: neither does a start under a clock that is years ahead, nor the next one.
+#[test]
+fn a_start_ten_years_ahead_deletes_nothing_until_the_clock_has_run_for_a_day() {
+    let mut days = Days::new();
+    days.pass(3);
+    let all = "SELECT count(*) FROM events";
+    let before = days.count(all);
+    days.world.now.wall.0 += 3_650 * DAY;
+    for _ in 0..3 {
+        days.ledger = days.world.open();
+        for _ in 0..4 {
+            days.retain();
+            assert!(days.ledger.doubts_clock_since().is_some());
+            days.world.pass(3_600_000);
+        }
+    }
+    assert_eq!(days.count(all), before);
+    let right = days.world.now.wall.0 - 3_650 * DAY;
+    let ahead = std::mem::replace(&mut days.world.now.wall.0, right);
+    days.ledger = days.world.open();
+    assert_eq!(days.ledger.doubts_clock_since(), None, "it is set right");
+
+    days.world.now.wall.0 = ahead;
+    days.ledger = days.world.open();
+    for _ in 0..26 {
+        days.world.pass(3_600_000);
+        days.retain();
+    }
+    assert_eq!(days.ledger.doubts_clock_since(), None, "it means it");
+    assert_eq!(days.count(all), 0);
+}
+
 #[test]
 fn a_long_absence_is_made_up_for_in_steps() {
     let mut days = Days::new();
