@@ -3,5 +3,6 @@
 
 pub mod cost;
 pub mod figures;
+pub mod past;
 pub mod report;
 pub mod world;

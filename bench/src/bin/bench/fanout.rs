@@ -1,78 +1,189 @@
-//! Many watchers: what a delivered change costs, and what a stopped watcher does to the others.
+//! Many watchers and many events: what a delivered change costs, how late it comes, and what a
+//! stopped watcher does to the others.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bench::cost;
 use bench::figures::Samples;
 use bench::report::Report;
 use bench::world::{Binary, World};
-use serde_json::json;
-use testkit::Stream;
 use testkit::wait::{Deadline, now};
+use testkit::{Next, Stream};
+
+use crate::ingest::Client;
 
 const WATCHERS: usize = 100;
+/// Each source reports about a pane of its own, so that every event is a change that is told.
+const SOURCES: usize = 10;
+const EVENTS_PER_S: usize = 1_000;
 const LENGTH: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
     let world = World::new(qd, 50, "exec sleep 100000");
-    let quiet = round(&world, WATCHERS, false)?;
-    let stopped = round(&world, WATCHERS, true)?;
-    report.beside("events a second in this run", quiet.events_per_s, "/s");
+    let quiet = round(&world, false)?;
+    let stopped = round(&world, true)?;
+    report.figure("changes a second, each to 100 watchers", quiet.changes_per_s, "/s", "1000");
     report.figure("processor time a delivered change", quiet.us_each, "us", "10");
-    report.figure("event accepted -> at a watcher, 99 of 100", quiet.p99_ms, "ms", "20");
-    let effect = (stopped.p99_ms / quiet.p99_ms - 1.0) * 100.0;
+    report.figure("event sent -> at a watcher, median", quiet.lags.median(), "ms", "");
+    report.figure("  99 of 100", quiet.lags.quantile(0.99), "ms", "20");
+    let effect = (stopped.lags.quantile(0.99) / quiet.lags.quantile(0.99) - 1.0) * 100.0;
     report.figure("one stopped watcher: p99 of the others", effect, "% more", "10");
     Ok(())
 }
 
 struct Round {
-    events_per_s: f64,
+    changes_per_s: f64,
     us_each: f64,
-    p99_ms: f64,
+    lags: Samples,
 }
 
+/// When the changes of each pane were sent, or seen, in their order.
+type Moments = BTreeMap<String, Vec<Instant>>;
+
 #[expect(clippy::cast_precision_loss, reason = "counts of seconds")]
-fn round(world: &World, watchers: usize, with_stopped: bool) -> anyhow::Result<Round> {
-    let runtime = world.panes()[0]["runtime_id"].as_str().context("a runtime")?.to_owned();
+fn round(world: &World, with_stopped: bool) -> anyhow::Result<Round> {
     let _stopped: Option<Stream> = with_stopped.then(|| world.watch());
-    let mut judge = world.watch();
-    let readers: Vec<_> = (1..watchers)
-        .map(|_| {
-            let mut stream = world.watch();
-            std::thread::spawn(move || {
-                let mut lines = 0_u64;
-                while let testkit::Next::Line(_) = stream.next_line(Duration::from_secs(2)) {
-                    lines += 1;
-                }
-                lines
-            })
+    let judge = Judge::begin(world);
+    let readers: Vec<_> =
+        (1..WATCHERS).map(|_| Reader::begin(&world.env.socket())).collect::<Result<_, _>>()?;
+    let lives: Vec<(String, String)> = world.panes()[..SOURCES]
+        .iter()
+        .map(|pane| Some((text(&pane["identity"]["pane_id"])?, text(&pane["runtime_id"])?)))
+        .collect::<Option<_>>()
+        .context("panes with runtimes")?;
+    let pid = world.daemon().pid();
+    let (cpu, began) = (cost::cpu_s(pid), now());
+    let sources: Vec<_> = lives
+        .into_iter()
+        .map(|life| {
+            let socket = world.env.socket();
+            std::thread::spawn(move || send(&socket, life, with_stopped))
         })
         .collect();
-    let pid = world.daemon().pid();
-    let before = cost::cpu_s(pid);
-    let api = world.env.api();
-    let end = Deadline::after(LENGTH);
-    let (mut samples, mut sent) = (Samples::default(), 0_u32);
-    while !end.left().is_zero() {
-        // Two states in turn: each event is a change.
-        let event_type = if sent % 2 == 0 { "running" } else { "idle" };
-        let key = format!("fan-{with_stopped}-{sent}");
-        let began = now();
-        let body = json!({
-            "event_type": event_type, "source": "hook", "dedupe_key": key, "runtime_id": runtime,
-        });
-        api.post("/v1/events", &body).expect(202);
-        judge.frame_where("the change", |frame| frame["type"] == "delta");
-        samples.push_ms(began.elapsed());
-        sent += 1;
+    let mut sent = Moments::new();
+    for source in sources {
+        let (pane, moments) = source.join().map_err(|_| anyhow::anyhow!("a source panicked"))??;
+        sent.insert(pane, moments);
     }
-    let spent = cost::cpu_s(pid) - before;
-    drop(judge);
-    let delivered: u64 = readers.into_iter().map(|it| it.join().unwrap_or(0)).sum();
+    let took = began.elapsed().as_secs_f64();
+    let seen = judge.end(sent.values().map(Vec::len).sum());
+    let spent = cost::cpu_s(pid) - cpu;
+    let delivered: u64 = readers.into_iter().map(Reader::end).sum();
+    let mut lags = Samples::default();
+    for (pane, moments) in &sent {
+        for (sent, seen) in moments.iter().zip(&seen[pane]) {
+            lags.push_ms(seen.saturating_duration_since(*sent));
+        }
+    }
+    let changes: usize = seen.values().map(Vec::len).sum();
     Ok(Round {
-        events_per_s: f64::from(sent) / LENGTH.as_secs_f64(),
+        changes_per_s: changes as f64 / took,
         us_each: spent * 1e6 / delivered.max(1) as f64,
-        p99_ms: samples.quantile(0.99),
+        lags,
     })
+}
+
+fn text(value: &serde_json::Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// Reports about one pane at its share of the pace: two states in turn, so each event is a change.
+fn send(
+    socket: &Path,
+    (pane, runtime): (String, String),
+    with_stopped: bool,
+) -> anyhow::Result<(String, Vec<Instant>)> {
+    let mut client = Client::connect(socket)?;
+    let step = Duration::from_secs(1) * u32::try_from(SOURCES)? / u32::try_from(EVENTS_PER_S)?;
+    let (end, mut due) = (Deadline::after(LENGTH), now());
+    let mut moments = Vec::new();
+    while !end.left().is_zero() {
+        std::thread::sleep(due.saturating_duration_since(now()));
+        due += step;
+        let number = moments.len();
+        let event_type = if number % 2 == 0 { "running" } else { "idle" };
+        moments.push(now());
+        client.emit(&runtime, event_type, &format!("fan-{with_stopped}-{pane}-{number}"))?;
+    }
+    Ok((pane, moments))
+}
+
+/// The watcher that takes the time.
+struct Judge(std::sync::mpsc::Receiver<(String, Instant)>);
+
+impl Judge {
+    fn begin(world: &World) -> Self {
+        let mut stream = world.watch();
+        let (tell, told) = std::sync::mpsc::sync_channel(1 << 16);
+        std::thread::spawn(move || {
+            while let Next::Line(line) = stream.next_line(Duration::from_secs(5)) {
+                let at = now();
+                let Ok(frame) = serde_json::from_str::<serde_json::Value>(&line) else { return };
+                for change in frame["changes"].as_array().into_iter().flatten() {
+                    let pane = text(&change["identity"]["pane_id"]).unwrap_or_default();
+                    if tell.send((pane, at)).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self(told)
+    }
+
+    /// Waits until as many changes were seen, or no more come.
+    fn end(self, expected: usize) -> Moments {
+        let mut seen = Moments::new();
+        for _ in 0..expected {
+            let Ok((pane, at)) = self.0.recv_timeout(Duration::from_secs(2)) else { break };
+            seen.entry(pane).or_default().push(at);
+        }
+        seen
+    }
+}
+
+/// A watcher that only counts lines, at as little cost as it can.
+struct Reader {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+impl Reader {
+    fn begin(socket: &Path) -> std::io::Result<Self> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(Duration::from_millis(200)))?;
+        stream.write_all(b"GET /v1/watch?scope=panes HTTP/1.1\r\nHost: qd\r\n\r\n")?;
+        let over = Arc::new(AtomicBool::new(false));
+        let ending = Arc::clone(&over);
+        let thread = std::thread::spawn(move || {
+            let (mut buffer, mut lines, mut before) = (vec![0; 64 * 1024], 0, 0);
+            loop {
+                match stream.read(&mut buffer) {
+                    Ok(0) => return lines,
+                    Ok(length) => {
+                        for byte in &buffer[..length] {
+                            lines += u64::from(*byte == b'\n' && before == b'}');
+                            before = *byte;
+                        }
+                    }
+                    Err(_) if ending.load(Ordering::Relaxed) => return lines,
+                    Err(_) => {}
+                }
+            }
+        });
+        Ok(Self { over, thread })
+    }
+
+    /// How many lines came, the snapshot apart.
+    fn end(self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().map_or(0, |lines| lines.saturating_sub(1))
+    }
 }

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use bench::cost;
 use bench::figures::Samples;
 use bench::report::Report;
 use bench::world::{Binary, World};
@@ -14,6 +15,8 @@ use crate::limits;
 
 const CLIENTS: usize = 64;
 const LENGTH: Duration = Duration::from_secs(5);
+/// A type that says nothing about a state.
+const NOTE: &str = "bench-note";
 
 pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
     let world = World::new(qd, 10, "exec sleep 100000");
@@ -25,9 +28,11 @@ pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
     let mut client = Client::connect(&socket)?;
     for number in 0..1_000 {
         let began = now();
-        client.emit(&runtime, &format!("one-{number}"))?;
+        client.emit(&runtime, NOTE, &format!("one-{number}"))?;
         single.push_ms(began.elapsed());
     }
+    let pid = world.daemon().pid();
+    let before = cost::cpu_s(pid);
     let clients: Vec<_> = (0..CLIENTS)
         .map(|index| {
             let (socket, runtime) = (socket.clone(), runtime.clone());
@@ -36,7 +41,7 @@ pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
                 let end = Deadline::after(LENGTH);
                 let mut sent = 0;
                 while !end.left().is_zero() {
-                    client.emit(&runtime, &format!("c{index}-{sent}"))?;
+                    client.emit(&runtime, NOTE, &format!("c{index}-{sent}"))?;
                     sent += 1;
                 }
                 Ok(sent)
@@ -49,7 +54,10 @@ pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
     }
     #[expect(clippy::cast_precision_loss, reason = "a count of seconds")]
     let rate = total as f64 / LENGTH.as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a count of seconds")]
+    let us_each = (cost::cpu_s(pid) - before) * 1e6 / total as f64;
     report.figure(&format!("durable events, {CLIENTS} clients"), rate, "/s", "40000");
+    report.beside("the daemon's processor time for each of them", us_each, "us");
     report.figure("one client, one event, median", single.median(), "ms", "1.5 x fsync");
     report.figure("  against fsync", single.median() / fsync, "x", "1.5");
     report.beside("append 300 B and fsync, median", fsync, "ms");
@@ -57,22 +65,27 @@ pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// One kept connection that says as little as it can.
-struct Client {
+pub(crate) struct Client {
     reader: BufReader<UnixStream>,
     writer: UnixStream,
     body: Vec<u8>,
 }
 
 impl Client {
-    fn connect(socket: &std::path::Path) -> anyhow::Result<Self> {
+    pub(crate) fn connect(socket: &std::path::Path) -> anyhow::Result<Self> {
         let writer = UnixStream::connect(socket)?;
         let reader = BufReader::new(writer.try_clone()?);
         Ok(Self { reader, writer, body: vec![0; 4096] })
     }
 
-    fn emit(&mut self, runtime: &str, key: &str) -> anyhow::Result<()> {
+    pub(crate) fn emit(
+        &mut self,
+        runtime: &str,
+        event_type: &str,
+        key: &str,
+    ) -> anyhow::Result<()> {
         let body = format!(
-            r#"{{"event_type":"bench-note","source":"hook","dedupe_key":"{key}","runtime_id":"{runtime}"}}"#
+            r#"{{"event_type":"{event_type}","source":"hook","dedupe_key":"{key}","runtime_id":"{runtime}"}}"#
         );
         let request = format!(
             "POST /v1/events HTTP/1.1\r\nHost: qd\r\nContent-Type: application/json\r\n\

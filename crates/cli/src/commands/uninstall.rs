@@ -15,7 +15,7 @@ use crate::output::style;
 use crate::output::text::Text;
 
 /// The names, or beginnings of names, of everything that the daemon puts into its folder.
-const OURS: &[&str] = &["qd.db", "qd.lock", "qd.sock", "qd.anchor", "logs", "spool"];
+const OURS: &[&str] = &["qd.db", "qd.lock", "qd.sock", "qd.anchor", "qd.reserve", "logs", "spool"];
 
 /// Undo everything qd set up: the service, the daemon, completions, manual pages; then the data
 ///
