@@ -77,5 +77,7 @@ fn note(life: &RuntimeId, number: u64, at: WallMs, payload: &str) -> Input {
         claim: None,
         payload: Some(payload.to_owned()),
         expects_version: None,
+        begins_turn: false,
+        details: Default::default(),
     }))
 }

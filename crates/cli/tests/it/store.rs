@@ -169,7 +169,7 @@ fn f_06_a_damaged_database_is_rebuilt_of_what_is_proven_when_asked() {
     }
     assert_eq!(daemon.stop(), 0);
     let sound = env.qd(&["journal", "rebuild", "--yes"]);
-    assert!(sound.success().stdout.contains("nothing to rebuild"));
+    assert!(sound.success().contains("nothing to rebuild"));
     env.sqlite_write("UPDATE panes SET pane_title = 'edited'").success();
 
     let daemon = env.daemon();
@@ -178,8 +178,8 @@ fn f_06_a_damaged_database_is_rebuilt_of_what_is_proven_when_asked() {
     let hint = health["warnings"][0]["hint"].as_str().unwrap();
     assert!(hint.contains("qd journal rebuild"), "{hint}");
     let refused = daemon.api().post("/v1/events", &event(&pane, "meanwhile"));
-    assert_eq!(refused.error(503), "E_STORE_READ_ONLY");
     assert!(refused.text().contains("qd journal rebuild"), "{}", refused.text());
+    assert_eq!(refused.error(503), "E_STORE_READ_ONLY");
     let busy = env.qd(&["journal", "rebuild", "--yes"]);
     assert_ne!(busy.code(), Some(0));
     assert!(busy.stderr.contains("qd daemon stop"), "{}", busy.stderr);
@@ -190,7 +190,7 @@ fn f_06_a_damaged_database_is_rebuilt_of_what_is_proven_when_asked() {
     let unasked = env.qd(&["journal", "rebuild"]);
     assert!(unasked.stderr.contains("--yes"), "{}", unasked.stderr);
     let rebuilt = env.qd(&["journal", "rebuild", "--yes", "--json"]);
-    let answer: Value = serde_json::from_str(&rebuilt.success().stdout).unwrap();
+    let answer: Value = serde_json::from_str(&rebuilt.success()).unwrap();
     assert_eq!(answer["rebuilt"], true, "{answer:#}");
     assert_eq!(answer["events"], 20, "{answer:#}");
     assert!(fs::exists(answer["kept"].as_str().unwrap()).unwrap(), "{answer:#}");
