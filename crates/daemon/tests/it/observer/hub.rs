@@ -50,7 +50,8 @@ fn watched(reach: Reach) -> (TestEnv, Scene, String) {
     let pane = env.tmux().session("work", "exec cat");
     let scene = Setting::new(reach).observe(&env);
     scene.lists(&pane);
-    hub_appears(&env);
+    // The first look is made before there is a connection.
+    hub_is_attached(&env);
     (env, scene, pane)
 }
 
@@ -199,7 +200,8 @@ fn where_a_session_would_crash_the_server_commands_are_forked(reach: Reach) {
     tmux.ok(&["set-option", "-g", "window-size", "manual"]);
     let scene = Setting::new(reach).observe(&env);
     scene.lists(&pane);
-    assert_eq!(mode(&scene), Some(ObserverMode::Forked));
+    scene
+        .until("forked", |said| (said.server.as_ref()?.mode == ObserverMode::Forked).then_some(()));
     let trouble = scene.until("said so", |said| said.limits.last().cloned().flatten());
     assert_eq!(trouble.code, FORKED);
     assert!(trouble.message.contains("window-size manual"), "{trouble:?}");
