@@ -225,7 +225,8 @@ pub trait Adapter: Send + Sync {
     /// Whether a process is this agent's own.
     fn recognises(&self, program: &crate::program::Program<'_>) -> bool;
 
-    /// What a hook's or a notification's payload means. `event` is as the agent spells it.
+    /// What a hook's or a notification's payload means. `event` is as the agent spells it, in
+    /// capital letters or not.
     fn hears(&self, event: &str, payload: &Value) -> Report;
 
     /// What can be seen of it now.

@@ -68,7 +68,7 @@ impl Adapter for Claude {
     fn hears(&self, event: &str, payload: &Value) -> Report {
         // The threads of subagents work beside the one in the pane; only what they ask reaches it.
         let of_subagent = !payload::text(payload, "agent_id").is_empty();
-        if of_subagent && event != "PermissionRequest" {
+        if of_subagent && !event.eq_ignore_ascii_case("PermissionRequest") {
             return Report::ignored();
         }
         meaning(event, payload)
@@ -99,9 +99,43 @@ impl Adapter for Claude {
     }
 }
 
+/// All its events, also those that say nothing of the state.
+const EVENTS: &[&str] = &[
+    "UserPromptSubmit",
+    "PreToolUse",
+    "PostToolUse",
+    "PostToolBatch",
+    "ElicitationResult",
+    "PostToolUseFailure",
+    "PermissionRequest",
+    "Elicitation",
+    "Notification",
+    "Stop",
+    "StopFailure",
+    "PreCompact",
+    "PostCompact",
+    "SessionStart",
+    "SessionEnd",
+    "PermissionDenied",
+    "UserPromptExpansion",
+    "SubagentStart",
+    "SubagentStop",
+    "Setup",
+    "TeammateIdle",
+    "TaskCreated",
+    "TaskCompleted",
+    "ConfigChange",
+    "WorktreeCreate",
+    "WorktreeRemove",
+    "InstructionsLoaded",
+    "CwdChanged",
+    "FileChanged",
+    "MessageDisplay",
+];
+
 fn meaning(event: &str, payload: &Value) -> Report {
     let running = || Report::claiming(State::Running, "active");
-    match event {
+    match vocabulary::spelled(event, EVENTS) {
         "UserPromptSubmit" => running().settled().beginning_turn(),
         "PreToolUse" => of_tool(running(), payload).with(Detail::Ask, ""),
         "PostToolUse" | "PostToolBatch" | "ElicitationResult" => running().settled(),
@@ -122,23 +156,9 @@ fn meaning(event: &str, payload: &Value) -> Report {
         "PostCompact" => Report::claiming(State::Idle, reason::IDLE),
         "SessionStart" => session_start(payload),
         "SessionEnd" => session_end(payload),
+        "" => vocabulary::report(event),
         // These happen beside the turn, or only tell of it what others tell too.
-        "PermissionDenied"
-        | "UserPromptExpansion"
-        | "SubagentStart"
-        | "SubagentStop"
-        | "Setup"
-        | "TeammateIdle"
-        | "TaskCreated"
-        | "TaskCompleted"
-        | "ConfigChange"
-        | "WorktreeCreate"
-        | "WorktreeRemove"
-        | "InstructionsLoaded"
-        | "CwdChanged"
-        | "FileChanged"
-        | "MessageDisplay" => Report::default(),
-        other => vocabulary::report(other),
+        _ => Report::default(),
     }
 }
 

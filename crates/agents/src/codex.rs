@@ -78,7 +78,7 @@ impl Adapter for Codex {
             return notified(payload);
         }
         let of_subagent = !payload::text(payload, "agent_id").is_empty();
-        if of_subagent && event != "PermissionRequest" {
+        if of_subagent && !event.eq_ignore_ascii_case("PermissionRequest") {
             return Report::ignored();
         }
         meaning(event, payload)
@@ -111,9 +111,27 @@ impl Adapter for Codex {
     }
 }
 
+/// All its events, also those that say nothing of the state.
+const EVENTS: &[&str] = &[
+    "UserPromptSubmit",
+    "PreToolUse",
+    "PostToolUse",
+    "PermissionRequest",
+    "PostModelRequest",
+    "Stop",
+    "Interrupt",
+    "PreCompact",
+    "PostCompact",
+    "SessionEnd",
+    "PreModelRequest",
+    "SessionStart",
+    "SubagentStart",
+    "SubagentStop",
+];
+
 fn meaning(event: &str, payload: &Value) -> Report {
     let running = || Report::claiming(State::Running, "active");
-    match event {
+    match vocabulary::spelled(event, EVENTS) {
         "UserPromptSubmit" => running().settled().beginning_turn(),
         "PreToolUse" => of_tool(running(), payload).with(Detail::Ask, ""),
         "PostToolUse" => running().settled(),
@@ -131,9 +149,9 @@ fn meaning(event: &str, payload: &Value) -> Report {
         "SessionEnd" => Report::claiming(State::Idle, "session_ended").settled(),
         // A request is also made for a try after a failed one, which it does not say.
         "PreModelRequest" => running().with(Detail::Ask, "").repeating(),
+        "" => vocabulary::report(event),
         // The session starts with its first prompt, which is told by itself.
-        "SessionStart" | "SubagentStart" | "SubagentStop" => Report::default(),
-        other => vocabulary::report(other),
+        _ => Report::default(),
     }
 }
 
@@ -251,10 +269,12 @@ fn look(view: &View) -> Option<Seen> {
         return None;
     }
     // It is painted before anything can be typed; then the model's name and the folder appear.
+    // Later a list of commands can stand in their place.
     let ready = (composer + 1..view.len()).any(|at| names_folder(view.line(at)));
     if !ready {
+        let begun = view.find_above(composer, |line| line.starts_with(['•', '›', '■', '✔', '✗']));
         let seen = Seen::new(State::Unknown, "starting", "a composer without the model's name");
-        return Some(seen.unsure());
+        return begun.is_none().then(|| seen.unsure());
     }
     above_composer(view, composer)
 }

@@ -97,9 +97,27 @@ impl Adapter for Copilot {
     }
 }
 
+/// All its events, also those that say nothing of the state.
+const EVENTS: &[&str] = &[
+    "userPromptSubmitted",
+    "preToolUse",
+    "postToolUse",
+    "postToolUseFailure",
+    "permissionRequest",
+    "notification",
+    "agentStop",
+    "errorOccurred",
+    "preCompact",
+    "sessionEnd",
+    "sessionStart",
+    "userPromptTransformed",
+    "subagentStart",
+    "subagentStop",
+];
+
 fn meaning(event: &str, payload: &Value) -> Report {
     let running = || Report::claiming(State::Running, "active");
-    match event {
+    match vocabulary::spelled(event, EVENTS) {
         "userPromptSubmitted" => running().settled().beginning_turn(),
         "preToolUse" => of_tool(running(), payload, "toolArgs").with(Detail::Ask, ""),
         "postToolUse" | "postToolUseFailure" => running().settled(),
@@ -109,11 +127,9 @@ fn meaning(event: &str, payload: &Value) -> Report {
         "errorOccurred" => failed(payload),
         "preCompact" => Report::claiming(State::Running, "compacting"),
         "sessionEnd" => Report::claiming(State::Idle, "session_ended").settled(),
+        "" => vocabulary::report(event),
         // The session starts with its first prompt, which is told by itself.
-        "sessionStart" | "userPromptTransformed" | "subagentStart" | "subagentStop" => {
-            Report::default()
-        }
-        other => vocabulary::report(other),
+        _ => Report::default(),
     }
 }
 

@@ -50,9 +50,31 @@ impl Adapter for Cursor {
     }
 }
 
+/// All its events, also those that say nothing of the state.
+const EVENTS: &[&str] = &[
+    "beforeSubmitPrompt",
+    "preToolUse",
+    "beforeShellExecution",
+    "beforeMCPExecution",
+    "postToolUse",
+    "postToolUseFailure",
+    "afterShellExecution",
+    "afterMCPExecution",
+    "afterFileEdit",
+    "afterAgentResponse",
+    "preCompact",
+    "stop",
+    "sessionEnd",
+    "sessionStart",
+    "beforeReadFile",
+    "subagentStart",
+    "subagentStop",
+    "afterAgentThought",
+];
+
 fn meaning(event: &str, payload: &Value) -> Report {
     let running = || Report::claiming(State::Running, "active");
-    match event {
+    match vocabulary::spelled(event, EVENTS) {
         "beforeSubmitPrompt" => running().settled().beginning_turn(),
         "preToolUse" | "beforeShellExecution" | "beforeMCPExecution" => before_tool(payload),
         "postToolUse"
@@ -65,9 +87,8 @@ fn meaning(event: &str, payload: &Value) -> Report {
         "preCompact" => Report::claiming(State::Running, "compacting"),
         "stop" => stopped(payload),
         "sessionEnd" => Report::claiming(State::Idle, "session_ended").settled(),
-        "sessionStart" | "beforeReadFile" | "subagentStart" | "subagentStop"
-        | "afterAgentThought" => Report::default(),
-        other => vocabulary::report(other),
+        "" => vocabulary::report(event),
+        _ => Report::default(),
     }
 }
 

@@ -65,8 +65,23 @@ impl Adapter for Gemini {
     }
 }
 
+/// All its events, also those that say nothing of the state.
+const EVENTS: &[&str] = &[
+    "BeforeAgent",
+    "AfterAgent",
+    "BeforeTool",
+    "AfterTool",
+    "Notification",
+    "PreCompress",
+    "SessionStart",
+    "SessionEnd",
+    "BeforeModel",
+    "AfterModel",
+    "BeforeToolSelection",
+];
+
 fn meaning(event: &str, payload: &Value) -> Report {
-    match event {
+    match vocabulary::spelled(event, EVENTS) {
         "BeforeAgent" => Report::claiming(State::Running, "active").settled().beginning_turn(),
         "AfterAgent" => after_turn(payload),
         // It comes before the question whether the tool may run, so it says nothing of the state.
@@ -79,10 +94,10 @@ fn meaning(event: &str, payload: &Value) -> Report {
         "SessionStart" => Report::claiming(State::Idle, reason::IDLE).settled(),
         "SessionEnd" if payload::text(payload, "reason") == "clear" => Report::default(),
         "SessionEnd" => Report::claiming(State::Idle, "session_ended").settled(),
+        "" => vocabulary::report(event),
         // It looks whether to compress at the start of every turn; and requests to the model are
         // also made outside of turns.
-        "PreCompress" | "BeforeModel" | "AfterModel" | "BeforeToolSelection" => Report::default(),
-        other => vocabulary::report(other),
+        _ => Report::default(),
     }
 }
 
@@ -153,7 +168,8 @@ const COMPOSER_LINES_MAX: usize = 30;
 fn composer(view: &View) -> Option<usize> {
     let rule = view.find_above(view.len(), view::is_rule)?;
     let mut below = rule + 1..view.len();
-    let prompt = |at: usize| view.line(at).starts_with(" > ") || view.line(at).starts_with(" * ");
+    // The prompt shows the mode: as usual, everything allowed, a shell's command.
+    let prompt = |at: usize| [" > ", " * ", " ! "].iter().any(|it| view.line(at).starts_with(it));
     (view.len() - rule <= COMPOSER_LINES_MAX && below.any(prompt)).then_some(rule)
 }
 

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use crate::adapter::{Adapter, Version};
+use serde_json::Value;
+
+use crate::adapter::{Adapter, Report, Version};
 use crate::program::Program;
-use crate::{claude, codex, copilot, cursor, gemini, opencode};
+use crate::{claude, codex, copilot, cursor, gemini, opencode, vocabulary};
 
 /// Why an adapter is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +77,12 @@ impl Registry {
 
     pub fn iter(&self) -> impl Iterator<Item = &dyn Adapter> {
         self.adapters.iter().map(AsRef::as_ref)
+    }
+
+    /// What an event means, by the agent's adapter or, if it has none, by the usual words alone.
+    pub fn hear(&self, agent: &str, event: &str, payload: &Value) -> Report {
+        let adapter = self.get(agent);
+        adapter.map_or_else(|| vocabulary::report(event), |it| it.hears(event, payload))
     }
 
     /// The adapter whose agent runs in a process.

@@ -118,6 +118,13 @@ pub fn claim(event_type: &str) -> Option<Claim> {
     })
 }
 
+/// The name of an event as its agent spells it, whichever letters were sent as capitals; empty if it
+/// is none of its events.
+pub(crate) fn spelled(event: &str, names: &[&'static str]) -> &'static str {
+    let name = names.iter().find(|name| name.eq_ignore_ascii_case(event));
+    name.copied().unwrap_or_default()
+}
+
 /// What an event means that the agent itself does not know: one of these types, or nothing.
 pub(crate) fn report(event: &str) -> Report {
     Report { claim: claim(&normalise(event)), ..Report::default() }

@@ -161,6 +161,27 @@ fn the_usual_words_are_understood_of_every_agent() {
 }
 
 #[test]
+fn capital_letters_do_not_matter() {
+    let payload = json!({ "session_id": "s", "tool_name": "Bash" });
+    assert_eq!(
+        said("claude", "permissionrequest", &payload),
+        "waiting_approval/approval_requested"
+    );
+    assert_eq!(said("claude", "sessionstart", &payload), "idle/idle");
+    assert_eq!(said("codex", "STOP", &payload), "completed/task_completed");
+    assert_eq!(said("copilot", "AgentStop", &payload), "completed/task_completed");
+}
+
+#[test]
+fn an_agent_without_an_adapter_is_heard_by_the_usual_words() {
+    let registry = Registry::built_in();
+    let claim = registry.hear("unheard-of", "needs-approval", &Value::Null).claim.unwrap();
+    assert_eq!(claim.state, State::WaitingApproval);
+    assert_eq!(registry.hear("unheard-of", "PermissionRequest", &Value::Null).claim, None);
+    assert!(registry.hear("claude", "PermissionRequest", &Value::Null).claim.is_some());
+}
+
+#[test]
 fn a_detail_is_never_longer_than_what_is_kept() {
     let long = "x".repeat(100_000);
     let input = json!({ "tool_name": "Bash", "tool_input": { "command": long } });
