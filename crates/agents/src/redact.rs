@@ -77,6 +77,14 @@ fn looks_like_json(trimmed: &str) -> bool {
     array || trimmed.starts_with('{')
 }
 
+/// Takes the secrets out of what a pane shows of itself: a name, a title, a path, a command.
+pub fn fact(raw: &mut String) {
+    let clean = text(raw);
+    if clean != *raw {
+        *raw = clean;
+    }
+}
+
 /// A line of text without its secrets.
 pub fn text(raw: &str) -> String {
     let mut clean = raw.to_owned();
@@ -132,7 +140,10 @@ fn is_secret_name(name: &str) -> bool {
     if COUNTERS.contains(&folded.as_str()) {
         return false;
     }
-    SECRET_WORDS.iter().any(|word| folded.contains(word))
+    // `key` alone is a word like any other; a variable of the environment so named holds one.
+    let is_variable = name.ends_with("_KEY") && !name.contains(|c: char| c.is_ascii_lowercase());
+    is_variable
+        || SECRET_WORDS.iter().any(|word| folded.contains(word))
         || SECRET_ENDINGS.iter().any(|word| folded.ends_with(word))
 }
 
@@ -158,6 +169,13 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         rule(r"(?i)\b((?:set-)?cookie\s*[:=]\s*)[^\r\n]+", "${1}[redacted]"),
         rule(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", "${1} [redacted]"),
         rule(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@]+@", "${1}[redacted]@"),
+        // A password that clings to its option, or follows one that only some programs have.
+        rule(r"(?i)\b((?:mysql|mariadb)[a-z_-]*\s(?:[^\r\n;|&]*\s)?-p)[^\s;|&]+", "${1}[redacted]"),
+        rule(
+            r"(?i)\b((?:sshpass\s+(?:[^\r\n;|&]*\s)?-p|redis-cli\s+(?:[^\r\n;|&]*\s)?-a)\s*)[^\s;|&]+",
+            "${1}[redacted]",
+        ),
+        rule(r"(\s(?:-u|--user)[ =]?[^\s:=]+:)[^\s;|&]+", "${1}[redacted]"),
         rule(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", MARK),
         rule(
             r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_[A-Za-z0-9_]{16,}|\bglpat-[A-Za-z0-9_-]{12,}|\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[A-Za-z0-9_-]{20,}|\bnpm_[A-Za-z0-9]{20,}|\bya29\.[A-Za-z0-9_-]{10,}|\bhf_[A-Za-z0-9]{20,}",
@@ -215,6 +233,13 @@ mod tests {
         (r#"{"inner":"{\"token\":\"t0ps3cret\"}"}"#, "t0ps3cret"),
         (r#"{"note":"key sk-abcdefghijklmnopqrst end"}"#, "sk-abcdefghijkl"),
         ("password: hunter2", "hunter2"),
+        ("mysql -u root -phunter2 db", "hunter2"),
+        ("mysqldump -phunter2", "hunter2"),
+        ("sshpass -p hunter2 ssh host", "hunter2"),
+        ("redis-cli -h x -a hunter2", "hunter2"),
+        ("curl -u me:hunter2 http://x", "hunter2"),
+        ("STRIPE_KEY=hunter2 make", "hunter2"),
+        ("vim /srv/token=hunter2/notes", "hunter2"),
         ("password = \"hunter two\"", "two"),
         ("please set token=abc123 now", "abc123"),
         ("a b token=abc123", "abc123"),
@@ -249,7 +274,18 @@ mod tests {
         let raw = r#"{"tool":"Bash","input_tokens":12,"max_tokens":5,"path":"/home/x","ok":true}"#;
         let kept: Value = serde_json::from_str(&payload(raw).unwrap()).unwrap();
         assert_eq!(kept, serde_json::from_str::<Value>(raw).unwrap());
-        for plain in ["just a sentence, with: a colon", "http://host/path?x=1", "tokens: 5"] {
+        for plain in [
+            "just a sentence, with: a colon",
+            "http://host/path?x=1",
+            "tokens: 5",
+            "mkdir -p a/b",
+            "mysql -u root db",
+            "user@host: ~/work",
+            "~/src/sk-learn",
+            "vim key = value",
+            "git log -p README",
+            "ps -u me",
+        ] {
             assert_eq!(text(plain), plain);
         }
     }

@@ -30,6 +30,12 @@ limits! {
     /// Longest body of any request; longer ones answer `E_BODY_TOO_LARGE`.
     BODY_BYTES_MAX: usize = 1024 * 1024;
 
+    /// Longest head of a request; a longer one answers `E_BAD_REQUEST` and ends the connection.
+    HEAD_BYTES_MAX: usize = 64 * 1024;
+
+    /// Most header fields of a request; more answer `E_BAD_REQUEST` and end the connection.
+    HEAD_FIELDS_MAX: usize = 100;
+
     /// Longest query string; longer ones answer `E_BAD_REQUEST`.
     QUERY_BYTES_MAX: usize = 32 * 1024;
 

@@ -222,7 +222,6 @@ pub const COMMON_ERRORS: &[ErrorCode] = &[
     ErrorCode::Overloaded,
     ErrorCode::ShuttingDown,
     ErrorCode::Timeout,
-    ErrorCode::Version,
 ];
 
 /// The errors of every list.

@@ -68,6 +68,9 @@ pub enum PaneSelector {
     Id(PaneId),
 }
 
+/// A longer text is not repeated in an error.
+const SHOWN_BYTES_MAX: usize = 200;
+
 /// Why a text selects nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SelectorError {
@@ -76,12 +79,15 @@ pub enum SelectorError {
     Reference(ReferenceError),
     /// None of the forms.
     #[error(
-        "name a pane as %12, as session:window.pane, by the first characters of its runtime id, \
-         or by a full reference"
+        "a pane is named as %12, as session:window.pane, by the first characters of its runtime \
+         id, or by a full reference"
     )]
     Form,
     /// Too few characters of a runtime id.
-    #[error("the beginning of a runtime id has at least {RUNTIME_PREFIX_BYTES_MIN} characters")]
+    #[error(
+        "the beginning of a runtime id has at least {RUNTIME_PREFIX_BYTES_MIN} characters, and a \
+         pane id begins with `%`"
+    )]
     PrefixTooShort,
 }
 
@@ -93,6 +99,15 @@ impl SelectorError {
             Self::Reference(error) => error.code(),
             Self::Form | Self::PrefixTooShort => ErrorCode::RefInvalid,
         }
+    }
+
+    /// The error for whoever typed `text`, which is repeated unless it is too long to be read.
+    #[must_use]
+    pub fn about(self, text: &str) -> String {
+        if text.len() > SHOWN_BYTES_MAX {
+            return self.to_string();
+        }
+        format!("`{text}` names no pane: {self}")
     }
 }
 

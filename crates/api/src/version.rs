@@ -27,7 +27,8 @@ pub enum Greeting {
     Same,
     /// The client is newer: it asks the daemon to make room and starts its own.
     DaemonOlder,
-    /// The client is older: the daemon refuses it with `E_VERSION`.
+    /// The client is older: it refuses to go on, with `E_VERSION`. The daemon serves it all the
+    /// same, because a watch that an older `qd` began goes on after an upgrade.
     ClientOlder,
 }
 
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_client_is_refused_and_the_older_daemon_makes_room() {
+    fn the_older_client_gives_up_and_the_older_daemon_makes_room() {
         let (old, new) = (version("0.1.0"), version("0.2.0"));
         assert_eq!(Version::greet(old, old), Greeting::Same);
         assert_eq!(Version::greet(old, new), Greeting::ClientOlder);

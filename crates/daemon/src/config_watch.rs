@@ -1,17 +1,28 @@
 //! Notices that the settings file changed, without looking at it until it does.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::inotify;
-use tokio::sync::mpsc;
+use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
+use tokio::sync::mpsc::{self, error::TrySendError};
 
-/// Watches the file's folder from a thread of its own, which sleeps until something happens.
-///
-/// The folder need not exist: then nothing is watched, and `qd daemon` reads the file at its next
-/// start only.
+/// What happens to a file when it is written, put in place or taken away.
+const WRITTEN: WatchFlags =
+    WatchFlags::CLOSE_WRITE.union(WatchFlags::MOVED_TO).union(WatchFlags::DELETE);
+/// What happens to a folder when another comes to be in it.
+const MADE: WatchFlags = WatchFlags::CREATE.union(WatchFlags::MOVED_TO);
+/// The watched folder itself went away.
+const GONE: WatchFlags = WatchFlags::DELETE_SELF.union(WatchFlags::MOVE_SELF);
+
+/// The watched folder is no more, or is elsewhere.
+const LOST: ReadFlags =
+    ReadFlags::IGNORED.union(ReadFlags::DELETE_SELF).union(ReadFlags::MOVE_SELF);
+const PLACED: ReadFlags = ReadFlags::CREATE.union(ReadFlags::MOVED_TO);
+
+/// Watches the file from a thread of its own, which sleeps until something happens. Neither the
+/// file nor its folder need exist yet.
 pub(crate) fn watch(config: &Path) -> mpsc::Receiver<()> {
     let (changed, changes) = mpsc::channel(1);
     let config = config.to_owned();
@@ -26,36 +37,95 @@ pub(crate) fn watch(config: &Path) -> mpsc::Receiver<()> {
 
 /// Ends when nobody listens or nothing can be watched.
 fn follow(config: &Path, changed: &mpsc::Sender<()>) {
-    let Some((folder, name)) = config.parent().zip(config.file_name()) else { return };
-    let inotify = match open(folder) {
-        Ok(inotify) => inotify,
-        Err(error) => {
+    let mut is_new = false;
+    while !changed.is_closed() {
+        let Some(watched) = Watched::of(config) else { return };
+        let ended = watched.wait(|| tell(changed), is_new);
+        is_new = true;
+        if let Err(error) = ended {
             tracing::info!(%error, "settings are not watched");
-            return;
-        }
-    };
-    let mut buffer = [MaybeUninit::uninit(); 4096];
-    let mut reader = inotify::Reader::new(inotify, &mut buffer);
-    loop {
-        let ours = match reader.next() {
-            Ok(event) => event
-                .file_name()
-                .is_none_or(|changed| OsStr::from_bytes(changed.to_bytes()) == name),
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(_) => return,
-        };
-        // A full channel means that the change is being looked at already.
-        if ours && matches!(changed.try_send(()), Err(mpsc::error::TrySendError::Closed(()))) {
             return;
         }
     }
 }
 
-fn open(folder: &Path) -> rustix::io::Result<std::os::fd::OwnedFd> {
-    let inotify = inotify::init(inotify::CreateFlags::CLOEXEC)?;
-    let flags = inotify::WatchFlags::CLOSE_WRITE
-        | inotify::WatchFlags::MOVED_TO
-        | inotify::WatchFlags::DELETE;
-    inotify::add_watch(&inotify, PathBuf::from(folder), flags)?;
-    Ok(inotify)
+/// Whether somebody still listens. A full channel means that the change is being looked at already.
+fn tell(changed: &mpsc::Sender<()>) -> bool {
+    !matches!(changed.try_send(()), Err(TrySendError::Closed(())))
+}
+
+/// The folders in which the next thing of interest happens.
+struct Watched {
+    folders: Vec<PathBuf>,
+    names: Vec<OsString>,
+    /// The file's own folder is there; else one above it.
+    is_near: bool,
+}
+
+impl Watched {
+    /// The file's folder, and that of the file a link leads to; else the nearest folder above it.
+    fn of(config: &Path) -> Option<Self> {
+        let folder = config.parent()?;
+        let there = folder.ancestors().find(|it| it.is_dir())?;
+        if there != folder {
+            let next = folder.strip_prefix(there).ok()?.components().next()?;
+            let names = vec![next.as_os_str().to_owned()];
+            return Some(Self { folders: vec![there.to_owned()], names, is_near: false });
+        }
+        let real = std::fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
+        let files = [config, &real];
+        Some(Self {
+            folders: files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect(),
+            names: files.iter().filter_map(|file| Some(file.file_name()?.to_owned())).collect(),
+            is_near: true,
+        })
+    }
+
+    /// Tells of every change until the folders have to be found anew. `is_new` are folders that
+    /// came to be after the settings were read: the file may be in there already.
+    fn wait(&self, tell: impl Fn() -> bool, is_new: bool) -> rustix::io::Result<()> {
+        let inotify = inotify::init(inotify::CreateFlags::CLOEXEC)?;
+        let flags = if self.is_near { WRITTEN.union(MADE) } else { MADE };
+        for folder in &self.folders {
+            inotify::add_watch(&inotify, folder, flags.union(GONE))?;
+        }
+        if self.is_near && is_new && !tell() {
+            return Ok(());
+        }
+        // What came to be before the watch stood would never be told.
+        if !self.is_near && self.folders.iter().any(|it| it.join(&self.names[0]).is_dir()) {
+            return Ok(());
+        }
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut reader = inotify::Reader::new(inotify, &mut buffer);
+        loop {
+            let event = match reader.next() {
+                Ok(event) => event,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error),
+            };
+            if event.events().intersects(LOST) {
+                return Ok(());
+            }
+            let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+            if name.is_some_and(|name| self.names.iter().all(|it| it != name)) {
+                continue;
+            }
+            if !self.is_near {
+                return Ok(());
+            }
+            let is_link = || self.folders[0].join(&self.names[0]).is_symlink();
+            match event.events() {
+                // A file that is only begun is told of when it is written.
+                it if it.contains(ReadFlags::CREATE) && !is_link() => {}
+                // Whatever was put in place may be a link that leads elsewhere.
+                it if it.intersects(PLACED) => {
+                    tell();
+                    return Ok(());
+                }
+                _ if !tell() => return Ok(()),
+                _ => {}
+            }
+        }
+    }
 }

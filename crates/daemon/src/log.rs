@@ -7,51 +7,80 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, reload};
 
 use crate::config::{LogConfig, LogLevel};
 
 /// The name of the current log file; older ones have a number behind it.
 pub const FILE_NAME: &str = "qd.log";
 
+/// Logging, as far as it can be set while it goes on.
+#[derive(Clone)]
+pub struct Log {
+    filter: reload::Handle<Targets, Registry>,
+    file: SharedFile,
+}
+
 /// Starts logging into `folder` for the rest of the process.
-pub fn start(folder: &Path, config: &LogConfig) -> io::Result<()> {
-    let level = match config.level {
+pub fn start(folder: &Path, config: &LogConfig) -> io::Result<Log> {
+    let file = SharedFile(Arc::new(Mutex::new(RotatingFile::open(folder, config)?)));
+    let (filter, handle) = reload::Layer::new(filter(config.level));
+    let layer = tracing_subscriber::fmt::layer().json().with_writer(file.clone());
+    // A second start in one process (tests) keeps the first log.
+    drop(tracing_subscriber::registry().with(filter).with(layer).try_init());
+    Ok(Log { filter: handle, file })
+}
+
+impl Log {
+    /// Goes by new settings from here on.
+    pub fn configure(&self, config: &LogConfig) {
+        // Fails only where another log was started before, which then is not ours to set.
+        drop(self.filter.reload(filter(config.level)));
+        self.file.lock().bound(config);
+    }
+}
+
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let file = RotatingFile::open(folder, config)?;
-    let layer = tracing_subscriber::fmt::layer().json().with_writer(SharedFile(Mutex::new(file)));
-    let filter = Targets::new().with_default(level).with_target("hyper", LevelFilter::WARN);
-    // A second start in one process (tests) keeps the first log.
-    drop(tracing_subscriber::registry().with(filter).with(layer).try_init());
-    Ok(())
+    // The library talks of every connection; more than its warnings helps nobody.
+    Targets::new().with_default(level).with_target("hyper", level.min(LevelFilter::WARN))
 }
 
-struct SharedFile(Mutex<RotatingFile>);
+#[derive(Clone)]
+struct SharedFile(Arc<Mutex<RotatingFile>>);
+
+impl SharedFile {
+    fn lock(&self) -> MutexGuard<'_, RotatingFile> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl<'a> MakeWriter<'a> for SharedFile {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Line(&self.0)
+        Line(self)
     }
 }
 
 /// One log line on its way into the file.
-struct Line<'a>(&'a Mutex<RotatingFile>);
+struct Line<'a>(&'a SharedFile);
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        self.0.lock().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -74,8 +103,14 @@ impl RotatingFile {
         let path = folder.join(FILE_NAME);
         let file = append(&path)?;
         let bytes = file.metadata()?.len();
-        let bytes_max = u64::from(config.size_mib_max) * 1024 * 1024;
-        Ok(Self { path, file, bytes, bytes_max, files_max: config.files_max })
+        let mut log = Self { path, file, bytes, bytes_max: 0, files_max: 0 };
+        log.bound(config);
+        Ok(log)
+    }
+
+    fn bound(&mut self, config: &LogConfig) {
+        self.bytes_max = u64::from(config.size_mib_max) * 1024 * 1024;
+        self.files_max = config.files_max;
     }
 
     fn numbered(&self, number: u32) -> PathBuf {

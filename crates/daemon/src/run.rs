@@ -23,13 +23,14 @@ use crate::http::config::ConfigInUse;
 use crate::http::server::Server;
 use crate::ids::Ids;
 use crate::lifecycle::{self, Holder, LifecycleError, Lock, Pulse, Socket, detached};
+use crate::log::{self, Log};
 use crate::lookout::Lookout;
 use crate::observers::Observers;
 use crate::paths::Paths;
 use crate::spool::reader;
 use crate::spool::tally::Tally;
 use crate::targets::process::Environment;
-use crate::{config_watch, descriptors, identity, log};
+use crate::{config_watch, descriptors, identity};
 
 /// How often the lock is marked with the present time, so that the next daemon knows for how long
 /// nobody looked.
@@ -97,6 +98,7 @@ struct Daemon {
     socket: Socket,
     paths: Paths,
     config: Config,
+    log: Log,
     clock: Clock,
     ledger: Ledger,
     /// For the programs that are started.
@@ -111,7 +113,8 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
     let mut lock = Lock::take(&paths)?;
     let last_alive = lock.last_beat().map(clock::wall);
     let config = Config::load(&paths.config)?;
-    log::start(&paths.logs, &config.log).map_err(|it| RunError::System("write its log", it))?;
+    let log = log::start(&paths.logs, &config.log);
+    let log = log.map_err(|it| RunError::System("write its log", it))?;
     let Opened { mut ledger, created, damage } = open_ledger(&paths, &config, clock)?;
     if let Some(damage) = damage {
         tracing::error!(?damage, "the database is damaged; only what is proven is shown");
@@ -127,7 +130,7 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
     })?;
     tracing::info!(created, as_of = ledger.as_of(), "opened");
     let environment = Environment::of_this_process().with_descriptors(descriptors::take_all());
-    Ok(Daemon { lock, listener, socket, paths, config, clock, ledger, environment })
+    Ok(Daemon { lock, listener, socket, paths, config, log, clock, ledger, environment })
 }
 
 fn open_ledger(paths: &Paths, config: &Config, clock: Clock) -> Result<Opened, RunError> {
@@ -156,7 +159,7 @@ impl Daemon {
             .enable_all()
             .build()
             .map_err(|it| RunError::System("start its runtime", it))?;
-        let Self { lock, listener, socket, paths, config, clock, ledger, environment } = self;
+        let Self { lock, listener, socket, paths, config, log, clock, ledger, environment } = self;
         let listener = listener
             .set_nonblocking(true)
             .map(|()| listener)
@@ -164,7 +167,7 @@ impl Daemon {
         let pulse = lock.pulse().map_err(|it| RunError::System("mark its lock", it))?;
         let result = runtime.block_on(async {
             tokio::spawn(beat(pulse, clock));
-            let house = House::build(&paths, config, clock, ledger, environment)?;
+            let house = House::build(&paths, config, log, clock, ledger, environment)?;
             house.live(listener, &paths, detached).await
         });
         // What still runs has nothing left to say.
@@ -184,6 +187,7 @@ struct House {
     app: Arc<App>,
     observers: Observers,
     config: watch::Sender<Arc<ConfigInUse>>,
+    log: Log,
     retention: Retention,
     spool: watch::Sender<Tally>,
 }
@@ -192,6 +196,7 @@ impl House {
     fn build(
         paths: &Paths,
         config: Config,
+        log: Log,
         clock: Clock,
         ledger: Ledger,
         environment: Environment,
@@ -225,7 +230,8 @@ impl House {
         let spool = watch::Sender::default();
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
         let app = Arc::new(app.with_spool(spool.subscribe()));
-        let mut house = Self { clock, running, lookout, app, observers, config, retention, spool };
+        let mut house =
+            Self { clock, running, lookout, app, observers, config, log, retention, spool };
         under_way.into_iter().for_each(|effect| house.observers.carry_out(effect));
         Ok(house)
     }
@@ -339,6 +345,7 @@ impl House {
         match Config::load(&paths.config) {
             Ok(config) => {
                 let settings = config.engine();
+                self.log.configure(&config.log);
                 self.lookout.configure(settings);
                 self.observers.configure(&config);
                 let (path, loaded_at) = (paths.config.clone(), self.clock.now().wall);

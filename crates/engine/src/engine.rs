@@ -18,8 +18,8 @@ use crate::signal::{EventRow, InboxRow};
 use crate::state::{
     Circumstances, Cursor, Evidence, Heard, LastKnown, Sight, StateRow, Verdict, fuse,
 };
-use crate::target::{Pulse, TargetRow};
-use crate::time::{Now, Stamp, WallMs};
+use crate::target::{Probe, Pulse, TargetRow};
+use crate::time::{MonoMs, Now, Stamp, WallMs};
 use crate::words::{Health, Source, State};
 
 /// The rows of the tables: what the engine is restored from and compared with.
@@ -169,6 +169,18 @@ impl Engine {
 
     pub fn target_named(&self, name: &str) -> Option<&TargetRow> {
         self.targets().find(|row| row.name == name)
+    }
+
+    /// How the last look at a target ended, if it ended at that moment or later.
+    pub fn probe_since(&self, target: &TargetId, at: MonoMs) -> Option<Probe> {
+        let memory = self.targets.get(target)?;
+        let ended = |stamp: Option<Stamp>| stamp.map(|it| it.mono).filter(|mono| *mono >= at);
+        match (ended(memory.last_seen), ended(memory.pulse.failed_at())) {
+            (Some(seen), Some(failed)) if failed > seen => Some(Probe::Failed),
+            (Some(_), _) => Some(Probe::Answered),
+            (None, Some(_)) => Some(Probe::Failed),
+            (None, None) => None,
+        }
     }
 
     /// Whether there are targets and each was looked at, or failed, since the engine began.

@@ -92,6 +92,8 @@ impl Engine {
             code: "E_TARGET_DUPLICATE_SERVER".to_owned(),
             message: format!("this is the tmux server that target `{owner}` shows already"),
         };
+        let beat = Beat::Failed { weight: 1 };
+        decision.notes.push(Note::Beat { target: memory.row.target.clone(), beat });
         if memory.row.trouble.as_ref() != Some(&trouble) || memory.row.health != Health::Down {
             let mut row = memory.row.clone();
             row.health = Health::Down;

@@ -62,6 +62,15 @@ pub struct Pulse {
     window_opened: Option<Stamp>,
     successes: u32,
     topology_seen: bool,
+    /// When it last failed, until it has recovered.
+    failed_at: Option<Stamp>,
+}
+
+/// How a look at a target ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    Answered,
+    Failed,
 }
 
 /// What happened to a target, as far as its health is concerned.
@@ -103,9 +112,14 @@ impl Pulse {
         self.failures > 0
     }
 
+    pub(crate) fn failed_at(&self) -> Option<Stamp> {
+        self.failed_at
+    }
+
     fn fail(&mut self, health: Health, weight: u32, now: Now, settings: &Settings) -> Health {
         self.successes = 0;
         self.topology_seen = false;
+        self.failed_at = Some(now.stamp());
         let expired =
             self.window_opened.is_none_or(|opened| now.since(opened) > settings.down_window_ms);
         if expired {

@@ -62,7 +62,18 @@ impl<'a> Tmux<'a> {
     /// A format, as it reads for a target.
     #[track_caller]
     pub fn show(&self, target: &str, format: &str) -> String {
-        self.ok(&["display-message", "-p", "-t", target, format])
+        let shown = self.ok(&["display-message", "-p", "-t", target, format]);
+        // tmux 3.4 alone prints one backslash more before each such dollar than there is.
+        if shown.contains("\\$") && self.version() == "3.4" {
+            return shown.replace("\\$", "$");
+        }
+        shown
+    }
+
+    /// What the server says it is, such as `3.3a`.
+    #[track_caller]
+    pub fn version(&self) -> String {
+        self.ok(&["display-message", "-p", "#{version}"])
     }
 
     /// The text now visible in a pane.

@@ -178,7 +178,7 @@ fn version_parameter() -> Value {
         "name": VERSION_HEADER,
         "in": "header",
         "required": false,
-        "description": "The client's version; an older client than the daemon is refused.",
+        "description": "The client's version. Every version is served; a `qd` that is older than the daemon refuses by itself.",
         "schema": { "type": "string" },
     })
 }

@@ -10,6 +10,7 @@ pub(crate) mod target;
 pub(crate) mod watch;
 
 pub(crate) mod explain;
+mod here;
 
 pub(crate) mod event;
 pub(crate) mod hook;

@@ -220,6 +220,37 @@ fn the_doctor_says_what_is_there_and_names_servers_nobody_watches() {
 }
 
 #[test]
+fn a_dot_is_the_pane_in_which_the_command_runs() {
+    let env = deck();
+    let outside = env.qd(&["explain", "."]).fails_with(2);
+    assert!(outside.contains("not in tmux") && outside.contains("qd list panes"), "{outside}");
+    let pane = env.tmux().session("work", "exec sh");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    let line = format!("{} explain . > said 2>&1; echo over", env.qd_program().display());
+    env.tmux().type_line(&pane, &line);
+    env.tmux().shows(&pane, "\nover");
+    let said = std::fs::read_to_string(env.path("home/said")).unwrap();
+    assert!(said.contains(&pane), "{said}");
+}
+
+#[test]
+fn what_names_no_pane_is_repeated_with_what_would() {
+    let env = deck();
+    env.daemon();
+    for (reference, code, parts) in [
+        ("x y", 2, ["`x y` names no pane", "%12"]),
+        ("12", 2, ["`12` names no pane", "begins with `%`"]),
+        ("", 2, ["`` names no pane", "%12"]),
+        ("%4711", 4, ["`%4711`", "qd list panes"]),
+        ("nowhere:1.2", 4, ["`nowhere:1.2`", "qd list panes"]),
+    ] {
+        let said = env.qd(&["explain", "--", reference]).fails_with(code);
+        assert!(parts.iter().all(|part| said.contains(part)), "{reference}: {said}");
+    }
+}
+
+#[test]
 fn explain_shows_the_evidence_behind_a_state() {
     let (env, _daemon, pane) = scene();
     env.qd(&[

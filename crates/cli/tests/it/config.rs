@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
-use testkit::wait;
+use testkit::{Http, wait};
 
 use crate::deck::{self, deck};
 
@@ -71,4 +71,57 @@ fn a_daemon_with_a_broken_file_says_so_and_does_not_guess() {
             assert!(health["warnings"].to_string().contains("config"), "{health:#}");
         }
     }
+}
+
+/// Waits until the daemon goes by a setting.
+#[track_caller]
+fn is_in_force(api: &Http, key: &str, wanted: &str) {
+    wait::until("it is in force", || {
+        let answer = api.get("/v1/config").expect(200);
+        let settings = answer["settings"].as_array().unwrap();
+        settings.iter().any(|it| it["key"] == key && it["value"] == wanted).then_some(())
+    });
+}
+
+#[test]
+fn a_file_whose_folder_did_not_exist_is_taken_up_without_a_restart() {
+    let env = deck();
+    let file = env.path("home/.config/deep/down/config.toml");
+    let mut command = env.command(env.qd_program());
+    command.args(["daemon", "run"]).env("QD_CONFIG", &file);
+    let daemon = env.daemon_by(command).unwrap();
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "[state]\nstale_ttl = \"41s\"\n").unwrap();
+    is_in_force(daemon.api(), "state.stale_ttl", "41s");
+    fs::remove_dir_all(env.path("home/.config/deep")).unwrap();
+    is_in_force(daemon.api(), "state.stale_ttl", "30s");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "[state]\nstale_ttl = \"42s\"\n").unwrap();
+    is_in_force(daemon.api(), "state.stale_ttl", "42s");
+}
+
+#[test]
+fn a_file_behind_a_link_is_watched_where_it_is() {
+    let env = deck();
+    env.make_home();
+    let real = env.path("home/dotfile.toml");
+    fs::write(&real, "[state]\nstale_ttl = \"41s\"\n").unwrap();
+    std::os::unix::fs::symlink(&real, env.home().join("config.toml")).unwrap();
+    let daemon = env.daemon();
+    is_in_force(daemon.api(), "state.stale_ttl", "41s");
+    fs::write(&real, "[state]\nstale_ttl = \"42s\"\n").unwrap();
+    is_in_force(daemon.api(), "state.stale_ttl", "42s");
+}
+
+#[test]
+fn the_log_is_set_without_a_restart() {
+    let env = deck();
+    env.configure("[log]\nlevel = \"error\"\n");
+    let daemon = env.daemon();
+    let log = env.home().join("logs/qd.log");
+    let lines = || fs::read_to_string(&log).unwrap_or_default().lines().count();
+    assert_eq!(lines(), 0, "{:?}", fs::read_to_string(&log));
+    env.configure("[log]\nlevel = \"debug\"\n");
+    is_in_force(daemon.api(), "log.level", "debug");
+    wait::until("it says more", || (lines() > 0).then_some(()));
 }

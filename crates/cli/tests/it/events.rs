@@ -256,13 +256,86 @@ fn tc_011_tc_050_secrets_in_a_payload_are_nowhere_on_disk() {
     let extra = json!({ "raw_payload": payload.to_string() });
     emit(it.daemon.api(), &event(&it.pane, "task-started", "one", extra));
     assert_eq!(it.daemon.stop(), 0);
-    for entry in walk(&it.env.home()) {
+    stand_nowhere_on_disk(&it.env, &canaries);
+}
+
+#[track_caller]
+fn stand_nowhere_on_disk(env: &TestEnv, canaries: &[&str]) {
+    for entry in walk(&env.home()) {
         let bytes = std::fs::read(&entry).unwrap();
         for canary in canaries {
             let found = bytes.windows(canary.len()).any(|part| part == canary.as_bytes());
             assert!(!found, "{canary} stands in {}", entry.display());
         }
     }
+}
+
+/// Two keys of the form that a service gives out, which no other text has.
+const KEYS: [&str; 2] = ["ghp_canary0123456789abcdefghij", "sk-canary-0123456789abcdef"];
+
+#[test]
+fn tc_050_a_secret_in_any_field_of_an_event_is_kept_nowhere_and_still_tells_events_apart() {
+    let it = scene();
+    let api = it.daemon.api();
+    let fields = ["event_id", "event_type", "dedupe_key", "source_event_id", "agent_type"];
+    for (number, field) in fields.into_iter().enumerate() {
+        for secret in KEYS {
+            let extra = json!({ field: format!("{secret}"), "source_seq": number });
+            let body = event(&it.pane, "task-started", &format!("{field}-{secret}"), extra);
+            let answer = emit(api, &body);
+            assert!(!answer.to_string().contains("canary"), "{answer:#}");
+        }
+    }
+    let again = json!({ "dedupe_key": KEYS[0], "source_seq": 2 });
+    let again = emit(api, &event(&it.pane, "task-started", "replaced", again));
+    assert_eq!(again["status"], "duplicate", "equal keys stay equal: {again:#}");
+    let runtime = deck::runtime_of(&it.item);
+    for path in ["/v1/panes".to_owned(), format!("/v1/runtimes/{runtime}/explain")] {
+        let answer = api.get(&path).expect(200).to_string();
+        assert!(!answer.contains("canary"), "{path}: {answer}");
+    }
+    assert_eq!(it.daemon.stop(), 0);
+    stand_nowhere_on_disk(&it.env, &KEYS);
+}
+
+#[test]
+fn tc_050_a_secret_in_a_name_a_title_a_path_or_a_command_is_kept_nowhere() {
+    let it = scene();
+    let (api, tmux) = (it.daemon.api(), it.env.tmux());
+    let folder = it.env.path("home").join(format!("token={}", KEYS[0]));
+    std::fs::create_dir(&folder).unwrap();
+    let script = format!("cd '{}'; exec -a {} cat", folder.display(), KEYS[1]);
+    let shell = format!("exec bash -c \"{script}\"");
+    let pane = tmux.window("work", &format!("mysql -p{}", KEYS[0]), &shell);
+    tmux.ok(&["select-pane", "-t", &pane, "-T", &format!("curl -u me:{}", KEYS[1])]);
+    tmux.ok(&["rename-session", "-t", &pane, &format!("API_KEY={}", KEYS[0])]);
+    let hidden = "[redacted]";
+    let item = deck::pane_where(api, &pane, "all of it hidden", |item| {
+        let fields = ["window_name", "pane_title", "current_path", "current_cmd"];
+        let holds = |value: &Value| value.as_str().is_some_and(|text| text.contains(hidden));
+        fields.iter().all(|field| holds(&item[field])) && holds(&item["identity"]["session_name"])
+    });
+    assert_eq!(item["window_name"], format!("mysql -p{hidden}"));
+    // What is hidden still changes: to another secret unseen, to anything else at once.
+    tmux.ok(&["select-pane", "-t", &pane, "-T", &format!("curl -u me:{}", KEYS[0])]);
+    tmux.ok(&["select-pane", "-t", &pane, "-T", "at rest"]);
+    deck::pane_where(api, &pane, "a plain title", |item| item["pane_title"] == "at rest");
+    let runtime = deck::runtime_of(&item);
+    for path in [
+        "/v1/panes".to_owned(),
+        "/v1/windows".to_owned(),
+        "/v1/sessions".to_owned(),
+        "/v1/watch?once=true".to_owned(),
+        format!("/v1/runtimes/{runtime}"),
+        format!("/v1/runtimes/{runtime}/explain"),
+    ] {
+        let answer = api.get(&path).text();
+        assert!(!answer.contains("canary"), "{path}: {answer}");
+    }
+    let found = it.env.qd(&["list", "panes", "--json"]).success();
+    assert!(!found.contains("canary"), "{found}");
+    assert_eq!(it.daemon.stop(), 0);
+    stand_nowhere_on_disk(&it.env, &KEYS);
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

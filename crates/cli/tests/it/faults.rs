@@ -38,6 +38,9 @@ fn f_11_without_tmux_the_daemon_starts_and_says_what_to_install() {
     assert!(screen.contains("tmux"), "{screen}");
     let doctor = env.qd(&["doctor"]);
     assert!(doctor.stdout.contains("tmux"), "{doctor:?}");
+    let said = env.qd(&["target", "connect", "local"]).fails_with(1);
+    assert!(said.contains("[E_TARGET_UNREACHABLE]") && said.contains("tmux"), "{said}");
+    assert!(!said.contains("within"), "it fails at once, with the reason: {said}");
     env.install("tmux");
     let pane = env.tmux().session("work", "exec cat");
     deck::listed(daemon.api(), &pane);

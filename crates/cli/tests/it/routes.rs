@@ -175,13 +175,13 @@ fn a_body_beyond_the_limit_is_refused_without_being_kept() {
 }
 
 #[test]
-fn requests_that_no_client_makes_end_in_a_refusal_or_a_closed_connection() {
+fn tc_018_requests_that_no_client_makes_are_refused_with_an_envelope() {
     let (_env, daemon, _pane) = scene();
     let long = format!("GET /v1/panes?session={} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(1 << 20));
     let many = format!("GET /v1/health HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(10_000));
     for request in [
-        b"\r\n\r\n".to_vec(),
         b"GET\r\n\r\n".to_vec(),
+        b"{}\r\n\r\n".to_vec(),
         b"GET /v1/health HTTP/9.9\r\n\r\n".to_vec(),
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
         b"GET /v1/health HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"
@@ -191,9 +191,13 @@ fn requests_that_no_client_makes_end_in_a_refusal_or_a_closed_connection() {
         many.into_bytes(),
     ] {
         let shown = String::from_utf8_lossy(&request[..request.len().min(80)]).into_owned();
-        if let Ok(reply) = daemon.api().raw(&request) {
-            assert!((400..600).contains(&reply.status), "{shown}: {}", reply.status);
-        }
+        let mut reply = daemon.api().raw(&request).unwrap_or_else(|it| panic!("{shown}: {it}"));
+        let status = reply.status;
+        assert!((400..500).contains(&status), "{shown}: {status}");
+        let body = reply.read_to_end().unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"]["code"], "E_BAD_REQUEST", "{shown}: {body}");
+        assert!(!body["error"]["hint"].as_str().unwrap().is_empty(), "{shown}");
     }
     assert_eq!(daemon.api().get("/v1/health").status, 200);
 }

@@ -2,7 +2,9 @@
 //! place that speaks both languages.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
+use agents::redact;
 use api::error_code::ErrorCode;
 use api::events::EventEnvelope;
 use api::targets::TargetCreate;
@@ -12,6 +14,7 @@ use engine::input::Request;
 use engine::signal::{About, Hints, Signal};
 use engine::time::{Now, WallMs};
 use engine::words as known;
+use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use crate::follower::Follower;
@@ -39,19 +42,21 @@ pub(crate) fn signal(
     now: Now,
 ) -> Result<Signal, Problem> {
     let about = about(&envelope, follower)?;
-    let event_type = agents::vocabulary::normalise(&envelope.event_type);
+    let event_type = agents::vocabulary::normalise(&redact::text(&envelope.event_type));
     if event_type.is_empty() {
         return Err(Problem::field("event_type", "is empty"));
     }
     let payload = envelope.raw_payload.as_ref().map(api::events::Payload::text);
     let wall = |at: api::Timestamp| WallMs(at.as_millis());
+    let event_id = envelope.event_id.map_or_else(|| ids.next("ev"), key);
+    let agent = envelope.agent_type.map(|name| redact::text(&name).to_lowercase());
     Ok(Signal {
-        event_id: EventId::new(envelope.event_id.unwrap_or_else(|| ids.next("ev"))),
+        event_id: EventId::new(event_id),
         claim: agents::vocabulary::claim(&event_type),
         event_type,
         source: source(envelope.source)?,
-        dedupe_key: envelope.dedupe_key,
-        source_event_id: envelope.source_event_id,
+        dedupe_key: key(envelope.dedupe_key),
+        source_event_id: envelope.source_event_id.map(key),
         source_seq: envelope.source_seq,
         event_time: envelope.event_time.map_or(now.wall, wall),
         about,
@@ -60,13 +65,27 @@ pub(crate) fn signal(
             start: envelope.start_hint.map(wall),
             ancestors: Vec::new(),
         },
-        agent: envelope.agent_type.as_deref().map(|name| AgentType::new(name.to_lowercase())),
+        agent: agent.map(AgentType::new),
         action_id: None,
         // What cannot be read with certainty is not kept.
         details: BTreeMap::new(),
         begins_turn: false,
-        payload: payload.and_then(|text| agents::redact::payload(&text).ok()),
+        payload: payload.and_then(|text| redact::payload(&text).ok()),
         expects_version: None,
+    })
+}
+
+/// A key that somebody chose. One that holds a secret is kept as its hash: equal keys stay equal,
+/// different ones different.
+fn key(given: String) -> String {
+    if redact::text(&given) == given {
+        return given;
+    }
+    let hash = Sha256::digest(given.as_bytes());
+    hash.iter().fold("redacted-".to_owned(), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
     })
 }
 

@@ -1,6 +1,6 @@
 //! The API over HTTP/1.1, on a Unix socket: one file for each resource of the table of routes.
 //!
-//! Reading order: [`server`] accepts, [`respond`] sees one request through, [`router`] finds its
+//! Reading order: [`server`] accepts, [`wire`] carries the bytes, [`respond`] sees one request through, [`router`] finds its
 //! handler; [`to_api`] and [`from_api`] are the only translation between what the engine knows
 //! and what the API promises; [`problem`] is everything that can go wrong.
 
@@ -10,6 +10,7 @@ pub mod server;
 
 mod respond;
 mod router;
+mod wire;
 
 pub(crate) mod from_api;
 pub(crate) mod to_api;

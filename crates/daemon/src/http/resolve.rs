@@ -6,7 +6,7 @@ use api::error_code::ErrorCode;
 use api::limits::CANDIDATES_MAX;
 use api::reference::{PaneReference, Reference};
 use api::resolve::{Candidate, Candidates, ResolveAnswer, ResolveQuery};
-use api::selector::{PaneSelector, Place, Selector, Spot, WindowSelector};
+use api::selector::{PaneSelector, Place, Selector, SelectorError, Spot, WindowSelector};
 use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::ids::{PaneId, PaneKey, RuntimeId};
@@ -23,11 +23,16 @@ use super::to_api::{self, timestamp};
 use crate::follower::Follower;
 use crate::view::order;
 
+/// A longer reference is not repeated in the message.
+const SHOWN_BYTES_MAX: usize = 200;
+
 pub(crate) async fn resolve(
     State(app): State<Arc<App>>,
     Asked(query): Asked<ResolveQuery>,
 ) -> Result<Said<ResolveAnswer>, Problem> {
-    let selector: Selector = query.reference.parse().map_err(Problem::from)?;
+    let selector = query.reference.parse().map_err(|error: SelectorError| {
+        Problem::new(error.code(), error.about(&query.reference)).detail("ref", &*query.reference)
+    })?;
     if let Selector::Exact(Reference::Runtime(id)) = &selector {
         return runtime(&app, query.reference, &RuntimeId::new(id.as_str())).await;
     }
@@ -131,7 +136,11 @@ fn is_at(facts: &PaneFacts, spot: &Spot) -> bool {
 }
 
 fn not_found(reference: &str) -> Problem {
-    Problem::new(ErrorCode::RefNotFound, "nothing fits the reference").detail("ref", reference)
+    let message = match reference.len() {
+        ..=SHOWN_BYTES_MAX => format!("nothing fits the reference `{reference}`"),
+        _ => "nothing fits the reference".to_owned(),
+    };
+    Problem::new(ErrorCode::RefNotFound, message).detail("ref", reference)
 }
 
 fn ambiguous(follower: &Follower, reference: &str, rows: &[&PaneRow], now: Now) -> Problem {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::error_code::ErrorCode;
+use api::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,6 +22,7 @@ use super::problem::Problem;
 use super::respond::{Gate, Visitor};
 use super::router::router;
 use super::watch::HangUp;
+use super::wire::Wire;
 
 /// Connections at once, where the process may open that many files.
 const CONNECTIONS_MAX: usize = 2_048;
@@ -156,6 +158,7 @@ async fn converse(
     _permit: OwnedSemaphorePermit,
 ) {
     let hang_up = Arc::clone(&visitor.hang_up.0);
+    let wire = Wire::new(TokioIo::new(stream), visitor.clock);
     let serve = service_fn(move |request| {
         let visitor = visitor.clone();
         async move { Ok::<_, std::convert::Infallible>(visitor.respond(request).await) }
@@ -163,7 +166,9 @@ async fn converse(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), serve);
+        .max_headers(HEAD_FIELDS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(wire, serve);
     tokio::pin!(connection);
     let mut leaving = false;
     loop {

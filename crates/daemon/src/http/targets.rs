@@ -13,9 +13,9 @@ use api::words::{SchemaVersion, Scope};
 use axum::extract::State;
 use engine::ids::TargetId;
 use engine::input::{Input, Refusal, Reply, Request};
-use engine::target::TargetRow;
-use engine::time::WallMs;
-use engine::words::{Health, TargetKind};
+use engine::target::{Probe, TargetRow};
+use engine::time::MonoMs;
+use engine::words::TargetKind;
 use http::StatusCode;
 
 use super::app::App;
@@ -28,9 +28,8 @@ use crate::targets::local;
 use crate::targets::process::Environment;
 use crate::view::{self, Listed};
 
-/// How long a probe may take until the answer is that there was none. Longer than the time a
-/// target is given to connect.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
+/// The longest that a request waits for a probe, however long a connection may take.
+const PROBE_TIMEOUT_MAX: Duration = Duration::from_secs(20);
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -108,39 +107,54 @@ pub(crate) async fn connect(
 ) -> Result<Said<TargetAnswer>, Problem> {
     app.writable()?;
     let row = find(&app, &name)?;
-    let asked_at = app.clock.now().wall;
+    let asked_at = app.clock.now().mono;
     let mut publications = app.lookout.publications();
     app.ask(peer.actor(), Input::Asked(Request::ConnectTarget { name })).await?;
-    let answered = async {
-        while !has_answered(&app, &row.target, asked_at) {
+    let patience = app.config.borrow().config.observer.connect_timeout.duration();
+    let patience = patience.min(PROBE_TIMEOUT_MAX);
+    let probed = async {
+        loop {
+            if let Some(probe) = probe_since(&app, &row.target, asked_at) {
+                return Ok(probe);
+            }
             if publications.changed().await.is_err() {
-                return;
+                return Err(Fault::Stopping);
             }
         }
     };
-    let in_time = tokio::time::timeout(PROBE_TIMEOUT, answered).await.is_ok();
+    let probe = tokio::time::timeout(patience, probed).await;
     let row = app.read(|follower, _| follower.engine().target(&row.target).cloned());
-    match row {
-        Some(row) if in_time && row.health != Health::Down => {
+    let Some(row) = row else {
+        return Err(Problem::new(ErrorCode::TargetNotFound, "the target was removed meanwhile"));
+    };
+    match probe {
+        Ok(Ok(Probe::Answered)) => {
             answer(&app, Reply::Target(Box::new(row))).map(|answer| Said(StatusCode::OK, answer))
         }
-        Some(row) => Err(unreachable(&row)),
-        None => Err(Problem::new(ErrorCode::TargetNotFound, "the target was removed meanwhile")),
+        Ok(Ok(Probe::Failed)) => Err(unreachable(&row, None)),
+        Ok(Err(fault)) => Err(fault.into()),
+        Err(_) => Err(unreachable(&row, Some(patience))),
     }
 }
 
-/// Whether a target has been seen since it was asked.
-fn has_answered(app: &App, target: &TargetId, asked_at: WallMs) -> bool {
+/// How a look at a target ended that ended since; one that was removed has nothing to wait for.
+fn probe_since(app: &App, target: &TargetId, asked_at: MonoMs) -> Option<Probe> {
     app.read(|follower, _| match follower.engine().target(target) {
-        Some(row) => row.last_seen_at.is_some_and(|seen| seen >= asked_at),
-        None => true,
+        Some(_) => follower.engine().probe_since(target, asked_at),
+        None => Some(Probe::Failed),
     })
 }
 
-fn unreachable(row: &TargetRow) -> Problem {
+/// What the look said, or that none ended within `waited`.
+fn unreachable(row: &TargetRow, waited: Option<Duration>) -> Problem {
     let trouble = row.trouble.as_ref();
-    let why = trouble.map_or("it did not answer in time", |trouble| trouble.message.as_str());
-    Problem::new(ErrorCode::TargetUnreachable, format!("`{}` cannot be reached: {why}", row.name))
+    let why = match (waited, trouble) {
+        (Some(waited), _) => format!("it did not answer within {} ms", waited.as_millis()),
+        (None, Some(trouble)) => trouble.message.clone(),
+        (None, None) => "the look at it failed".to_owned(),
+    };
+    let message = format!("`{}` cannot be reached: {why}", row.name);
+    Problem::new(ErrorCode::TargetUnreachable, message)
         .detail("target", row.name.as_str())
         .detail("reason", trouble.map(|trouble| trouble.code.as_str()))
 }

@@ -72,6 +72,18 @@ fn the_default_target_stays() {
     assert_eq!(world.http.delete("/v1/targets/%ff").error(400), "E_BAD_REQUEST");
 }
 
+/// Asks for a connection while `look` stands in for the observer, which looks when it is told to.
+fn connecting<T>(world: &World, look: impl Fn() -> T) -> testkit::Reply {
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(|| world.http.send("POST", "/v1/targets/local/connect", &[], b""));
+        while !answer.is_finished() {
+            drop(look());
+            std::thread::yield_now();
+        }
+        answer.join().unwrap()
+    })
+}
+
 #[test]
 fn connecting_answers_with_what_was_found() {
     let world = World::showing(vec![pane(1)]);
@@ -79,18 +91,13 @@ fn connecting_answers_with_what_was_found() {
         world.http.post("/v1/targets/nowhere/connect", &json!(null)).error(404),
         "E_TARGET_NOT_FOUND"
     );
-    std::thread::scope(|scope| {
-        let answer = scope.spawn(|| world.http.send("POST", "/v1/targets/local/connect", &[], b""));
-        // Stands in for the observer, which looks when it is told to.
-        while !answer.is_finished() {
-            world.see(LOCAL, Observation::Unchanged);
-            std::thread::yield_now();
-        }
-        let answer = answer.join().unwrap().expect(200);
-        assert_eq!(answer["target"]["health"], "ok");
-    });
-    world.lose(LOCAL);
-    let refused = world.http.send("POST", "/v1/targets/local/connect", &[], b"").expect(502);
+    let answer = connecting(&world, || world.see(LOCAL, Observation::Unchanged)).expect(200);
+    assert_eq!(answer["target"]["health"], "ok");
+    let refused = connecting(&world, || world.lose(LOCAL)).expect(502);
     assert_eq!(refused["error"]["code"], "E_TARGET_UNREACHABLE");
     assert_eq!(refused["error"]["details"]["reason"], "E_TARGET_UNREACHABLE");
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(!message.contains("within"), "it says what failed, not how long it waited: {message}");
+    let answer = connecting(&world, || world.see(LOCAL, Observation::Unchanged)).expect(200);
+    assert_eq!(answer["target"]["health"], "down", "it answered once, and is not well yet");
 }

@@ -55,15 +55,23 @@ fn names_and_titles_of_any_kind_stand_in_their_own_field(reach: Reach) {
     let pane = tmux.session("work", "exec sh");
     let scene = Setting::new(reach).observe(&env);
     scene.lists(&pane);
-    tmux.ok(&["rename-session", "-t", "=work", "a/b % c é\n%end 1 2 1"]);
+    // From 3.7 on tmux refuses names with line breaks and tabs itself.
+    let hostile = ["a/b % c é\n%end 1 2 1", "a/b % c é %end 1 2 1"];
+    let renamed = |name: &str| tmux.run(&["rename-session", "-t", &pane, name]).code() == Some(0);
+    assert!(hostile.into_iter().any(renamed));
     let shown = tmux.show(&pane, "#{session_name}");
     scene.pane_where(&pane, "session", |it| it.session_name == shown);
-    let window = tmux.window("", "x\n%end 1 2 1\ny\tz", "exec cat");
-    scene.pane_where(&window, "window", |it| it.window_name == "x\n%end 1 2 1\ny\tz");
+    let window = tmux.window("", "x", "exec cat");
+    let hostile = ["x\n%end 1 2 1\ny\tz", "x %end 1 2 1 y z"];
+    let renamed = |name: &&str| tmux.run(&["rename-window", "-t", &window, name]).code() == Some(0);
+    let name = hostile.into_iter().find(renamed).unwrap();
+    scene.pane_where(&window, "window", |it| it.window_name == name);
     tmux.ok(&["rename-window", "-t", &window, &long]);
     scene.pane_where(&window, "long name", |it| it.window_name == long);
     tmux.ok(&["select-pane", "-t", &pane, "-T", "##(touch ran) #[fg=red] %end 1 2 1"]);
-    scene.pane_where(&pane, "title", |it| it.title == "#(touch ran) #[fg=red] %end 1 2 1");
+    let shown = tmux.show(&pane, "#{pane_title}");
+    assert!(shown.ends_with("(touch ran) #[fg=red] %end 1 2 1"), "{shown}");
+    scene.pane_where(&pane, "title", |it| it.title == shown);
     assert!(scene.said().failures.is_empty(), "{:?}", scene.said().failures);
 }
 
@@ -76,9 +84,11 @@ fn nothing_in_a_name_is_ever_run(reach: Reach) {
     let scene = Setting::new(reach).observe(&env);
     scene.lists(&pane);
     tmux.type_line(&pane, &format!("printf '\\033]2;{name}\\007'"));
-    scene.pane_where(&pane, "title", |it| it.title == name);
+    // From 3.7 on tmux takes the sting out of it itself: `_(touch ...)`.
+    let end = name.trim_start_matches('#');
+    scene.pane_where(&pane, "title", |it| it.title.ends_with(end));
     tmux.ok(&["rename-session", "-t", "=work", &name.replace('#', "##")]);
-    scene.pane_where(&pane, "session", |it| it.session_name.starts_with("#(touch "));
+    scene.pane_where(&pane, "session", |it| it.session_name.contains("(touch "));
     for _ in 0..2 {
         let before = scene.said().topologies;
         scene.rescan();
