@@ -88,12 +88,13 @@ pub fn fact(raw: &mut String) {
 /// A line of text without its secrets.
 pub fn text(raw: &str) -> String {
     let mut clean = raw.to_owned();
-    for rule in RULES.iter() {
-        if rule.pattern.is_match(&clean) {
+    let lower = raw.to_ascii_lowercase();
+    for rule in &RULES {
+        if rule.needles.iter().any(|needle| lower.contains(needle)) {
             clean = rule.pattern.replace_all(&clean, rule.replacement).into_owned();
         }
     }
-    assignments(&clean)
+    if may_name_a_secret(&clean) { assignments(&clean) } else { clean }
 }
 
 fn clean(value: &mut Value) {
@@ -134,66 +135,154 @@ fn text_of_broken(inner: &str) -> String {
     text(inner)
 }
 
+/// A name as it is compared: without case, and without what separates its words.
+fn folded(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
 fn is_secret_name(name: &str) -> bool {
-    let folded: String =
-        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let folded = folded(name);
     if COUNTERS.contains(&folded.as_str()) {
         return false;
     }
-    // `key` alone is a word like any other; a variable of the environment so named holds one.
-    let is_variable = name.ends_with("_KEY") && !name.contains(|c: char| c.is_ascii_lowercase());
-    is_variable
-        || SECRET_WORDS.iter().any(|word| folded.contains(word))
+    SECRET_WORDS.iter().any(|word| folded.contains(word))
         || SECRET_ENDINGS.iter().any(|word| folded.ends_with(word))
+        || is_key_variable(name)
+}
+
+/// `key` alone is a word like any other; a variable of the environment so named holds one.
+fn is_key_variable(name: &str) -> bool {
+    name.ends_with("_KEY") && !name.contains(|c: char| c.is_ascii_lowercase())
+}
+
+/// Whether any part of a text could be such a name.
+fn may_name_a_secret(raw: &str) -> bool {
+    let folded = folded(raw);
+    let mut words = SECRET_WORDS.iter().chain(SECRET_ENDINGS);
+    words.any(|word| folded.contains(word)) || raw.contains("_KEY")
 }
 
 /// A form that secrets have by themselves.
 struct Rule {
-    pattern: Regex,
+    /// Each match holds one of these, in whatever case. A pattern costs memory from its first use
+    /// on, and almost no text needs any.
+    needles: &'static [&'static str],
+    pattern: LazyLock<Regex>,
     replacement: &'static str,
 }
 
+const fn rule(
+    needles: &'static [&'static str],
+    pattern: fn() -> Regex,
+    replacement: &'static str,
+) -> Rule {
+    Rule { needles, pattern: LazyLock::new(pattern), replacement }
+}
+
 fn regex(pattern: &str) -> Regex {
-    // A pattern that does not compile is caught by the test that builds them all.
+    // A pattern that does not compile is caught by the test that needs it.
     Regex::new(pattern).expect("the pattern is valid")
 }
 
-static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-    let rule = |pattern, replacement| Rule { pattern: regex(pattern), replacement };
-    vec![
-        rule(
-            r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)",
-            MARK,
-        ),
-        rule(r"(?i)\b((?:proxy-)?authorization\s*[:=]\s*)[^\r\n]+", "${1}[redacted]"),
-        rule(r"(?i)\b((?:set-)?cookie\s*[:=]\s*)[^\r\n]+", "${1}[redacted]"),
-        rule(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", "${1} [redacted]"),
-        rule(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@]+@", "${1}[redacted]@"),
-        // A password that clings to its option, or follows one that only some programs have.
-        rule(r"(?i)\b((?:mysql|mariadb)[a-z_-]*\s(?:[^\r\n;|&]*\s)?-p)[^\s;|&]+", "${1}[redacted]"),
-        rule(
-            r"(?i)\b((?:sshpass\s+(?:[^\r\n;|&]*\s)?-p|redis-cli\s+(?:[^\r\n;|&]*\s)?-a)\s*)[^\s;|&]+",
-            "${1}[redacted]",
-        ),
-        rule(r"(\s(?:-u|--user)[ =]?[^\s:=]+:)[^\s;|&]+", "${1}[redacted]"),
-        rule(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", MARK),
-        rule(
-            r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_[A-Za-z0-9_]{16,}|\bglpat-[A-Za-z0-9_-]{12,}|\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[A-Za-z0-9_-]{20,}|\bnpm_[A-Za-z0-9]{20,}|\bya29\.[A-Za-z0-9_-]{10,}|\bhf_[A-Za-z0-9]{20,}",
-            MARK,
-        ),
-    ]
-});
+static RULES: [Rule; 10] = [
+    rule(
+        &["private key"],
+        || {
+            regex(
+                r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)",
+            )
+        },
+        MARK,
+    ),
+    rule(
+        &["authorization"],
+        || regex(r"((?i-u:\b(?:proxy-)?authorization)[\t-\r ]*[:=][\t-\r ]*)[^\r\n]+"),
+        "${1}[redacted]",
+    ),
+    rule(
+        &["cookie"],
+        || regex(r"((?i-u:\b(?:set-)?cookie)[\t-\r ]*[:=][\t-\r ]*)[^\r\n]+"),
+        "${1}[redacted]",
+    ),
+    rule(
+        &["bearer", "basic"],
+        || regex(r"((?i-u:\b(?:bearer|basic)))[\t-\r ]+[A-Za-z0-9._~+/=-]{6,}"),
+        "${1} [redacted]",
+    ),
+    rule(&["://"], || regex(r"((?i-u:\b[a-z][a-z0-9+.-]*)://)[^\t-\r /@]+@"), "${1}[redacted]@"),
+    // A password that clings to its option, or follows one that only some programs have.
+    rule(
+        &["mysql", "mariadb"],
+        || {
+            regex(
+                r"((?i-u:\b(?:mysql|mariadb))[A-Za-z_-]*[\t-\r ](?:[^\r\n;|&]*[\t-\r ])?-p)[^\t-\r ;|&]+",
+            )
+        },
+        "${1}[redacted]",
+    ),
+    rule(
+        &["sshpass", "redis-cli"],
+        || {
+            regex(
+                r"((?-u:\b)(?:sshpass[\t-\r ]+(?:[^\r\n;|&]*[\t-\r ])?-p|redis-cli[\t-\r ]+(?:[^\r\n;|&]*[\t-\r ])?-a)[\t-\r ]*)[^\t-\r ;|&]+",
+            )
+        },
+        "${1}[redacted]",
+    ),
+    rule(
+        &["-u", "--user"],
+        || regex(r"([\t-\r ](?:-u|--user)[ =]?[^\t-\r :=]+:)[^\t-\r ;|&]+"),
+        "${1}[redacted]",
+    ),
+    rule(
+        &["eyj"],
+        || regex(r"(?-u:\b)eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+        MARK,
+    ),
+    rule(
+        &[
+            "sk-",
+            "sk_",
+            "pk-",
+            "pk_",
+            "rk-",
+            "rk_",
+            "ghp_",
+            "gho_",
+            "ghu_",
+            "ghs_",
+            "ghr_",
+            "github_pat_",
+            "glpat-",
+            "xox",
+            "akia",
+            "asia",
+            "aiza",
+            "npm_",
+            "ya29.",
+            "hf_",
+        ],
+        || {
+            regex(
+                r"(?-u:\b)(?:(?:sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|glpat-[A-Za-z0-9_-]{12,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{12,}|AIza[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{20,}|ya29\.[A-Za-z0-9_-]{10,}|hf_[A-Za-z0-9]{20,})",
+            )
+        },
+        MARK,
+    ),
+];
+
+// Blanks are those of ASCII here, and words too: Unicode's tables would cost memory for nothing.
 
 /// A name and what links it to a value: an equals sign, a colon, or the blank after an option.
 static LINKED_NAME: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r#"(?:\b[A-Za-z][A-Za-z0-9_.-]*["']?\s*[:=]\s*)|(?:(?:^|\s)--?[A-Za-z][A-Za-z0-9_-]*\s+)"#,
+        r#"(?:(?-u:\b)[A-Za-z][A-Za-z0-9_.-]*["']?[\t-\r ]*[:=][\t-\r ]*)|(?:(?:^|[\t-\r ])--?[A-Za-z][A-Za-z0-9_-]*[\t-\r ]+)"#,
     )
 });
 
 /// A value: quoted, or up to the next thing that ends a word.
 static VALUE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"^(?:"[^"\r\n]*"?|'[^'\r\n]*'?|[^\s"',;&)}\]]+)"#));
+    LazyLock::new(|| regex(r#"^(?:"[^"\r\n]*"?|'[^'\r\n]*'?|[^\t-\r "',;&)}\]]+)"#));
 
 /// Takes out the values of names that mark a secret. A value of a harmless name is looked into:
 /// it may hold the next assignment.

@@ -107,7 +107,7 @@ error_codes! {
         "See why with `qd target list`, then `qd target connect NAME`.";
     /// The request is malformed, or a field of it is out of bounds.
     BadRequest = "E_BAD_REQUEST", 400, Usage,
-        "The details name the field; docs/reference/api.md shows what is expected.";
+        "Correct what the message names; `qd help` and docs/reference/api.md show what is expected.";
     /// The request's body is longer than any request may be.
     BodyTooLarge = "E_BODY_TOO_LARGE", 413, Usage,
         "Send less: the limit is in the details.";
@@ -144,7 +144,7 @@ error_codes! {
         "See the targets with `qd target list`.";
     /// Another target leads to the same tmux server already.
     TargetDuplicateServer = "E_TARGET_DUPLICATE_SERVER", 409, Conflict,
-        "Use the target named in the details.";
+        "Use that target, or name another socket.";
     /// This target cannot be removed.
     TargetProtected = "E_TARGET_PROTECTED", 409, Conflict,
         "The default target stays; other targets can be removed.";

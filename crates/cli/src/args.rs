@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::config::ConfigCommand;
-use crate::commands::daemon::DaemonCommand;
+use crate::commands::daemon::DaemonArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::event::EventCommand;
 use crate::commands::explain::ExplainArgs;
@@ -108,8 +108,7 @@ pub(crate) enum Command {
     Event(EventCommand),
     Hook(HookArgs),
     /// Run, start, look at or stop the daemon
-    #[command(subcommand)]
-    Daemon(DaemonCommand),
+    Daemon(DaemonArgs),
     /// Examine the journal of everything that happened
     #[command(subcommand)]
     Journal(JournalCommand),

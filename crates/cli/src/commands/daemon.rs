@@ -24,8 +24,14 @@ pub(crate) use self::service::remove as remove_service;
 /// How long a daemon that does not answer may take to end when it is signalled.
 const SIGNAL_PATIENCE: Duration = Duration::from_secs(10);
 
+#[derive(Debug, Args)]
+pub(crate) struct DaemonArgs {
+    #[command(subcommand)]
+    command: Option<DaemonCommand>,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum DaemonCommand {
+enum DaemonCommand {
     Run(RunArgs),
     /// Start it in the background, if it does not run
     Start,
@@ -40,18 +46,19 @@ pub(crate) enum DaemonCommand {
     Uninstall,
 }
 
-/// Run it in the foreground
+/// Run it in the foreground; `qd daemon` alone does the same
 ///
 /// Other commands start it in the background when they need it; this is for service managers and
 /// for looking at a start that fails. One daemon runs for each user and QD_HOME.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct RunArgs {
+#[derive(Debug, Clone, Default, Args)]
+struct RunArgs {
     /// Started by a client: leave its session and say on standard output how the start went
     #[arg(long, hide = true)]
     detached: bool,
 }
 
-pub(crate) fn run(console: &Console, command: &DaemonCommand) -> Outcome {
+pub(crate) fn run(console: &Console, args: &DaemonArgs) -> Outcome {
+    let Some(command) = &args.command else { return foreground(console, &RunArgs::default()) };
     match command {
         DaemonCommand::Run(args) => foreground(console, args),
         DaemonCommand::Start => start(console),

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::commands::Outcome;
 use crate::console::{Console, wait};
 use crate::failure::Failure;
+use crate::output;
 use crate::output::style;
 use crate::output::text::Text;
 use crate::output::time::span;
@@ -190,7 +191,7 @@ fn told_by_daemon(health: &HealthAnswer) -> Vec<Check> {
     checks.extend(health.targets.iter().map(|it| {
         let reason = it.health_reason.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
         let name = &it.target;
-        let message = format!("{name} is {}{reason}, watched by {}", it.health, it.observer_mode);
+        let message = format!("{name} is {}{reason}, {}", it.health, output::health::watched(it));
         match it.health {
             Health::Ok => Check::new("target", Verdict::Ok, message),
             Health::Degraded | Health::Down => Check::new("target", Verdict::Warning, message)

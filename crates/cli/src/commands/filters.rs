@@ -110,14 +110,15 @@ pub(crate) fn list_query(filters: &FilterArgs, order: &OrderArgs) -> Result<List
 /// The name of a target as somebody typed it.
 pub(crate) fn target_name(text: &str) -> Result<TargetName, Failure> {
     text.parse().map_err(|error: api::target_name::TargetNameError| {
-        Failure::new(ErrorCode::BadRequest, format!("`{text}` names no target: {error}"))
-            .with_hint("See the targets with `qd target list`.")
+        Failure::new(ErrorCode::BadRequest, format!("`{text}` cannot name a target: {error}"))
+            .with_hint("Names are like build or host-2; `qd target list` shows those there are.")
     })
 }
 
 fn target_session(text: &str) -> Result<TargetSession, Failure> {
     text.parse().map_err(|error: api::reference::ReferenceError| {
         Failure::new(error.code(), format!("`{text}`: {error}"))
+            .with_hint("Write it like local/work; `qd list sessions` shows them.")
     })
 }
 

@@ -1,6 +1,7 @@
 //! How the daemon is doing, for people.
 
-use api::health::{HealthAnswer, HealthStatus};
+use api::health::{HealthAnswer, HealthStatus, TargetHealth};
+use api::words::{Health, ObserverMode};
 
 use crate::output::overview::warning;
 use crate::output::style;
@@ -29,11 +30,21 @@ pub(crate) fn lines(health: &HealthAnswer) -> Vec<Text> {
         let state = Text::styled(target.health.as_str(), style::of_health(target.health));
         let reason = target.health_reason.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
         let said = Text::plain(target.target.as_str()).then(" ").then(state).then(reason);
-        let by = format!(", watched by {}", target.observer_mode);
+        let by = format!(", {}", watched(target));
         lines.push(field("target", said.then_styled(by, style::QUIET)));
     }
     lines.extend(health.warnings.iter().flat_map(warning));
     lines
+}
+
+/// How a target is watched.
+pub(crate) const fn watched(target: &TargetHealth) -> &'static str {
+    match (target.observer_mode, target.health) {
+        (ObserverMode::Control, _) => "watched by control mode",
+        (ObserverMode::Forked, _) => "watched by forked commands",
+        (ObserverMode::None, Health::Ok) => "no tmux server runs there",
+        (ObserverMode::None, Health::Degraded | Health::Down) => "not watched now",
+    }
 }
 
 /// A name and what it is.

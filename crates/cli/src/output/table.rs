@@ -8,6 +8,10 @@ use crate::output::text::Text;
 /// Between two columns.
 const GAP: usize = 2;
 
+/// The widest that a column is where lines have no end: a longer cell stands out of it, whole,
+/// rather than push every other row so far.
+const UNBOUND_MAX: usize = 60;
+
 /// A column that may become narrower still tells something at this width.
 const COMFORT: usize = 16;
 
@@ -75,12 +79,15 @@ impl Table {
             (0..self.columns.len()).map(|column| self.natural_width(column)).collect();
         let widths = match width {
             Some(width) => fit(&self.columns, &natural, width),
-            None => natural.into_iter().map(Some).collect(),
+            None => natural.into_iter().map(|it| Some(it.min(UNBOUND_MAX))).collect(),
         };
         let titles = self.columns.iter().map(|column| Text::styled(column.title, style::TITLE));
         let titles = self.titled.then(|| titles.collect());
         let rows = titles.iter().chain(&self.rows);
-        rows.map(|row| line(row, &widths).cut(width.unwrap_or(usize::MAX))).collect()
+        match width {
+            Some(width) => rows.map(|row| line(row, &widths, Text::cut).cut(width)).collect(),
+            None => rows.map(|row| line(row, &widths, |cell, _| cell)).collect(),
+        }
     }
 
     /// As wide as its widest cell; zero for a column with nothing in it, which is not shown.
@@ -123,14 +130,14 @@ fn total(widths: &[Option<usize>]) -> usize {
     shown.clone().sum::<usize>() + GAP * shown.count().saturating_sub(1)
 }
 
-fn line(cells: &[Text], widths: &[Option<usize>]) -> Text {
+fn line(cells: &[Text], widths: &[Option<usize>], fitted: fn(Text, usize) -> Text) -> Text {
     let mut shown = cells.iter().zip(widths).filter_map(|(cell, width)| Some((cell, (*width)?)));
     let shown: Vec<_> = shown.by_ref().filter(|(_, width)| *width > 0).collect();
     // Blanks at the end of a line are no use to anybody.
     let last = shown.iter().rposition(|(cell, _)| cell.width() > 0);
     let mut line = Text::new();
     for (place, (cell, width)) in shown.into_iter().enumerate() {
-        let cell = cell.clone().cut(width);
+        let cell = fitted(cell.clone(), width);
         match last {
             Some(last) if place < last => line = line.then(cell.padded(width + GAP)),
             Some(last) if place == last => line = line.then(cell),
@@ -161,6 +168,18 @@ mod tests {
 
     fn shown(table: &Table, width: Option<usize>) -> String {
         table.lines(width).iter().map(|line| line.render(false) + "\n").collect()
+    }
+
+    #[test]
+    fn without_a_width_one_long_cell_stands_out_whole_and_moves_no_other_row() {
+        let mut table = Table::new([Column::fixed("NAME"), Column::fixed("KIND")]);
+        let long = "n".repeat(1_000);
+        table.row(["short", "a"].map(Text::from));
+        table.row([Text::from(long.as_str()), Text::from("b")]);
+        let shown = shown(&table, None);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[1].len(), UNBOUND_MAX + GAP + 1);
+        assert_eq!(lines[2], format!("{long}  b"));
     }
 
     #[test]

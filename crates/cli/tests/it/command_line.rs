@@ -242,6 +242,7 @@ fn what_names_no_pane_is_repeated_with_what_would() {
         ("x y", 2, ["`x y` names no pane", "%12"]),
         ("12", 2, ["`12` names no pane", "begins with `%`"]),
         ("", 2, ["`` names no pane", "%12"]),
+        ("nowhere", 4, ["`nowhere`", "nowhere:window.pane"]),
         ("%4711", 4, ["`%4711`", "qd list panes"]),
         ("nowhere:1.2", 4, ["`nowhere:1.2`", "qd list panes"]),
     ] {

@@ -47,6 +47,16 @@ fn f_18_a_second_daemon_leaves_the_first_ones_socket_alone() {
 }
 
 #[test]
+fn the_name_alone_runs_the_daemon() {
+    let env = deck();
+    let mut command = env.command(env.qd_program());
+    command.arg("daemon");
+    let daemon = env.daemon_by(command).unwrap();
+    assert_eq!(daemon.api().get("/v1/health").status, 200);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
 fn a_stale_socket_is_replaced() {
     let env = deck();
     env.make_home();

@@ -40,7 +40,7 @@ pub(crate) async fn resolve(
         let found = select(follower, &selector)?;
         let row = match found.as_slice() {
             [one] => *one,
-            [] => return Err(not_found(&query.reference)),
+            [] => return Err(not_found(&query.reference, &selector)),
             several => return Err(ambiguous(follower, &query.reference, several, now)),
         };
         Ok(Said(StatusCode::OK, answer(follower, query.reference, row, now)))
@@ -135,10 +135,16 @@ fn is_at(facts: &PaneFacts, spot: &Spot) -> bool {
     in_window && is_pane
 }
 
-fn not_found(reference: &str) -> Problem {
-    let message = match reference.len() {
-        ..=SHOWN_BYTES_MAX => format!("nothing fits the reference `{reference}`"),
-        _ => "nothing fits the reference".to_owned(),
+fn not_found(reference: &str, selector: &Selector) -> Problem {
+    let message = match selector {
+        _ if reference.len() > SHOWN_BYTES_MAX => "nothing fits the reference".to_owned(),
+        Selector::RuntimePrefix(prefix) => format!(
+            "no runtime id begins with `{prefix}`; a place in a session is written \
+             `{prefix}:window.pane`"
+        ),
+        Selector::Exact(_) | Selector::Pane(_) | Selector::Place(_) => {
+            format!("nothing fits the reference `{reference}`")
+        }
     };
     Problem::new(ErrorCode::RefNotFound, message).detail("ref", reference)
 }
