@@ -113,6 +113,11 @@ trait Sink: Send {
         Ok(())
     }
 
+    /// The terminal has another size.
+    fn resized(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Does what is left to do when the stream has come to its end.
     fn end(&mut self) -> Result<(), Failure> {
         Ok(())
@@ -152,6 +157,7 @@ async fn follow(watch: Watch, sink: Box<dyn Sink>) -> Result<(), Failure> {
     let (mut interrupt, mut terminate) =
         (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let (sender, steps) = mpsc::channel(STEPS_WAITING_MAX);
+    tokio::spawn(resizes(listen(SignalKind::window_change())?, sender.clone()));
     tokio::spawn(read(watch, sender));
     // Writing blocks when nobody reads; that must not keep a signal from ending us.
     let handle = Handle::current();
@@ -165,12 +171,28 @@ async fn follow(watch: Watch, sink: Box<dyn Sink>) -> Result<(), Failure> {
     }
 }
 
-type Said = Result<Step, ClientError>;
+/// What the one who writes hears of.
+enum News {
+    Said(Result<Step, ClientError>),
+    Resized,
+    Over,
+}
 
-async fn read(mut watch: Watch, sender: Sender<Said>) {
+async fn read(mut watch: Watch, sender: Sender<News>) {
     while let Some(said) = watch.next().await.transpose() {
         let last = said.is_err();
-        if sender.send(said).await.is_err() || last {
+        if sender.send(News::Said(said)).await.is_err() || last {
+            return;
+        }
+    }
+    // Who waits for the other signals holds the channel open.
+    drop(sender.send(News::Over).await);
+}
+
+/// Tells of each new size, until nobody listens.
+async fn resizes(mut window: Signal, sender: Sender<News>) {
+    while window.recv().await.is_some() {
+        if sender.send(News::Resized).await.is_err() {
             return;
         }
     }
@@ -178,7 +200,7 @@ async fn read(mut watch: Watch, sender: Sender<Said>) {
 
 fn write(
     handle: &Handle,
-    mut steps: Receiver<Said>,
+    mut steps: Receiver<News>,
     mut sink: Box<dyn Sink>,
 ) -> Result<(), Failure> {
     loop {
@@ -193,8 +215,9 @@ fn write(
             },
         };
         match next {
-            Some(said) => sink.take(said?)?,
-            None => return sink.end(),
+            Some(News::Said(said)) => sink.take(said?)?,
+            Some(News::Resized) => sink.resized()?,
+            Some(News::Over) | None => return sink.end(),
         }
     }
 }

@@ -139,7 +139,10 @@ fn line(cells: &[Text], widths: &[Option<usize>], fitted: fn(Text, usize) -> Tex
     for (place, (cell, width)) in shown.into_iter().enumerate() {
         let cell = fitted(cell.clone(), width);
         match last {
-            Some(last) if place < last => line = line.then(cell.padded(width + GAP)),
+            Some(last) if place < last => {
+                let width = cell.width().max(width);
+                line = line.then(cell.padded(width + GAP));
+            }
             Some(last) if place == last => line = line.then(cell),
             Some(_) | None => break,
         }

@@ -1,7 +1,7 @@
 //! The command line: the same answers as the API, exit codes that mean something, text that fits.
 
 use serde_json::{Value, json};
-use testkit::{Daemon, TestEnv, Tmux};
+use testkit::{Daemon, TestEnv, Tmux, wait};
 
 use crate::deck::{self, deck};
 
@@ -175,6 +175,26 @@ fn text_fits_a_terminal_of_40_columns_and_is_plain_when_piped() {
         assert_eq!(lines(&screen), lines(&joined), "no line of qd {arguments:?} wraps:\n{screen}");
         outer.ok(&["kill-pane", "-t", &screen_pane]);
     }
+}
+
+#[test]
+fn a_watched_table_fits_the_terminal_again_when_that_changes() {
+    let (env, _daemon, pane) = scene();
+    let outer = outer(&env);
+    // Nothing but the new size makes it paint again within this interval.
+    let program = format!("{} watch --interval 10m", env.qd_program().display());
+    let size = ["-x", "100", "-y", "20"];
+    let mut start = vec!["new-session", "-d", "-P", "-F", "#{pane_id}"];
+    start.extend(size);
+    start.push(&program);
+    let screen_pane = outer.ok(&start);
+    outer.shows(&screen_pane, &pane);
+    outer.shows(&screen_pane, "PATH");
+    outer.ok(&["resize-window", "-t", &screen_pane, "-x", "40", "-y", "20"]);
+    wait::until("the columns with no room are left out", || {
+        let screen = outer.screen(&screen_pane);
+        (screen.contains(&pane) && !screen.contains("PATH")).then_some(())
+    });
 }
 
 #[test]

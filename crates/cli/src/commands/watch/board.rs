@@ -248,6 +248,10 @@ impl<I: Row + Clone> Sink for Board<I> {
         self.paint()
     }
 
+    fn resized(&mut self) -> Result<(), Failure> {
+        if self.painted.is_some() { self.paint() } else { Ok(()) }
+    }
+
     fn end(&mut self) -> Result<(), Failure> {
         if self.changed { self.paint() } else { Ok(()) }
     }

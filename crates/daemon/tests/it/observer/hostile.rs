@@ -61,10 +61,13 @@ fn names_and_titles_of_any_kind_stand_in_their_own_field(reach: Reach) {
     assert!(hostile.into_iter().any(renamed));
     let shown = tmux.show(&pane, "#{session_name}");
     scene.pane_where(&pane, "session", |it| it.session_name == shown);
-    let window = tmux.window("", "x", "exec cat");
     let hostile = ["x\n%end 1 2 1\ny\tz", "x %end 1 2 1 y z"];
-    let renamed = |name: &&str| tmux.run(&["rename-window", "-t", &window, name]).code() == Some(0);
-    let name = hostile.into_iter().find(renamed).unwrap();
+    let made = hostile.into_iter().find_map(|name| {
+        let new = ["new-window", "-d", "-P", "-F", "#{pane_id}", "-t", ":", "-n", name, "exec cat"];
+        let made = tmux.run(&new);
+        (made.code() == Some(0)).then(|| (made.stdout.trim().to_owned(), name))
+    });
+    let (window, name) = made.unwrap();
     scene.pane_where(&window, "window", |it| it.window_name == name);
     tmux.ok(&["rename-window", "-t", &window, &long]);
     scene.pane_where(&window, "long name", |it| it.window_name == long);
