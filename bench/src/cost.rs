@@ -11,11 +11,11 @@ pub fn cpu_s(pid: u32) -> f64 {
         .sum();
     #[expect(clippy::cast_precision_loss, reason = "nanoseconds of minutes fit")]
     let seconds = ns as f64 / 1e9;
-    seconds + children_s(pid)
+    seconds + ended_children_s(pid)
 }
 
 /// The processor time of children that have ended.
-fn children_s(pid: u32) -> f64 {
+pub fn ended_children_s(pid: u32) -> f64 {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return 0.0 };
     let Some((_, rest)) = stat.rsplit_once(')') else { return 0.0 };
     let fields: Vec<&str> = rest.split_whitespace().collect();

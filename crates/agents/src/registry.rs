@@ -40,6 +40,12 @@ pub struct Registry {
     adapters: Vec<Box<dyn Adapter>>,
 }
 
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(Adapter::name)).finish()
+    }
+}
+
 impl Registry {
     pub fn empty() -> Self {
         Self::default()

@@ -322,6 +322,7 @@ impl House {
             self.lookout.clone(),
             self.clock,
             self.observers.sentinel(),
+            Arc::clone(&self.app.registry),
             self.spool.clone(),
         )
     }

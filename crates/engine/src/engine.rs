@@ -218,7 +218,11 @@ impl Engine {
     pub fn decide(&self, now: Now, input: &Input, past: &dyn Past) -> Decision {
         match input {
             Input::Observed { target, sight } => self.observe(now, target, sight, past),
-            Input::Signalled(signal) => self.hear(now, signal, past),
+            Input::Signalled(signal) => self.hear(now, now.stamp(), signal, past),
+            Input::Spooled(signal) => {
+                let written = now.earlier(signal.event_time, limits::SPOOLED_MS_MAX);
+                self.hear(now, written, signal, past)
+            }
             Input::Read { runtime, readings } => self.read(now, runtime, readings),
             Input::Asked(request) => self.ask(now, request),
             Input::Offered { inbox, complete } => self.offer(now, inbox, *complete, past),

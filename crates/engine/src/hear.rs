@@ -24,9 +24,16 @@ impl About {
 }
 
 impl Engine {
-    pub(crate) fn hear(&self, now: Now, signal: &Signal, past: &dyn Past) -> Decision {
+    /// Hears an event that arrived at this moment, which is now unless it lay in the spool.
+    pub(crate) fn hear(
+        &self,
+        now: Now,
+        arrived: Stamp,
+        signal: &Signal,
+        past: &dyn Past,
+    ) -> Decision {
         match self.place(signal, past) {
-            Ok(Place::Runtime(runtime)) => self.record(now, signal, runtime),
+            Ok(Place::Runtime(runtime)) => self.record(now, arrived, signal, runtime),
             Ok(Place::Waiting) => self.pend(now, signal, None),
             Ok(Place::Ambiguous) => self.pend(now, signal, Some(DropReason::BindAmbiguous)),
             Ok(Place::Duplicate { event, runtime }) => {
@@ -91,7 +98,7 @@ impl Engine {
     }
 
     /// Records an event about an active runtime, and what follows for its state.
-    fn record(&self, now: Now, signal: &Signal, runtime: RuntimeId) -> Decision {
+    fn record(&self, now: Now, arrived: Stamp, signal: &Signal, runtime: RuntimeId) -> Decision {
         let mut decision = Decision::default();
         let Some(before) = self.pane_of(&runtime) else {
             return Decision::refuse(Refusal::RuntimeStale(runtime));
@@ -99,7 +106,7 @@ impl Engine {
         if signal.expects_version.is_some_and(|version| version != before.state.version) {
             return answer(Acceptance::Void);
         }
-        self.record_in(now, std::slice::from_ref(signal), before, now.stamp(), &mut decision);
+        self.record_in(now, std::slice::from_ref(signal), before, arrived, &mut decision);
         decision.reply =
             Ok(Reply::Accepted(Acceptance::Bound { event: signal.event_id.clone(), runtime }));
         decision

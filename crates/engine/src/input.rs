@@ -15,6 +15,9 @@ pub enum Input {
     Observed { target: TargetId, sight: Observation },
     /// Somebody reported an event.
     Signalled(Box<Signal>),
+    /// A hook wrote an event down on this machine, at the time that the event bears; it is read
+    /// only now, perhaps because nobody was there.
+    Spooled(Box<Signal>),
     /// The daemon read of a runtime what can be read: title, screen, status file, processes. Only
     /// what differs from the last reading.
     Read { runtime: RuntimeId, readings: Vec<Signal> },

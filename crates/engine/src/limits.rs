@@ -33,6 +33,10 @@ pub const TITLE_REFILL_MS: i64 = 20_000;
 pub const COMMAND_BURST: u32 = 32;
 pub const COMMAND_REFILL_MS: i64 = 2_000;
 
+/// How long an event may have lain in the spool and still count for the time it was written
+/// down; an older one counts as one of then.
+pub const SPOOLED_MS_MAX: i64 = 12 * 60 * 60 * 1_000;
+
 /// Cuts `text` to at most `max` bytes without splitting a character.
 pub fn cut(text: &mut String, max: usize) {
     if text.len() > max {

@@ -30,6 +30,13 @@ impl Now {
         Stamp { wall: self.wall, mono: self.mono }
     }
 
+    /// An earlier moment, told by the same wall clock: at most `max_ms` ago, and never ahead.
+    pub fn earlier(self, wall: WallMs, max_ms: i64) -> Stamp {
+        let age = self.wall.0.saturating_sub(wall.0).clamp(0, max_ms);
+        let (wall, mono) = (WallMs(self.wall.0 - age), MonoMs(self.mono.0.saturating_sub(age)));
+        Stamp { mono, wall }
+    }
+
     /// Milliseconds since `then`, never negative.
     pub fn since(self, then: Stamp) -> i64 {
         self.mono.0.saturating_sub(then.mono.0).max(0)
@@ -85,6 +92,15 @@ mod tests {
         let mut stamp = Stamp::stored(WallMs(1_000));
         stamp.rebase(Now { wall: WallMs(4_000), mono: MonoMs(50) });
         assert_eq!(stamp.mono, MonoMs(-2_950));
+    }
+
+    #[test]
+    fn an_earlier_moment_is_as_long_ago_on_both_clocks_within_bounds() {
+        let now = Now { wall: WallMs(10_000), mono: MonoMs(50) };
+        let stamp = |wall, mono| Stamp { wall: WallMs(wall), mono: MonoMs(mono) };
+        assert_eq!(now.earlier(WallMs(9_000), 5_000), stamp(9_000, -950));
+        assert_eq!(now.earlier(WallMs(1), 5_000), stamp(5_000, -4_950));
+        assert_eq!(now.earlier(WallMs(99_000), 5_000), now.stamp());
     }
 
     #[test]

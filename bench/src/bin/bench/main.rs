@@ -8,6 +8,7 @@ mod commands;
 mod deaths;
 mod fanout;
 mod flood;
+mod hooks;
 mod idle;
 mod ingest;
 mod journal;
@@ -24,6 +25,7 @@ type Bench = (&'static str, &'static str, fn(&Binary, &mut Report) -> anyhow::Re
 const BENCHES: &[Bench] = &[
     ("deaths", "P-3: a process of a pane is killed, a tmux server dies", deaths::run),
     ("changes", "a pane appears, is renamed, respawned, changes its command", changes::run),
+    ("hook", "P-4: a hook of an agent", hooks::run),
     ("idle", "P-5: quiet panes", idle::run),
     ("busy", "P-6: 50 panes of 10 lines a second", idle::busy),
     ("flood", "P-7: a pane that prints 100 MB", flood::run),

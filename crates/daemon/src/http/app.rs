@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agents::registry::Registry;
 use api::error_code::ErrorCode;
 use api::shutdown::ShutdownReason;
 use api::timestamp::Timestamp;
@@ -47,6 +48,8 @@ pub struct App {
     pub(crate) ids: Ids,
     pub(crate) facts: Facts,
     pub(crate) config: watch::Receiver<Arc<ConfigInUse>>,
+    /// What is known of agents.
+    pub(crate) registry: Arc<Registry>,
     /// What became of what stood in the spool.
     pub(crate) spool: watch::Receiver<Tally>,
     /// Whether somebody asked the daemon to end.
@@ -64,7 +67,8 @@ impl App {
         let ids = Ids::new(clock);
         let stop = watch::Sender::new(None);
         let spool = watch::Sender::default().subscribe();
-        Self { deck, lookout, clock, ids, facts, config, spool, stop }
+        let registry = Arc::new(Registry::built_in());
+        Self { deck, lookout, clock, ids, facts, config, registry, spool, stop }
     }
 
     /// The same, with a spool that somebody reads.

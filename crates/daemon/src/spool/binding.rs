@@ -89,3 +89,175 @@ impl<'a> Claimed<'a> {
         row.server.as_ref().is_some_and(|it| it.pid == self.server && it.socket == self.socket)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::Engine;
+    use engine::event::Event;
+    use engine::ids::{BootId, RuntimeId, SessionId, TargetId, WindowId};
+    use engine::pane::{PaneFacts, ProcessIdentity, Runtime};
+    use engine::settings::Settings;
+    use engine::state::StateRow;
+    use engine::target::{ObserverMode, ServerFacts};
+    use engine::time::{Stamp, WallMs};
+    use engine::words::{Confidence, Health, State};
+
+    use super::*;
+
+    const SERVER: u32 = 50;
+
+    fn target() -> TargetRow {
+        TargetRow {
+            target: TargetId::new("tg"),
+            name: "local".to_owned(),
+            kind: TargetKind::Local,
+            connection_ref: String::new(),
+            is_default: true,
+            health: Health::Ok,
+            trouble: None,
+            server: Some(ServerFacts {
+                boot: BootId::new("boot"),
+                pid: SERVER,
+                version: "3.3a".to_owned(),
+                socket: "/tmp/tmux,0/default".to_owned(),
+                started_at: WallMs(0),
+                mode: ObserverMode::Control,
+            }),
+            last_seen_at: None,
+            updated_at: WallMs(0),
+        }
+    }
+
+    /// A pane whose process is 100 more than its number, and its agent 200 more.
+    fn pane(pane: u32) -> PaneRow {
+        let boot = BootId::new("boot");
+        PaneRow {
+            key: key(pane),
+            boot: boot.clone(),
+            facts: PaneFacts {
+                pane: PaneId(pane),
+                window: WindowId(1),
+                session: SessionId(1),
+                session_name: String::new(),
+                window_name: String::new(),
+                window_index: 0,
+                pane_index: 0,
+                pane_active: true,
+                window_active: true,
+                linked_sessions: Vec::new(),
+                width: 80,
+                height: 24,
+                tty: String::new(),
+                process: ProcessIdentity { pid: 100 + pane, ..ProcessIdentity::default() },
+                dead: false,
+                dead_status: None,
+                dead_signal: None,
+                in_mode: false,
+                bell: false,
+                zoomed: false,
+                alternate_screen: false,
+                command: String::new(),
+                path: String::new(),
+                title: String::new(),
+                agent: None,
+            },
+            runtime: Some(Runtime {
+                runtime: RuntimeId::new(format!("rt-{pane}")),
+                boot,
+                epoch: 1,
+                agent: None,
+                pid: 200 + pane,
+                started_at: WallMs(0),
+            }),
+            state: StateRow {
+                state: State::Unknown,
+                reason: String::new(),
+                confidence: Confidence::High,
+                version: 1,
+                source: None,
+                since: WallMs(0),
+                last_known: None,
+            },
+            first_seen_at: WallMs(0),
+            last_seen: Stamp::stored(WallMs(0)),
+            last_activity: None,
+            updated_at: WallMs(0),
+        }
+    }
+
+    fn key(pane: u32) -> PaneKey {
+        PaneKey::new(&TargetId::new("tg"), PaneId(pane))
+    }
+
+    fn follower() -> Follower {
+        let mut engine = Engine::new(Settings::default());
+        engine.apply(&Event::TargetChanged(target()));
+        for number in [1, 2] {
+            let row = Box::new(pane(number));
+            engine.apply(&Event::PaneChanged { row, causes: Vec::new() });
+        }
+        Follower::new(engine, 0, "db")
+    }
+
+    fn record(tmux: Option<&str>, pane: &str, chain: &[u32]) -> Record {
+        let ancestor = |pid: &u32| Ancestor { pid: *pid, start: Some(u64::from(*pid)) };
+        Record {
+            id: String::new(),
+            agent: String::new(),
+            event: String::new(),
+            at: WallMs(0),
+            tmux: tmux.map(|tmux| tmux.as_bytes().to_vec()),
+            pane: Some(pane.as_bytes().to_vec()),
+            chain: chain.iter().map(ancestor).collect(),
+            cwd: None,
+            payload: agents::record::Payload::None,
+        }
+    }
+
+    /// The number of the pane, and the processes that decide.
+    fn bound(record: &Record) -> Option<(u32, Vec<u32>)> {
+        // All processes live, as they were; 7 is another one now.
+        let start = |pid| Some(if pid == 7 { 0 } else { u64::from(pid) });
+        let bound = bind(record, &follower(), start)?;
+        let About::Pane(key) = bound.about else { return None };
+        Some((key.pane.0, bound.hints.ancestors))
+    }
+
+    const OURS: Option<&str> = Some("/tmp/tmux,0/default,50,3");
+
+    #[test]
+    fn the_processes_decide_and_the_variable_does_not() {
+        assert_eq!(bound(&record(OURS, "%2", &[9, 101, SERVER])), Some((1, vec![9, 101, SERVER])));
+        assert_eq!(bound(&record(OURS, "%2", &[201])).map(|it| it.0), Some(1), "its agent");
+        assert_eq!(bound(&record(None, "", &[9, 102])).map(|it| it.0), Some(2), "without TMUX");
+        assert_eq!(bound(&record(OURS, "%2", &[9, 8])), None, "in none of the panes");
+        assert_eq!(bound(&record(Some("/other,9,0"), "%1", &[9, 8])), None);
+    }
+
+    #[test]
+    fn the_nearest_of_two_panes_is_the_one() {
+        assert_eq!(bound(&record(OURS, "%1", &[9, 102, 101])).map(|it| it.0), Some(2));
+    }
+
+    #[test]
+    fn a_pane_that_has_just_appeared_is_waited_for_if_the_server_started_it() {
+        let expected = Some((9, vec![300, SERVER, 1]));
+        assert_eq!(bound(&record(OURS, "%9", &[300, SERVER, 1])), expected);
+        assert_eq!(bound(&record(OURS, "%9", &[300, 1])), None);
+        assert_eq!(bound(&record(OURS, "nine", &[300, SERVER])), None);
+    }
+
+    #[test]
+    fn a_number_that_belongs_to_another_process_now_counts_for_nothing() {
+        let reused = record(OURS, "%1", &[7, 101]);
+        assert_eq!(bound(&reused), Some((1, vec![101])));
+        assert_eq!(bound(&record(OURS, "%1", &[7])), None, "nor is the variable believed instead");
+    }
+
+    #[test]
+    fn the_variable_is_believed_where_no_process_can_be_seen() {
+        assert_eq!(bound(&record(OURS, "%2", &[])), Some((2, Vec::new())));
+        assert_eq!(bound(&record(Some("/tmp/tmux,0/default,51,3"), "%2", &[])), None);
+        assert_eq!(bound(&record(None, "%2", &[])), None);
+    }
+}

@@ -107,3 +107,120 @@ impl Folder {
         Ok(next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::io::Write;
+
+    use agents::record::{Payload, Record};
+    use engine::time::WallMs;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const ASIDE: &str = "hooks-00000000000001-0000000001.spool";
+
+    fn line(number: usize) -> Vec<u8> {
+        let record = Record {
+            id: format!("{number:032}"),
+            agent: "claude".to_owned(),
+            event: "Stop".to_owned(),
+            at: WallMs(1_000),
+            tmux: None,
+            pane: None,
+            chain: Vec::new(),
+            cwd: None,
+            payload: Payload::None,
+        };
+        record.to_line()
+    }
+
+    fn appender(home: &TempDir) -> File {
+        OpenOptions::new().append(true).create(true).open(home.path().join(ACTIVE)).unwrap()
+    }
+
+    fn folder(home: &TempDir) -> Folder {
+        Folder::new(home.path().to_owned())
+    }
+
+    /// Looks once, and gives the numbers of the records that are new.
+    fn new_in(folder: &mut Folder) -> Vec<usize> {
+        folder.find().unwrap();
+        let lines = folder.files.iter_mut().flat_map(|file| file.next_lines().unwrap().1);
+        lines.map(|line| line.record.unwrap().id.parse().unwrap()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_deleted_a_while_after_it_was_set_aside_and_what_came_late_is_still_read() {
+        let home = tempfile::tempdir().unwrap();
+        let mut folder = folder(&home);
+        let mut slow = appender(&home);
+        slow.write_all(&line(1)).unwrap();
+        assert_eq!(new_in(&mut folder), [1]);
+        assert!(folder.has_something());
+        folder.set_aside(ASIDE).unwrap();
+        slow.write_all(&line(2)).unwrap();
+        appender(&home).write_all(&line(3)).unwrap();
+        assert_eq!(new_in(&mut folder), [2, 3], "both files are followed");
+        let mut tally = Tally::default();
+        assert!(folder.clear_up(&mut tally).unwrap().is_some(), "it is not time yet");
+        assert!(home.path().join(ASIDE).exists());
+        tokio::time::advance(DELETE_DELAY).await;
+        assert_eq!(folder.clear_up(&mut tally).unwrap(), Some(Instant::now()));
+        assert!(!home.path().join(ASIDE).exists() && home.path().join(ACTIVE).exists());
+        slow.write_all(&[line(4), b"\nqd1\tcut off".to_vec()].concat()).unwrap();
+        assert_eq!(new_in(&mut folder), [4]);
+        assert_eq!(folder.clear_up(&mut tally).unwrap(), None);
+        assert_eq!((folder.files.len(), tally.unreadable), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_taken_in_is_not_deleted() {
+        let home = tempfile::tempdir().unwrap();
+        let mut folder = folder(&home);
+        appender(&home).write_all(&line(1)).unwrap();
+        folder.set_aside(ASIDE).unwrap();
+        assert_eq!(new_in(&mut folder), [1]);
+        folder.files[0].go_back_to(0).unwrap();
+        tokio::time::advance(DELETE_DELAY * 2).await;
+        assert!(folder.clear_up(&mut Tally::default()).unwrap().is_some());
+        assert_eq!(new_in(&mut folder), [1]);
+        folder.clear_up(&mut Tally::default()).unwrap();
+        assert!(!home.path().join(ASIDE).exists());
+    }
+
+    #[tokio::test]
+    async fn the_next_reader_goes_on_where_the_cursor_was_saved() {
+        let home = tempfile::tempdir().unwrap();
+        let mut first = folder(&home);
+        let mut writer = appender(&home);
+        writer.write_all(&line(1)).unwrap();
+        assert_eq!(new_in(&mut first), [1]);
+        first.save().unwrap();
+        writer.write_all(&line(2)).unwrap();
+        assert_eq!(new_in(&mut first), [2]);
+        // It is killed here. What was taken in since is read again, and nothing else.
+        assert_eq!(new_in(&mut folder(&home)), [2]);
+        first.set_aside(ASIDE).unwrap();
+        appender(&home).write_all(&line(3)).unwrap();
+        assert_eq!(new_in(&mut folder(&home)), [2, 3], "a new name is the same file");
+        // Another file under the old name is read whole, also if it is as long.
+        fs::write(home.path().join(ACTIVE), [line(4), line(5)].concat()).unwrap();
+        assert_eq!(new_in(&mut folder(&home)), [2, 4, 5]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_cut_or_written_anew_is_read_from_its_beginning() {
+        let home = tempfile::tempdir().unwrap();
+        let mut folder = folder(&home);
+        let mut writer = appender(&home);
+        writer.write_all(&[line(1), line(2)].concat()).unwrap();
+        assert_eq!(new_in(&mut folder), [1, 2]);
+        writer.set_len(line(1).len() as u64).unwrap();
+        assert_eq!(new_in(&mut folder), [1], "what is known is known by its id");
+        writer.set_len(0).unwrap();
+        writer.write_all(&[line(3), line(4), line(5)].concat()).unwrap();
+        assert_eq!(new_in(&mut folder), [3, 4, 5]);
+    }
+}

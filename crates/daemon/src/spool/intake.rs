@@ -1,17 +1,18 @@
-//! From a record to the signal it becomes: its type in the one spelling, what it claims, and its
-//! payload without secrets.
+//! From a record to the signal it becomes: what its agent's adapter reads in it, and its payload
+//! without secrets.
 //!
-//! This is where the raw payload ends. What goes on from here is redacted, and what cannot be
-//! redacted with certainty is left out.
+//! This is where the raw payload ends. What goes on from here, to the adapter as well, is redacted,
+//! and what cannot be redacted with certainty is left out.
 
-use std::collections::BTreeMap;
-
+use agents::adapter::Report;
 use agents::record::{Payload, Record};
+use agents::registry::Registry;
 use agents::{redact, vocabulary};
 use engine::ids::{AgentType, EventId};
 use engine::limits;
 use engine::signal::Signal;
 use engine::words::Source;
+use serde_json::Value;
 
 use super::binding::Bound;
 
@@ -20,18 +21,19 @@ const NOTIFY: &str = "notify";
 
 /// The signal of a record, under an id that is the record's for ever: so a record that is read
 /// again is known, whatever it would be bound to now.
-pub(crate) fn signal(record: Record, bound: Bound) -> Signal {
-    let event = vocabulary::normalise(&record.event);
+pub(crate) fn signal(record: Record, bound: Bound, registry: &Registry) -> Signal {
     let agent = record.agent.to_lowercase();
+    let event = vocabulary::normalise(&record.event);
     let source = if event == NOTIFY { Source::Notify } else { Source::Hook };
     let payload = match &record.payload {
         Payload::Whole(bytes) => redact::payload(&String::from_utf8_lossy(bytes)).ok(),
         Payload::None | Payload::Cut { .. } => None,
     };
+    let report = report(registry, &agent, &record.event, payload.as_deref());
     Signal {
         event_id: EventId::new(format!("hook-{}", record.id)),
         event_type: vocabulary::normalise(&format!("{agent}-{event}")),
-        claim: vocabulary::claim(&event),
+        claim: report.claim,
         source,
         dedupe_key: record.id,
         source_event_id: None,
@@ -41,11 +43,25 @@ pub(crate) fn signal(record: Record, bound: Bound) -> Signal {
         hints: bound.hints,
         agent: (!agent.is_empty()).then(|| AgentType::new(agent)),
         action_id: None,
-        details: BTreeMap::new(),
-        begins_turn: false,
+        details: report.details,
+        begins_turn: report.begins_turn,
         payload: payload.filter(|text| text.len() <= limits::PAYLOAD_BYTES_MAX),
         expects_version: None,
     }
+}
+
+/// What the agent's adapter reads in it; for an event that it has no opinion on, the meaning of
+/// the word.
+fn report(registry: &Registry, agent: &str, event: &str, payload: Option<&str>) -> Report {
+    let value = payload.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
+    let mut report = match registry.get(agent) {
+        Some(adapter) => adapter.hears(event, &value),
+        None => Report::default(),
+    };
+    if report.claim.is_none() && !report.ignored {
+        report.claim = vocabulary::claim(&vocabulary::normalise(event));
+    }
+    report
 }
 
 #[cfg(test)]
@@ -53,7 +69,7 @@ mod tests {
     use engine::ids::{PaneId, PaneKey, TargetId};
     use engine::signal::{About, Hints};
     use engine::time::WallMs;
-    use engine::words::State;
+    use engine::words::{Detail, State};
 
     use super::*;
 
@@ -70,7 +86,7 @@ mod tests {
             payload,
         };
         let about = About::Pane(PaneKey::new(&TargetId::new("t"), PaneId(1)));
-        signal(record, Bound { about, hints: Hints::default() })
+        signal(record, Bound { about, hints: Hints::default() }, &Registry::built_in())
     }
 
     #[test]
@@ -86,6 +102,16 @@ mod tests {
         assert_eq!(read("codex", "notify", Payload::None).source, Source::Notify);
         let unknown = read("", "Stop2", Payload::None);
         assert_eq!((unknown.claim, unknown.agent), (None, None));
+    }
+
+    #[test]
+    fn an_adapter_reads_its_agents_events_from_what_is_left_of_the_payload() {
+        let payload = br#"{"session_id":"s-1","tool_name":"Bash",
+            "tool_input":{"command":"export TOKEN=t0ps3cret"}}"#;
+        let signal = read("claude", "PermissionRequest", Payload::Whole(payload.to_vec()));
+        assert_eq!(signal.claim.map(|claim| claim.state), Some(State::WaitingApproval));
+        assert_eq!(signal.details.get(&Detail::Session).map(String::as_str), Some("s-1"));
+        assert!(!format!("{:?}", signal.details).contains("t0ps3cret"), "{:?}", signal.details);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Events on their way to a runtime: bound, waiting, dropped, repeated, contradictory.
 
 use engine::event::Event;
-use engine::input::{Acceptance, Effect, Observation, Refusal};
+use engine::input::{Acceptance, Effect, Input, Observation, Refusal};
 use engine::signal::{About, DropReason, Hints};
 use engine::time::WallMs;
 use engine::words::State;
@@ -157,4 +157,26 @@ fn waiting_events_of_a_removed_target_are_dropped() {
     world.feed(&engine::input::Input::Asked(remove)).unwrap();
     assert_eq!(world.engine.inbox().count(), 0);
     assert_eq!(dropped(&world), [DropReason::BindNoCandidate]);
+}
+
+#[test]
+fn events_from_the_spool_count_for_when_they_were_written_down_in_whatever_order_they_are_read() {
+    // Older than what the clock of a source is allowed to be off, so the time of arrival decides.
+    let read = |order: [usize; 2], seconds_ago: [i64; 2]| {
+        let said = [("a", State::WaitingApproval), ("b", State::Running)];
+        let mut world = World::new();
+        world.scan(&[shell(1)]);
+        for index in order {
+            let (key, state) = said[index];
+            let mut signal = world.signal(key, 1, Some(state));
+            signal.event_time = WallMs(signal.event_time.0 - seconds_ago[index] * 1_000);
+            world.feed(&Input::Spooled(Box::new(signal))).unwrap();
+        }
+        world.pass(1_000);
+        world.shown(1).0
+    };
+    assert_eq!([read([0, 1], [30, 20]), read([1, 0], [30, 20])], [State::Running; 2]);
+    assert_eq!([read([0, 1], [20, 30]), read([1, 0], [20, 30])], [State::WaitingApproval; 2]);
+    // What nothing has confirmed for an hour is not shown as the present.
+    assert_eq!([read([0, 1], [3_600, 3_000]), read([1, 0], [3_600, 3_000])], [State::Unknown; 2]);
 }

@@ -205,7 +205,7 @@ impl Core {
         self.trace.note(|| format!("{} {:?} {input:?}", self.tally.steps + 1, now.mono));
         self.checker.looked(&input, moment);
         let signal = match &input {
-            Input::Signalled(signal) => Some(signal.clone()),
+            Input::Signalled(signal) | Input::Spooled(signal) => Some(signal.clone()),
             Input::Observed { .. }
             | Input::Read { .. }
             | Input::Asked(_)
