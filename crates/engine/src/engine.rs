@@ -11,6 +11,7 @@ use crate::caption::Captions;
 use crate::event::{Event, SessionRow};
 use crate::ids::{InboxId, PaneKey, RuntimeId, SessionId, TargetId};
 use crate::input::{Decision, Effect, Input, Note, Seen};
+use crate::limits;
 use crate::pane::{Cause, PaneRow};
 use crate::past::Past;
 use crate::settings::Settings;
