@@ -46,16 +46,25 @@ pub(super) enum Check {
 }
 
 /// All panes that print or did lately.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Bursts {
     panes: BTreeMap<PaneId, Burst>,
+    /// Whether processes can be read at all.
+    glances: bool,
     glance_at: Option<MonoMs>,
 }
 
 impl Bursts {
+    pub(super) fn new(glances: bool) -> Self {
+        Self { panes: BTreeMap::new(), glances, glance_at: None }
+    }
+
     /// A pane printed, or something else may be about to change in it.
     pub(super) fn stir(&mut self, pane: PaneId, now: MonoMs) {
         self.burst(pane, now).stir(now);
+        if !self.glances {
+            return;
+        }
         let grid = on_grid(plus(now, 1), self.interval_ms(now));
         self.glance_at = Some(self.glance_at.map_or(grid, |at| at.min(grid)));
     }
@@ -63,6 +72,19 @@ impl Bursts {
     /// Something has changed in a pane, and only tmux can tell what.
     pub(super) fn suspect(&mut self, pane: PaneId, now: MonoMs) {
         self.burst(pane, now).suspect(now);
+    }
+
+    /// Another program is in the foreground of a pane: says whether to ask tmux about it at once.
+    /// Where programs come and go all the time, that waits for the next question.
+    pub(super) fn may_ask(&mut self, pane: PaneId, now: MonoMs) -> bool {
+        let burst = self.burst(pane, now);
+        if burst.take_quick_answer(now) {
+            // What began just now may become another program in a moment.
+            burst.lively_until = plus(now, LIVELY_MS);
+            return true;
+        }
+        self.stir(pane, now);
+        false
     }
 
     fn burst(&mut self, pane: PaneId, now: MonoMs) -> &mut Burst {
@@ -137,12 +159,8 @@ impl Burst {
     }
 
     fn stir(&mut self, now: MonoMs) {
-        let earned = now.0.saturating_sub(self.credited.0);
-        self.credit_ms = (self.credit_ms + earned).min(QUICK_MAX * QUICK_REFILL_MS);
-        self.credited = now;
         let quiet = now.0.saturating_sub(self.silent_since.0) > QUIET_MS;
-        if quiet && self.credit_ms >= QUICK_REFILL_MS {
-            self.credit_ms -= QUICK_REFILL_MS;
+        if quiet && self.take_quick_answer(now) {
             self.step = 0;
         }
         self.silent_since = now;
@@ -151,6 +169,17 @@ impl Burst {
             let due = if self.step < SHARED_STEP { due } else { on_grid(due, SHARED_MS) };
             self.ask_at = Some(due);
         }
+    }
+
+    fn take_quick_answer(&mut self, now: MonoMs) -> bool {
+        let earned = now.0.saturating_sub(self.credited.0);
+        self.credit_ms = (self.credit_ms + earned).min(QUICK_MAX * QUICK_REFILL_MS);
+        self.credited = now;
+        let affordable = self.credit_ms >= QUICK_REFILL_MS;
+        if affordable {
+            self.credit_ms -= QUICK_REFILL_MS;
+        }
+        affordable
     }
 
     fn suspect(&mut self, now: MonoMs) {
@@ -197,7 +226,7 @@ mod tests {
     /// The checks of a pane that prints at the times of `outputs`, until `end`. What it prints
     /// between an output that was told and the next question is not told.
     fn checks(outputs: impl IntoIterator<Item = i64>, end: i64) -> Vec<(i64, Check)> {
-        let mut bursts = Bursts::default();
+        let mut bursts = Bursts::new(true);
         let mut outputs = outputs.into_iter().peekable();
         let (mut checks, mut listening) = (Vec::new(), true);
         loop {
@@ -258,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_is_certain_to_have_changed_is_asked_about_at_once_in_a_busy_pane_too() {
-        let mut bursts = Bursts::default();
+        let mut bursts = Bursts::new(true);
         for line in 0..100 {
             bursts.stir(PANE, MonoMs(line * 100));
             bursts.take(MonoMs(line * 100 + 50));
@@ -271,8 +300,25 @@ mod tests {
     }
 
     #[test]
+    fn programs_that_come_and_go_all_the_time_are_asked_about_out_of_a_store() {
+        let mut bursts = Bursts::new(true);
+        let asked = (0..60_000).step_by(20).filter(|at| bursts.may_ask(PANE, MonoMs(*at))).count();
+        assert!((60..=63).contains(&asked), "32, and one each two seconds: {asked}");
+        assert!(bursts.next_questions().next().is_some(), "what came last is asked about");
+    }
+
+    #[test]
+    fn where_processes_cannot_be_read_nobody_wakes_for_them() {
+        let mut bursts = Bursts::new(false);
+        bursts.stir(PANE, MonoMs(0));
+        assert_eq!(bursts.due(), Some(MonoMs(8)));
+        assert_eq!(bursts.take(MonoMs(8)), BTreeMap::from([(PANE, Check::Ask)]));
+        assert_eq!(bursts.due(), None);
+    }
+
+    #[test]
     fn many_busy_panes_share_the_moments_of_their_checks() {
-        let mut bursts = Bursts::default();
+        let mut bursts = Bursts::new(true);
         let mut glances = 0;
         for tick in 0..10_000 {
             let now = MonoMs(tick);
@@ -291,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_pane_that_is_silent_for_long_is_forgotten() {
-        let mut bursts = Bursts::default();
+        let mut bursts = Bursts::new(true);
         bursts.stir(PANE, MonoMs(0));
         while let Some(due) = bursts.due() {
             bursts.take(due);

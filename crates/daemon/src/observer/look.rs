@@ -47,10 +47,11 @@ impl<R: Reporter> Watch<'_, R> {
         &mut self,
         checks: BTreeMap<PaneId, Check>,
     ) -> Result<BTreeSet<PaneId>, Halt> {
+        let now = self.cx.now().mono;
         let mut suspects = BTreeSet::new();
         let mut any_stuck = false;
         for (pane, check) in checks {
-            match check {
+            let ask = match check {
                 Check::Ask => {
                     if let Some(lookout) = &self.cx.ears.lookout
                         && self.cx.ears.terminals
@@ -58,9 +59,12 @@ impl<R: Reporter> Watch<'_, R> {
                         self.wires.arm_output(pane, lookout);
                     }
                     any_stuck |= self.is_stuck(pane);
-                    suspects.extend(self.picture.panes.contains_key(&pane).then_some(pane));
+                    self.picture.panes.contains_key(&pane)
                 }
-                Check::Glance => suspects.extend(self.has_other_processes(pane).then_some(pane)),
+                Check::Glance => self.has_other_processes(pane) && self.agenda.may_ask(pane, now),
+            };
+            if ask {
+                suspects.insert(pane);
             }
         }
         if any_stuck {

@@ -81,7 +81,8 @@ pub(super) struct Agenda {
 }
 
 impl Agenda {
-    pub(super) fn new(pace: Pace, now: MonoMs) -> Self {
+    /// `glances` tells whether processes can be read without asking tmux.
+    pub(super) fn new(pace: Pace, glances: bool, now: MonoMs) -> Self {
         Self {
             pace,
             hurried: Some((Scope::FULL, now)),
@@ -92,7 +93,7 @@ impl Agenda {
             quiet_asks: 0,
             pulse_at: plus(now, pace.active_ms),
             full_at: plus(now, pace.full_ms),
-            bursts: Bursts::default(),
+            bursts: Bursts::new(glances),
             printed: Printed::default(),
         }
     }
@@ -123,6 +124,12 @@ impl Agenda {
     pub(super) fn suspect(&mut self, pane: PaneId, now: MonoMs) {
         self.quiet_looks = 0;
         self.bursts.suspect(pane, now);
+    }
+
+    /// Another program is in the foreground of a pane: says whether to ask tmux about it at once.
+    pub(super) fn may_ask(&mut self, pane: PaneId, now: MonoMs) -> bool {
+        self.quiet_looks = 0;
+        self.bursts.may_ask(pane, now)
     }
 
     pub(super) fn forget(&mut self, pane: PaneId) {
@@ -290,7 +297,7 @@ mod tests {
 
     /// An agenda at time zero whose first look is done.
     fn settled() -> Agenda {
-        let mut agenda = Agenda::new(PACE, MonoMs(0));
+        let mut agenda = Agenda::new(PACE, true, MonoMs(0));
         assert_eq!(agenda.take_look(MonoMs(0), || false), Some(Scope::FULL));
         agenda.looked(Scope::FULL, MonoMs(0), MonoMs(0), true);
         agenda

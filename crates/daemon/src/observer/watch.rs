@@ -85,12 +85,13 @@ impl<'a, R: Reporter> Watch<'a, R> {
             terminals = lookout.folder(Path::new("/dev/pts")).ok();
             wires.watch_server(&cx.target, lookout, &server);
         }
+        let agenda = Agenda::new(pace, cx.target.capabilities().files, now);
         Self {
             cx,
             server,
             line,
             seat,
-            agenda: Agenda::new(pace, now),
+            agenda,
             picture: Picture::default(),
             wires,
             gate: Gate::default(),
