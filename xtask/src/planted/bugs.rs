@@ -13,6 +13,13 @@ pub(super) struct Bug {
     pub(super) plant: &'static str,
 }
 
+impl Bug {
+    /// The worlds in which it can show itself, the fastest first.
+    pub(super) fn worlds(&self) -> &'static [&'static str] {
+        if self.place.0 == "engine" { &["--engine", "--whole"] } else { &["--whole"] }
+    }
+}
+
 pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "an event is bound to a life that it does not name",
