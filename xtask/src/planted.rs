@@ -20,23 +20,19 @@ use bugs::{BUGS, Bug};
 
 /// Names the variable that holds the number of the bug that is awake.
 const CHOSEN: &str = "QD_PLANTED";
-/// How long the simulator has for each bug in each world in which it can show itself.
-const SECONDS_EACH: u64 = 28;
+/// How long the simulator has for all of them together: ten minutes.
+const TIME: Duration = Duration::from_secs(600);
+/// How long it has at first for each, in each world in which the bug can show itself. What is left
+/// of the time is for those that were not found so.
+const AT_FIRST: Duration = Duration::from_secs(15);
 /// What is not copied: what is built, and what git keeps.
 const LEFT_OUT: [&str; 2] = ["target", ".git"];
 
-/// How one run of the simulator ended.
-enum Run {
-    /// The bug could not be planted.
-    Misfit,
-    Clean {
-        took: Duration,
-    },
-    /// What it said first, and after how long.
-    Failed {
-        what: String,
-        took: Duration,
-    },
+/// How the search for one bug ended.
+struct Run {
+    /// What the simulator said first, if it found something.
+    found: Option<String>,
+    took: Duration,
 }
 
 /// Plants them and looks for each. Fails unless every one was found.
@@ -47,35 +43,48 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<String> {
     let misfits = plant(root, &tree)?;
     let sim = place.join("sim");
     fs::copy(built(&tree, &root.join("target"))?, &sim)?;
-    if let Run::Failed { what, .. } = simulate(&sim, 0, &["--engine", "--whole"])? {
+    if let Some(what) = simulate(&sim, 0, &["--engine", "--whole"], AT_FIRST)?.found {
         anyhow::bail!("the simulator fails although no bug is awake: {what}");
     }
-    let (mut found, mut took_all) = (0, Duration::ZERO);
-    for (number, bug) in (1..).zip(BUGS) {
-        let run = if misfits.contains(&number) {
-            Run::Misfit
-        } else {
-            simulate(&sim, number, bug.worlds())?
-        };
-        let (verdict, took) = match run {
-            Run::Misfit => ("NOT PLANTED: the code is another now".to_owned(), Duration::ZERO),
-            Run::Clean { took } => ("NOT FOUND".to_owned(), took),
-            Run::Failed { what, took } => {
-                found += 1;
-                (what, took)
-            }
-        };
-        took_all += took;
-        let Bug { what, place: (krate, file), .. } = bug;
-        let seconds = took.as_secs_f64();
-        // Each is told at once: whoever waits for all of them waits for minutes.
-        let mut out = std::io::stdout();
-        writeln!(out, "{number:>2} {seconds:>5.1} s  {krate}/{file}: {what}\n     {verdict}")?;
+    let numbered = || (1..).zip(BUGS);
+    let (mut missing, mut took_all) = (Vec::new(), Duration::ZERO);
+    for (number, bug) in numbered().filter(|(number, _)| !misfits.contains(number)) {
+        let run = simulate(&sim, number, bug.worlds(), AT_FIRST)?;
+        took_all += run.took;
+        if run.found.is_none() {
+            missing.push((number, bug));
+        }
+        tell(number, bug, &run)?;
     }
-    let seconds = took_all.as_secs_f64();
-    let sum = format!("{found} of {} planted bugs found in {seconds:.0} s\n", BUGS.len());
-    ensure!(found == BUGS.len(), "{sum}");
+    let mut left = missing.len();
+    let mut not_found = misfits.len();
+    for (number, bug) in missing {
+        let share = TIME.saturating_sub(took_all) / u32::try_from(left * bug.worlds().len())?;
+        let run = simulate(&sim, number, bug.worlds(), share.max(AT_FIRST))?;
+        took_all += run.took;
+        left -= 1;
+        not_found += usize::from(run.found.is_none());
+        tell(number, bug, &run)?;
+    }
+    for (number, bug) in numbered().filter(|(number, _)| misfits.contains(number)) {
+        say(&format!("{number:>2} NOT PLANTED, the code is another now: {}", bug.what))?;
+    }
+    let (found, seconds) = (BUGS.len() - not_found, took_all.as_secs());
+    let sum = format!("{found} of {} planted bugs found in {seconds} s\n", BUGS.len());
+    ensure!(not_found == 0, "{sum}");
     Ok(sum)
+}
+
+/// Each is told at once: whoever waits for all of them waits for minutes.
+fn tell(number: u32, bug: &Bug, run: &Run) -> anyhow::Result<()> {
+    let Bug { what, place: (krate, file), .. } = bug;
+    let verdict = run.found.as_deref().unwrap_or("NOT FOUND");
+    let seconds = run.took.as_secs_f64();
+    say(&format!("{number:>2} {seconds:>5.1} s  {krate}/{file}: {what}\n     {verdict}"))
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("nobody listens")
 }
 
 /// Brings the copy up to date. A file that is the same stays untouched, so that little is built.
@@ -163,23 +172,29 @@ fn built(tree: &Path, target: &Path) -> anyhow::Result<std::path::PathBuf> {
 }
 
 /// Runs fresh seeds with one bug awake, in one world after the other; number 0 is none.
-fn simulate(sim: &Path, number: u32, worlds: &[&str]) -> anyhow::Result<Run> {
-    let mut took_all = Duration::ZERO;
+fn simulate(sim: &Path, number: u32, worlds: &[&str], each: Duration) -> anyhow::Result<Run> {
+    let mut run = Run { found: None, took: Duration::ZERO };
     for world in worlds {
-        let (found, took) = simulate_in(sim, number, world)?;
-        took_all += took;
-        if let Some(what) = found {
-            return Ok(Run::Failed { what, took: took_all });
+        let (found, took) = simulate_in(sim, number, world, each)?;
+        run.took += took;
+        if found.is_some() {
+            run.found = found;
+            break;
         }
     }
-    Ok(Run::Clean { took: took_all })
+    Ok(run)
 }
 
 /// What was found in one world, if anything was, and how long that took.
 #[expect(clippy::disallowed_methods, reason = "how long it takes to find a bug is real time")]
-fn simulate_in(sim: &Path, number: u32, world: &str) -> anyhow::Result<(Option<String>, Duration)> {
+fn simulate_in(
+    sim: &Path,
+    number: u32,
+    world: &str,
+    time: Duration,
+) -> anyhow::Result<(Option<String>, Duration)> {
     let mut command = Command::new(sim);
-    command.args([world, "--seconds", &SECONDS_EACH.to_string()]);
+    command.args([world, "--seconds", &time.as_secs().to_string()]);
     command.env(CHOSEN, number.to_string());
     let began = Instant::now();
     let output = command.output().context("the simulator cannot be started")?;

@@ -25,6 +25,7 @@ mod victim;
 mod clocks;
 mod full;
 mod kills;
+mod pids;
 mod points;
 mod power;
 mod rot;
@@ -52,6 +53,7 @@ const GROUPS: &[Group] = &[
     Group { name: "rot", about: "files flipped, cut, lost, rolled back", run: rot::run },
     Group { name: "full", about: "the disk is full", run: full::run },
     Group { name: "two", about: "two daemons at once", run: two::run },
+    Group { name: "pids", about: "numbers of processes are given again", run: pids::run },
     Group { name: "tmux", about: "tmux or the daemon dies, hangs, sleeps", run: tmux::run },
     Group { name: "watchers", about: "watchers that never read", run: watchers::run },
     Group { name: "clocks", about: "the clock jumps", run: clocks::run },
