@@ -359,6 +359,15 @@ impl Checker {
         }
     }
 
+    /// The store forgot what is old. Of panes that are nowhere it may have forgotten every life, and
+    /// should one be found again, because its target was removed for weeks and came back, it counts
+    /// anew.
+    pub(crate) fn forgot_what_is_old(&mut self) {
+        let there: BTreeSet<_> =
+            self.follower.panes().map(|row| (row.key.clone(), row.boot.clone())).collect();
+        self.epochs.retain(|pane, _| there.contains(pane));
+    }
+
     /// What the sender of an event was told, against what the journal says.
     pub(crate) fn answered(&mut self, signal: &Signal, result: &Result<Reply, Refusal>) -> Checked {
         let event = &signal.event_id;

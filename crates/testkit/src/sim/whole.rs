@@ -691,7 +691,10 @@ impl Whole {
         let Some(daemon) = &mut self.daemon else { return Ok(()) };
         self.tally.count("retention");
         match daemon.books.ledger.retain(self.clock.now(), &Retention::default()) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.checker.forgot_what_is_old();
+                Ok(())
+            }
             Err(error) => violated("I1", format!("retention failed: {}", chain(&error))),
         }
     }
