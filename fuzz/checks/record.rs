@@ -42,7 +42,7 @@ fn comes_back(record: &Record) {
 fn survives(input: &[u8]) {
     let record = Record {
         id: "0123456789abcdef".to_owned(),
-        agent: "claude".to_owned(),
+        agent: "agent".to_owned(),
         event: "Stop".to_owned(),
         at: Default::default(),
         tmux: Some(input.to_vec()).filter(|text| text.len() <= 4_096),

@@ -74,7 +74,7 @@ impl<'w> Contest<'w> {
 
     fn hook(&self) -> Command {
         let program = self.world.env.qd_program().to_str().unwrap_or("qd").to_owned();
-        self.command(&program, &["hook", "claude", "PermissionRequest"])
+        self.command(&program, &["hook", "agent", "PermissionRequest"])
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
