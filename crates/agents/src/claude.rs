@@ -348,6 +348,11 @@ fn at_composer(view: &View, composer: &Composer) -> Option<Seen> {
         let plain = Seen::new(State::Idle, reason::IDLE, "`Press Ctrl-C again to exit`");
         return Some(how.unwrap_or(plain));
     }
+    // In other modes than the usual the line names the mode, and the mark of work follows in it.
+    if footer.contains("(shift+tab to cycle)") && !footer.contains('…') {
+        let plain = Seen::new(State::Idle, reason::IDLE, "a mode without `esc to interrupt`");
+        return Some(how.unwrap_or(plain.unsure()));
+    }
     // With a draft in it the composer shows no hint. A passing one could hide the mark of work.
     let passing = footer.contains("paste again");
     let at_work = spinner(view, *top).is_some();
@@ -426,8 +431,8 @@ fn dialog(view: &View) -> Option<Seen> {
     let offered = is_dialogs(&keys) && view::is_keys(&keys);
     if head.starts_with("Exit plan mode?") || head.contains("Would you like to proceed?") {
         let seen = Seen::new(State::WaitingApproval, "plan", "dialog about a plan");
-        // It has no line of keys: nothing may stand below its answers instead.
-        let bare = view.len() == menu.last + 1;
+        // It has no line of keys: nothing may stand below its answers but how to edit the plan.
+        let bare = view.len() == menu.last + 1 || keys.starts_with("ctrl-g to edit");
         return (bare || offered).then(|| seen.asking(&head));
     }
     if !offered {

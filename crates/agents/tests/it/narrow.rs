@@ -237,6 +237,10 @@ fn a_draft_is_neither_a_dialog_nor_work() {
     assert_eq!(claude(list, "? for shortcuts"), "idle/idle");
     assert_eq!(claude("restored prompt", "← for agents"), "idle/idle", "no hint beside a draft");
     assert_eq!(claude("", "← for agents"), "-", "no mark is no rest");
+    assert_eq!(claude("", "⏵⏵ accept edits on (shift+tab to cycle)"), "idle/idle");
+    let busy = "⏵⏵ accept edits on (shift+tab to cycle) · esc to interrupt";
+    assert_eq!(claude("", busy), "running/active");
+    assert_eq!(claude("", "⏵⏵ accept edits on (shift+ta…"), "-", "the mark may be cut off");
     assert_eq!(claude("draft", "paste again to expand"), "-", "the hint hides what stood there");
     assert_eq!(claude("esc to interrupt", "? for shortcuts"), "idle/idle");
     let codex = "\n  Worked for 1s\n\n\n› 1. Yes\n  2. No\n\n  Press enter to confirm or esc to cancel\n\n  fake · ~/p\n";
