@@ -224,7 +224,6 @@ impl Engine {
                 let written = now.earlier(signal.event_time, limits::SPOOLED_MS_MAX);
                 self.hear(now, written, signal, past)
             }
-            Input::Read { runtime, readings } => self.read(now, runtime, readings),
             Input::Asked(request) => self.ask(now, request),
             Input::Offered { inbox, complete } => self.offer(now, inbox, *complete, past),
             Input::Ticked => self.tick(now),

@@ -2,17 +2,18 @@
 
 use crate::engine::{Engine, absorb};
 use crate::event::Event;
-use crate::ids::{InboxId, PaneKey, RuntimeId, TargetId};
-use crate::input::{Acceptance, Decision, Effect, Input, Refusal, Reply};
+use crate::ids::{EventId, InboxId, PaneKey, RuntimeId, TargetId};
+use crate::input::{Acceptance, Decision, Effect, Input, Reading, Refusal, Reply};
 use crate::limits;
 use crate::observe::recognise;
-use crate::pane::PaneRow;
+use crate::pane::{PaneRow, ProcessIdentity};
 use crate::past::{Past, PastEvent};
 use crate::signal::{
-    About, Binding, DropReason, EventRow, InboxRow, Signal, bind, effective_time, synthetic,
+    About, Binding, DropReason, EventRow, Hints, InboxRow, Signal, bind, effective_time, synthetic,
 };
-use crate::state::Sight;
-use crate::time::{MonoMs, Now, Stamp};
+use crate::state::{Sight, Voice};
+use crate::time::{MonoMs, Now, Stamp, WallMs};
+use crate::words::Detail;
 
 impl About {
     pub(crate) fn is_pane_of(&self, target: &TargetId) -> bool {
@@ -87,14 +88,28 @@ impl Engine {
         bind(panes, key, &signal.hints, signal.event_time, &self.settings)
     }
 
-    /// What was read of one runtime in one look. It is settled once, so that no state is shown
-    /// that only a part of the look speaks for.
-    pub(crate) fn read(&self, now: Now, runtime: &RuntimeId, readings: &[Signal]) -> Decision {
-        let mut decision = Decision::default();
-        if let Some(before) = self.pane_of(runtime) {
-            self.record_in(now, readings, before, now.stamp(), &mut decision);
+    /// What one look read of the agent in a pane, as far as it is news. It is settled once, so that
+    /// no state is shown that only a part of the look speaks for.
+    pub(crate) fn read(
+        &self,
+        now: Now,
+        key: &PaneKey,
+        agent: &ProcessIdentity,
+        readings: &[Reading],
+        decision: &mut Decision,
+    ) {
+        let Some(row) = self.pane(key) else { return };
+        let Some(runtime) = row.runtime.as_ref().filter(|it| it.pid == agent.pid) else { return };
+        let evidence = self.evidence.get(&runtime.runtime);
+        let voice = |source| evidence.and_then(|it| it.voices.get(&source));
+        let signals: Vec<Signal> = readings
+            .iter()
+            .filter(|reading| is_news(reading, voice(reading.source)))
+            .map(|reading| told(&runtime.runtime, reading, voice(reading.source), now))
+            .collect();
+        if !signals.is_empty() {
+            self.record_in(now, &signals, row, now.stamp(), decision);
         }
-        decision
     }
 
     /// Records an event about an active runtime, and what follows for its state.
@@ -132,7 +147,7 @@ impl Engine {
                 signal: signal.clone(),
                 runtime: runtime.clone(),
                 ingested_at,
-                effective_time: effective_time(signal.event_time, ingested_at.wall, &self.settings),
+                effective_time: self.effective_time(signal, ingested_at.wall),
                 retires: Vec::new(),
             };
             if signal.event_type == synthetic::STALE_DETECTED {
@@ -158,6 +173,14 @@ impl Engine {
             row.updated_at = now.wall;
             decision.events.push(Event::PaneChanged { row: Box::new(row), causes });
         }
+    }
+
+    /// Our own readings need no budget for skew.
+    fn effective_time(&self, signal: &Signal, ingested_at: WallMs) -> WallMs {
+        if signal.source.is_reading() {
+            return signal.event_time;
+        }
+        effective_time(signal.event_time, ingested_at, &self.settings)
     }
 
     /// Lets an event wait, or files it with the reason why it never will be bound.
@@ -250,5 +273,44 @@ fn repetition(signal: &Signal, earlier: PastEvent) -> Result<Place, Refusal> {
         Ok(Place::Duplicate { event: earlier.event, runtime: earlier.runtime })
     } else {
         Err(Refusal::DedupeConflict(signal.dedupe_key.clone()))
+    }
+}
+
+/// Whether a reading says anything that its source does not say already.
+fn is_news(reading: &Reading, voice: Option<&Voice>) -> bool {
+    let said = voice.and_then(Voice::head).map(|heard| &heard.claim);
+    let known = |detail: &Detail| {
+        let told = voice.and_then(|voice| voice.details.get(detail));
+        told.map_or("", |told| told.text.as_str())
+    };
+    said != reading.claim.as_ref()
+        || reading.details.iter().any(|(detail, text)| known(detail) != text)
+}
+
+/// A reading as an event of its source. Readings count up, and none is as old as the one before,
+/// so that the newest is the newest whatever the clock does.
+fn told(runtime: &RuntimeId, reading: &Reading, voice: Option<&Voice>, now: Now) -> Signal {
+    let cursor = voice.and_then(|voice| voice.cursor.as_ref());
+    let seq = cursor.and_then(|cursor| cursor.seq).unwrap_or(0) + 1;
+    let after = cursor.map_or(i64::MIN, |cursor| cursor.order.effective.0.saturating_add(1));
+    let source = reading.source;
+    let id = format!("ev-{source}-{runtime}-{seq}");
+    Signal {
+        event_id: EventId::new(id.clone()),
+        event_type: format!("{source}-read"),
+        source,
+        dedupe_key: id,
+        source_event_id: None,
+        source_seq: Some(seq),
+        event_time: WallMs(now.wall.0.max(after)),
+        about: About::Runtime(runtime.clone()),
+        hints: Hints::default(),
+        agent: None,
+        action_id: None,
+        claim: reading.claim.clone(),
+        details: reading.details.clone(),
+        begins_turn: false,
+        payload: None,
+        expects_version: None,
     }
 }

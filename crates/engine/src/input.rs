@@ -1,12 +1,15 @@
 //! Everything that can happen to the engine, as one closed enum, and what it answers.
 
+use std::collections::BTreeMap;
+
 use crate::event::{Event, SessionRow};
 use crate::ids::{EventId, InboxId, PaneId, RuntimeId, TargetId};
 use crate::pane::{PaneFacts, ProcessIdentity};
 use crate::signal::Signal;
+use crate::state::Claim;
 use crate::target::{ServerFacts, TargetRow, Trouble};
 use crate::time::MonoMs;
-use crate::words::TargetKind;
+use crate::words::{Detail, Source, TargetKind};
 
 /// One thing that happened outside.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,9 +21,6 @@ pub enum Input {
     /// A hook wrote an event down on this machine, at the time that the event bears; it is read
     /// only now, perhaps because nobody was there.
     Spooled(Box<Signal>),
-    /// The daemon read of a runtime what can be read: title, screen, status file, processes. Only
-    /// what differs from the last reading.
-    Read { runtime: RuntimeId, readings: Vec<Signal> },
     /// Somebody wants something done.
     Asked(Request),
     /// A waiting event is offered what is known now. `complete` is when a look at everything
@@ -44,6 +44,8 @@ pub enum Observation {
     ProcessEnded { pane: PaneId, process: ProcessIdentity },
     /// Panes printed something.
     Printed { panes: Vec<PaneId> },
+    /// What one look read of the agent in a pane: its title, screen, status file, processes.
+    Read { pane: PaneId, agent: ProcessIdentity, readings: Vec<Reading> },
     /// The target answers and runs no tmux server.
     NoServer,
     /// A probe or command was answered.
@@ -52,6 +54,14 @@ pub enum Observation {
     Failed { trouble: Trouble, weight: u32 },
     /// The target is fine but limited, or no longer.
     Limited { trouble: Option<Trouble> },
+}
+
+/// What one source shows of an agent now; no claim when it shows nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    pub source: Source,
+    pub claim: Option<Claim>,
+    pub details: BTreeMap<Detail, String>,
 }
 
 /// A complete list of what one tmux server holds, apart from any `qd`'s own session.

@@ -54,6 +54,10 @@ impl Engine {
                 self.see_end(&look, *pane, process, &mut decision);
             }
             Observation::Printed { panes } => self.see_output(&look, panes, &mut decision),
+            Observation::Read { pane, agent, readings } => {
+                let key = PaneKey::new(target, *pane);
+                self.read(now, &key, agent, readings, &mut decision);
+            }
             Observation::NoServer => self.see_nothing(&look, &mut decision),
             Observation::Answered | Observation::Failed { .. } | Observation::Limited { .. } => {}
         }
@@ -69,6 +73,7 @@ impl Engine {
             Observation::Unchanged
             | Observation::ProcessEnded { .. }
             | Observation::Printed { .. }
+            | Observation::Read { .. }
             | Observation::NoServer
             | Observation::Answered
             | Observation::Failed { .. }
@@ -123,7 +128,9 @@ impl Engine {
             }
             Observation::Limited { trouble } => return (memory.row.health, trouble.clone()),
             // Neither comes from the target's own answer.
-            Observation::ProcessEnded { .. } | Observation::Printed { .. } => {
+            Observation::ProcessEnded { .. }
+            | Observation::Printed { .. }
+            | Observation::Read { .. } => {
                 return (memory.row.health, standing);
             }
         };
@@ -153,6 +160,7 @@ impl Engine {
             | Observation::Unchanged
             | Observation::ProcessEnded { .. }
             | Observation::Printed { .. }
+            | Observation::Read { .. }
             | Observation::Answered
             | Observation::Failed { .. }
             | Observation::Limited { .. } => {}

@@ -1,6 +1,8 @@
 //! What is read of an agent beside what it reports: titles, status files, processes, screens.
 
-use engine::input::{Input, Observation};
+use std::collections::BTreeMap;
+
+use engine::input::{Observation, Reading};
 use engine::signal::Signal;
 use engine::state::Claim;
 use engine::words::{Confidence, Detail, Source, State};
@@ -20,28 +22,28 @@ impl Scene {
         Self { world, said: 0 }
     }
 
-    fn reading(&mut self, source: Source, claim: Option<(State, &str)>) -> Signal {
+    fn signal(&mut self, source: Source, claim: Option<Claim>) -> Signal {
         self.said += 1;
         let mut signal = self.world.signal(&format!("k{}", self.said), 1, None);
-        signal.source = source;
-        signal.claim = claim.map(|(state, reason)| Claim {
-            state,
-            reason: reason.to_owned(),
-            confidence: Confidence::High,
-        });
+        (signal.source, signal.claim) = (source, claim);
         signal
     }
 
     /// One look that read all of these.
-    fn look(&mut self, readings: &[(Source, Option<(State, &str)>)]) {
-        let runtime = self.world.runtime(1);
-        let readings = readings.iter().map(|(source, claim)| self.reading(*source, *claim));
-        let readings = readings.collect();
-        self.world.feed(&Input::Read { runtime, readings }).unwrap();
+    fn look(&mut self, readings: &[(Source, Option<Claim>)]) {
+        let reading = |(source, claim): &(Source, Option<Claim>)| Reading {
+            source: *source,
+            claim: claim.clone(),
+            details: BTreeMap::new(),
+        };
+        let readings = readings.iter().map(reading).collect();
+        let shell = shell(1);
+        let (pane, agent) = (shell.pane, shell.process);
+        self.world.observe(Observation::Read { pane, agent, readings });
     }
 
     fn hook(&mut self, state: State, reason: &str) {
-        let signal = self.reading(Source::Hook, Some((state, reason)));
+        let signal = self.signal(Source::Hook, says(state, reason));
         self.world.emit(signal).unwrap();
     }
 
@@ -56,8 +58,8 @@ impl Scene {
     }
 }
 
-fn says(state: State, reason: &str) -> Option<(State, &str)> {
-    Some((state, reason))
+fn says(state: State, reason: &str) -> Option<Claim> {
+    Some(Claim { state, reason: reason.to_owned(), confidence: Confidence::High })
 }
 
 #[test]
@@ -232,20 +234,20 @@ fn a_screen_that_is_not_sure_never_beats_a_report() {
     let mut scene = Scene::new();
     scene.hook(State::Running, "active");
     scene.later(400);
-    let mut guess = scene.reading(Source::Screen, says(State::WaitingInput, "question"));
-    guess.claim.as_mut().unwrap().confidence = Confidence::Medium;
-    scene.world.emit(guess).unwrap();
+    let mut guess = says(State::WaitingInput, "question").unwrap();
+    guess.confidence = Confidence::Medium;
+    scene.look(&[(Source::Screen, Some(guess))]);
     assert_eq!(scene.shown().0, State::Running);
 }
 
 #[test]
 fn details_are_the_newest_word_of_any_source_in_every_order() {
     let mut scene = Scene::new();
-    let mut older = scene.reading(Source::Hook, None);
+    let mut older = scene.signal(Source::Hook, None);
     older.details = [(Detail::Tool, "Bash".into()), (Detail::Model, "m1".into())].into();
     older.begins_turn = true;
     scene.later(10);
-    let mut newer = scene.reading(Source::Hook, None);
+    let mut newer = scene.signal(Source::Hook, None);
     newer.details = [(Detail::Tool, String::new()), (Detail::Model, "m2".into())].into();
     newer.begins_turn = true;
     scene.world.emit(newer).unwrap();
@@ -255,4 +257,27 @@ fn details_are_the_newest_word_of_any_source_in_every_order() {
     assert_eq!(evidence.detail(Detail::Model), Some("m2"));
     assert_eq!(evidence.detail(Detail::Tool), None, "the tool has ended");
     assert_eq!(evidence.turns(), 2);
+}
+
+#[test]
+fn the_same_reading_again_is_no_event() {
+    let mut scene = Scene::new();
+    scene.look(&[(Source::Title, says(State::Running, "active")), (Source::Screen, None)]);
+    let from = scene.world.journal.len();
+    for _ in 0..5 {
+        scene.later(10);
+        scene.look(&[(Source::Title, says(State::Running, "active")), (Source::Screen, None)]);
+    }
+    assert_eq!(scene.world.journal.len(), from);
+}
+
+#[test]
+fn the_newest_reading_is_the_newest_also_when_the_clock_goes_back() {
+    let mut scene = Scene::new();
+    scene.look(&[(Source::Title, says(State::Running, "active"))]);
+    scene.world.jump(-3_600_000);
+    scene.look(&[(Source::Title, says(State::Idle, "idle"))]);
+    assert_eq!(scene.shown().0, State::Idle);
+    scene.look(&[(Source::Title, None)]);
+    assert_eq!(scene.shown().0, State::Unknown);
 }

@@ -207,7 +207,6 @@ impl Core {
         let signal = match &input {
             Input::Signalled(signal) | Input::Spooled(signal) => Some(signal.clone()),
             Input::Observed { .. }
-            | Input::Read { .. }
             | Input::Asked(_)
             | Input::Offered { .. }
             | Input::Ticked => None,
