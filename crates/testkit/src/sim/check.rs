@@ -125,6 +125,7 @@ impl Checker {
             Observation::Topology(_)
             | Observation::Panes { .. }
             | Observation::ProcessEnded { .. }
+            | Observation::Read { .. }
             | Observation::NoServer
             | Observation::Answered
             | Observation::Failed { .. }
