@@ -52,7 +52,8 @@ CREATE TABLE event_inbox (
   runtime_id TEXT REFERENCES runtimes (runtime_id),
   event_type TEXT NOT NULL,
   source TEXT NOT NULL CHECK (source = 'hook' OR source = 'notify' OR source = 'wrapper'
-    OR source = 'poller'),
+    OR source = 'poller' OR source = 'status' OR source = 'title' OR source = 'process'
+    OR source = 'screen'),
   dedupe_key TEXT NOT NULL CHECK (dedupe_key <> ''),
   event_time INTEGER NOT NULL,
   ingested_at INTEGER NOT NULL,
@@ -78,7 +79,8 @@ CREATE TABLE events (
   runtime_id TEXT NOT NULL REFERENCES runtimes (runtime_id),
   event_type TEXT NOT NULL,
   source TEXT NOT NULL CHECK (source = 'hook' OR source = 'notify' OR source = 'wrapper'
-    OR source = 'poller'),
+    OR source = 'poller' OR source = 'status' OR source = 'title' OR source = 'process'
+    OR source = 'screen'),
   source_event_id TEXT,
   source_seq INTEGER,
   event_time INTEGER NOT NULL,
@@ -129,7 +131,8 @@ CREATE TABLE panes (
 CREATE TABLE runtime_source_cursors (
   runtime_id TEXT NOT NULL REFERENCES runtimes (runtime_id),
   source TEXT NOT NULL CHECK (source = 'hook' OR source = 'notify' OR source = 'wrapper'
-    OR source = 'poller'),
+    OR source = 'poller' OR source = 'status' OR source = 'title' OR source = 'process'
+    OR source = 'screen'),
   last_source_seq INTEGER,
   last_order_event_time INTEGER NOT NULL,
   last_order_ingested_at INTEGER NOT NULL,
@@ -183,8 +186,9 @@ CREATE TABLE states (
   confidence TEXT NOT NULL CHECK (confidence = 'high' OR confidence = 'medium'
     OR confidence = 'low'),
   state_version INTEGER NOT NULL CHECK (state_version > 0),
-  state_source TEXT CHECK (state_source = 'hook' OR state_source = 'notify'
-    OR state_source = 'wrapper' OR state_source = 'poller'),
+  state_source TEXT CHECK (state_source = 'hook' OR state_source = 'notify' OR state_source = 'wrapper'
+    OR state_source = 'poller' OR state_source = 'status' OR state_source = 'title' OR state_source = 'process'
+    OR state_source = 'screen'),
   since INTEGER NOT NULL,
   last_known TEXT,
   last_source_seq INTEGER,

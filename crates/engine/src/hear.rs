@@ -99,7 +99,8 @@ impl Engine {
         decision: &mut Decision,
     ) {
         let Some(row) = self.pane(key) else { return };
-        let Some(runtime) = row.runtime.as_ref().filter(|it| it.pid == agent.pid) else { return };
+        let same = row.facts.agent.as_ref().is_some_and(|it| it.process.same_process(agent));
+        let Some(runtime) = row.runtime.as_ref().filter(|_| same) else { return };
         let evidence = self.evidence.get(&runtime.runtime);
         let voice = |source| evidence.and_then(|it| it.voices.get(&source));
         let signals: Vec<Signal> = readings

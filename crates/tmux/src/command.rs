@@ -13,6 +13,8 @@ use crate::{
 pub enum Verb {
     AttachSession,
     BreakPane,
+    CapturePane,
+    DeleteBuffer,
     DisplayMessage,
     KillSession,
     ListClients,
@@ -23,6 +25,7 @@ pub enum Verb {
     NewSession,
     RunShell,
     SetOption,
+    ShowBuffer,
     ShowOptions,
     SwitchClient,
 }
@@ -32,6 +35,8 @@ impl Verb {
         match self {
             Verb::AttachSession => "attach-session",
             Verb::BreakPane => "break-pane",
+            Verb::CapturePane => "capture-pane",
+            Verb::DeleteBuffer => "delete-buffer",
             Verb::DisplayMessage => "display-message",
             Verb::KillSession => "kill-session",
             Verb::ListClients => "list-clients",
@@ -42,6 +47,7 @@ impl Verb {
             Verb::NewSession => "new-session",
             Verb::RunShell => "run-shell",
             Verb::SetOption => "set-option",
+            Verb::ShowBuffer => "show-buffer",
             Verb::ShowOptions => "show-options",
             Verb::SwitchClient => "switch-client",
         }

@@ -104,7 +104,7 @@ impl<R: Row> Scan<R> {
     /// Reads the output of the whole batch: the bodies of its replies joined, or the standard
     /// output of a forked `tmux`.
     pub fn read(&self, output: &[u8]) -> Result<Scanned<R>, ScanError> {
-        let mut pieces = Pieces { nonce: self.nonce.to_string().into_bytes(), rest: output };
+        let mut pieces = Pieces::new(self.nonce, output);
         if !pieces.text().is_empty() || pieces.mark()? != Mark::Server {
             return Err(ScanError::Foreign);
         }
@@ -169,7 +169,7 @@ impl Scan<PaneRow> {
 }
 
 impl ServerInstance {
-    fn read(line: &[u8]) -> Result<ServerInstance, ScanError> {
+    pub(crate) fn read(line: &[u8]) -> Result<ServerInstance, ScanError> {
         let mut fields = Fields::split(SERVER, line, Vec::new())?;
         let server = ServerInstance { pid: fields.parsed()?, start_time: fields.parsed()? };
         fields.finish().map(|()| server)
@@ -177,7 +177,7 @@ impl ServerInstance {
 }
 
 /// The text without the newline that must end it, and that must be its only one.
-fn line(text: &[u8]) -> Result<&[u8], ScanError> {
+pub(crate) fn line(text: &[u8]) -> Result<&[u8], ScanError> {
     let line = text.strip_suffix(b"\n").ok_or(ScanError::Cut)?;
     if line.contains(&b'\n') { Err(ScanError::Foreign) } else { Ok(line) }
 }
@@ -230,14 +230,18 @@ fn octal(text: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 /// The output, cut at its marks.
-struct Pieces<'a> {
+pub(crate) struct Pieces<'a> {
     nonce: Vec<u8>,
     rest: &'a [u8],
 }
 
 impl<'a> Pieces<'a> {
+    pub(crate) fn new(nonce: Nonce, output: &'a [u8]) -> Self {
+        Self { nonce: nonce.to_string().into_bytes(), rest: output }
+    }
+
     /// What stands before the next mark.
-    fn text(&mut self) -> &'a [u8] {
+    pub(crate) fn text(&mut self) -> &'a [u8] {
         let next = self.rest.windows(self.nonce.len()).position(|window| window == self.nonce);
         let (text, rest) = self.rest.split_at(next.unwrap_or(self.rest.len()));
         self.rest = rest;
@@ -245,7 +249,7 @@ impl<'a> Pieces<'a> {
     }
 
     /// The mark that stands here.
-    fn mark(&mut self) -> Result<Mark, ScanError> {
+    pub(crate) fn mark(&mut self) -> Result<Mark, ScanError> {
         let letter = self.rest.get(self.nonce.len()).ok_or(ScanError::Cut)?;
         self.rest = &self.rest[self.nonce.len() + 1..];
         Mark::from_letter(*letter).ok_or(ScanError::Misplaced)

@@ -14,7 +14,7 @@ use super::bursts::Check;
 use super::facts;
 use super::gate::Gate;
 use super::line::{AskError, Asked, Line, Question, nonce};
-use super::picture::{Difference, Known, Picture, Processes, Sighting};
+use super::picture::{Closeness, Difference, Known, Picture, Processes, Sighting};
 use super::reporter::Reporter;
 use super::schedule::Scope;
 use super::trouble;
@@ -75,8 +75,9 @@ impl<R: Reporter> Watch<'_, R> {
 
     fn has_other_processes(&self, pane: PaneId) -> bool {
         let Some(known) = self.picture.panes.get(&pane) else { return false };
-        let seen = Processes::read(&self.cx.target, &self.server, known.place.pid());
-        seen.differ(&known.processes)
+        let (target, server, before) = (&self.cx.target, &self.server, &known.processes);
+        let pid = known.place.pid();
+        Processes::read(target, server, pid, Some(before), Closeness::Search).differ(before)
     }
 
     /// tmux can miss the end of a pane's process and then never learns its exit status, unless it
@@ -108,8 +109,12 @@ impl<R: Reporter> Watch<'_, R> {
         }
         let (asked, began) = (suspects.len(), self.cx.now().mono);
         let rows = self.ask_rows(suspects).await?;
-        let read = |row: &PaneRow| Processes::read(&self.cx.target, &self.server, row.brief.pid);
-        let processes = rows.iter().map(|(pane, row)| (*pane, read(row))).collect();
+        let read = |pane: &PaneId, row: &PaneRow| {
+            let before = self.picture.panes.get(pane).map(|known| &known.processes);
+            let (target, server) = (&self.cx.target, &self.server);
+            Processes::read(target, server, row.brief.pid, before, Closeness::Search)
+        };
+        let processes = rows.iter().map(|(pane, row)| (*pane, read(pane, row))).collect();
         let (changed, moved) = self.picture.renew(&rows, &processes, began);
         if moved || rows.len() < asked {
             self.agenda.hurry(Scope::TOPOLOGY, self.cx.now().mono);
@@ -156,7 +161,7 @@ impl<R: Reporter> Watch<'_, R> {
     async fn look_at_processes(&mut self) -> Result<(), Halt> {
         let pids: Vec<(PaneId, Option<u32>)> =
             self.picture.panes.iter().map(|(pane, it)| (*pane, it.place.pid())).collect();
-        let processes = self.read_processes(pids).await?;
+        let processes = self.read_processes(pids, Closeness::Glance).await?;
         let differs = |(pane, seen): (&PaneId, &Processes)| {
             let known = self.picture.panes.get(pane)?;
             seen.differ(&known.processes).then_some(*pane)
@@ -188,7 +193,8 @@ impl<R: Reporter> Watch<'_, R> {
             self.picture.heard =
                 sessions.iter().map(|row| facts::session_id(row.session)).collect();
         }
-        let sighting = self.sighting(&seen, began).await?;
+        let closeness = if scope.full { Closeness::Search } else { Closeness::Glance };
+        let sighting = self.sighting(&seen, began, closeness).await?;
         suspects.extend(self.picture.suspects(&sighting, |pane| self.wires.tells_output(pane)));
         suspects.retain(|pane| !seen.rows.contains_key(pane) && sighting.places.contains_key(pane));
         if suspects.len() > self.rows_max() {
@@ -243,25 +249,32 @@ impl<R: Reporter> Watch<'_, R> {
         Ok(seen)
     }
 
-    async fn sighting(&mut self, seen: &Seen, began: MonoMs) -> Result<Sighting, Halt> {
+    async fn sighting(
+        &mut self,
+        seen: &Seen,
+        began: MonoMs,
+        closeness: Closeness,
+    ) -> Result<Sighting, Halt> {
         let sessions = match &seen.sessions {
             Some(rows) => facts::sessions(&self.cx.id, rows),
             None => self.picture.sessions.clone(),
         };
         let places = facts::places(&seen.glances, &sessions, PANES_PER_TARGET_MAX);
         let pids = places.iter().map(|(pane, place)| (*pane, place.pid())).collect();
-        let processes = self.read_processes(pids).await?;
+        let processes = self.read_processes(pids, closeness).await?;
         Ok(Sighting { began, sessions, places, processes })
     }
 
     async fn read_processes(
         &mut self,
         pids: Vec<(PaneId, Option<u32>)>,
+        closeness: Closeness,
     ) -> Result<BTreeMap<PaneId, Processes>, Halt> {
         let mut processes = BTreeMap::new();
         for turn in pids.chunks(READS_PER_TURN) {
             let read = |(pane, pid): &(PaneId, Option<u32>)| {
-                (*pane, Processes::read(&self.cx.target, &self.server, *pid))
+                let before = self.picture.panes.get(pane).map(|known| &known.processes);
+                (*pane, Processes::read(&self.cx.target, &self.server, *pid, before, closeness))
             };
             processes.extend(turn.iter().map(read));
             self.breathe().await?;
@@ -287,6 +300,7 @@ impl<R: Reporter> Watch<'_, R> {
         let now = self.cx.now().mono;
         for pane in &difference.gone {
             self.agenda.forget(*pane);
+            self.reader.forget(*pane);
             if let Some(lookout) = &self.cx.ears.lookout {
                 self.wires.forget(*pane, lookout);
             }
@@ -294,7 +308,7 @@ impl<R: Reporter> Watch<'_, R> {
         self.await_status();
         for pane in difference.printed {
             if !self.wires.tells_output(pane) {
-                self.agenda.output(pane, now);
+                self.printed(pane, now);
             }
         }
         if difference.topology || scope.whole {
@@ -324,8 +338,14 @@ impl<R: Reporter> Watch<'_, R> {
 
     /// Watches the terminals and processes of these panes as they are now.
     fn wire(&mut self, panes: &BTreeSet<PaneId>) {
-        let Some(lookout) = &mut self.cx.ears.lookout else { return };
         let now = self.cx.clock.now().mono;
+        for pane in panes {
+            let known = self.picture.panes.get(pane);
+            if let Some(agent) = known.and_then(|known| known.facts.agent.as_ref()) {
+                self.reader.found(*pane, agent.process, now);
+            }
+        }
+        let Some(lookout) = &mut self.cx.ears.lookout else { return };
         for pane in panes {
             let Some(known) = self.picture.panes.get(pane) else { continue };
             let terminals = self.cx.ears.terminals;

@@ -18,6 +18,8 @@ mod bursts;
 mod facts;
 mod gate;
 mod picture;
+mod reading;
+mod recognise;
 mod schedule;
 mod server;
 mod wires;

@@ -7,48 +7,65 @@ use std::path::Path;
 use engine::event::SessionRow;
 use engine::ids::{PaneId, SessionId, WindowId};
 use engine::input::{Observation, Topology};
-use engine::pane::{PaneFacts, ProcessIdentity};
+use engine::pane::{AgentProcess, PaneFacts, ProcessIdentity};
 use engine::time::MonoMs;
 use tmux::rows::{PaneGlance, PaneRow};
 
 use super::facts::{self, Place};
+use super::recognise;
 use super::server::Server;
 use crate::targets::Target;
+use crate::targets::host::ProcessStat;
 
 /// The unit in which tmux gives the time of the last output.
 const ACTIVITY_UNIT_MS: i64 = 1_000;
 
 /// What the kernel says of a pane's processes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Processes {
     pub own: ProcessIdentity,
     /// The one in the foreground, where it is another.
     pub foreground: ProcessIdentity,
+    pub agent: Option<AgentProcess>,
+}
+
+/// How closely a pane's processes are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closeness {
+    /// An agent is looked for only when another process came to the foreground.
+    Glance,
+    /// It is looked for wherever none is known: a wrapper may have started one meanwhile.
+    Search,
 }
 
 impl Processes {
-    /// Reads both. What cannot be read is absent, and then equal to anything.
-    pub(super) fn read(target: &Target, server: &Server, pid: Option<u32>) -> Self {
+    /// Reads them. What cannot be read is absent, and then equal to anything.
+    pub(super) fn read(
+        target: &Target,
+        server: &Server,
+        pid: Option<u32>,
+        before: Option<&Self>,
+        closeness: Closeness,
+    ) -> Self {
         let Some(pid) = pid else { return Self::default() };
-        let own = ProcessIdentity { pid, ..ProcessIdentity::default() };
-        let Some(stat) = target.process_stat(pid) else { return Self { own, foreground: own } };
-        let started_ns = server.started_ns(&stat);
-        let own = ProcessIdentity { pid, started_ns, exec_mark: stat.exec_mark };
-        let Some(leader) = stat.foreground.filter(|leader| *leader != pid) else {
-            return Self { own, foreground: own };
-        };
-        let foreground = match target.process_stat(leader) {
-            Some(stat) => ProcessIdentity {
-                pid: leader,
-                started_ns: server.started_ns(&stat),
-                exec_mark: stat.exec_mark,
-            },
-            None => ProcessIdentity { pid: leader, ..ProcessIdentity::default() },
-        };
-        Self { own, foreground }
+        let (own, foreground) = pair(target, server, pid);
+        let mut seen = Self { own, foreground, agent: None };
+        let known = before.filter(|before| !seen.moved_on(before));
+        let agent = known.and_then(|before| before.agent.clone());
+        seen.agent = agent.filter(|agent| recognise::lives(target, server, agent));
+        let lost = known.is_some_and(|before| before.agent.is_some()) && seen.agent.is_none();
+        if seen.agent.is_none() && (known.is_none() || lost || closeness == Closeness::Search) {
+            seen.agent = recognise::agent_below(target, server, pid);
+        }
+        seen
     }
 
     pub(super) fn differ(&self, before: &Self) -> bool {
+        self.moved_on(before) || self.agent != before.agent
+    }
+
+    /// Whether another process is there, or in the foreground.
+    fn moved_on(&self, before: &Self) -> bool {
         let other = |one: &ProcessIdentity, two: &ProcessIdentity| {
             !one.same_process(two) || !one.same_program(two)
         };
@@ -67,6 +84,24 @@ impl Processes {
         }
         self
     }
+}
+
+/// A pane's own process and the one in the foreground.
+fn pair(target: &Target, server: &Server, pid: u32) -> (ProcessIdentity, ProcessIdentity) {
+    let own = ProcessIdentity { pid, ..ProcessIdentity::default() };
+    let Some(stat) = target.process_stat(pid) else { return (own, own) };
+    let identity = |pid: u32, stat: &ProcessStat| ProcessIdentity {
+        pid,
+        started_ns: server.started_ns(stat),
+        exec_mark: stat.exec_mark,
+    };
+    let own = identity(pid, &stat);
+    let Some(leader) = stat.foreground.filter(|leader| *leader != pid) else { return (own, own) };
+    let foreground = match target.process_stat(leader) {
+        Some(stat) => identity(leader, &stat),
+        None => ProcessIdentity { pid: leader, ..ProcessIdentity::default() },
+    };
+    (own, foreground)
 }
 
 /// One pane as it was seen last.
@@ -156,7 +191,7 @@ impl Picture {
         let mut difference = Difference { topology, ..Difference::default() };
         let mut before = std::mem::take(&mut self.panes);
         for (pane, place) in places {
-            let seen = processes.get(&pane).copied().unwrap_or_default();
+            let seen = processes.get(&pane).cloned().unwrap_or_default();
             let old = before.remove(&pane);
             let now = match (rows.get(&pane), &old) {
                 (Some(row), _) => self.known(row, place, seen, old.as_ref(), began),
@@ -199,7 +234,7 @@ impl Picture {
                 moved = true;
                 continue;
             };
-            let seen = processes.get(pane).copied().unwrap_or(old.processes);
+            let seen = processes.get(pane).unwrap_or(&old.processes).clone();
             let now = self.known(row, place, seen, Some(old), began);
             if now.facts != old.facts {
                 changed.insert(*pane);
@@ -246,8 +281,12 @@ impl Picture {
         before: Option<&Known>,
         began: MonoMs,
     ) -> Known {
-        let processes = before.map_or(seen, |before| seen.completed_by(&before.processes));
-        let facts = facts::compose(row, &place, &self.sessions, processes.own);
+        let processes = match before {
+            Some(before) => seen.completed_by(&before.processes),
+            None => seen,
+        };
+        let mut facts = facts::compose(row, &place, &self.sessions, processes.own);
+        facts.agent.clone_from(&processes.agent);
         let activity_at = activity_at(before, &place, began);
         Known {
             place,
@@ -266,6 +305,7 @@ impl Picture {
         let mut facts = before.facts.clone();
         facts::put(&mut facts, &place, &self.sessions);
         facts.process = processes.own;
+        facts.agent.clone_from(&processes.agent);
         let activity_at = activity_at(Some(before), &place, began);
         Known { place, processes, facts, activity_at, ..*before }
     }
@@ -315,7 +355,7 @@ mod tests {
     }
 
     fn alone(process: ProcessIdentity) -> Processes {
-        Processes { own: process, foreground: process }
+        Processes { own: process, foreground: process, agent: None }
     }
 
     fn sighting(began: i64, rows: &[PaneRow], processes: &[(u32, Processes)]) -> Sighting {
@@ -324,7 +364,7 @@ mod tests {
         Sighting {
             began: MonoMs(began),
             places: facts::places(&glances, &sessions, 99),
-            processes: processes.iter().map(|(pane, seen)| (PaneId(*pane), *seen)).collect(),
+            processes: processes.iter().map(|(pane, seen)| (PaneId(*pane), seen.clone())).collect(),
             sessions,
         }
     }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use engine::ids::PaneId;
 use engine::input::Observation;
 use engine::target::Trouble;
 use engine::time::MonoMs;
@@ -16,6 +17,7 @@ use super::hub::Seat;
 use super::line::Line;
 use super::link::{LinkEnd, News};
 use super::picture::Picture;
+use super::reading::Reader;
 use super::reporter::{Closed, Reporter};
 use super::schedule::{Agenda, Pace, Scope};
 use super::server::Server;
@@ -64,6 +66,7 @@ pub(super) struct Watch<'a, R> {
     pub(super) agenda: Agenda,
     pub(super) picture: Picture,
     pub(super) wires: Wires,
+    pub(super) reader: Reader,
     pub(super) gate: Gate,
     terminals: Option<WatchId>,
     /// When control mode is tried again, where we do without.
@@ -94,6 +97,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
             agenda,
             picture: Picture::default(),
             wires,
+            reader: Reader::default(),
             gate: Gate::default(),
             terminals,
             retry_control: None,
@@ -119,6 +123,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
 
     async fn step(&mut self) -> Result<(), Halt> {
         let next = self.agenda.next_due();
+        let next = self.reader.next_due().map_or(next, |reading| reading.min(next));
         let due = self.cx.until(self.retry_control.map_or(next, |retry| retry.min(next)));
         tokio::select! {
             biased;
@@ -140,6 +145,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
         if !printed.is_empty() {
             self.cx.report(Observation::Printed { panes: printed }).await?;
         }
+        let due = self.reader.take(now);
+        self.read_agents(due).await?;
         let checks = self.agenda.take_checks(now);
         let suspects = self.glance(checks).await?;
         let (gate, target, pid) = (&self.gate, &self.cx.target, self.server.instance.pid);
@@ -177,7 +184,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
                 }
                 Hint::Written(watch) => {
                     if let Some(pane) = self.wires.written(watch) {
-                        self.agenda.output(pane, now);
+                        self.printed(pane, now);
                     }
                 }
                 Hint::Came(watch) => {
@@ -207,6 +214,12 @@ impl<'a, R: Reporter> Watch<'a, R> {
     fn may_have_opened_one(&self, now: MonoMs) -> bool {
         let lately = self.agenda.asked_since(MonoMs(now.0.saturating_sub(LATELY_MS)));
         lately || self.gate.stirred(&self.cx.target, self.server.instance.pid)
+    }
+
+    /// A pane printed something.
+    pub(super) fn printed(&mut self, pane: PaneId, now: MonoMs) {
+        self.agenda.output(pane, now);
+        self.reader.output(pane, now);
     }
 
     async fn take_news(&mut self, news: News) -> Result<(), Halt> {

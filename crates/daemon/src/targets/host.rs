@@ -107,6 +107,48 @@ pub(super) fn read_small(path: &Path) -> Option<Vec<u8>> {
     read_into(path.to_str()?, &mut buffer).map(<[u8]>::to_vec)
 }
 
+/// What a process runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramFacts {
+    pub name: String,
+    /// Empty where we may not see it.
+    pub path: String,
+    pub arguments: Vec<String>,
+}
+
+/// The children of a process, whichever of its threads started them, in that order.
+pub(super) fn children(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let mut threads: Vec<u32> = threads
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    threads.sort_unstable();
+    let mut buffer = [0; TEXT_BYTES_MAX];
+    let mut children = Vec::new();
+    for thread in threads {
+        let text = read_into(&format!("/proc/{pid}/task/{thread}/children"), &mut buffer);
+        let text = text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
+        children.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    children
+}
+
+/// The program of a process; nothing for one that has ended.
+pub(super) fn program(pid: u32) -> Option<ProgramFacts> {
+    let mut buffer = [0; TEXT_BYTES_MAX];
+    let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+    let name = lossy(read_into(&format!("/proc/{pid}/comm"), &mut buffer)?.trim_ascii_end());
+    let arguments = read_into(&format!("/proc/{pid}/cmdline"), &mut buffer)?;
+    let arguments = arguments.strip_suffix(&[0]).unwrap_or(arguments);
+    let arguments = arguments.split(|byte| *byte == 0).map(lossy).collect();
+    let path = std::fs::read_link(format!("/proc/{pid}/exe"));
+    let path = path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    Some(ProgramFacts { name, path, arguments })
+}
+
 /// Milliseconds since the boot of this machine.
 pub fn uptime_ms() -> Option<i64> {
     let mut buffer = [0; TEXT_BYTES_MAX];

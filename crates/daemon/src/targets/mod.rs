@@ -22,7 +22,7 @@ use tmux::version::Version;
 
 use crate::config::ObserverConfig;
 use failure::TmuxFailure;
-use host::{HostFacts, ProcessStat, ServerRuns};
+use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns};
 use process::{ControlProcess, Environment, Program};
 
 /// What can be done on a target beyond starting programs.
@@ -223,6 +223,16 @@ impl Target {
     /// The present state of one process; needs `files`.
     pub fn process_stat(&self, pid: u32) -> Option<ProcessStat> {
         if self.capabilities.files { host::process_stat(pid) } else { None }
+    }
+
+    /// The children of a process; needs `files`.
+    pub fn children(&self, pid: u32) -> Vec<u32> {
+        if self.capabilities.files { host::children(pid) } else { Vec::new() }
+    }
+
+    /// What a process runs; needs `files`.
+    pub fn program_of(&self, pid: u32) -> Option<ProgramFacts> {
+        if self.capabilities.files { host::program(pid) } else { None }
     }
 
     /// Whether a process is one that we started ourselves and that still runs; needs `files`.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use engine::ids::AgentType;
 use engine::input::{Observation, Reading};
+use engine::pane::{AgentProcess, PaneFacts};
 use engine::signal::Signal;
 use engine::state::Claim;
 use engine::words::{Confidence, Detail, Source, State};
@@ -18,7 +20,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let mut world = World::new();
-        world.scan(&[shell(1)]);
+        world.scan(&[claude()]);
         Self { world, said: 0 }
     }
 
@@ -37,8 +39,7 @@ impl Scene {
             details: BTreeMap::new(),
         };
         let readings = readings.iter().map(reading).collect();
-        let shell = shell(1);
-        let (pane, agent) = (shell.pane, shell.process);
+        let PaneFacts { pane, process: agent, .. } = claude();
         self.world.observe(Observation::Read { pane, agent, readings });
     }
 
@@ -56,6 +57,14 @@ impl Scene {
         let row = self.world.row(1);
         (row.state.state, row.state.reason.clone())
     }
+}
+
+/// A pane whose own process is an agent.
+fn claude() -> PaneFacts {
+    let mut facts = shell(1);
+    let agent = AgentType::new("claude");
+    facts.agent = Some(AgentProcess { agent, process: facts.process });
+    facts
 }
 
 fn says(state: State, reason: &str) -> Option<Claim> {
@@ -280,4 +289,16 @@ fn the_newest_reading_is_the_newest_also_when_the_clock_goes_back() {
     assert_eq!(scene.shown().0, State::Idle);
     scene.look(&[(Source::Title, None)]);
     assert_eq!(scene.shown().0, State::Unknown);
+}
+
+#[test]
+fn a_reading_of_an_agent_that_is_not_there_any_more_says_nothing() {
+    let mut scene = Scene::new();
+    let mut other = claude();
+    other.process.pid += 1;
+    let claim = says(State::Running, "active");
+    let reading = Reading { source: Source::Title, claim, details: BTreeMap::new() };
+    let (pane, agent) = (other.pane, other.process);
+    scene.world.observe(Observation::Read { pane, agent, readings: vec![reading] });
+    assert_eq!(scene.shown(), (State::Unknown, "inconclusive".into()));
 }

@@ -1,0 +1,239 @@
+//! Reading agents: when the screen of a pane with an agent is looked at, and what is told of it.
+//!
+//! A pane is read soon after it printed, and again while it goes on printing, but never while it is
+//! silent. The kernel is asked to tell of the next output before each reading, so that none after
+//! it is missed. Only what differs from the last reading is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agents::adapter::{Readings, Surface};
+use agents::screen::Screen;
+use engine::ids::PaneId;
+use engine::input::{Observation, Reading};
+use engine::pane::ProcessIdentity;
+use engine::time::MonoMs;
+use tmux::capture::{Capture, Captured};
+
+use super::line::{AskError, Line, Question, nonce};
+use super::reporter::Reporter;
+use super::trouble;
+use super::watch::{Halt, Watch};
+
+/// How long after output a pane is read: a program paints a screen in several writes.
+const SETTLE_MS: i64 = 30;
+
+/// The least time between two readings of a pane that goes on printing: at first, and later.
+const SPACING_MS: [i64; 2] = [120, 400];
+
+/// Silence after which a pane's next output is answered quickly again.
+const QUIET_MS: i64 = 1_000;
+
+/// How long a pane may print before it is read less often.
+const QUICK_MS: i64 = 3_000;
+
+/// When which pane is read. Pure.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    panes: BTreeMap<PaneId, Read>,
+}
+
+/// One pane with an agent.
+#[derive(Debug)]
+struct Read {
+    agent: ProcessIdentity,
+    due: Option<MonoMs>,
+    last: MonoMs,
+    last_output: MonoMs,
+    burst_began: MonoMs,
+    said: Readings,
+}
+
+impl Reader {
+    /// An agent runs in a pane. One that was not there before is read soon.
+    pub(super) fn found(&mut self, pane: PaneId, agent: ProcessIdentity, now: MonoMs) {
+        let known = self.panes.get(&pane).is_some_and(|read| read.agent.same_process(&agent));
+        if !known {
+            let never = MonoMs(i64::MIN / 2);
+            let said = Readings::new();
+            let (due, last, last_output, burst_began) = (None, never, never, now);
+            self.panes.insert(pane, Read { agent, due, last, last_output, burst_began, said });
+            self.output(pane, now);
+        }
+    }
+
+    /// A pane printed; of interest where an agent runs in it.
+    pub(super) fn output(&mut self, pane: PaneId, now: MonoMs) {
+        let Some(read) = self.panes.get_mut(&pane) else { return };
+        if now.0 - read.last_output.0 > QUIET_MS {
+            read.burst_began = now;
+        }
+        read.last_output = now;
+        let quick = now.0 - read.burst_began.0 <= QUICK_MS;
+        let spacing = if quick { SPACING_MS[0] } else { SPACING_MS[1] };
+        let due = MonoMs((now.0 + SETTLE_MS).max(read.last.0.saturating_add(spacing)));
+        read.due = Some(read.due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    pub(super) fn forget(&mut self, pane: PaneId) {
+        self.panes.remove(&pane);
+    }
+
+    pub(super) fn next_due(&self) -> Option<MonoMs> {
+        self.panes.values().filter_map(|read| read.due).min()
+    }
+
+    pub(super) fn take(&mut self, now: MonoMs) -> BTreeSet<PaneId> {
+        let mut due = BTreeSet::new();
+        for (pane, read) in &mut self.panes {
+            if read.due.take_if(|at| *at <= now).is_some() {
+                read.last = now;
+                due.insert(*pane);
+            }
+        }
+        due
+    }
+
+    /// What of these readings was not said last time.
+    fn news(&mut self, pane: PaneId, readings: Readings) -> Vec<Reading> {
+        let Some(read) = self.panes.get_mut(&pane) else { return Vec::new() };
+        let news = readings.iter().filter(|(source, now)| read.said.get(*source) != Some(*now));
+        let news = news
+            .map(|(source, now)| Reading {
+                source: *source,
+                claim: now.claim.clone(),
+                details: now.details.clone(),
+            })
+            .collect();
+        read.said.extend(readings);
+        news
+    }
+}
+
+impl<R: Reporter> Watch<'_, R> {
+    /// Reads the agents whose reading is due.
+    pub(super) async fn read_agents(&mut self, due: BTreeSet<PaneId>) -> Result<(), Halt> {
+        for pane in due {
+            if let Some(lookout) = &self.cx.ears.lookout
+                && self.cx.ears.terminals
+            {
+                self.wires.arm_output(pane, lookout);
+            }
+            let Some(known) = self.picture.panes.get(&pane) else { continue };
+            let Some(agent) = known.facts.agent.clone() else {
+                self.reader.forget(pane);
+                continue;
+            };
+            let Some(adapter) = agents::registry::adapter(agent.agent.as_str()) else { continue };
+            let Some(seen) = self.capture(pane).await? else { continue };
+            let Some(known) = self.picture.panes.get(&pane) else { continue };
+            if seen.server != self.server.instance || known.place.pid() != Some(seen.pid) {
+                continue;
+            }
+            let screen = screen(&seen);
+            let title = known.facts.title.as_str();
+            let readings = adapter.reads(&Surface { version: None, title, screen: &screen });
+            let readings = self.reader.news(pane, readings);
+            if !readings.is_empty() {
+                let agent = agent.process;
+                self.cx.report(Observation::Read { pane, agent, readings }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a pane shows. Nothing if it is gone, or if tmux has nothing to show of it.
+    async fn capture(&mut self, pane: PaneId) -> Result<Option<Captured>, Halt> {
+        let control = matches!(self.line, Line::Control(_));
+        let pane = tmux::ids::PaneId(pane.0);
+        let nonce = nonce();
+        let Ok(capture) = Capture::new(nonce, pane, &self.server.version, control) else {
+            return Ok(None);
+        };
+        let answer = self.line.ask(&self.cx.target, &[Question { batch: capture.batch(), nonce }]);
+        match self.wait(answer).await? {
+            Ok(outputs) => {
+                let output = outputs.first().map_or(&[][..], Vec::as_slice);
+                Ok(capture.read(output).unwrap_or_else(|error| {
+                    tracing::debug!(%pane, %error, "a screen could not be read");
+                    None
+                }))
+            }
+            Err(AskError::Refused(said)) => {
+                tracing::debug!(%pane, said, "a screen was refused");
+                Ok(None)
+            }
+            Err(AskError::Ended) => Err(self.link_ended().await),
+            Err(AskError::Failed(failure)) => Err(Halt::Failed(trouble::of_failure(&failure))),
+            Err(AskError::Garbled(_)) => Ok(None),
+        }
+    }
+}
+
+fn screen(seen: &Captured) -> Screen {
+    Screen {
+        alternate: seen.alternate,
+        cursor: seen.cursor,
+        ..Screen::parse(&seen.text, seen.width, seen.height)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PANE: PaneId = PaneId(1);
+
+    /// When a pane that prints at these times is read, until `end`.
+    fn readings(outputs: impl IntoIterator<Item = i64>, end: i64) -> Vec<i64> {
+        let mut reader = Reader::default();
+        reader.found(PANE, ProcessIdentity::default(), MonoMs(0));
+        reader.take(MonoMs(SETTLE_MS));
+        let mut outputs = outputs.into_iter().peekable();
+        let mut read = Vec::new();
+        for now in SETTLE_MS + 1..=end {
+            while outputs.next_if(|at| *at <= now).is_some() {
+                reader.output(PANE, MonoMs(now));
+            }
+            if !reader.take(MonoMs(now)).is_empty() {
+                read.push(now);
+            }
+        }
+        assert_eq!(reader.next_due(), None, "nothing is left to read");
+        read
+    }
+
+    #[test]
+    fn a_pane_is_read_once_after_it_printed_and_never_while_it_is_silent() {
+        assert_eq!(readings([1_000], 60_000), [1_000 + SETTLE_MS]);
+        assert_eq!(readings([1_000, 1_010, 1_020], 60_000), [1_000 + SETTLE_MS]);
+    }
+
+    #[test]
+    fn what_is_printed_last_is_read() {
+        let read = readings((0..100).map(|line| line * 50), 10_000);
+        assert!(*read.last().unwrap() >= 4_950 + SETTLE_MS, "{read:?}");
+    }
+
+    #[test]
+    fn a_pane_that_prints_on_is_read_quickly_at_first_and_then_less_often() {
+        let read = readings((0..600).map(|line| line * 10), 10_000);
+        let apart: Vec<i64> = read.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(apart[0], SPACING_MS[0]);
+        assert_eq!(apart[apart.len() - 2], SPACING_MS[1]);
+    }
+
+    #[test]
+    fn only_what_is_new_is_said() {
+        use agents::adapter::Reading as Seen;
+        use engine::words::Source;
+        let mut reader = Reader::default();
+        reader.found(PANE, ProcessIdentity::default(), MonoMs(0));
+        let seen = |mark| Readings::from([(Source::Title, Seen { mark, ..Seen::default() })]);
+        assert_eq!(reader.news(PANE, seen("a")).len(), 1);
+        assert_eq!(reader.news(PANE, seen("a")).len(), 0);
+        assert_eq!(reader.news(PANE, seen("b")).len(), 1);
+        let another = ProcessIdentity { pid: 7, ..ProcessIdentity::default() };
+        reader.found(PANE, another, MonoMs(9));
+        assert_eq!(reader.news(PANE, seen("b")).len(), 1, "another agent said nothing yet");
+    }
+}

@@ -1,0 +1,54 @@
+//! Which agent runs in a pane, by the processes below the pane's own.
+//!
+//! A name alone tells little: several agents are `node`, and a shell that runs `grep codex` is none.
+//! The adapters are shown each process, outermost first; the first that one of them knows is the
+//! pane's agent, whatever runs inside it.
+
+use std::collections::VecDeque;
+
+use agents::adapter::Program;
+use engine::ids::AgentType;
+use engine::pane::{AgentProcess, ProcessIdentity};
+
+use super::server::Server;
+use crate::targets::Target;
+
+/// How far below a pane's process an agent is looked for: wrappers and launchers stand between.
+const DEPTH_MAX: usize = 8;
+
+/// How many processes of a pane are looked at.
+const PROCESSES_MAX: usize = 64;
+
+/// The outermost agent among a process and its descendants.
+pub(super) fn agent_below(target: &Target, server: &Server, pid: u32) -> Option<AgentProcess> {
+    let mut waiting = VecDeque::from([(pid, 0)]);
+    let mut looked = 0;
+    while let Some((pid, depth)) = waiting.pop_front() {
+        looked += 1;
+        if looked > PROCESSES_MAX {
+            return None;
+        }
+        let Some(facts) = target.program_of(pid) else { continue };
+        let program = Program { name: &facts.name, path: &facts.path, arguments: &facts.arguments };
+        if let Some(adapter) = agents::registry::recognise(&program) {
+            let agent = AgentType::new(adapter.agent());
+            return Some(AgentProcess { agent, process: identity(target, server, pid)? });
+        }
+        if depth < DEPTH_MAX {
+            waiting.extend(target.children(pid).into_iter().map(|child| (child, depth + 1)));
+        }
+    }
+    None
+}
+
+/// Whether an agent's process still runs.
+pub(super) fn lives(target: &Target, server: &Server, agent: &AgentProcess) -> bool {
+    identity(target, server, agent.process.pid).is_some_and(|now| now.same_process(&agent.process))
+}
+
+/// The process under a number, without its mark: an agent may replace its program as it starts.
+fn identity(target: &Target, server: &Server, pid: u32) -> Option<ProcessIdentity> {
+    let stat = target.process_stat(pid)?;
+    let ended = matches!(stat.state, b'Z' | b'X');
+    (!ended).then(|| ProcessIdentity { pid, started_ns: server.started_ns(&stat), exec_mark: None })
+}
