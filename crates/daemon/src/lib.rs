@@ -17,6 +17,7 @@ pub mod service;
 pub mod deck;
 pub mod run;
 
+mod adapters;
 mod config_watch;
 mod descriptors;
 mod identity;

@@ -21,7 +21,7 @@ use crate::state::{
 };
 use crate::target::{Probe, Pulse, TargetRow};
 use crate::time::{MonoMs, Now, Stamp, WallMs};
-use crate::words::{Health, Source, State};
+use crate::words::{Detail, Health, Source, State};
 
 /// The rows of the tables: what the engine is restored from and compared with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -488,6 +488,9 @@ fn succeed(row: &StateRow, verdict: Verdict, now: Now) -> StateRow {
 pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Settings) {
     let signal = &row.signal;
     let order = row.order();
+    let elsewhere = signal.session.as_deref().is_some_and(|session| {
+        evidence.detail(Detail::Session).is_some_and(|known| known != session)
+    });
     let voice = evidence.voice_mut(signal.source);
     voice.advance(Cursor {
         event_id: signal.event_id.clone(),
@@ -509,7 +512,9 @@ pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Setting
             seq: signal.source_seq,
             ingested_at: row.ingested_at,
         };
-        voice.hear(heard, settings);
+        if !elsewhere {
+            voice.hear(heard, signal.repeats, settings);
+        }
     } else if signal.source.is_reading() {
         voice.fall_silent(&order);
     }

@@ -311,6 +311,8 @@ fn told(runtime: &RuntimeId, reading: &Reading, voice: Option<&Voice>, now: Now)
         claim: reading.claim.clone(),
         details: reading.details.clone(),
         begins_turn: false,
+        repeats: false,
+        session: None,
         payload: None,
         expects_version: None,
     }

@@ -43,6 +43,14 @@ pub struct Signal {
     /// What it tells beside the state; an empty text says that there is none any more.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<Detail, String>,
+    /// A reminder, or the general word after a particular one: its claim counts only where what
+    /// its source said before it is of another kind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeats: bool,
+    /// The session of the agent's that it is about; its claim says nothing where another one is
+    /// known to be in the pane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// It reports that a turn of the agent began.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub begins_turn: bool,

@@ -105,6 +105,9 @@ pub struct Voice {
     pub numbered: Option<Heard>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unnumbered: Option<Heard>,
+    /// Reminders, which may not take a better reason away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<Heard>,
     /// Claims up to here were found stale; only a newer one revives the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_through: Option<OrderKey>,
@@ -143,8 +146,12 @@ impl Voice {
         }
     }
 
-    pub fn hear(&mut self, heard: Heard, settings: &Settings) {
-        let slot = if heard.seq.is_some() { &mut self.numbered } else { &mut self.unnumbered };
+    pub fn hear(&mut self, heard: Heard, repeats: bool, settings: &Settings) {
+        let slot = match heard.seq {
+            _ if repeats => &mut self.repeated,
+            Some(_) => &mut self.numbered,
+            None => &mut self.unnumbered,
+        };
         if slot.as_ref().is_none_or(|current| heard.supersedes(current, settings)) {
             *slot = Some(heard);
         }
@@ -152,8 +159,14 @@ impl Voice {
 
     /// What it says now, unless it has withdrawn it.
     pub fn head(&self) -> Option<&Heard> {
-        let newest =
-            self.numbered.iter().chain(&self.unnumbered).max_by_key(|heard| &heard.order)?;
+        let said = self.numbered.iter().chain(&self.unnumbered).max_by_key(|heard| &heard.order);
+        let adds = |reminder: &&Heard| {
+            said.is_none_or(|said| {
+                reminder.order > said.order
+                    && reminder.claim.state.bearing() != said.claim.state.bearing()
+            })
+        };
+        let newest = self.repeated.as_ref().filter(adds).or(said)?;
         let withdrawn = self.silent_through.as_ref().is_some_and(|it| newest.order <= *it);
         (!withdrawn).then_some(newest)
     }
@@ -180,7 +193,7 @@ impl Voice {
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Heard> {
-        self.numbered.iter_mut().chain(&mut self.unnumbered)
+        self.numbered.iter_mut().chain(&mut self.unnumbered).chain(&mut self.repeated)
     }
 }
 

@@ -122,6 +122,8 @@ impl Engine {
             claim: None,
             details: BTreeMap::new(),
             begins_turn: false,
+            repeats: false,
+            session: None,
             payload: None,
             expects_version: Some(version),
         })))

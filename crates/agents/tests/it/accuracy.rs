@@ -24,7 +24,7 @@ struct Watched {
 }
 
 impl Watched {
-    fn hear(&mut self, source: Source, claim: Claim, ms: i64) {
+    fn hear(&mut self, source: Source, claim: Claim, repeats: bool, ms: i64) {
         self.said += 1;
         let order = OrderKey {
             effective: WallMs(ms),
@@ -39,7 +39,7 @@ impl Watched {
             seq: None,
             ingested_at: at(ms).stamp(),
         };
-        self.evidence.voice_mut(source).hear(heard, &Settings::default());
+        self.evidence.voice_mut(source).hear(heard, repeats, &Settings::default());
     }
 
     fn state(&self, ms: i64) -> Verdict {
@@ -93,7 +93,7 @@ fn looks(recording: &Recording, source: Source, kind: Kind) -> Vec<Judged> {
         let reading = read(&registry, &recording.agent, version, (title, &screen), source);
         let mut watched = Watched::default();
         if let Some(claim) = reading.and_then(|reading| reading.claim) {
-            watched.hear(source, claim, 0);
+            watched.hear(source, claim, false, 0);
         }
         let what = format!("{} {}", recording.agent, case.name);
         Judged { what, truth: case.truth.clone(), shown: watched.state(0) }
@@ -109,10 +109,8 @@ fn sequence(recording: &Recording) -> Vec<Judged> {
     let mut judged = Vec::new();
     for step in recording.sequence() {
         let report = adapter.hears(&step.event, &step.payload);
-        let known = watched.state(step.ms).state.bearing();
-        let news = |claim: &Claim| !report.repeats || claim.state.bearing() != known;
-        if let Some(claim) = report.claim.clone().filter(news) {
-            watched.hear(Source::Hook, claim, step.ms);
+        if let Some(claim) = report.claim.clone() {
+            watched.hear(Source::Hook, claim, report.repeats, step.ms);
         }
         if let Some(truth) = step.truth {
             let what = format!("{} after {} at {} ms", recording.agent, step.event, step.ms);

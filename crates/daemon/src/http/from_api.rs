@@ -70,6 +70,8 @@ pub(crate) fn signal(
         // What cannot be read with certainty is not kept.
         details: BTreeMap::new(),
         begins_turn: false,
+        repeats: false,
+        session: None,
         payload: payload.and_then(|text| redact::payload(&text).ok()),
         expects_version: None,
     })

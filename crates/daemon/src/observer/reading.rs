@@ -15,9 +15,11 @@ use engine::time::MonoMs;
 use tmux::capture::{Capture, Captured};
 
 use super::line::{AskError, Line, Question, nonce};
+use super::recognise;
 use super::reporter::Reporter;
 use super::trouble;
 use super::watch::{Halt, Watch};
+use crate::adapters::{adapters, presentable};
 
 /// How long after output a pane is read: a program paints a screen in several writes.
 const SETTLE_MS: i64 = 30;
@@ -46,6 +48,8 @@ struct Read {
     last_output: MonoMs,
     burst_began: MonoMs,
     said: Readings,
+    /// The agent's version, once it was looked for.
+    version: Option<Option<String>>,
 }
 
 impl Reader {
@@ -56,7 +60,9 @@ impl Reader {
             let never = MonoMs(i64::MIN / 2);
             let said = Readings::new();
             let (due, last, last_output, burst_began) = (None, never, never, now);
-            self.panes.insert(pane, Read { agent, due, last, last_output, burst_began, said });
+            let version = None;
+            let read = Read { agent, due, last, last_output, burst_began, said, version };
+            self.panes.insert(pane, read);
             self.output(pane, now);
         }
     }
@@ -93,6 +99,11 @@ impl Reader {
         due
     }
 
+    /// The version of the agent in a pane; `find` is asked once.
+    fn version(&mut self, pane: PaneId, find: impl FnOnce() -> Option<String>) -> Option<String> {
+        self.panes.get_mut(&pane)?.version.get_or_insert_with(find).clone()
+    }
+
     /// What of these readings was not said last time.
     fn news(&mut self, pane: PaneId, readings: Readings) -> Vec<Reading> {
         let Some(read) = self.panes.get_mut(&pane) else { return Vec::new() };
@@ -101,7 +112,7 @@ impl Reader {
             .map(|(source, now)| Reading {
                 source: *source,
                 claim: now.claim.clone(),
-                details: now.details.clone(),
+                details: presentable(now.details.clone()),
             })
             .collect();
         read.said.extend(readings);
@@ -123,7 +134,7 @@ impl<R: Reporter> Watch<'_, R> {
                 self.reader.forget(pane);
                 continue;
             };
-            let Some(adapter) = agents::registry::adapter(agent.agent.as_str()) else { continue };
+            let Some(adapter) = adapters().get(agent.agent.as_str()) else { continue };
             let Some(seen) = self.capture(pane).await? else { continue };
             let Some(known) = self.picture.panes.get(&pane) else { continue };
             if seen.server != self.server.instance || known.place.pid() != Some(seen.pid) {
@@ -131,7 +142,10 @@ impl<R: Reporter> Watch<'_, R> {
             }
             let screen = screen(&seen);
             let title = known.facts.title.as_str();
-            let readings = adapter.reads(&Surface { version: None, title, screen: &screen });
+            let find = || recognise::version(&self.cx.target, &agent);
+            let version = self.reader.version(pane, find);
+            let version = version.as_deref();
+            let readings = adapter.reads(&Surface { version, title, screen: &screen });
             let readings = self.reader.news(pane, readings);
             if !readings.is_empty() {
                 let agent = agent.process;
@@ -170,11 +184,8 @@ impl<R: Reporter> Watch<'_, R> {
 }
 
 fn screen(seen: &Captured) -> Screen {
-    Screen {
-        alternate: seen.alternate,
-        cursor: seen.cursor,
-        ..Screen::parse(&seen.text, seen.width, seen.height)
-    }
+    let Captured { alternate, cursor, width, height, .. } = *seen;
+    Screen { alternate, cursor, ..Screen::from_capture(&seen.text, width, height) }
 }
 
 #[cfg(test)]
@@ -228,7 +239,7 @@ mod tests {
         use engine::words::Source;
         let mut reader = Reader::default();
         reader.found(PANE, ProcessIdentity::default(), MonoMs(0));
-        let seen = |mark| Readings::from([(Source::Title, Seen { mark, ..Seen::default() })]);
+        let seen = |mark| Readings::from([(Source::Title, Seen::silent(mark))]);
         assert_eq!(reader.news(PANE, seen("a")).len(), 1);
         assert_eq!(reader.news(PANE, seen("a")).len(), 0);
         assert_eq!(reader.news(PANE, seen("b")).len(), 1);

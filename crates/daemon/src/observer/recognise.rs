@@ -5,12 +5,14 @@
 //! pane's agent, whatever runs inside it.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
-use agents::adapter::Program;
+use agents::program::Program;
 use engine::ids::AgentType;
 use engine::pane::{AgentProcess, ProcessIdentity};
 
 use super::server::Server;
+use crate::adapters::adapters;
 use crate::targets::Target;
 
 /// How far below a pane's process an agent is looked for: wrappers and launchers stand between.
@@ -30,7 +32,7 @@ pub(super) fn agent_below(target: &Target, server: &Server, pid: u32) -> Option<
         }
         let Some(facts) = target.program_of(pid) else { continue };
         let program = Program { name: &facts.name, path: &facts.path, arguments: &facts.arguments };
-        if let Some(adapter) = agents::registry::recognise(&program) {
+        if let Some(adapter) = adapters().recognise(&program) {
             let agent = AgentType::new(adapter.agent());
             return Some(AgentProcess { agent, process: identity(target, server, pid)? });
         }
@@ -39,6 +41,19 @@ pub(super) fn agent_below(target: &Target, server: &Server, pid: u32) -> Option<
         }
     }
     None
+}
+
+/// The version of the agent in a process: that of the package which its program, or its script,
+/// lies in.
+pub(super) fn version(target: &Target, agent: &AgentProcess) -> Option<String> {
+    let facts = target.program_of(agent.process.pid)?;
+    let program = Program { name: &facts.name, path: &facts.path, arguments: &facts.arguments };
+    let places = [Some(program.path()), program.script()].into_iter().flatten();
+    places.filter_map(|place| target.package_around(Path::new(place))).find_map(|package| {
+        let name = package.get("name")?.as_str()?;
+        let version = package.get("version")?.as_str()?;
+        name.contains(agent.agent.as_str()).then(|| version.to_owned())
+    })
 }
 
 /// Whether an agent's process still runs.

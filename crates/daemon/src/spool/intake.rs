@@ -15,6 +15,7 @@ use engine::words::Source;
 use serde_json::Value;
 
 use super::binding::Bound;
+use crate::adapters::presentable;
 
 /// What an agent's notification program is called for. What it notifies of is in the payload.
 const NOTIFY: &str = "notify";
@@ -43,8 +44,10 @@ pub(crate) fn signal(record: Record, bound: Bound, registry: &Registry) -> Signa
         hints: bound.hints,
         agent: (!agent.is_empty()).then(|| AgentType::new(agent)),
         action_id: None,
-        details: report.details,
+        details: presentable(report.details),
         begins_turn: report.begins_turn,
+        repeats: report.repeats,
+        session: report.only_of,
         payload: payload.filter(|text| text.len() <= limits::PAYLOAD_BYTES_MAX),
         expects_version: None,
     }

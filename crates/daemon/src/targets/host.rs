@@ -1,6 +1,6 @@
 //! What this machine's kernel says about processes and sockets.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -147,6 +147,21 @@ pub(super) fn program(pid: u32) -> Option<ProgramFacts> {
     let path = std::fs::read_link(format!("/proc/{pid}/exe"));
     let path = path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
     Some(ProgramFacts { name, path, arguments })
+}
+
+/// How far above a program the description of its package may lie, and how long it may be.
+const PACKAGE_DEPTH_MAX: usize = 4;
+const PACKAGE_BYTES_MAX: u64 = 256 * 1024;
+
+/// The nearest `package.json` above a program, links followed.
+pub(super) fn package_around(program: &Path) -> Option<serde_json::Value> {
+    let program = program.canonicalize().ok()?;
+    let folders = program.ancestors().skip(1).take(PACKAGE_DEPTH_MAX);
+    let file = folders.map(|folder| folder.join("package.json")).find(|file| file.is_file())?;
+    let mut text = Vec::new();
+    let file = std::fs::File::open(file).ok()?;
+    io::Read::take(file, PACKAGE_BYTES_MAX).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 /// Milliseconds since the boot of this machine.

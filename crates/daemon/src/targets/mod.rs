@@ -235,6 +235,11 @@ impl Target {
         if self.capabilities.files { host::program(pid) } else { None }
     }
 
+    /// The description of the package that a program lies in; needs `files`.
+    pub fn package_around(&self, program: &Path) -> Option<serde_json::Value> {
+        if self.capabilities.files { host::package_around(program) } else { None }
+    }
+
     /// Whether a process is one that we started ourselves and that still runs; needs `files`.
     pub fn is_ours(&self, pid: u32) -> bool {
         self.process_stat(pid).is_some_and(|stat| stat.parent == std::process::id())

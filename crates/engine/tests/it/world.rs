@@ -260,6 +260,8 @@ impl World {
             claim,
             details: BTreeMap::new(),
             begins_turn: false,
+            repeats: false,
+            session: None,
             payload: None,
             expects_version: None,
         }

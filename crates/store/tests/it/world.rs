@@ -168,6 +168,8 @@ pub(crate) fn signal(now: Now, number: u64, about: About, state: State) -> Signa
         claim: Some(Claim { state, reason: "active".to_owned(), confidence: Confidence::High }),
         details: std::collections::BTreeMap::new(),
         begins_turn: false,
+        repeats: false,
+        session: None,
         payload: Some(format!("{{\"number\":{number},\"token\":\"[redacted]\"}}")),
         expects_version: None,
     }

@@ -146,6 +146,7 @@ impl Checker {
             Observation::Panes { .. }
             | Observation::Unchanged
             | Observation::Printed { .. }
+            | Observation::Read { .. }
             | Observation::ProcessEnded { .. }
             | Observation::Answered
             | Observation::Limited { .. } => {}

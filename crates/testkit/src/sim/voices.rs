@@ -120,6 +120,8 @@ impl Voices {
             claim,
             details: BTreeMap::new(),
             begins_turn: false,
+            repeats: false,
+            session: None,
             payload: rng.permille(200).then(|| "{\"secret\":\"[redacted]\"}".to_owned()),
             expects_version: None,
         }
