@@ -78,6 +78,8 @@ fn note(life: &RuntimeId, number: u64, at: WallMs, payload: &str) -> Input {
         payload: Some(payload.to_owned()),
         expects_version: None,
         begins_turn: false,
+        repeats: false,
+        session: None,
         details: Default::default(),
     }))
 }

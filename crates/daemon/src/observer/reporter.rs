@@ -45,6 +45,8 @@ fn take_out_secrets(sight: &mut Observation) {
         Observation::Unchanged
         | Observation::ProcessEnded { .. }
         | Observation::Printed { .. }
+        // Its texts were redacted when they were read.
+        | Observation::Read { .. }
         | Observation::NoServer
         | Observation::Answered
         | Observation::Limited { trouble: None } => {}
