@@ -26,12 +26,12 @@ const UNDER_WAY: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> anyhow::Result<()> {
     let probe = World::without_daemon(&plan.qd, 1, "exec sleep 100000");
-    let tried = Images::of(&probe.env).and_then(|images| first_disk(&probe.env, &images));
-    if let Err(error) = tried {
+    let images = Images::of(&probe.env)?;
+    if let Err(error) = first_disk(&probe.env, &images) {
         tally.skip("all power cuts", &format!("{error:#}"));
         return Ok(());
     }
-    drop(probe);
+    drop((images, probe));
     let rounds = plan.count(5, 50, 200).div_ceil(CUTS_A_ROUND);
     for seed in plan.seeds(rounds) {
         let world = World::without_daemon(&plan.qd, 6, "exec sleep 100000");
@@ -71,9 +71,11 @@ fn round(
         let started = env.daemon();
         traffic.around(env, &mut chance, |chance| {
             thread::sleep(chance.ms(LIFE_MS));
-            cut(&started, images, number)
+            cut(&started, images, number)?;
+            // At once: whoever still asks would wait for an answer as long as it stands still.
+            started.kill9();
+            Ok(())
         })?;
-        started.kill9();
         drop(mount.take());
         *mount = Some(Mount::image(&images.path(number + 1), &env.home())?);
         std::fs::remove_file(images.path(number)).ok();
