@@ -259,7 +259,12 @@ impl<R: Reporter> Watch<'_, R> {
             Some(rows) => facts::sessions(&self.cx.id, rows),
             None => self.picture.sessions.clone(),
         };
-        let places = facts::places(&seen.glances, &sessions, PANES_PER_TARGET_MAX);
+        let mut places = facts::places(&seen.glances, &sessions, PANES_PER_TARGET_MAX);
+        let astray = self.picture.astray(&seen.glances, &sessions);
+        if !astray.is_empty() {
+            self.agenda.hurry(Scope::TOPOLOGY, self.cx.now().mono);
+            places.extend(astray);
+        }
         let pids = places.iter().map(|(pane, place)| (*pane, place.pid())).collect();
         let processes = self.read_processes(pids, closeness).await?;
         Ok(Sighting { began, sessions, places, processes })

@@ -161,6 +161,28 @@ impl Picture {
         !listed.iter().eq(self.panes.keys())
     }
 
+    /// Known panes that tmux put into a session of ours, until they are moved out of it: they are
+    /// where they were.
+    pub(super) fn astray(
+        &self,
+        glances: &[PaneGlance],
+        sessions: &BTreeMap<SessionId, SessionRow>,
+    ) -> Vec<(PaneId, Place)> {
+        let theirs = |it: &&PaneGlance| sessions.contains_key(&facts::session_id(it.brief.session));
+        let listed: BTreeSet<PaneId> =
+            glances.iter().filter(theirs).map(|it| facts::pane_id(it.brief.pane)).collect();
+        glances
+            .iter()
+            .filter_map(|it| {
+                let pane = facts::pane_id(it.brief.pane);
+                let known = self.panes.get(&pane).filter(|_| !listed.contains(&pane))?;
+                let same = known.place.pid() == it.brief.pid;
+                let home = sessions.contains_key(&known.place.session());
+                (same && home).then(|| (pane, known.place.clone()))
+            })
+            .collect()
+    }
+
     /// The panes whose fields have to be read again to make the sight complete. What panes write
     /// counts only where the kernel does not tell of it.
     pub(super) fn suspects(
@@ -461,6 +483,20 @@ mod tests {
         picture.take(again, &by_pane(&rows));
         let later = sighting(9_000, &rows, &[]);
         assert_eq!(picture.suspects(&later, NOBODY_TELLS).len(), 0);
+    }
+
+    #[test]
+    fn a_pane_that_was_put_into_a_session_of_ours_is_not_gone() {
+        let before = [row(1, 1, 0), row(2, 1, 0)];
+        let mut picture = picture(&before, &[]);
+        let mut after = before.clone();
+        after[1].brief.session = tmux::ids::SessionId(77);
+        let glances: Vec<_> = after.iter().map(facts::glance).collect();
+        let astray = picture.astray(&glances, &users(&["a", "b"]));
+        assert_eq!(astray.iter().map(|(pane, _)| *pane).collect::<Vec<_>>(), [PaneId(2)]);
+        let mut sighting = sighting(2_000, &after[..1], &[]);
+        sighting.places.extend(astray);
+        assert!(picture.take(sighting, &BTreeMap::new()).gone.is_empty());
     }
 
     #[test]
