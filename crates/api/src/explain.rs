@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtimes::RuntimeItem;
 use crate::timestamp::Timestamp;
-use crate::words::{Confidence, Health, SchemaVersion, Source, State};
+use crate::words::{Confidence, EvidenceSource, Health, SchemaVersion, State};
 
 /// The evidence behind a state, and what was made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,7 +38,7 @@ pub struct ExplainAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// Who said it.
-    pub source: Source,
+    pub source: EvidenceSource,
     /// The event in which it was said; null for an observation without one.
     pub event_id: Option<String>,
     /// What kind of event it was.

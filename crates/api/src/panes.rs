@@ -7,7 +7,8 @@ use crate::list::List;
 use crate::target_name::TargetName;
 use crate::timestamp::Timestamp;
 use crate::words::{
-    ActivityState, AgentPresence, AwaitingResponseKind, Confidence, DisplayCategory, Source, State,
+    ActivityState, AgentPresence, AwaitingResponseKind, Confidence, DisplayCategory,
+    EvidenceSource, State,
 };
 
 /// The answer of the panes' list.
@@ -84,7 +85,7 @@ pub struct PaneItem {
     /// How many times the state was set for this runtime.
     pub state_version: u64,
     /// Which source decided; null if none did.
-    pub state_source: Option<Source>,
+    pub state_source: Option<EvidenceSource>,
     /// When this state began.
     pub state_since: Timestamp,
     /// What was known before the state became unknown; null otherwise.

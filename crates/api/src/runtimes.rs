@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::panes::{LastKnown, PaneIdentity};
 use crate::target_name::TargetName;
 use crate::timestamp::Timestamp;
-use crate::words::{Confidence, EndReason, SchemaVersion, Source, State};
+use crate::words::{Confidence, EndReason, EvidenceSource, SchemaVersion, State};
 
 /// The answer about one runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,7 +55,7 @@ pub struct RuntimeItem {
     /// How many times the state was set; zero once it has ended.
     pub state_version: u64,
     /// Which source decided; null if none did.
-    pub state_source: Option<Source>,
+    pub state_source: Option<EvidenceSource>,
     /// When this state began.
     pub state_since: Timestamp,
     /// What was known before the state became unknown; null otherwise.

@@ -92,9 +92,22 @@ words! {
 }
 
 words! {
-    /// Who reports an event. The last four are the daemon's own readings; an event that somebody
-    /// else sends cannot have them.
+    /// Who reports an event.
     pub enum Source {
+        /// A hook of the agent's.
+        Hook = "hook",
+        /// A notification program that the agent calls.
+        Notify = "notify",
+        /// Whoever wrapped or started the agent.
+        Wrapper = "wrapper",
+        /// Something that looks at the agent from outside, and infers.
+        Poller = "poller",
+    }
+}
+
+words! {
+    /// What a state is concluded from: what was reported, and what the daemon reads by itself.
+    pub enum EvidenceSource {
         /// A hook of the agent's.
         Hook = "hook",
         /// A notification program that the agent calls.

@@ -319,6 +319,10 @@ impl Engine {
         let mut causes = Vec::new();
         let evidence = self.succeed_runtime(look, before, &mut row, &mut causes);
         causes.extend(self.settle(&mut row, &evidence, look.health, look.now));
+        if causes.iter().any(|cause| matches!(cause, Cause::RuntimeStarted { .. })) {
+            // What another life was doing says nothing about this one.
+            row.state.last_known = None;
+        }
         if row.facts != before.facts {
             let caption = before.facts.differing_caption(&row.facts);
             let spins = |caption| !memory.captions.allow(caption, look.now);

@@ -121,12 +121,12 @@ fn note(item: &Evidence, contradicts: bool) -> Text {
 mod tests {
     use api::Timestamp;
     use api::explain::{DecisionRule, WhyNot};
-    use api::words::{Confidence, Health, SchemaVersion, Source, State};
+    use api::words::{Confidence, EvidenceSource, Health, SchemaVersion, State};
 
     use super::*;
     use crate::output::fixtures::{self, shown};
 
-    fn seen(source: Source, says: Option<State>, age_ms: u64) -> Evidence {
+    fn seen(source: EvidenceSource, says: Option<State>, age_ms: u64) -> Evidence {
         let at = Timestamp::from_millis(1_795_275_222_007 - i64::try_from(age_ms).unwrap());
         Evidence {
             source,
@@ -150,12 +150,12 @@ mod tests {
         let hook = Evidence {
             won: true,
             why_not: None,
-            ..seen(Source::Hook, Some(State::WaitingApproval), 9_000)
+            ..seen(EvidenceSource::Hook, Some(State::WaitingApproval), 9_000)
         };
         let poller = Evidence {
             event_type: None,
             reason_code: "active".to_owned(),
-            ..seen(Source::Poller, Some(State::Running), 1_000)
+            ..seen(EvidenceSource::Poller, Some(State::Running), 1_000)
         };
         let answer = ExplainAnswer {
             schema_version: SchemaVersion::V1,
@@ -167,7 +167,7 @@ mod tests {
             last_seen_age_ms: 1_200,
             last_activity_age_ms: Some(4_000),
             next_change_at: Some(Timestamp::from_millis(1_795_275_243_007)),
-            evidence: vec![hook, poller, seen(Source::Notify, None, 90_000)],
+            evidence: vec![hook, poller, seen(EvidenceSource::Notify, None, 90_000)],
             contradicted: vec![1],
         };
         insta::assert_snapshot!(shown(&lines(&answer, Some(100))), @r"

@@ -12,8 +12,8 @@ use api::sessions::{AgentSummary, SessionIdentity, SessionItem, SessionTarget};
 use api::targets::{TargetCounts, TargetIdentity, TargetItem, TmuxServer};
 use api::windows::{WindowIdentity, WindowItem, WindowPane};
 use api::words::{
-    ActivityState, AgentPresence, AwaitingResponseKind, Confidence, DisplayCategory, Health,
-    ObserverMode, SchemaVersion, Source, State, TargetKind,
+    ActivityState, AgentPresence, AwaitingResponseKind, Confidence, DisplayCategory,
+    EvidenceSource, Health, ObserverMode, SchemaVersion, State, TargetKind,
 };
 use serde_json::Map;
 
@@ -307,7 +307,7 @@ pub(crate) fn runtime() -> RuntimeItem {
         reason_code: "approval_requested".to_owned(),
         confidence: Confidence::High,
         state_version: 7,
-        state_source: Some(Source::Hook),
+        state_source: Some(EvidenceSource::Hook),
         state_since: ago(9),
         last_known: None,
         last_seen_at: ago(1),

@@ -20,16 +20,12 @@ use super::problem::Problem;
 use crate::follower::Follower;
 use crate::ids::Ids;
 
-/// What the daemon reads by itself nobody else can report.
-fn source(source: Source) -> Result<known::Source, Problem> {
+fn source(source: Source) -> known::Source {
     match source {
-        Source::Hook => Ok(known::Source::Hook),
-        Source::Notify => Ok(known::Source::Notify),
-        Source::Wrapper => Ok(known::Source::Wrapper),
-        Source::Poller => Ok(known::Source::Poller),
-        Source::Status | Source::Title | Source::Process | Source::Screen => {
-            Err(Problem::field("source", "is one that only the daemon itself reads"))
-        }
+        Source::Hook => known::Source::Hook,
+        Source::Notify => known::Source::Notify,
+        Source::Wrapper => known::Source::Wrapper,
+        Source::Poller => known::Source::Poller,
     }
 }
 
@@ -54,7 +50,7 @@ pub(crate) fn signal(
         event_id: EventId::new(event_id),
         claim: agents::vocabulary::claim(&event_type),
         event_type,
-        source: source(envelope.source)?,
+        source: source(envelope.source),
         dedupe_key: key(envelope.dedupe_key),
         source_event_id: envelope.source_event_id.map(key),
         source_seq: envelope.source_seq,

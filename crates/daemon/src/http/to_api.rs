@@ -8,7 +8,7 @@ use api::targets::{TargetCounts, TargetIdentity, TargetItem, TmuxServer};
 use api::timestamp::Timestamp;
 use api::words::{
     ActivityState, AgentPresence, AwaitingResponseKind, Confidence, DisplayCategory, EndReason,
-    Health, ObserverMode, SchemaVersion, Source, State, TargetKind,
+    EvidenceSource, Health, ObserverMode, SchemaVersion, State, TargetKind,
 };
 use engine::explain::{Explanation, Piece, Rule, Standing};
 use engine::ids::{AgentType, PaneKey};
@@ -49,16 +49,16 @@ fn confidence(confidence: known::Confidence) -> Confidence {
     }
 }
 
-fn source(source: known::Source) -> Source {
+fn source(source: known::Source) -> EvidenceSource {
     match source {
-        known::Source::Hook => Source::Hook,
-        known::Source::Notify => Source::Notify,
-        known::Source::Wrapper => Source::Wrapper,
-        known::Source::Poller => Source::Poller,
-        known::Source::Status => Source::Status,
-        known::Source::Title => Source::Title,
-        known::Source::Process => Source::Process,
-        known::Source::Screen => Source::Screen,
+        known::Source::Hook => EvidenceSource::Hook,
+        known::Source::Notify => EvidenceSource::Notify,
+        known::Source::Wrapper => EvidenceSource::Wrapper,
+        known::Source::Poller => EvidenceSource::Poller,
+        known::Source::Status => EvidenceSource::Status,
+        known::Source::Title => EvidenceSource::Title,
+        known::Source::Process => EvidenceSource::Process,
+        known::Source::Screen => EvidenceSource::Screen,
     }
 }
 

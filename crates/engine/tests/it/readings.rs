@@ -9,7 +9,7 @@ use engine::signal::Signal;
 use engine::state::Claim;
 use engine::words::{Confidence, Detail, Source, State};
 
-use crate::world::{World, shell};
+use crate::world::{World, process, shell};
 
 /// A world with one pane, and what its source says now.
 struct Scene {
@@ -301,4 +301,19 @@ fn a_reading_of_an_agent_that_is_not_there_any_more_says_nothing() {
     let (pane, agent) = (other.pane, other.process);
     scene.world.observe(Observation::Read { pane, agent, readings: vec![reading] });
     assert_eq!(scene.shown(), (State::Unknown, "inconclusive".into()));
+}
+
+#[test]
+fn what_an_agent_did_last_is_not_told_of_the_shell_that_it_left() {
+    let mut world = World::new();
+    let mut facts = shell(1);
+    let agent = AgentType::new("claude");
+    facts.agent = Some(AgentProcess { agent, process: process(4_711) });
+    world.scan(&[facts]);
+    world.say("a", 1, State::WaitingApproval);
+    let before = world.runtime(1);
+    world.scan(&[shell(1)]);
+    assert_ne!(world.runtime(1), before);
+    let row = world.row(1);
+    assert_eq!((row.state.state, row.state.last_known.clone()), (State::Unknown, None));
 }
