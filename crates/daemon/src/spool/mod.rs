@@ -1,6 +1,6 @@
 //! The spool: what hooks wrote down while we were there, and while we were not.
 //!
-//! [`reader::Reader`] is at work as long as the daemon is. It finds the [`files`] of the spool, takes
+//! The [`reader`] is at work as long as the daemon is. It finds the [`files`] of the spool, takes
 //! what is new in them as [`batch`]es of records, lets [`intake`] make a signal of each, hands the
 //! signals to the deck, and moves the [`cursor`] once they are committed. What was taken in is
 //! deleted soon after: a payload in the spool is as the agent sent it, secrets included.
