@@ -77,7 +77,7 @@ impl<R: Reporter> Watch<'_, R> {
         let Some(known) = self.picture.panes.get(&pane) else { return false };
         let (target, server, before) = (&self.cx.target, &self.server, &known.processes);
         let pid = known.place.pid();
-        Processes::read(target, server, pid, Some(before), Closeness::Search).differ(before)
+        Processes::read(target, server, pid, Some(before), Closeness::Glance).differ(before)
     }
 
     /// tmux can miss the end of a pane's process and then never learns its exit status, unless it
