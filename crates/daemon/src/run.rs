@@ -322,7 +322,6 @@ impl House {
             self.lookout.clone(),
             self.clock,
             self.observers.sentinel(),
-            Arc::clone(&self.app.registry),
             self.spool.clone(),
         )
     }

@@ -8,7 +8,7 @@ use crate::{
     command::{Batch, Command, Verb},
     format::{Format, Mark, Nonce, Var},
     ids::PaneId,
-    scan::{Pieces, ScanError, ServerInstance, line},
+    scan::{Pieces, ScanError, ServerInstance, line, octal},
     version::Version,
 };
 
@@ -155,23 +155,16 @@ fn unencoded(text: &[u8]) -> Vec<u8> {
     while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
         plain.extend_from_slice(&rest[..at]);
         let after = &rest[at + 1..];
-        let digits = after.split_first_chunk::<3>().and_then(|(digits, after)| {
-            let text = std::str::from_utf8(digits).ok()?;
-            Some((u8::from_str_radix(text, 8).ok()?, after))
-        });
-        (plain, rest) = match (digits, after.split_first()) {
-            (Some((byte, after)), _) => (with(plain, byte), after),
-            (None, Some((b'\\', after))) => (with(plain, b'\\'), after),
-            (None, _) => (with(plain, b'\\'), after),
+        let (byte, after) = match after {
+            [b'\\', after @ ..] => (b'\\', after),
+            [b'0'..=b'3', ..] => octal(after).unwrap_or((b'\\', after)),
+            _ => (b'\\', after),
         };
+        plain.push(byte);
+        rest = after;
     }
     plain.extend_from_slice(rest);
     plain
-}
-
-fn with(mut text: Vec<u8>, byte: u8) -> Vec<u8> {
-    text.push(byte);
-    text
 }
 
 #[cfg(test)]

@@ -221,7 +221,7 @@ fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
     Some((byte, after))
 }
 
-fn octal(text: &[u8]) -> Option<(u8, &[u8])> {
+pub(crate) fn octal(text: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, after) = text.split_first_chunk::<3>()?;
     let value = digits.iter().try_fold(0, |value, digit| {
         (b'0'..=b'7').contains(digit).then(|| (value << 3) | (digit - b'0'))

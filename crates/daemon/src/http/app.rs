@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agents::registry::Registry;
 use api::error_code::ErrorCode;
 use api::shutdown::ShutdownReason;
 use api::timestamp::Timestamp;
@@ -48,8 +47,6 @@ pub struct App {
     pub(crate) ids: Ids,
     pub(crate) facts: Facts,
     pub(crate) config: watch::Receiver<Arc<ConfigInUse>>,
-    /// What is known of agents.
-    pub(crate) registry: Arc<Registry>,
     /// What became of what stood in the spool.
     pub(crate) spool: watch::Receiver<Tally>,
     /// Whether somebody asked the daemon to end.
@@ -67,8 +64,7 @@ impl App {
         let ids = Ids::new(clock);
         let stop = watch::Sender::new(None);
         let spool = watch::Sender::default().subscribe();
-        let registry = Arc::new(Registry::built_in());
-        Self { deck, lookout, clock, ids, facts, config, registry, spool, stop }
+        Self { deck, lookout, clock, ids, facts, config, spool, stop }
     }
 
     /// The same, with a spool that somebody reads.

@@ -5,9 +5,9 @@
 //! pane's agent, whatever runs inside it.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
 use agents::program::Program;
+use agents::release;
 use engine::ids::AgentType;
 use engine::pane::{AgentProcess, ProcessIdentity};
 
@@ -49,10 +49,9 @@ pub(super) fn version(target: &Target, agent: &AgentProcess) -> Option<String> {
     let facts = target.program_of(agent.process.pid)?;
     let program = Program { name: &facts.name, path: &facts.path, arguments: &facts.arguments };
     let places = [Some(program.path()), program.script()].into_iter().flatten();
-    places.filter_map(|place| target.package_around(Path::new(place))).find_map(|package| {
-        let name = package.get("name")?.as_str()?;
-        let version = package.get("version")?.as_str()?;
-        name.contains(agent.agent.as_str()).then(|| version.to_owned())
+    places.filter_map(|place| target.real_path(place)).find_map(|place| {
+        let named = release::in_path(&place).map(str::to_owned);
+        named.or_else(|| release::of_package(&target.read(&release::package_file(&place)?)?))
     })
 }
 

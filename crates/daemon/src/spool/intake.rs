@@ -4,9 +4,7 @@
 //! This is where the raw payload ends. What goes on from here, to the adapter as well, is redacted,
 //! and what cannot be redacted with certainty is left out.
 
-use agents::adapter::Report;
 use agents::record::{Payload, Record};
-use agents::registry::Registry;
 use agents::{redact, vocabulary};
 use engine::ids::{AgentType, EventId};
 use engine::limits;
@@ -15,14 +13,14 @@ use engine::words::Source;
 use serde_json::Value;
 
 use super::binding::Bound;
-use crate::adapters::presentable;
+use crate::adapters::{adapters, presentable};
 
 /// What an agent's notification program is called for. What it notifies of is in the payload.
 const NOTIFY: &str = "notify";
 
 /// The signal of a record, under an id that is the record's for ever: so a record that is read
 /// again is known, whatever it would be bound to now.
-pub(crate) fn signal(record: Record, bound: Bound, registry: &Registry) -> Signal {
+pub(crate) fn signal(record: Record, bound: Bound) -> Signal {
     let agent = record.agent.to_lowercase();
     let event = vocabulary::normalise(&record.event);
     let source = if event == NOTIFY { Source::Notify } else { Source::Hook };
@@ -30,7 +28,8 @@ pub(crate) fn signal(record: Record, bound: Bound, registry: &Registry) -> Signa
         Payload::Whole(bytes) => redact::payload(&String::from_utf8_lossy(bytes)).ok(),
         Payload::None | Payload::Cut { .. } => None,
     };
-    let report = report(registry, &agent, &record.event, payload.as_deref());
+    let value = payload.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let report = adapters().hear(&agent, &record.event, &value.unwrap_or(Value::Null));
     Signal {
         event_id: EventId::new(format!("hook-{}", record.id)),
         event_type: vocabulary::normalise(&format!("{agent}-{event}")),
@@ -51,20 +50,6 @@ pub(crate) fn signal(record: Record, bound: Bound, registry: &Registry) -> Signa
         payload: payload.filter(|text| text.len() <= limits::PAYLOAD_BYTES_MAX),
         expects_version: None,
     }
-}
-
-/// What the agent's adapter reads in it; for an event that it has no opinion on, the meaning of
-/// the word.
-fn report(registry: &Registry, agent: &str, event: &str, payload: Option<&str>) -> Report {
-    let value = payload.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
-    let mut report = match registry.get(agent) {
-        Some(adapter) => adapter.hears(event, &value),
-        None => Report::default(),
-    };
-    if report.claim.is_none() && !report.ignored {
-        report.claim = vocabulary::claim(&vocabulary::normalise(event));
-    }
-    report
 }
 
 #[cfg(test)]
@@ -89,7 +74,7 @@ mod tests {
             payload,
         };
         let about = About::Pane(PaneKey::new(&TargetId::new("t"), PaneId(1)));
-        signal(record, Bound { about, hints: Hints::default() }, &Registry::built_in())
+        signal(record, Bound { about, hints: Hints::default() })
     }
 
     #[test]

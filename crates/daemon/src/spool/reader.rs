@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents::record::{Payload, Record};
-use agents::registry::Registry;
 use agents::spool;
 use engine::event::Actor;
 use engine::input::{Acceptance, Input, Refusal, Reply};
@@ -64,14 +63,12 @@ pub(crate) fn start(
     lookout: Lookout,
     clock: Clock,
     sentinel: &Sentinel,
-    registry: Arc<Registry>,
     tally: watch::Sender<Tally>,
 ) -> io::Result<Running> {
     let stop = Arc::new(Notify::new());
     let events = sentinel.lookout()?;
     let (folder, due) = (Folder::new(folder), Due::default());
-    let reader =
-        Reader { folder, due, events, watched: false, deck, lookout, clock, registry, tally };
+    let reader = Reader { folder, due, events, watched: false, deck, lookout, clock, tally };
     let task = tokio::spawn(reader.follow(Arc::clone(&stop)));
     Ok(Running { stop, task })
 }
@@ -105,7 +102,6 @@ struct Reader {
     deck: Deck,
     lookout: Lookout,
     clock: Clock,
-    registry: Arc<Registry>,
     tally: watch::Sender<Tally>,
 }
 
@@ -256,7 +252,7 @@ impl Reader {
             line_begin = line.end;
         }
         let begins: Vec<u64> = found.iter().map(|(begin, ..)| *begin).collect();
-        let inputs = inputs(found, Arc::clone(&self.registry)).await;
+        let inputs = inputs(found).await;
         let answers = self.deck.ask_all(inputs).await;
         let mut taken = Taken::All;
         for (begin, answer) in begins.into_iter().zip(answers).rev() {
@@ -335,16 +331,15 @@ fn settle(answer: Answer, tally: &mut Tally) -> Settling {
 }
 
 /// The inputs of records. Cleaning a long payload takes long, and others wait for this thread.
-async fn inputs(found: Vec<(u64, Record, Bound)>, registry: Arc<Registry>) -> Vec<(Actor, Input)> {
+async fn inputs(found: Vec<(u64, Record, Bound)>) -> Vec<(Actor, Input)> {
     let bytes = |record: &Record| match &record.payload {
         Payload::Whole(bytes) => bytes.len(),
         Payload::None | Payload::Cut { .. } => 0,
     };
     let bytes: usize = found.iter().map(|(_, record, _)| bytes(record)).sum();
     let uid = rustix::process::geteuid().as_raw();
-    let all = move || {
-        found.into_iter().map(|(_, record, bound)| input(uid, record, bound, &registry)).collect()
-    };
+    let all =
+        move || found.into_iter().map(|(_, record, bound)| input(uid, record, bound)).collect();
     if bytes <= SMALL_BYTES_MAX {
         return all();
     }
@@ -356,9 +351,9 @@ async fn inputs(found: Vec<(u64, Record, Bound)>, registry: Arc<Registry>) -> Ve
 }
 
 /// Whoever wrote to a spool that is only ours speaks as us; the hook's parent is who it was.
-fn input(uid: u32, record: Record, bound: Bound, registry: &Registry) -> (Actor, Input) {
+fn input(uid: u32, record: Record, bound: Bound) -> (Actor, Input) {
     let pid = record.chain.first().map(|it| it.pid);
-    (Actor::Client { uid, pid }, Input::Spooled(Box::new(intake::signal(record, bound, registry))))
+    (Actor::Client { uid, pid }, Input::Spooled(Box::new(intake::signal(record, bound))))
 }
 
 fn is_over(due: Instant) -> bool {

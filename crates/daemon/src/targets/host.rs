@@ -149,19 +149,20 @@ pub(super) fn program(pid: u32) -> Option<ProgramFacts> {
     Some(ProgramFacts { name, path, arguments })
 }
 
-/// How far above a program the description of its package may lie, and how long it may be.
-const PACKAGE_DEPTH_MAX: usize = 4;
-const PACKAGE_BYTES_MAX: u64 = 256 * 1024;
+/// How long a file is that is read whole.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
 
-/// The nearest `package.json` above a program, links followed.
-pub(super) fn package_around(program: &Path) -> Option<serde_json::Value> {
-    let program = program.canonicalize().ok()?;
-    let folders = program.ancestors().skip(1).take(PACKAGE_DEPTH_MAX);
-    let file = folders.map(|folder| folder.join("package.json")).find(|file| file.is_file())?;
-    let mut text = Vec::new();
-    let file = std::fs::File::open(file).ok()?;
-    io::Read::take(file, PACKAGE_BYTES_MAX).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+/// Where a path leads to, links followed.
+pub(super) fn real_path(path: &str) -> Option<String> {
+    Path::new(path).canonicalize().ok()?.into_os_string().into_string().ok()
+}
+
+/// The beginning of a file, up to a bound.
+pub(super) fn read(path: &str) -> Option<Vec<u8>> {
+    let mut content = Vec::new();
+    let file = std::fs::File::open(path).ok()?;
+    io::Read::take(file, FILE_BYTES_MAX).read_to_end(&mut content).ok()?;
+    Some(content)
 }
 
 /// Milliseconds since the boot of this machine.

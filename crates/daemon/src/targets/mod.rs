@@ -235,9 +235,14 @@ impl Target {
         if self.capabilities.files { host::program(pid) } else { None }
     }
 
-    /// The description of the package that a program lies in; needs `files`.
-    pub fn package_around(&self, program: &Path) -> Option<serde_json::Value> {
-        if self.capabilities.files { host::package_around(program) } else { None }
+    /// Where a path leads to, links followed; needs `files`.
+    pub fn real_path(&self, path: &str) -> Option<String> {
+        if self.capabilities.files { host::real_path(path) } else { None }
+    }
+
+    /// The beginning of a file; needs `files`.
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        if self.capabilities.files { host::read(path) } else { None }
     }
 
     /// Whether a process is one that we started ourselves and that still runs; needs `files`.
