@@ -1,5 +1,6 @@
 //! What tests stand on: a private world per test with its own home, sockets, tmux servers and
-//! daemon, a small blocking HTTP client, and waiting with a bound. Only ever a dev-dependency.
+//! daemon, a small blocking HTTP client, a scripted model, and waiting with a bound. Only ever a
+//! dev-dependency.
 //!
 //! Linux and macOS differ in one thing here: without `/proc` the check for processes left behind
 //! finds nothing.
@@ -7,6 +8,7 @@
 mod daemon;
 mod env;
 mod http;
+pub mod model;
 mod orphans;
 mod output;
 pub mod process;
