@@ -97,6 +97,10 @@ impl Hub {
 
     /// Creates the session, detached. tmux refuses if it is there: see [`is_already_there`].
     ///
+    /// Only beside another session. A server that was told to end has none any more but takes the
+    /// commands of clients that came before; a session created then would keep it alive for ever,
+    /// out of everybody's reach. The refusal is that of [`crate::scan::is_empty_server`].
+    ///
     /// The pane's program is given as separate words, so no shell runs in it. The options stand in
     /// the same batch: with the user's global `destroy-unattached` a detached session would not
     /// live until the next one.
@@ -134,7 +138,8 @@ impl Hub {
     }
 
     fn create_with(&self, session: Command) -> Batch {
-        Batch::from(session)
+        Batch::from(Command::new(Verb::HasSession))
+            .then(session)
             .then(self.set("destroy-unattached", "off"))
             .then(self.set("detach-on-destroy", "on"))
             .then(self.set("status", "off"))
@@ -285,7 +290,7 @@ mod tests {
     fn the_hub_is_created_detached_with_a_pane_that_no_shell_runs_in() {
         assert_eq!(
             line(&hub().create()),
-            "new-session -d -s \"_qd-a1\" -n qd -x 80 -y 24 -c \"/\" sleep 2147483647 ; \
+            "has-session ; new-session -d -s \"_qd-a1\" -n qd -x 80 -y 24 -c \"/\" sleep 2147483647 ; \
              set-option -t \"=_qd-a1:\" destroy-unattached off ; \
              set-option -t \"=_qd-a1:\" detach-on-destroy on ; \
              set-option -t \"=_qd-a1:\" status off\n"

@@ -11,6 +11,7 @@ use tmux::control::FarEnd;
 use tmux::hub::{Hub, is_already_there, is_tied_to, may_create, own_pane};
 use tmux::ids::{PaneId, SessionId};
 use tmux::rows::{ClientRow, GreetingRow, OriginRow, PaneBrief, SessionRow};
+use tmux::scan::is_empty_server;
 use tmux::upkeep::{Duty, Surroundings};
 use tmux::version::Release;
 
@@ -57,7 +58,7 @@ pub(super) struct Seat {
 /// Why there is no seat.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SeatError {
-    /// The server went while we connected, or was replaced.
+    /// The server went while we connected, or is about to, or was replaced.
     #[error("the server is gone")]
     Gone,
     /// Control mode does not work here; forked commands may.
@@ -108,6 +109,7 @@ async fn create(target: &Target, create: &Batch) -> Result<bool, SeatError> {
     match target.tmux(create, target.patience().command).await {
         Ok(_) => Ok(true),
         Err(TmuxFailure::Refused { said }) if is_already_there(&said) => Ok(false),
+        Err(TmuxFailure::Refused { said }) if is_empty_server(&said) => Err(SeatError::Gone),
         Err(failure) => Err(failure.into()),
     }
 }

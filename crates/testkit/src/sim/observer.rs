@@ -22,7 +22,7 @@ use tmux::notification::Notification;
 use tmux::rows::{
     ClientRow, GreetingRow, OriginRow, PaneBrief, PaneRow, Row, SessionRow as TmuxSession,
 };
-use tmux::scan::{Scan, Scanned};
+use tmux::scan::{Scan, Scanned, is_empty_server};
 use tmux::upkeep::{Duty, Surroundings};
 
 use super::clock::Clock;
@@ -263,7 +263,11 @@ impl Observer {
         let checked = tmux.fork(&words(&Hub::precheck()), &mut site.host, clock);
         let may = checked.is_some_and(|it| may_create(&it.output, &version));
         let created = tmux.fork(&words(&self.hub.create()), &mut site.host, clock);
-        let ready = created.is_some_and(|it| it.complaint.is_none_or(|it| is_already_there(&it)));
+        let complaint = created.as_ref().and_then(|it| it.complaint.as_deref());
+        if complaint.is_some_and(is_empty_server) {
+            return;
+        }
+        let ready = created.is_some() && complaint.is_none_or(is_already_there);
         if !may || !ready {
             self.line = Line::Forked { until_ms: clock.true_ms() + FORKED_MS };
             return;

@@ -7,7 +7,7 @@ use tmux::{
     ids::{PaneId, SessionId},
     notification::Notification,
     rows::{ClientRow, OriginRow, PaneBrief, SessionRow},
-    scan::Scan,
+    scan::{Scan, is_empty_server},
     upkeep::{Duty, Surroundings},
 };
 
@@ -55,6 +55,16 @@ fn a_hub_that_is_left_over_is_taken_again() {
     let again = lab.fork(&hub.create());
     assert!(!again.ok && is_already_there(&again.complaint), "{again:?}");
     settle(&lab, &hub, &mut lab.attach(&hub));
+}
+
+#[test]
+fn nothing_of_ours_keeps_a_server_alive_that_has_no_session_left() {
+    let lab = Lab::new();
+    lab.tmux().ok(&["set-option", "-s", "exit-empty", "off"]);
+    lab.tmux().ok(&["kill-session", "-t", "=user:"]);
+    let created = lab.fork(&Hub::new("lab-1").unwrap().create());
+    assert!(!created.ok && is_empty_server(&created.complaint), "{created:?}");
+    assert!(lab.tmux().sessions().is_empty());
 }
 
 #[test]
