@@ -161,6 +161,11 @@ pub(super) fn compose(
     facts
 }
 
+/// Whether a pane is dead and nobody knows how its process ended, or whether it has.
+pub(super) fn lacks_status(facts: &PaneFacts) -> bool {
+    facts.dead && facts.dead_status.is_none() && facts.dead_signal.is_none()
+}
+
 /// Brings what a place tells into facts that were read earlier.
 pub(super) fn put(
     facts: &mut PaneFacts,

@@ -184,7 +184,8 @@ impl Picture {
     }
 
     /// The panes whose fields have to be read again to make the sight complete. What panes write
-    /// counts only where the kernel does not tell of it.
+    /// counts only where the kernel does not tell of it. A dead pane can get its status at any
+    /// time: its terminal may have been closed long before its process ended.
     pub(super) fn suspects(
         &self,
         sighting: &Sighting,
@@ -194,6 +195,7 @@ impl Picture {
             let Some(known) = self.panes.get(pane) else { return true };
             let processes = sighting.processes.get(pane);
             place.differs(&known.place)
+                || known.lacks_status()
                 || processes.is_some_and(|seen| seen.differ(&known.processes))
                 || !told(**pane) && known.may_have_written(place)
         };
@@ -340,10 +342,8 @@ fn activity_at(before: Option<&Known>, place: &Place, began: MonoMs) -> MonoMs {
 }
 
 impl Known {
-    /// Whether the pane is dead and nobody knows how it ended.
     pub(super) fn lacks_status(&self) -> bool {
-        let facts = &self.facts;
-        facts.dead && facts.dead_status.is_none() && facts.dead_signal.is_none()
+        facts::lacks_status(&self.facts)
     }
 
     /// Whether the pane may have written since its fields were read. tmux gives the time of the

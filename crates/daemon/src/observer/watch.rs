@@ -1,6 +1,7 @@
 //! Watching one server from the first look to the last: hints come in, looks go out, differences
 //! are reported.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -178,6 +179,9 @@ impl<'a, R: Reporter> Watch<'a, R> {
                 Hint::Ended(key) => {
                     if let Some((pane, process)) = self.wires.ended(key) {
                         self.cx.report(Observation::ProcessEnded { pane, process }).await?;
+                        if let Some(known) = self.picture.panes.get_mut(&pane) {
+                            known.nudges = 0;
+                        }
                         self.agenda.stir(pane, now);
                         self.agenda.hurry(Scope::BRIEF, now);
                     }
@@ -210,10 +214,22 @@ impl<'a, R: Reporter> Watch<'a, R> {
 
     /// Whether a terminal that came may be one of the server's: whoever opens one must have run.
     /// Most terminals of a machine are opened by others. What the server does right behind a look
-    /// may be in the count that the look left, so for a moment after one nothing is ruled out.
+    /// may be in the count that the look left, so for a moment after one nothing is ruled out; and
+    /// on a machine that stands still for longer than that, a child that is no pane's tells.
     fn may_have_opened_one(&self, now: MonoMs) -> bool {
         let lately = self.agenda.asked_since(MonoMs(now.0.saturating_sub(LATELY_MS)));
-        lately || self.gate.stirred(&self.cx.target, self.server.instance.pid)
+        lately
+            || self.gate.stirred(&self.cx.target, self.server.instance.pid)
+            || self.has_unknown_children()
+    }
+
+    /// Whether the server started a process that is no pane's, as far as was seen.
+    fn has_unknown_children(&self) -> bool {
+        let of_panes: BTreeSet<u32> =
+            self.picture.panes.values().filter_map(|known| known.place.pid()).collect();
+        let children = self.cx.target.children(self.server.instance.pid);
+        let ours = usize::from(self.seat.is_some());
+        children.iter().filter(|pid| !of_panes.contains(pid)).count() > ours
     }
 
     /// A pane printed something.

@@ -10,6 +10,7 @@ use std::path::Path;
 use engine::ids::PaneId;
 use engine::pane::{PaneFacts, ProcessIdentity};
 
+use super::facts::lacks_status;
 use super::server::Server;
 use crate::sentinel::{Lookout, ProcessKey, ProcessWatch, WatchId};
 use crate::targets::Target;
@@ -99,7 +100,9 @@ impl Wires {
             wire.output = if facts.dead { Output::Over } else { Output::Fired };
         }
         if facts.dead {
-            let key = wire.life.end();
+            // One that closed its terminal may live on, and ends with a status that is waited for.
+            let over = !lacks_status(facts) || !wire.process.same_process(&facts.process);
+            let key = if over { wire.life.end() } else { None };
             key.and_then(|key| self.by_process.remove(&key));
             return Armed::Yes;
         }

@@ -59,7 +59,12 @@ pub struct ServerRuns {
 }
 
 impl ServerRuns {
-    fn parse(schedstat: &[u8]) -> Option<Self> {
+    /// How often it got a processor since.
+    pub fn turns_since(&self, before: Self) -> u64 {
+        self.slices.saturating_sub(before.slices)
+    }
+
+    pub(crate) fn parse(schedstat: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(schedstat).ok()?;
         let mut fields = text.split_ascii_whitespace().map(str::parse);
         let (ran_ns, _waited_ns, slices) =

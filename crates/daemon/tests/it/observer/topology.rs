@@ -1,6 +1,8 @@
 //! Every kind of change in what there is, and in what a pane shows.
 
 use std::fs;
+use std::io::Write as _;
+use std::time::Duration;
 
 use super::on_every_reach;
 use super::scene::{Reach, Scene, Setting, env};
@@ -21,6 +23,7 @@ on_every_reach!(
     a_bell_is_seen_in_a_session_that_nobody_attached,
     copy_mode_is_seen,
     a_dead_pane_has_its_status_and_a_respawn_is_another_process,
+    a_pane_that_is_dead_before_its_program_ends_has_the_status_as_soon_as_that_does,
     a_killed_program_leaves_its_signal,
     a_rescan_lists_everything_again,
     after_much_churn_the_view_equals_what_tmux_says,
@@ -219,6 +222,28 @@ fn a_dead_pane_has_its_status_and_a_respawn_is_another_process(reach: Reach) {
     assert_ne!(again.process.pid, alive.process.pid);
     let cat = scene.pane_where(&pane, "cat", |it| it.command == "cat");
     assert_eq!(cat.process.pid, again.process.pid);
+}
+
+fn a_pane_that_is_dead_before_its_program_ends_has_the_status_as_soon_as_that_does(reach: Reach) {
+    let (env, scene, _) = shell(reach);
+    let (tmux, pipe) = (env.tmux(), env.path("pipe"));
+    let pane = tmux.window("work", "remains", "exec sh");
+    tmux.ok(&["set-option", "-w", "-t", &pane, "remain-on-exit", "on"]);
+    tmux.type_line(&pane, &format!("mkfifo {}", pipe.display()));
+    wait::until("the pipe", || pipe.exists().then_some(()));
+    // Without any descriptor of it left the terminal is closed, and tmux calls the pane dead.
+    let program = format!("exec >&- 2>&-; exec <{}; read -r x; exit 7", pipe.display());
+    let closing = format!("trap '' HUP; exec sh -c '{program}'");
+    tmux.type_line(&pane, &closing);
+    let mut writing = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    let dead = scene.pane_where(&pane, "dead", |it| it.dead);
+    assert!(testkit::process::alive(dead.process.pid));
+    // Longer than a dead pane is asked about in quick succession.
+    wait::stays("nobody knows how it ends", Duration::from_secs(3), || {
+        scene.said().pane(&pane).is_some_and(|it| it.dead && it.dead_status.is_none())
+    });
+    writing.write_all(b"end\n").unwrap();
+    scene.pane_where(&pane, "its status", |it| it.dead_status == Some(7));
 }
 
 fn a_killed_program_leaves_its_signal(reach: Reach) {

@@ -289,9 +289,7 @@ impl Tmux {
             "list-sessions" => Ok(self.list_sessions(command)),
             "list-clients" => Ok(self.list_clients(command)),
             "show-options" => Ok(b"latest\n".to_vec()),
-            "has-session" if self.server.sessions.is_empty() => {
-                Err("no current target".to_owned())
-            }
+            "has-session" if self.server.sessions.is_empty() => Err("no current target".to_owned()),
             "has-session" => Ok(Vec::new()),
             "new-session" => self.new_session(command, host, clock),
             "set-option" => self.set_option(command),
