@@ -1,6 +1,6 @@
 //! What must hold for anything that claims to be a pane's screen, a title, or an agent's own file.
 
-use agents::adapter::{Running, Surface};
+use agents::adapter::{FileKind, Running, Surface};
 use agents::registry::Registry;
 use agents::screen::Screen;
 
@@ -20,10 +20,19 @@ pub(crate) fn check(input: &[u8]) {
     assert_eq!(texts[..end(&texts)], again[..end(&again)], "reading text changed it");
 
     let title = texts.first().map_or("", String::as_str);
-    let agent = Running { pid: 1, start_ticks: Some(1), home: "/", folder: None, session: None };
+    let agent = Running {
+        pid: 1,
+        below: &[],
+        start_ticks: Some(1),
+        home: "/",
+        folder: None,
+        session: None,
+    };
     for adapter in Registry::built_in().iter() {
         let version = adapter.covers().first().copied();
         adapter.reads(&Surface { version, title, screen: &screen });
-        adapter.reads_status(&agent, input);
+        for kind in [FileKind::Status, FileKind::Transcript] {
+            adapter.reads_status(&agent, kind, input);
+        }
     }
 }

@@ -169,6 +169,26 @@ impl Reading {
         }
         self
     }
+
+    /// Says that there is no such thing any more.
+    #[must_use]
+    pub fn without(mut self, detail: Detail) -> Self {
+        self.details.insert(detail, String::new());
+        self
+    }
+
+    /// What several files of one agent say together: the first that claims anything is believed,
+    /// and each detail is told by the first that tells it.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        if self.claim.is_none() {
+            (self.claim, self.mark) = (other.claim, other.mark);
+        }
+        for (detail, text) in other.details {
+            self.details.entry(detail).or_insert(text);
+        }
+        self
+    }
 }
 
 /// All readings of one look. A source that the adapter cannot read is not in it; one that says
@@ -179,6 +199,8 @@ pub type Readings = BTreeMap<Source, Reading>;
 #[derive(Clone, Copy, Debug)]
 pub struct Running<'a> {
     pub pid: u32,
+    /// The processes below its own, as far down as is looked; a launcher's agent is among them.
+    pub below: &'a [u32],
     /// When its process started, in the kernel's ticks since boot; it tells a process from another
     /// that was given the same number.
     pub start_ticks: Option<u64>,
@@ -196,8 +218,28 @@ pub struct StatusFile {
     /// Its path. A part may hold `*`, for any text within that part; of several files that fit, the
     /// one that was written last is meant.
     pub path: String,
+    pub kind: FileKind,
+    pub proof: Proof,
+}
+
+/// How an agent writes a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// It is written anew each time, and read whole.
+    Status,
     /// It grows by lines, and its last [`TAIL_BYTES`] are enough.
-    pub tail: bool,
+    Transcript,
+}
+
+/// By what it is known whose a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Its path names the process or the session.
+    Name,
+    /// A process of the agent's has it open.
+    HeldOpen,
+    /// A file of one of these names lies beside it.
+    Beside(Vec<String>),
 }
 
 /// How much of the end of a growing file is read.
@@ -237,15 +279,20 @@ pub trait Adapter: Send + Sync {
         None
     }
 
-    /// The files that tell what it does, the best first.
+    /// The files that tell what it does. Of those of one kind the first that is there is meant.
     fn status_files(&self, _agent: &Running<'_>) -> Vec<StatusFile> {
         Vec::new()
     }
 
-    /// What such a file says. It may be cut anywhere: at its beginning because only its end was
-    /// read, at its end because it is being written.
-    fn reads_status(&self, _agent: &Running<'_>, _content: &[u8]) -> Reading {
-        Reading::default()
+    /// What such a file says; nothing if no whole word of it is there. It may be cut anywhere: at
+    /// its beginning because only its end was read, at its end because it is being written.
+    fn reads_status(
+        &self,
+        _agent: &Running<'_>,
+        _kind: FileKind,
+        _content: &[u8],
+    ) -> Option<Reading> {
+        None
     }
 }
 

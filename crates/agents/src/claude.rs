@@ -4,10 +4,11 @@ use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
 use crate::adapter::{
-    Adapter, Capabilities, Reading, Readings, Report, Running, StatusFile, Surface,
+    Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
 use crate::payload;
 use crate::program::{Program, lies_in};
+use crate::tail;
 use crate::view::{self, Seen, View};
 use crate::vocabulary;
 
@@ -91,11 +92,20 @@ impl Adapter for Claude {
 
     fn status_files(&self, agent: &Running<'_>) -> Vec<StatusFile> {
         let folder = agent.folder.map_or_else(|| format!("{}/.claude", agent.home), str::to_owned);
-        vec![StatusFile { path: format!("{folder}/sessions/{}.json", agent.pid), tail: false }]
+        let file = |path, kind| StatusFile { path, kind, proof: Proof::Name };
+        let status = file(format!("{folder}/sessions/{}.json", agent.pid), FileKind::Status);
+        let session = agent.session.filter(|session| tail::is_name(session));
+        let transcript = session.map(|session| {
+            file(format!("{folder}/projects/*/{session}.jsonl"), FileKind::Transcript)
+        });
+        [Some(status), transcript].into_iter().flatten().collect()
     }
 
-    fn reads_status(&self, agent: &Running<'_>, content: &[u8]) -> Reading {
-        status(agent, content)
+    fn reads_status(&self, agent: &Running<'_>, kind: FileKind, content: &[u8]) -> Option<Reading> {
+        match kind {
+            FileKind::Status => status(agent, content),
+            FileKind::Transcript => transcript(content),
+        }
     }
 }
 
@@ -254,16 +264,14 @@ fn title(title: &str) -> Reading {
     })
 }
 
-fn status(agent: &Running<'_>, content: &[u8]) -> Reading {
-    let Ok(file) = serde_json::from_slice::<Value>(content) else {
-        return Reading::silent("not whole");
-    };
+fn status(agent: &Running<'_>, content: &[u8]) -> Option<Reading> {
+    let file = serde_json::from_slice::<Value>(content).ok()?;
     if !is_of(agent, &file) {
-        return Reading::silent("of another process");
+        return Some(Reading::silent("of another process"));
     }
     let claim = |state, reason, mark| Reading::claiming(state, reason, Confidence::High, mark);
     let reading = match payload::text(&file, "status") {
-        "busy" => claim(State::Running, "active", "status busy"),
+        "busy" => claim(State::Running, reason::ACTIVE, "status busy"),
         "idle" => claim(State::Idle, reason::IDLE, "status idle"),
         // At its prompt, while a command of the user's runs in the background.
         "shell" => claim(State::Idle, reason::IDLE, "status shell"),
@@ -274,9 +282,54 @@ fn status(agent: &Running<'_>, content: &[u8]) -> Reading {
         },
         _ => Reading::silent("no status"),
     };
+    Some(
+        reading
+            .telling(Detail::Session, payload::text(&file, "sessionId"))
+            .telling(Detail::Directory, payload::text(&file, "cwd")),
+    )
+}
+
+/// The transcript says nothing of the state: an interruption before the first word is not in it.
+fn transcript(content: &[u8]) -> Option<Reading> {
+    let mut told = None;
+    for line in tail::lines(content).filter(|line| line["isSidechain"] != true) {
+        let reading = told.get_or_insert_with(|| Reading::silent("transcript"));
+        let reading = std::mem::take(reading).telling(Detail::Branch, branch(&line));
+        told = Some(match payload::text(&line, "type") {
+            "assistant" => answered(reading, &line["message"]),
+            // A prompt, what a tool gave, or an interruption.
+            "user" => reading.without(Detail::Tool).without(Detail::ToolInput),
+            _ => reading,
+        });
+    }
+    told
+}
+
+/// The branch that a line was written on; empty where there is none.
+fn branch(line: &Value) -> &str {
+    let branch = payload::text(line, "gitBranch");
+    if branch == "HEAD" { "" } else { branch }
+}
+
+fn answered(mut reading: Reading, message: &Value) -> Reading {
+    let model = payload::text(message, "model");
+    // What the program says in the model's place has no model.
+    if !model.starts_with('<') {
+        reading = reading.telling(Detail::Model, model);
+    }
+    for part in message["content"].as_array().into_iter().flatten() {
+        reading = match payload::text(part, "type") {
+            "text" => {
+                reading.telling(Detail::LastMessage, payload::long(payload::text(part, "text")))
+            }
+            "tool_use" => reading
+                .telling(Detail::Tool, payload::text(part, "name"))
+                .without(Detail::ToolInput)
+                .telling(Detail::ToolInput, payload::tool_input(&part["input"])),
+            _ => reading,
+        };
+    }
     reading
-        .telling(Detail::Session, payload::text(&file, "sessionId"))
-        .telling(Detail::Directory, payload::text(&file, "cwd"))
 }
 
 /// A killed process leaves its file behind, and its number may be given again.

@@ -5,7 +5,7 @@ use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
 use crate::adapter::{
-    Adapter, Capabilities, Reading, Readings, Report, Running, StatusFile, Surface,
+    Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
 use crate::payload;
 use crate::program::Program;
@@ -101,12 +101,27 @@ impl Adapter for Codex {
 
     fn status_files(&self, agent: &Running<'_>) -> Vec<StatusFile> {
         let folder = agent.folder.map_or_else(|| format!("{}/.codex", agent.home), str::to_owned);
-        let path = |session| format!("{folder}/sessions/*/*/*/rollout-*-{session}.jsonl");
-        let sessions = agent.session.filter(|session| tail::is_name(session)).into_iter();
-        sessions.map(|session| StatusFile { path: path(session), tail: true }).collect()
+        let rollout = |session: &str, proof| {
+            let path = format!("{folder}/sessions/*/*/*/rollout-*{session}.jsonl");
+            StatusFile { path, kind: FileKind::Transcript, proof }
+        };
+        let named = agent.session.filter(|session| tail::is_name(session));
+        let named = named.map(|session| format!("-{session}"));
+        // Its threads for others have files of their own. Where a daemon writes for all panes, no
+        // process of the pane has any open, and only the session is left.
+        let mut files: Vec<StatusFile> =
+            named.iter().map(|session| rollout(session, Proof::HeldOpen)).collect();
+        files.push(rollout("", Proof::HeldOpen));
+        files.extend(named.iter().map(|session| rollout(session, Proof::Name)));
+        files
     }
 
-    fn reads_status(&self, _agent: &Running<'_>, content: &[u8]) -> Reading {
+    fn reads_status(
+        &self,
+        _agent: &Running<'_>,
+        _kind: FileKind,
+        content: &[u8],
+    ) -> Option<Reading> {
         rollout(content)
     }
 }
@@ -221,39 +236,75 @@ fn title(title: &str, seen: Option<&Seen>) -> Reading {
     Reading::silent("no thread in the title")
 }
 
-/// The last word of a rollout about its turn.
-fn rollout(content: &[u8]) -> Reading {
-    let mut reading = Reading::silent("no word about a turn");
-    let mut tokens = (String::new(), String::new());
+/// The last word of a session's log about its turn, and what it tells beside.
+fn rollout(content: &[u8]) -> Option<Reading> {
+    let mut told = None;
     for line in tail::lines(content) {
-        let event = line.get("payload").unwrap_or(&Value::Null);
-        if payload::text(&line, "type") != "event_msg" {
-            continue;
-        }
-        let claim = |state, reason, mark| Reading::claiming(state, reason, Confidence::High, mark);
-        match payload::text(event, "type") {
-            "task_started" => reading = claim(State::Running, "active", "task_started"),
-            "turn_aborted" => reading = claim(State::Idle, "interrupted", "turn_aborted"),
-            "task_complete" => {
-                let error = event.get("error").filter(|error| !error.is_null());
-                reading = match error {
-                    Some(error) => {
-                        let reason = view::failure(&error.to_string());
-                        claim(State::Error, reason, "task_complete with an error")
-                    }
-                    None => claim(State::Completed, "task_completed", "task_complete"),
-                }
-                .telling(Detail::LastMessage, last_message(event, "last_agent_message"));
-            }
-            "token_count" => {
-                let of =
-                    |field| payload::count_at(event, &format!("/info/total_token_usage/{field}"));
-                tokens = (of("input_tokens"), of("output_tokens"));
-            }
-            _ => {}
-        }
+        let reading = told.get_or_insert_with(|| Reading::silent("no word about a turn"));
+        let (reading, entry) = (std::mem::take(reading), &line["payload"]);
+        told = Some(match payload::text(&line, "type") {
+            "event_msg" => happened(reading, entry),
+            "response_item" => worked(reading, entry),
+            "session_meta" => reading
+                .telling(Detail::Session, payload::text(entry, "id"))
+                .telling(Detail::Directory, payload::text(entry, "cwd"))
+                .telling(Detail::Branch, payload::text_at(entry, "/git/branch")),
+            "turn_context" => reading
+                .telling(Detail::Model, payload::text(entry, "model"))
+                .telling(Detail::Directory, payload::text(entry, "cwd")),
+            _ => reading,
+        });
     }
-    reading.telling(Detail::TokensIn, tokens.0).telling(Detail::TokensOut, tokens.1)
+    told
+}
+
+/// One event of a turn.
+fn happened(reading: Reading, event: &Value) -> Reading {
+    let claim = |state, reason: &str, mark| Reading {
+        details: reading.details.clone(),
+        ..Reading::claiming(state, reason, Confidence::High, mark)
+    };
+    let rested = |reading: Reading| reading.without(Detail::Tool).without(Detail::ToolInput);
+    match payload::text(event, "type") {
+        "task_started" => rested(claim(State::Running, reason::ACTIVE, "task_started")),
+        "turn_aborted" => rested(claim(State::Idle, "interrupted", "turn_aborted")),
+        "task_complete" => {
+            let error = event.get("error").filter(|error| !error.is_null());
+            let ended = match error {
+                Some(error) => {
+                    let reason = view::failure(&error.to_string());
+                    claim(State::Error, reason, "task_complete with an error")
+                }
+                None => claim(State::Completed, "task_completed", "task_complete"),
+            };
+            rested(ended).telling(Detail::LastMessage, last_message(event, "last_agent_message"))
+        }
+        "token_count" => {
+            let of = |field| payload::count_at(event, &format!("/info/total_token_usage/{field}"));
+            reading
+                .telling(Detail::TokensIn, of("input_tokens"))
+                .telling(Detail::TokensOut, of("output_tokens"))
+        }
+        _ => reading,
+    }
+}
+
+/// One piece of the model's work: a tool that it began to use, or what that gave.
+fn worked(reading: Reading, item: &Value) -> Reading {
+    match payload::text(item, "type") {
+        "function_call" | "custom_tool_call" => {
+            let [arguments, input] = ["arguments", "input"].map(|field| payload::text(item, field));
+            let arguments = serde_json::from_str(arguments).unwrap_or_else(|_| input.into());
+            reading
+                .telling(Detail::Tool, payload::text(item, "name"))
+                .without(Detail::ToolInput)
+                .telling(Detail::ToolInput, payload::tool_input(&arguments))
+        }
+        "function_call_output" | "custom_tool_call_output" => {
+            reading.without(Detail::Tool).without(Detail::ToolInput)
+        }
+        _ => reading,
+    }
 }
 
 /// What the bottom of the screen shows.

@@ -5,7 +5,7 @@ use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
 use crate::adapter::{
-    Adapter, Capabilities, Reading, Readings, Report, Running, StatusFile, Surface,
+    Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
 use crate::payload;
 use crate::program::Program;
@@ -87,12 +87,19 @@ impl Adapter for Copilot {
 
     fn status_files(&self, agent: &Running<'_>) -> Vec<StatusFile> {
         let folder = agent.folder.map_or_else(|| format!("{}/.copilot", agent.home), str::to_owned);
-        let path = |session| format!("{folder}/session-state/{session}/events.jsonl");
-        let sessions = agent.session.filter(|session| tail::is_name(session)).into_iter();
-        sessions.map(|session| StatusFile { path: path(session), tail: true }).collect()
+        // The process that uses a session says so in the name of a file beside its events.
+        let users = std::iter::once(&agent.pid).chain(agent.below);
+        let users = users.map(|pid| format!("inuse.{pid}.lock")).collect();
+        let path = format!("{folder}/session-state/*/events.jsonl");
+        vec![StatusFile { path, kind: FileKind::Transcript, proof: Proof::Beside(users) }]
     }
 
-    fn reads_status(&self, _agent: &Running<'_>, content: &[u8]) -> Reading {
+    fn reads_status(
+        &self,
+        _agent: &Running<'_>,
+        _kind: FileKind,
+        content: &[u8],
+    ) -> Option<Reading> {
         events(content)
     }
 }
@@ -179,44 +186,91 @@ fn failed(payload: &Value) -> Report {
     Report::claiming(State::Running, "api_retry")
 }
 
-/// The last word of the session's events about its turn.
-fn events(content: &[u8]) -> Reading {
-    let mut reading = Reading::silent("no word about a turn");
+/// The last word of the session's events about its turn, and what they tell beside.
+fn events(content: &[u8]) -> Option<Reading> {
+    let mut told = None;
+    // The model's answer to a tool is a turn of its own, though the prompt is still the same.
+    let mut goes_on = false;
     for line in tail::lines(content) {
-        let claim = |state, reason, mark| Reading::claiming(state, reason, Confidence::High, mark);
-        let data = line.get("data").unwrap_or(&Value::Null);
-        match payload::text(&line, "type") {
-            "user.message" => reading = claim(State::Running, "active", "user.message"),
-            "assistant.turn_start" => {
-                reading = claim(State::Running, "active", "assistant.turn_start");
-            }
-            "tool.execution_start" => {
-                reading = claim(State::Running, "active", "tool.execution_start")
-                    .telling(Detail::Tool, payload::text(data, "toolName"));
-            }
-            "tool.execution_complete" => {
-                reading = claim(State::Running, "active", "tool.execution_complete");
-            }
-            "permission.requested" => {
-                let mark = "permission.requested";
-                reading = claim(State::WaitingApproval, "approval_requested", mark);
-            }
-            "permission.completed" => {
-                reading = claim(State::Running, "active", "permission.completed");
-            }
-            "assistant.turn_end" => {
-                reading = claim(State::Completed, reason::TURN_OVER, "assistant.turn_end");
-            }
-            "abort" => reading = claim(State::Idle, "interrupted", "abort"),
-            "session.error" => {
-                let reason = view::failure(payload::text(data, "message"));
-                reading = claim(State::Error, reason, "session.error");
-            }
-            "session.shutdown" => reading = claim(State::Idle, "session_ended", "session.shutdown"),
-            _ => {}
-        }
+        let reading = told.get_or_insert_with(|| Reading::silent("no word about a turn"));
+        let (reading, data) = (std::mem::take(reading), &line["data"]);
+        let event = payload::text(&line, "type");
+        goes_on = match event {
+            "assistant.turn_start" => false,
+            "tool.execution_complete" => true,
+            _ => goes_on,
+        };
+        let over = event == "assistant.turn_end" && !goes_on;
+        let reading = match claim_of(event, over, data) {
+            Some(claimed) => Reading { details: reading.details, ..claimed }.without(Detail::Ask),
+            None => reading,
+        };
+        told = Some(beside(reading, event, data));
     }
-    reading
+    told
+}
+
+/// What an event says of the state. `over` is the end of a turn that no other follows.
+fn claim_of(event: &str, over: bool, data: &Value) -> Option<Reading> {
+    let claim =
+        |state, reason, mark| Some(Reading::claiming(state, reason, Confidence::High, mark));
+    match event {
+        "user.message" => claim(State::Running, reason::ACTIVE, "user.message"),
+        "assistant.turn_start" => claim(State::Running, reason::ACTIVE, "assistant.turn_start"),
+        "tool.execution_start" => claim(State::Running, reason::ACTIVE, "tool.execution_start"),
+        "tool.execution_complete" => {
+            claim(State::Running, reason::ACTIVE, "tool.execution_complete")
+        }
+        "permission.requested" => {
+            claim(State::WaitingApproval, reason::APPROVAL_REQUESTED, "permission.requested")
+        }
+        "permission.completed" => claim(State::Running, reason::ACTIVE, "permission.completed"),
+        "assistant.turn_end" if over => {
+            claim(State::Completed, reason::TURN_OVER, "assistant.turn_end")
+        }
+        "abort" => claim(State::Idle, "interrupted", "abort"),
+        "session.error" => {
+            let reason = view::failure(payload::text(data, "message"));
+            claim(State::Error, reason, "session.error")
+        }
+        "session.shutdown" => claim(State::Idle, "session_ended", "session.shutdown"),
+        _ => None,
+    }
+}
+
+/// What an event tells beside the state.
+fn beside(reading: Reading, event: &str, data: &Value) -> Reading {
+    match event {
+        "session.start" => reading
+            .telling(Detail::Session, payload::text(data, "sessionId"))
+            .telling(Detail::Model, payload::text(data, "selectedModel"))
+            .telling(Detail::Directory, payload::text_at(data, "/context/cwd"))
+            .telling(Detail::Branch, payload::text_at(data, "/context/branch")),
+        "session.model_change" => reading.telling(Detail::Model, payload::text(data, "newModel")),
+        "assistant.message" => {
+            reading.telling(Detail::LastMessage, payload::long(payload::text(data, "content")))
+        }
+        "tool.execution_start" => reading
+            .telling(Detail::Tool, payload::text(data, "toolName"))
+            .without(Detail::ToolInput)
+            .telling(Detail::ToolInput, payload::tool_input(&data["arguments"])),
+        "permission.requested" => reading.telling(Detail::Ask, wanted(&data["permissionRequest"])),
+        "user.message"
+        | "tool.execution_complete"
+        | "abort"
+        | "session.error"
+        | "session.shutdown" => reading.without(Detail::Tool).without(Detail::ToolInput),
+        _ => reading,
+    }
+}
+
+/// What a permission is wanted for.
+fn wanted(request: &Value) -> String {
+    const FIELDS: &[&str] =
+        &["fullCommandText", "fileName", "path", "url", "toolName", "intention"];
+    let told = FIELDS.iter().map(|field| payload::text(request, field));
+    let told = told.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    payload::ask(payload::text(request, "kind"), &payload::short(told))
 }
 
 /// What the bottom of the screen shows.

@@ -10,6 +10,7 @@ const LONG_CHARS_MAX: usize = 2_000;
 /// Where a tool's input says what the tool works on, the most telling first.
 const TELLING_FIELDS: &[&str] = &[
     "command",
+    "cmd",
     "file_path",
     "path",
     "notebook_path",

@@ -14,8 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{Config, ObserverConfig};
-use crate::deck::Deck;
-use crate::observer::Observer;
+use crate::observer::{Desk, Observer};
 use crate::sentinel::Sentinel;
 use crate::targets::Target;
 use crate::targets::process::Environment;
@@ -25,7 +24,7 @@ const FORGOTTEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// One observer for each target.
 pub(crate) struct Observers {
-    deck: Deck,
+    desk: Desk,
     clock: Clock,
     installation: String,
     config: ObserverConfig,
@@ -41,14 +40,14 @@ pub(crate) struct Observers {
 
 impl Observers {
     pub(crate) fn start(
-        deck: Deck,
+        desk: Desk,
         clock: Clock,
         installation: &str,
         config: &Config,
         environment: Environment,
     ) -> io::Result<Self> {
         Ok(Self {
-            deck,
+            desk,
             clock,
             installation: installation.to_owned(),
             config: config.observer.clone(),
@@ -149,7 +148,7 @@ impl Observers {
         let observer = Observer::spawn(
             &row,
             target,
-            self.deck.clone(),
+            self.desk.clone(),
             &self.sentinel,
             self.clock,
             &self.installation,

@@ -25,6 +25,7 @@ use crate::ids::Ids;
 use crate::lifecycle::{self, Holder, LifecycleError, Lock, Pulse, Socket, detached};
 use crate::log::{self, Log};
 use crate::lookout::Lookout;
+use crate::observer::Desk;
 use crate::observers::Observers;
 use crate::paths::Paths;
 use crate::spool::reader;
@@ -221,8 +222,8 @@ impl House {
             read_only,
         };
         let retention = retention_of(&config);
-        let deck = running.deck.clone();
-        let observers = Observers::start(deck, clock, &identity.installation, &config, environment)
+        let desk = Desk { deck: running.deck.clone(), known: lookout.clone() };
+        let observers = Observers::start(desk, clock, &identity.installation, &config, environment)
             .map_err(|it| RunError::System("watch processes", it))?;
         let loaded_at = clock.now().wall;
         let (config, in_use) =

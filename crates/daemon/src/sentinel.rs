@@ -45,10 +45,10 @@ const INOTIFY_KEY: u32 = u32::MAX;
 pub enum Hint {
     /// A watched process ended.
     Ended(ProcessKey),
-    /// A watched device or file was written to.
-    Written(WatchId),
-    /// Something was created in a watched folder, or moved into it.
-    Came(WatchId),
+    /// A watched device or file was written to, or in a watched folder the file of this name.
+    Written(WatchId, OsString),
+    /// What has this name now was created in a watched folder, or moved into it.
+    Came(WatchId, OsString),
     /// What had this name left a watched folder.
     Left(WatchId, OsString),
     /// The kernel gave up a watch: what it watched is gone.
@@ -60,6 +60,14 @@ pub enum Hint {
 /// One inotify watch of one lookout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchId(i32);
+
+#[cfg(test)]
+impl WatchId {
+    /// A watch that only a test knows of.
+    pub(crate) fn of_tests(number: i32) -> Self {
+        Self(number)
+    }
+}
 
 /// One watched process of one lookout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -339,17 +347,20 @@ fn read_inotify(inotify: &OwnedFd, hints: &mut Vec<Hint>) {
 
 fn read_event(event: &inotify::Event<'_>) -> Hint {
     let (watch, happened) = (WatchId(event.wd()), event.events());
+    let name = || {
+        let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()).to_owned());
+        name.unwrap_or_default()
+    };
     if happened.contains(ReadFlags::QUEUE_OVERFLOW) {
         Hint::Lost
     } else if happened.contains(ReadFlags::IGNORED) {
         Hint::Unwatched(watch)
     } else if happened.contains(ReadFlags::MODIFY) {
-        Hint::Written(watch)
+        Hint::Written(watch, name())
     } else if happened.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM) {
-        let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()).to_owned());
-        Hint::Left(watch, name.unwrap_or_default())
+        Hint::Left(watch, name())
     } else {
-        Hint::Came(watch)
+        Hint::Came(watch, name())
     }
 }
 
@@ -434,7 +445,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let watch = lookout.folder(dir.path()).unwrap();
         fs::write(dir.path().join("a"), "").unwrap();
-        assert_eq!(next(&mut lookout).await, [Hint::Came(watch)]);
+        assert_eq!(next(&mut lookout).await, [Hint::Came(watch, "a".into())]);
         fs::remove_file(dir.path().join("a")).unwrap();
         assert_eq!(next(&mut lookout).await, [Hint::Left(watch, "a".into())]);
         drop(dir);
@@ -450,7 +461,7 @@ mod tests {
         fs::write(dir.path().join("a"), "").unwrap();
         let watch = lookout.contents(dir.path()).unwrap();
         fs::write(dir.path().join("a"), "x").unwrap();
-        assert!(next(&mut lookout).await.contains(&Hint::Written(watch)));
+        assert!(next(&mut lookout).await.contains(&Hint::Written(watch, "a".into())));
     }
 
     #[tokio::test]
@@ -463,13 +474,13 @@ mod tests {
             fs::write(file.path(), "x").unwrap();
         }
         let hints = next(&mut lookout).await;
-        assert!(hints.starts_with(&[Hint::Written(watch)]), "{hints:?}");
-        assert_eq!(hints.iter().filter(|hint| matches!(hint, Hint::Written(_))).count(), 1);
+        assert!(hints.starts_with(&[Hint::Written(watch, OsString::new())]), "{hints:?}");
+        assert_eq!(hints.iter().filter(|hint| matches!(hint, Hint::Written(..))).count(), 1);
         let again = lookout.next_output(file.path()).unwrap();
         fs::write(file.path(), "x").unwrap();
         let mut hints = next(&mut lookout).await;
         hints.retain(|hint| *hint != Hint::Unwatched(watch));
-        assert!(hints.starts_with(&[Hint::Written(again)]), "{hints:?}");
+        assert!(hints.starts_with(&[Hint::Written(again, OsString::new())]), "{hints:?}");
     }
 
     #[tokio::test]

@@ -288,6 +288,18 @@ fn is_news(reading: &Reading, voice: Option<&Voice>) -> bool {
         || reading.details.iter().any(|(detail, text)| known(detail) != text)
 }
 
+/// Whether a reading says of the state what its source said last, so that it is no younger word
+/// about it: a count of tokens that grows while somebody is waited for does not make work of it.
+fn repeats(reading: &Reading, voice: Option<&Voice>) -> bool {
+    let said = voice.and_then(Voice::head).map(|heard| &heard.claim);
+    let ask = |text: &str| {
+        let told = voice.and_then(|voice| voice.details.get(&Detail::Ask));
+        told.map_or("", |told| told.text.as_str()) == text
+    };
+    let asks_anew = reading.details.get(&Detail::Ask).is_some_and(|text| !ask(text));
+    said.is_some() && said == reading.claim.as_ref() && !asks_anew
+}
+
 /// A reading as an event of its source. Readings count up, and none is as old as the one before,
 /// so that the newest is the newest whatever the clock does.
 fn told(runtime: &RuntimeId, reading: &Reading, voice: Option<&Voice>, now: Now) -> Signal {
@@ -311,7 +323,7 @@ fn told(runtime: &RuntimeId, reading: &Reading, voice: Option<&Voice>, now: Now)
         claim: reading.claim.clone(),
         details: reading.details.clone(),
         begins_turn: false,
-        repeats: false,
+        repeats: repeats(reading, voice),
         session: None,
         payload: None,
         expects_version: None,

@@ -1,6 +1,6 @@
 //! Nothing that an agent, its model or anybody else writes brings an adapter down.
 
-use agents::adapter::{Running, Surface};
+use agents::adapter::{FileKind, Running, Surface};
 use agents::registry::Registry;
 use agents::screen::Screen;
 use proptest::prelude::*;
@@ -154,13 +154,22 @@ proptest! {
 
     #[test]
     fn any_file_can_be_read(value in json_value(), cut in any::<prop::sample::Index>()) {
-        let agent = Running { pid: 1, start_ticks: Some(2), home: "/h", folder: None, session: None };
+        let agent = Running {
+            pid: 1,
+            below: &[],
+            start_ticks: Some(2),
+            home: "/h",
+            folder: None,
+            session: None,
+        };
         let lines = json!({ "type": "event_msg", "payload": value }).to_string();
         let lines = format!("{lines}\n{value}\n");
         let bytes = &lines.as_bytes()[cut.index(lines.len())..];
         for adapter in Registry::built_in().iter() {
-            adapter.reads_status(&agent, bytes);
-            adapter.reads_status(&agent, value.to_string().as_bytes());
+            for kind in [FileKind::Status, FileKind::Transcript] {
+                adapter.reads_status(&agent, kind, bytes);
+                adapter.reads_status(&agent, kind, value.to_string().as_bytes());
+            }
         }
     }
 }

@@ -209,9 +209,9 @@ impl<R: Reporter> Life<R> {
             return true;
         }
         let moved = |hint: &Hint| match hint {
-            Hint::Came(folder) | Hint::Left(folder, _) => *folder == watch,
+            Hint::Came(folder, _) | Hint::Left(folder, _) => *folder == watch,
             Hint::Lost => true,
-            Hint::Ended(_) | Hint::Written(_) | Hint::Unwatched(_) => false,
+            Hint::Ended(_) | Hint::Written(..) | Hint::Unwatched(_) => false,
         };
         hints.iter().any(moved)
     }

@@ -305,7 +305,7 @@ impl<R: Reporter> Watch<'_, R> {
         let now = self.cx.now().mono;
         for pane in &difference.gone {
             self.agenda.forget(*pane);
-            self.reader.forget(*pane);
+            self.forget_agent(*pane);
             if let Some(lookout) = &self.cx.ears.lookout {
                 self.wires.forget(*pane, lookout);
             }
@@ -348,6 +348,9 @@ impl<R: Reporter> Watch<'_, R> {
             let known = self.picture.panes.get(pane);
             if let Some(agent) = known.and_then(|known| known.facts.agent.as_ref()) {
                 self.reader.found(*pane, agent.process, now);
+                self.follow.found(*pane, agent, now);
+            } else {
+                self.forget_agent(*pane);
             }
         }
         let Some(lookout) = &mut self.cx.ears.lookout else { return };

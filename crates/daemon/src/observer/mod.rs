@@ -15,6 +15,7 @@ mod ask;
 mod look;
 
 mod bursts;
+mod errand;
 mod facts;
 mod gate;
 mod picture;
@@ -22,6 +23,7 @@ mod reading;
 mod recognise;
 mod schedule;
 mod server;
+mod status;
 mod wires;
 
 mod context;
@@ -39,6 +41,7 @@ use tmux::hub::Hub;
 use tokio::sync::watch as orders;
 use tokio::task::JoinHandle;
 
+pub(crate) use reporter::Desk;
 pub use reporter::{Closed, Reporter};
 pub use trouble::{FORKED, POLLED, TOO_MANY_PANES};
 

@@ -5,21 +5,25 @@
 //! it is missed. Only what differs from the last reading is told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-use agents::adapter::{Readings, Surface};
+use agents::adapter::{Reading as Seen, Readings, Surface};
 use agents::screen::Screen;
 use engine::ids::PaneId;
 use engine::input::{Observation, Reading};
 use engine::pane::ProcessIdentity;
 use engine::time::MonoMs;
+use engine::words::{Detail, Source};
 use tmux::capture::{Capture, Captured};
 
+use super::errand::Outcome;
 use super::line::{AskError, Line, Question, nonce};
 use super::recognise;
 use super::reporter::Reporter;
 use super::trouble;
 use super::watch::{Halt, Watch};
 use crate::adapters::{adapters, presentable};
+use crate::sentinel::WatchId;
 
 /// How long after output a pane is read: a program paints a screen in several writes.
 const SETTLE_MS: i64 = 30;
@@ -104,6 +108,20 @@ impl Reader {
         self.panes.get_mut(&pane)?.version.get_or_insert_with(find).clone()
     }
 
+    /// The news of an agent's own files. Where not all of them was read, what they said of the
+    /// state before still holds.
+    fn status_news(&mut self, pane: PaneId, mut reading: Seen, is_cut: bool) -> Vec<Reading> {
+        let said = self.panes.get(&pane).and_then(|read| read.said.get(&Source::Status));
+        match said {
+            Some(said) if is_cut && reading.claim.is_none() => {
+                (reading.claim, reading.mark) = (said.claim.clone(), said.mark.clone());
+            }
+            None if reading.claim.is_none() && reading.details.is_empty() => return Vec::new(),
+            Some(_) | None => {}
+        }
+        self.news(pane, Readings::from([(Source::Status, reading)]))
+    }
+
     /// What of these readings was not said last time.
     fn news(&mut self, pane: PaneId, readings: Readings) -> Vec<Reading> {
         let Some(read) = self.panes.get_mut(&pane) else { return Vec::new() };
@@ -131,7 +149,7 @@ impl<R: Reporter> Watch<'_, R> {
             }
             let Some(known) = self.picture.panes.get(&pane) else { continue };
             let Some(agent) = known.facts.agent.clone() else {
-                self.reader.forget(pane);
+                self.forget_agent(pane);
                 continue;
             };
             let Some(adapter) = adapters().get(agent.agent.as_str()) else { continue };
@@ -153,6 +171,62 @@ impl<R: Reporter> Watch<'_, R> {
             }
         }
         Ok(())
+    }
+
+    /// No agent runs in a pane any more.
+    pub(super) fn forget_agent(&mut self, pane: PaneId) {
+        self.reader.forget(pane);
+        let idle = self.follow.forget(pane);
+        self.give_up(idle);
+    }
+
+    fn give_up(&self, watches: Vec<WatchId>) {
+        if let Some(lookout) = &self.cx.ears.lookout {
+            watches.into_iter().for_each(|watch| lookout.forget(watch));
+        }
+    }
+
+    /// Somebody came back from an agent's files.
+    pub(super) async fn take_outcome(&mut self, outcome: Outcome) -> Result<(), Halt> {
+        let now = self.cx.now().mono;
+        match outcome {
+            Outcome::Searched { pane, agent, kept, lacks, folders } => {
+                if self.follow.searched(pane, &agent, kept, lacks, now) {
+                    self.watch_folders(pane, folders);
+                }
+                Ok(())
+            }
+            Outcome::Read { pane, agent, reading, is_cut } => {
+                if !self.follow.was_read(pane, &agent, reading.is_some(), now) {
+                    return Ok(());
+                }
+                let reading = reading.unwrap_or_else(|| Seen::silent("no whole word"));
+                if let Some(session) = reading.details.get(&Detail::Session) {
+                    self.follow.learned_session(pane, session, now);
+                }
+                let readings = self.reader.status_news(pane, reading, is_cut);
+                if readings.is_empty() {
+                    return Ok(());
+                }
+                let agent = agent.process;
+                Ok(self.cx.report(Observation::Read { pane, agent, readings }).await?)
+            }
+        }
+    }
+
+    /// Watches the folders that an agent's files lie in, or will.
+    fn watch_folders(&mut self, pane: PaneId, folders: BTreeSet<PathBuf>) {
+        let Some(lookout) = &self.cx.ears.lookout else { return };
+        let watch = |folder: PathBuf| match lookout.contents(&folder) {
+            Ok(watch) => Some((watch, folder)),
+            Err(error) => {
+                tracing::debug!(%pane, %error, "a folder of an agent's cannot be watched");
+                None
+            }
+        };
+        let watches = folders.into_iter().filter_map(watch).collect();
+        let idle = self.follow.watches(pane, watches);
+        self.give_up(idle);
     }
 
     /// What a pane shows. Nothing if it is gone, or if tmux has nothing to show of it.
@@ -235,8 +309,6 @@ mod tests {
 
     #[test]
     fn only_what_is_new_is_said() {
-        use agents::adapter::Reading as Seen;
-        use engine::words::Source;
         let mut reader = Reader::default();
         reader.found(PANE, ProcessIdentity::default(), MonoMs(0));
         let seen = |mark| Readings::from([(Source::Title, Seen::silent(mark))]);

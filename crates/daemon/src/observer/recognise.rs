@@ -23,24 +23,26 @@ const PROCESSES_MAX: usize = 64;
 
 /// The outermost agent among a process and its descendants.
 pub(super) fn agent_below(target: &Target, server: &Server, pid: u32) -> Option<AgentProcess> {
-    let mut waiting = VecDeque::from([(pid, 0)]);
-    let mut looked = 0;
-    while let Some((pid, depth)) = waiting.pop_front() {
-        looked += 1;
-        if looked > PROCESSES_MAX {
-            return None;
-        }
-        let Some(facts) = target.program_of(pid) else { continue };
+    below(target, pid).find_map(|pid| {
+        let facts = target.program_of(pid)?;
         let program = Program { name: &facts.name, path: &facts.path, arguments: &facts.arguments };
-        if let Some(adapter) = adapters().recognise(&program) {
-            let agent = AgentType::new(adapter.agent());
-            return Some(AgentProcess { agent, process: identity(target, server, pid)? });
-        }
+        let adapter = adapters().recognise(&program)?;
+        let agent = AgentType::new(adapter.agent());
+        Some(AgentProcess { agent, process: identity(target, server, pid)? })
+    })
+}
+
+/// A process and its descendants, outermost first, as far as is looked.
+pub(super) fn below(target: &Target, pid: u32) -> impl Iterator<Item = u32> {
+    let mut waiting = VecDeque::from([(pid, 0)]);
+    let next = move || {
+        let (pid, depth) = waiting.pop_front()?;
         if depth < DEPTH_MAX {
             waiting.extend(target.children(pid).into_iter().map(|child| (child, depth + 1)));
         }
-    }
-    None
+        Some(pid)
+    };
+    std::iter::from_fn(next).take(PROCESSES_MAX)
 }
 
 /// The version of the agent in a process: that of the package which its program, or its script,

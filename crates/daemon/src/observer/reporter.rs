@@ -2,11 +2,13 @@
 
 use agents::redact;
 use engine::event::Actor;
-use engine::ids::TargetId;
+use engine::ids::{PaneId, PaneKey, TargetId};
 use engine::input::{Input, Observation};
 use engine::pane::PaneFacts;
+use engine::words::Detail;
 
 use crate::deck::Deck;
+use crate::lookout::Lookout;
 
 /// Takes what is observed, in order. The deck is one; tests have another.
 pub trait Reporter: Clone + Send + Sync + 'static {
@@ -15,18 +17,38 @@ pub trait Reporter: Clone + Send + Sync + 'static {
         target: &TargetId,
         sight: Observation,
     ) -> impl Future<Output = Result<(), Closed>> + Send;
+
+    /// The session of the agent in a pane, where somebody told it: some of its files are found by
+    /// it.
+    fn session(&self, target: &TargetId, pane: PaneId) -> Option<String>;
+}
+
+/// What the daemon's observers speak to.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    pub(crate) deck: Deck,
+    pub(crate) known: Lookout,
 }
 
 /// Nobody listens any more: the daemon is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
-impl Reporter for Deck {
+impl Reporter for Desk {
     async fn report(&self, target: &TargetId, sight: Observation) -> Result<(), Closed> {
         let mut sight = sight;
         take_out_secrets(&mut sight);
         let input = Input::Observed { target: target.clone(), sight };
-        self.tell(Actor::Observer, input).await.map_err(|_| Closed)
+        self.deck.tell(Actor::Observer, input).await.map_err(|_| Closed)
+    }
+
+    fn session(&self, target: &TargetId, pane: PaneId) -> Option<String> {
+        self.known.read(|follower| {
+            let engine = follower.engine();
+            let row = engine.pane(&PaneKey::new(target, pane))?;
+            let evidence = engine.evidence(&row.runtime.as_ref()?.runtime)?;
+            evidence.detail(Detail::Session).map(str::to_owned)
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::ids::PaneId;
@@ -10,8 +11,10 @@ use engine::input::Observation;
 use engine::target::Trouble;
 use engine::time::MonoMs;
 use tmux::notification::Notification;
+use tokio::sync::mpsc;
 
 use super::context::{Context, Order};
+use super::errand::Outcome;
 use super::facts;
 use super::gate::Gate;
 use super::hub::Seat;
@@ -22,6 +25,7 @@ use super::reading::Reader;
 use super::reporter::{Closed, Reporter};
 use super::schedule::{Agenda, Pace, Scope};
 use super::server::Server;
+use super::status::{Follow, Stir};
 use super::wires::Wires;
 use crate::sentinel::{Hint, WatchId};
 
@@ -30,6 +34,9 @@ const SERVER_END: Duration = Duration::from_millis(50);
 
 /// How long after a look it may have missed what the server did in the same run.
 const LATELY_MS: i64 = 20;
+
+/// Outcomes of errands that wait to be taken. Whoever brings one more waits.
+const OUTCOMES_MAX: usize = 64;
 
 /// Why watching a server ended.
 #[derive(Debug)]
@@ -68,6 +75,8 @@ pub(super) struct Watch<'a, R> {
     pub(super) picture: Picture,
     pub(super) wires: Wires,
     pub(super) reader: Reader,
+    pub(super) follow: Follow,
+    outcomes: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
     pub(super) gate: Gate,
     terminals: Option<WatchId>,
     /// When control mode is tried again, where we do without.
@@ -99,6 +108,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
             picture: Picture::default(),
             wires,
             reader: Reader::default(),
+            follow: Follow::default(),
+            outcomes: mpsc::channel(OUTCOMES_MAX),
             gate: Gate::default(),
             terminals,
             retry_control: None,
@@ -115,22 +126,25 @@ impl<'a, R: Reporter> Watch<'a, R> {
     }
 
     /// Gives back what is needed to end the connection in order.
-    pub(super) fn finish(self) -> (Line, Option<Seat>) {
-        if let (Some(lookout), Some(watch)) = (&self.cx.ears.lookout, self.terminals) {
-            lookout.forget(watch);
+    pub(super) fn finish(mut self) -> (Line, Option<Seat>) {
+        if let Some(lookout) = &self.cx.ears.lookout {
+            let watches = self.follow.end().into_iter().chain(self.terminals);
+            watches.for_each(|watch| lookout.forget(watch));
         }
         (self.line, self.seat)
     }
 
     async fn step(&mut self) -> Result<(), Halt> {
         let next = self.agenda.next_due();
-        let next = self.reader.next_due().map_or(next, |reading| reading.min(next));
+        let readings = self.reader.next_due().into_iter().chain(self.follow.next_due());
+        let next = readings.min().map_or(next, |reading| reading.min(next));
         let due = self.cx.until(self.retry_control.map_or(next, |retry| retry.min(next)));
         tokio::select! {
             biased;
             order = self.cx.orders.next() => self.follow(order)?,
             hints = self.cx.ears.hints() => self.take_hints(hints).await?,
             news = self.line.news() => self.take_news(news).await?,
+            Some(outcome) = self.outcomes.1.recv() => self.take_outcome(outcome).await?,
             () = due => {}
         }
         self.work().await
@@ -148,6 +162,13 @@ impl<'a, R: Reporter> Watch<'a, R> {
         }
         let due = self.reader.take(now);
         self.read_agents(due).await?;
+        let errands = {
+            let Context { reporter, id, .. } = &*self.cx;
+            self.follow.take(now, |pane| reporter.session(id, pane))
+        };
+        for (pane, errand) in errands {
+            errand.run(pane, Arc::clone(&self.cx.target), self.outcomes.0.clone());
+        }
         let checks = self.agenda.take_checks(now);
         let suspects = self.glance(checks).await?;
         let (gate, target, pid) = (&self.gate, &self.cx.target, self.server.instance.pid);
@@ -186,27 +207,32 @@ impl<'a, R: Reporter> Watch<'a, R> {
                         self.agenda.hurry(Scope::BRIEF, now);
                     }
                 }
-                Hint::Written(watch) => {
-                    if let Some(pane) = self.wires.written(watch) {
-                        self.printed(pane, now);
-                    }
-                }
-                Hint::Came(watch) => {
-                    if Some(watch) == self.terminals && self.may_have_opened_one(now) {
+                Hint::Written(watch, name) => match self.wires.written(watch) {
+                    Some(pane) => self.printed(pane, now),
+                    None => self.follow.stirred(watch, &name, Stir::Written, now),
+                },
+                Hint::Came(watch, name) => {
+                    if Some(watch) != self.terminals {
+                        self.follow.stirred(watch, &name, Stir::Came, now);
+                    } else if self.may_have_opened_one(now) {
                         self.agenda.hurry(Scope::TOPOLOGY, now);
                     }
                 }
                 Hint::Left(watch, name) => {
-                    if Some(watch) == self.terminals && self.picture.has_terminal(&name) {
+                    if Some(watch) != self.terminals {
+                        self.follow.stirred(watch, &name, Stir::Left, now);
+                    } else if self.picture.has_terminal(&name) {
                         self.agenda.hurry(Scope::BRIEF, now);
                     }
                 }
-                Hint::Unwatched(watch) => {
-                    if let Some(pane) = self.wires.written(watch) {
-                        self.agenda.stir(pane, now);
-                    }
+                Hint::Unwatched(watch) => match self.wires.written(watch) {
+                    Some(pane) => self.agenda.stir(pane, now),
+                    None => self.follow.unwatched(watch, now),
+                },
+                Hint::Lost => {
+                    self.agenda.hurry(Scope::FULL, now);
+                    self.follow.lost_track(now);
                 }
-                Hint::Lost => self.agenda.hurry(Scope::FULL, now),
             }
         }
         Ok(())
@@ -236,6 +262,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
     pub(super) fn printed(&mut self, pane: PaneId, now: MonoMs) {
         self.agenda.output(pane, now);
         self.reader.output(pane, now);
+        self.follow.printed(pane, now);
     }
 
     async fn take_news(&mut self, news: News) -> Result<(), Halt> {

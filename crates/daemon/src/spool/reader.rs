@@ -150,7 +150,7 @@ impl Reader {
     fn hear(&mut self, hints: &[Hint]) {
         let gone = |hint: &Hint| match hint {
             Hint::Unwatched(_) => true,
-            Hint::Ended(_) | Hint::Written(_) | Hint::Came(_) | Hint::Left(..) | Hint::Lost => {
+            Hint::Ended(_) | Hint::Written(..) | Hint::Came(..) | Hint::Left(..) | Hint::Lost => {
                 false
             }
         };

@@ -5,6 +5,7 @@
 //! `ssh HOST` or `docker exec -i NAME`) only what a started program can do is left.
 
 pub mod failure;
+pub mod files;
 pub mod host;
 pub mod local;
 pub mod process;
@@ -22,6 +23,7 @@ use tmux::version::Version;
 
 use crate::config::ObserverConfig;
 use failure::TmuxFailure;
+use files::{Content, Part, Refused};
 use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns};
 use process::{ControlProcess, Environment, Program};
 
@@ -243,6 +245,41 @@ impl Target {
     /// The beginning of a file; needs `files`.
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {
         if self.capabilities.files { host::read(path) } else { None }
+    }
+
+    /// The files whose paths fit a pattern, the last written first; needs `files`.
+    pub fn matching(&self, pattern: &str) -> Vec<String> {
+        if self.capabilities.files { files::matching(pattern) } else { Vec::new() }
+    }
+
+    /// The paths fitting a pattern that a process has open; needs `files`.
+    pub fn open_paths_like(&self, pid: u32, pattern: &str) -> Vec<String> {
+        let open = if self.capabilities.files { files::open_paths(pid) } else { Vec::new() };
+        open.into_iter().filter(|path| files::path_fits(path, pattern)).collect()
+    }
+
+    /// A part of a file that belongs to `user`; needs `files`.
+    pub fn read_part(&self, path: &str, user: u32, part: Part) -> Result<Content, Refused> {
+        if self.capabilities.files {
+            files::read(path, user, part)
+        } else {
+            Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into())
+        }
+    }
+
+    /// The nearest folder above a path that is there, but none above `root`; needs `files`.
+    pub fn nearest_folder(&self, path: &str, root: &str) -> Option<PathBuf> {
+        self.capabilities.files.then(|| files::nearest_folder(path, root)).flatten()
+    }
+
+    /// What a variable is set to in a process's environment; needs `files`.
+    pub fn variable(&self, pid: u32, name: &str) -> Option<String> {
+        self.capabilities.files.then(|| files::variable(pid, name)).flatten()
+    }
+
+    /// The user of a process; needs `files`.
+    pub fn user_of(&self, pid: u32) -> Option<u32> {
+        self.capabilities.files.then(|| files::user(pid)).flatten()
     }
 
     /// Whether a process is one that we started ourselves and that still runs; needs `files`.

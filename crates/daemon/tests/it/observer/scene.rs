@@ -96,6 +96,10 @@ impl Reporter for Recorder {
         self.said.lock().expect("no test panics with it").take(sight);
         Ok(())
     }
+
+    fn session(&self, _target: &TargetId, _pane: PaneId) -> Option<String> {
+        None
+    }
 }
 
 /// What a scene's observer is told.

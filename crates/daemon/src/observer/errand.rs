@@ -1,0 +1,180 @@
+//! Looking for an agent's files and reading them: on a thread where waiting for a disk, or for a
+//! network behind it, holds nobody up.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use agents::adapter::{Adapter, FileKind, Proof, Reading, Running, StatusFile, TAIL_BYTES};
+use engine::ids::PaneId;
+use engine::pane::AgentProcess;
+use tokio::sync::mpsc;
+
+use super::recognise;
+use crate::adapters::adapters;
+use crate::targets::Target;
+use crate::targets::files::{Part, Refused};
+
+/// The longest file that is read whole.
+const STATUS_BYTES_MAX: usize = 64 * 1024;
+
+/// What somebody is sent out for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    Search { agent: AgentProcess, session: Option<String> },
+    Read { agent: AgentProcess, kept: Vec<Kept> },
+}
+
+/// A file that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub path: String,
+    pub kind: FileKind,
+}
+
+/// What came of an errand.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Searched {
+        pane: PaneId,
+        agent: AgentProcess,
+        kept: Vec<Kept>,
+        /// One of the files is not there.
+        lacks: bool,
+        /// The folders in which something about them can happen.
+        folders: BTreeSet<PathBuf>,
+    },
+    Read {
+        pane: PaneId,
+        agent: AgentProcess,
+        /// Nothing where no file held a whole word.
+        reading: Option<Reading>,
+        /// Not all of what the files say was read.
+        is_cut: bool,
+    },
+}
+
+impl Errand {
+    /// Does it, and tells `home`. If nobody is there any more, nobody needs to know.
+    pub(super) fn run(self, pane: PaneId, target: Arc<Target>, home: mpsc::Sender<Outcome>) {
+        tokio::task::spawn_blocking(move || {
+            let outcome = match self {
+                Self::Search { agent, session } => search(&target, pane, agent, session),
+                Self::Read { agent, kept } => read(&target, pane, agent, &kept),
+            };
+            drop(home.blocking_send(outcome));
+        });
+    }
+}
+
+/// What an adapter is told of an agent's process, kept while it is asked.
+struct Facts {
+    below: Vec<u32>,
+    start_ticks: Option<u64>,
+    home: String,
+    folder: Option<String>,
+    session: Option<String>,
+}
+
+impl Facts {
+    fn of(target: &Target, adapter: &dyn Adapter, pid: u32, session: Option<String>) -> Self {
+        let variable = |name| target.variable(pid, name).filter(|path| path.starts_with('/'));
+        Self {
+            below: recognise::below(target, pid).skip(1).collect(),
+            start_ticks: target.process_stat(pid).map(|stat| stat.start_ticks),
+            home: variable("HOME").unwrap_or_default(),
+            folder: adapter.folder_variable().and_then(variable),
+            session,
+        }
+    }
+
+    fn running(&self, pid: u32) -> Running<'_> {
+        Running {
+            pid,
+            below: &self.below,
+            start_ticks: self.start_ticks,
+            home: &self.home,
+            folder: self.folder.as_deref(),
+            session: self.session.as_deref(),
+        }
+    }
+
+    /// Where its files can be at all.
+    fn root(&self) -> Option<&str> {
+        self.folder.as_deref().or(Some(self.home.as_str())).filter(|root| !root.is_empty())
+    }
+}
+
+fn search(target: &Target, pane: PaneId, agent: AgentProcess, session: Option<String>) -> Outcome {
+    let pid = agent.process.pid;
+    let (mut kept, mut folders, mut lacks) = (Vec::new(), BTreeSet::new(), false);
+    if let Some(adapter) = adapters().get(agent.agent.as_str()) {
+        let facts = Facts::of(target, adapter, pid, session);
+        if let Some(root) = facts.root() {
+            let running = facts.running(pid);
+            let files = adapter.status_files(&running);
+            for kind in [FileKind::Status, FileKind::Transcript] {
+                let of_kind = || files.iter().filter(|file| file.kind == kind);
+                let found = of_kind().find_map(|file| find(target, &running, file));
+                lacks |= found.is_none() && of_kind().next().is_some();
+                let places = found.as_ref().or(of_kind().next().map(|file| &file.path));
+                folders.extend(places.and_then(|place| target.nearest_folder(place, root)));
+                kept.extend(found.map(|path| Kept { path, kind }));
+            }
+        }
+    }
+    Outcome::Searched { pane, agent, kept, lacks, folders }
+}
+
+fn find(target: &Target, agent: &Running<'_>, file: &StatusFile) -> Option<String> {
+    match &file.proof {
+        Proof::Name => target.matching(&file.path).into_iter().next(),
+        Proof::HeldOpen => {
+            let pids = std::iter::once(&agent.pid).chain(agent.below);
+            pids.flat_map(|pid| target.open_paths_like(*pid, &file.path)).next()
+        }
+        Proof::Beside(names) => target.matching(&file.path).into_iter().find(|path| {
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            names.iter().any(|name| !target.matching(&format!("{folder}/{name}")).is_empty())
+        }),
+    }
+}
+
+fn read(target: &Target, pane: PaneId, agent: AgentProcess, kept: &[Kept]) -> Outcome {
+    let pid = agent.process.pid;
+    let (mut reading, mut is_cut) = (None, false);
+    if let (Some(adapter), Some(user)) = (adapters().get(agent.agent.as_str()), target.user_of(pid))
+    {
+        let facts = Facts::of(target, adapter, pid, None);
+        for file in kept {
+            let part = match file.kind {
+                FileKind::Status => Part::Whole { bytes_max: STATUS_BYTES_MAX },
+                FileKind::Transcript => Part::End { bytes_max: TAIL_BYTES },
+            };
+            let said = match target.read_part(&file.path, user, part) {
+                Ok(content) => {
+                    is_cut |= content.is_cut;
+                    adapter.reads_status(&facts.running(pid), file.kind, &content.bytes)
+                }
+                Err(refused) => {
+                    tell(&file.path, &refused);
+                    Some(Reading::silent("no file that may be read"))
+                }
+            };
+            reading = match (reading, said) {
+                (Some(first), Some(second)) => Some(Reading::or(first, second)),
+                (first, second) => first.or(second),
+            };
+        }
+        if kept.is_empty() {
+            reading = Some(Reading::silent("no file"));
+        }
+    }
+    Outcome::Read { pane, agent, reading, is_cut }
+}
+
+fn tell(path: &str, refused: &Refused) {
+    if !refused.is_absence() {
+        tracing::debug!(path, %refused, "a file of an agent's is not read");
+    }
+}
