@@ -75,7 +75,8 @@ CREATE TABLE event_inbox (
 CREATE INDEX event_inbox_runtime ON event_inbox (runtime_id) WHERE runtime_id IS NOT NULL;
 CREATE INDEX event_inbox_status ON event_inbox (status, ingested_at);
 CREATE TABLE events (
-  event_id TEXT NOT NULL PRIMARY KEY,
+  journal_seq INTEGER NOT NULL PRIMARY KEY,
+  event_id TEXT NOT NULL UNIQUE,
   runtime_id TEXT NOT NULL REFERENCES runtimes (runtime_id),
   event_type TEXT NOT NULL,
   source TEXT NOT NULL CHECK (source = 'hook' OR source = 'notify' OR source = 'wrapper'
@@ -88,14 +89,14 @@ CREATE TABLE events (
   dedupe_key TEXT NOT NULL CHECK (dedupe_key <> ''),
   action_id TEXT REFERENCES actions (action_id),
   source_action_id TEXT,
+  payload_hash BLOB CHECK (length(payload_hash) = 32),
+  row_hash INTEGER,
   raw_payload TEXT,
-  journal_seq INTEGER NOT NULL,
-  row_hash INTEGER NOT NULL,
-  UNIQUE (runtime_id, source, dedupe_key)
+  UNIQUE (runtime_id, source, dedupe_key),
+  CHECK (payload_hash IS NULL OR raw_payload IS NULL)
 ) STRICT;
 CREATE INDEX events_action ON events (action_id) WHERE action_id IS NOT NULL;
-CREATE INDEX events_ingested ON events (ingested_at DESC);
-CREATE INDEX events_runtime ON events (runtime_id, source, ingested_at DESC);
+CREATE INDEX events_ingested ON events (ingested_at);
 CREATE TABLE journal (
   seq INTEGER NOT NULL PRIMARY KEY CHECK (seq > 0),
   at INTEGER NOT NULL,

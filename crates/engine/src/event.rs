@@ -100,6 +100,24 @@ pub enum Actor {
     Client { uid: u32, pid: Option<u32> },
 }
 
+impl Actor {
+    /// Reads what [`Display`](std::fmt::Display) wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "observer" => return Some(Self::Observer),
+            "reconciler" => return Some(Self::Reconciler),
+            "daemon" => return Some(Self::Daemon),
+            _ => {}
+        }
+        let peer = text.strip_prefix("client:uid=")?;
+        let (uid, pid) = match peer.split_once(",pid=") {
+            Some((uid, pid)) => (uid, Some(pid.parse().ok()?)),
+            None => (peer, None),
+        };
+        Some(Self::Client { uid: uid.parse().ok()?, pid })
+    }
+}
+
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

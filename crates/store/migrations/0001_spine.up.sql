@@ -17,8 +17,10 @@ CREATE TABLE schema_migrations (
   applied_at INTEGER NOT NULL
 ) STRICT;
 
--- Append-only. `hash` covers the row and the row before it. `body_hash` stands in for an event's
--- redacted payload, which is kept beside the journal and cleared before the row is pruned.
+-- Append-only. `hash` covers the row and the row before it. Where `kind` is `event_recorded`, it
+-- covers the row of `events` with the same number too, and `payload` is what that row has no column
+-- for. `body_hash` stands in for the redacted payload of an event that waits, which is kept in
+-- `event_inbox` and cleared before the row is pruned.
 CREATE TABLE journal (
   seq INTEGER NOT NULL PRIMARY KEY CHECK (seq > 0),
   at INTEGER NOT NULL,
@@ -177,10 +179,16 @@ CREATE TABLE adapters (
   row_hash INTEGER NOT NULL
 ) STRICT;
 
+-- One row for each of the journal's that recorded an event; its hash is in the journal.
 -- `action_id` names an action of ours; `source_action_id` is what the source said, known or not.
--- `journal_seq` is the journal row that recorded the event.
+-- `payload_hash` stands in for a payload that was cleared. `row_hash` is only there where the
+-- journal's row is not, in a database that was rebuilt.
+--
+-- The order of arrival is the order of `journal_seq`. What is as long as its payload comes last, so
+-- that the rest of the row is found without it.
 CREATE TABLE events (
-  event_id TEXT NOT NULL PRIMARY KEY,
+  journal_seq INTEGER NOT NULL PRIMARY KEY,
+  event_id TEXT NOT NULL UNIQUE,
   runtime_id TEXT NOT NULL REFERENCES runtimes (runtime_id),
   event_type TEXT NOT NULL,
   source TEXT NOT NULL CHECK (source = 'hook' OR source = 'notify' OR source = 'wrapper'
@@ -193,14 +201,15 @@ CREATE TABLE events (
   dedupe_key TEXT NOT NULL CHECK (dedupe_key <> ''),
   action_id TEXT REFERENCES actions (action_id),
   source_action_id TEXT,
+  payload_hash BLOB CHECK (length(payload_hash) = 32),
+  row_hash INTEGER,
   raw_payload TEXT,
-  journal_seq INTEGER NOT NULL,
-  row_hash INTEGER NOT NULL,
-  UNIQUE (runtime_id, source, dedupe_key)
+  UNIQUE (runtime_id, source, dedupe_key),
+  CHECK (payload_hash IS NULL OR raw_payload IS NULL)
 ) STRICT;
 
-CREATE INDEX events_runtime ON events (runtime_id, source, ingested_at DESC);
-CREATE INDEX events_ingested ON events (ingested_at DESC);
+-- Read backwards for the newest first: an index that grows at its front has pages half empty.
+CREATE INDEX events_ingested ON events (ingested_at);
 CREATE INDEX events_action ON events (action_id) WHERE action_id IS NOT NULL;
 
 -- `signal` is the event as it came, as JSON, without its payload.

@@ -1,7 +1,7 @@
 //! The hash chain over the journal: each row's hash covers its values and the row before it.
 //!
-//! `hash(n) = SHA-256(hash(n-1), seq, at, actor, kind, SHA-256(payload), SHA-256(body))`, each part
-//! with its length where that is not fixed. A payload enters by its own hash, so it can be cleared
+//! `hash(n) = SHA-256(hash(n-1), seq, at, actor, kind, SHA-256(payload), SHA-256(fields),
+//! SHA-256(body))`, each part with its length where that is not fixed. A body enters by its own hash, so it can be cleared
 //! and the chain still be walked. Before the first row stands a hash of the database's id: a row
 //! of another database never fits.
 
@@ -81,6 +81,8 @@ pub(crate) struct Link<'a> {
     pub(crate) actor: &'a str,
     pub(crate) kind: &'a str,
     pub(crate) payload: ChainHash,
+    /// The fields of the event that the row stands for.
+    pub(crate) fields: Option<ChainHash>,
     pub(crate) body: Option<ChainHash>,
 }
 
@@ -95,12 +97,14 @@ impl Link<'_> {
             hash.update(part.as_bytes());
         }
         hash.update(self.payload.0);
-        match self.body {
-            Some(body) => {
-                hash.update([1]);
-                hash.update(body.0);
+        for part in [self.fields, self.body] {
+            match part {
+                Some(part) => {
+                    hash.update([1]);
+                    hash.update(part.0);
+                }
+                None => hash.update([0]),
             }
-            None => hash.update([0]),
         }
         ChainHash(hash.finalize().into())
     }
@@ -118,6 +122,7 @@ mod tests {
             actor: "ab",
             kind: "c",
             payload: ChainHash::of(b"payload"),
+            fields: None,
             body: None,
         };
         let before = ChainHash::genesis("db");
@@ -128,6 +133,7 @@ mod tests {
             Link { at: 8, ..link }.after(before),
             Link { actor: "a", kind: "bc", ..link }.after(before),
             Link { payload: ChainHash::of(b""), ..link }.after(before),
+            Link { fields: Some(ChainHash([0; 32])), ..link }.after(before),
             Link { body: Some(ChainHash([0; 32])), ..link }.after(before),
         ];
         let distinct: std::collections::BTreeSet<_> = hashes.iter().collect();

@@ -1,7 +1,7 @@
 //! Events to rows: the same fold as the engine's, on disk.
 //!
-//! What an event adds to history (runtimes, events, the inbox) is written at once, because the
-//! next decision of the same transaction may ask for it. What it does to the present (targets,
+//! What an event adds to history (runtimes, the inbox; events with the journal's own row) is written
+//! at once, because the next decision of the same transaction may ask for it. What it does to the present (targets,
 //! sessions, panes, states, voices) is only marked, and written once before the commit, however
 //! often it changed in between.
 
@@ -12,12 +12,12 @@ use engine::Engine;
 use engine::event::{Event, SessionRow};
 use engine::ids::{InboxId, PaneKey, RuntimeId, SessionId, TargetId};
 use engine::pane::{Cause, PaneRow, Runtime};
-use engine::signal::{About, DropReason, EventRow, InboxRow};
+use engine::signal::{About, DropReason, InboxRow};
 use engine::state::Voice;
 use engine::target::TargetRow;
 use engine::time::{Stamp, WallMs};
 use engine::words::{EndReason, Source};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::fault::Fault;
 use crate::journal::Change;
@@ -71,7 +71,6 @@ impl Unwritten {
                 self.activity.extend(seen);
             }
             Event::EventRecorded(row) => {
-                add_event(db, row, change.seq)?;
                 let sources = row.retires.iter().map(|(source, _)| *source);
                 for source in sources.chain([row.signal.source]) {
                     self.voices.insert((row.runtime.clone(), source));
@@ -343,35 +342,6 @@ fn put_voice(
             text(&json),
         ],
     )
-}
-
-fn add_event(db: &Connection, row: &EventRow, seq: u64) -> Result<(), Fault> {
-    let signal = &row.signal;
-    let action = signal.action_id.as_deref().map(|action| known_action(db, action)).transpose()?;
-    tables::EVENTS.add(
-        db,
-        &[
-            text(signal.event_id.as_str()),
-            text(row.runtime.as_str()),
-            text(&signal.event_type),
-            text(signal.source.as_str()),
-            text_or_null(signal.source_event_id.as_deref()),
-            integer_or_null(signal.source_seq),
-            integer(signal.event_time.0),
-            integer(row.ingested_at.wall.0),
-            text(&signal.dedupe_key),
-            text_or_null(action.flatten().as_deref()),
-            text_or_null(signal.action_id.as_deref()),
-            text_or_null(signal.payload.as_deref()),
-            counter(seq),
-        ],
-    )
-}
-
-/// The action of ours that a source named, if it is one.
-fn known_action(db: &Connection, action: &str) -> Result<Option<String>, Fault> {
-    let mut statement = db.prepare_cached("SELECT action_id FROM actions WHERE action_id = ?")?;
-    Ok(statement.query_row([action], |row| row.get(0)).optional()?)
 }
 
 fn add_inbox(db: &Connection, row: &InboxRow, seq: u64) -> Result<(), Fault> {

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::chain::{ChainHash, Link};
 use crate::connect;
+use crate::events::{self, Recorded};
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::lives::{self, Ended};
 use crate::meta::Meta;
@@ -55,19 +56,26 @@ impl Head {
         actor: &Actor,
         event: Event,
     ) -> Result<Change, Fault> {
-        let by = serde_json::to_string(actor)?;
-        let payload = serde_json::to_string(&event)?;
-        let body = body_of(&event).map(|body| ChainHash::of(body.as_bytes()));
         let seq = self.seq + 1;
+        let by = actor.to_string();
+        let body = body_of(&event).map(|body| ChainHash::of(body.as_bytes()));
+        let (payload, fields) = if let Event::EventRecorded(row) = &event {
+            (events::rest(row)?, Some(events::add(db, row, seq)?))
+        } else {
+            (serde_json::to_string(&event)?, None)
+        };
         let link = Link {
             seq,
             at: at.0,
             actor: &by,
             kind: event.kind(),
             payload: ChainHash::of(payload.as_bytes()),
+            fields,
             body,
         };
         let hash = link.after(self.hash);
+        // An event's row has its payload, or the hash of it.
+        let kept = body.filter(|_| fields.is_none());
         db.prepare_cached(
             "INSERT INTO journal (seq, at, actor, kind, payload, body_hash, hash) \
              VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -78,7 +86,7 @@ impl Head {
             by,
             event.kind(),
             payload,
-            body.map(|it| it.0),
+            kept.map(|it| it.0),
             hash.0
         ])?;
         *self = Self { seq, hash };
@@ -86,7 +94,7 @@ impl Head {
     }
 }
 
-/// The redacted payload that is kept beside the journal.
+/// The redacted payload, which is kept beside the journal.
 fn body_of(event: &Event) -> Option<&str> {
     match event {
         Event::EventRecorded(row) => row.signal.payload.as_deref(),
@@ -107,8 +115,14 @@ fn hash_at(row: &Row<'_>, index: usize) -> rusqlite::Result<ChainHash> {
     row.get(index).map(ChainHash)
 }
 
-pub(crate) const ROWS_AFTER: &str = "SELECT seq, at, actor, kind, payload, body_hash, hash FROM journal \
-    WHERE seq > ? ORDER BY seq LIMIT ?";
+/// The rows after one, each with the row of the event that it stands for.
+pub(crate) const ROWS_AFTER: &str = concat!(
+    "SELECT seq, at, actor, kind, payload, body_hash, hash, ",
+    events::columns!(),
+    " FROM journal LEFT JOIN events ON journal_seq = seq WHERE seq > ? ORDER BY seq LIMIT ?"
+);
+/// How many of its columns are the journal's.
+const OWN_COLUMNS: usize = 7;
 
 /// A walk along the chain, one row at a time.
 #[derive(Clone, Copy, Debug)]
@@ -154,9 +168,11 @@ pub(crate) struct JournalRow<'r> {
     pub(crate) at: i64,
     pub(crate) actor: &'r str,
     pub(crate) kind: &'r str,
-    pub(crate) payload: &'r str,
-    pub(crate) body: Option<ChainHash>,
+    payload: &'r str,
+    body: Option<ChainHash>,
     hash: ChainHash,
+    /// The row of the event that it stands for.
+    pub(crate) recorded: Option<Recorded<'r>>,
 }
 
 impl<'r> JournalRow<'r> {
@@ -164,14 +180,16 @@ impl<'r> JournalRow<'r> {
         let text = |index: usize| -> Result<&str, Fault> {
             Ok(row.get_ref(index)?.as_str().map_err(rusqlite::Error::from)?)
         };
+        let seq = unsigned(row, 0)?;
         Ok(Self {
-            seq: unsigned(row, 0)?,
+            seq,
             at: row.get(1)?,
             actor: text(2)?,
             kind: text(3)?,
             payload: text(4)?,
             body: row.get::<_, Option<[u8; 32]>>(5)?.map(ChainHash),
             hash: hash_at(row, 6)?,
+            recorded: Recorded::of(row, OWN_COLUMNS, seq)?,
         })
     }
 
@@ -180,13 +198,15 @@ impl<'r> JournalRow<'r> {
         if self.seq != previous.seq + 1 {
             return Err(self.bad(Wrong::Gap).into());
         }
+        let (fields, body) = self.event_hashes()?;
         let link = Link {
             seq: self.seq,
             at: self.at,
             actor: self.actor,
             kind: self.kind,
             payload: ChainHash::of(self.payload.as_bytes()),
-            body: self.body,
+            fields,
+            body,
         };
         if link.after(previous.hash) != self.hash {
             return Err(self.bad(Wrong::ChainHash).into());
@@ -194,18 +214,34 @@ impl<'r> JournalRow<'r> {
         Ok(Head { seq: self.seq, hash: self.hash })
     }
 
+    /// The hashes of the event that it stands for: of its fields, and of its payload.
+    fn event_hashes(&self) -> Result<(Option<ChainHash>, Option<ChainHash>), Fault> {
+        match (self.kind == events::KIND, &self.recorded) {
+            (true, Some(event)) if event.relies_on_journal()? && self.body.is_none() => {
+                Ok((Some(event.fields_hash()?), event.body()?))
+            }
+            (true, Some(_)) => Err(self.bad(Wrong::ChainHash).into()),
+            (true, None) => Err(events::bad(self.seq, Wrong::Missing).into()),
+            (false, Some(_)) => Err(events::bad(self.seq, Wrong::Unexpected).into()),
+            (false, None) => Ok((None, self.body)),
+        }
+    }
+
     pub(crate) fn bad(&self, what: Wrong) -> BadRow {
         BadRow { table: "journal", key: self.seq.to_string(), what }
     }
 
     pub(crate) fn event(&self) -> Result<Event, Fault> {
+        if let Some(recorded) = &self.recorded {
+            return recorded.event(self.payload);
+        }
         let wrong = |_| self.bad(Wrong::Value { column: "payload".to_owned() });
         Ok(serde_json::from_str(self.payload).map_err(wrong)?)
     }
 
     fn change(&self) -> Result<Change, Fault> {
-        let wrong = |_| self.bad(Wrong::Value { column: "actor".to_owned() });
-        let actor = serde_json::from_str(self.actor).map_err(wrong)?;
+        let wrong = || self.bad(Wrong::Value { column: "actor".to_owned() });
+        let actor = Actor::parse(self.actor).ok_or_else(wrong)?;
         Ok(Change { seq: self.seq, at: WallMs(self.at), actor, event: self.event()? })
     }
 }

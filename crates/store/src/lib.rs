@@ -19,6 +19,7 @@ mod tables;
 
 mod anchor;
 mod checkpoint;
+mod events;
 mod journal;
 mod meta;
 

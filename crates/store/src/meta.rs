@@ -21,7 +21,7 @@ pub(crate) struct Meta {
     /// Payloads of events that came in before this were cleared.
     pub(crate) payloads_cleared_before: i64,
     /// Events that came in before this may have been deleted.
-    pub(crate) events_deleted_before: i64,
+    pub(crate) inbox_deleted_before: i64,
     /// The last row that the journal was pruned to.
     pub(crate) pruned: Head,
     /// How far the wall clock is believed. The first databases did not say.
@@ -36,7 +36,7 @@ impl Meta {
         put(db, "created_at", &at.0.to_string())?;
         put(db, "generation", "0")?;
         put(db, "payloads_cleared_before", &i64::MIN.to_string())?;
-        put(db, "events_deleted_before", &i64::MIN.to_string())?;
+        put(db, "inbox_deleted_before", &i64::MIN.to_string())?;
         Self::set_clock(db, &Remembered { believed: at, doubt: None })?;
         Self::set_pruned(db, 0, ChainHash::genesis(&identity.database))
     }
@@ -61,10 +61,7 @@ impl Meta {
                 "payloads_cleared_before",
                 &take("payloads_cleared_before")?,
             )?,
-            events_deleted_before: number(
-                "events_deleted_before",
-                &take("events_deleted_before")?,
-            )?,
+            inbox_deleted_before: number("inbox_deleted_before", &take("inbox_deleted_before")?)?,
             pruned: Head {
                 seq: number("pruned_seq", &take("pruned_seq")?)?,
                 hash: number("pruned_hash", &take("pruned_hash")?)?,
@@ -81,9 +78,9 @@ impl Meta {
         put(db, "payloads_cleared_before", &at.to_string())
     }
 
-    pub(crate) fn raise_events_deleted_before(db: &Connection, at: i64) -> Result<(), Fault> {
-        let at = at.max(Self::read(db)?.events_deleted_before);
-        put(db, "events_deleted_before", &at.to_string())
+    pub(crate) fn raise_inbox_deleted_before(db: &Connection, at: i64) -> Result<(), Fault> {
+        let at = at.max(Self::read(db)?.inbox_deleted_before);
+        put(db, "inbox_deleted_before", &at.to_string())
     }
 
     /// Where the clock was last believed; while it is doubted also where it was last seen, and for

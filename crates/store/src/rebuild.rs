@@ -14,10 +14,11 @@ use rusqlite::Connection;
 use crate::checkpoint::{self, Foundation};
 use crate::connect;
 use crate::damage::Damage;
+use crate::events;
 use crate::fault::Fault;
 use crate::files::{Files, at};
 use crate::fold::write_present;
-use crate::journal::Head;
+use crate::journal::{Head, Walk, hash_of};
 use crate::ledger::{Identity, Ledger};
 use crate::meta::Meta;
 use crate::open::{OpenError, Opened, Options, open_damaged};
@@ -87,7 +88,7 @@ fn make(files: &Files, ledger: &Ledger, damage: &Damage, now: Now) -> Result<(u6
     let proven = |row: &Values<'_>| row.narrow("journal_seq").is_ok_and(|seq: u64| seq <= through);
     carry(&tables::RUNTIMES, &is_over);
     write_present(&transaction, engine, through)?;
-    let events = carry(&tables::EVENTS, &proven);
+    let events = old.as_ref().map_or(0, |old| carry_events(old, &transaction, through));
     carry(&tables::EVENT_INBOX, &|row| proven(row) && is_settled(row));
     let Head { seq, .. } = foundation.head;
     checkpoint::found(&transaction, &foundation, &engine.tables(), now.wall)?;
@@ -96,6 +97,31 @@ fn make(files: &Files, ledger: &Ledger, damage: &Damage, now: Now) -> Result<(u6
     let synced = File::open(&files.fresh).and_then(|file| file.sync_all());
     synced.map_err(at("the rebuilt database"))?;
     Ok((seq, events))
+}
+
+/// Copies the events that are whole, each beside the journal's row that proves it or by a hash of
+/// its own.
+fn carry_events(old: &Connection, new: &Connection, through: u64) -> u64 {
+    let mut count = 0;
+    let mut last = 0;
+    while let Ok(Some(seq)) = events::next(old, last).map(|it| it.filter(|seq| *seq <= through)) {
+        count += u64::from(carry_event(old, new, seq).unwrap_or(false));
+        last = seq;
+    }
+    count
+}
+
+fn carry_event(old: &Connection, new: &Connection, seq: u64) -> Result<bool, Fault> {
+    let Some(hash) = hash_of(old, seq - 1)? else { return events::carry_alone(old, new, seq) };
+    let mut carried = false;
+    Walk::from(Head { seq: seq - 1, hash }).go(old, 1, |row| {
+        if let Some(event) = row.recorded {
+            event.add_to(new)?;
+            carried = true;
+        }
+        Ok(())
+    })?;
+    Ok(carried)
 }
 
 /// What the new database stands on: the last thing the anchor knows, or what is proven.

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::checkpoint;
 use crate::commit::CommitError;
+use crate::events;
 use crate::fault::Fault;
 use crate::journal::hash_of;
 use crate::ledger::{Backing, Ledger, Live};
@@ -18,10 +19,8 @@ use crate::meta::Meta;
 use crate::row::{signed, unsigned};
 use crate::{limits, tables};
 
-pub(crate) const EXPIRED_PAYLOADS: &str = "SELECT event_id, ingested_at FROM events \
+pub(crate) const EXPIRED_PAYLOADS: &str = "SELECT journal_seq, ingested_at FROM events \
     WHERE ingested_at >= ? AND ingested_at < ? ORDER BY ingested_at LIMIT ?";
-pub(crate) const EXPIRED_EVENTS: &str =
-    "SELECT rowid FROM events WHERE ingested_at < ? ORDER BY ingested_at LIMIT ?";
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -176,7 +175,8 @@ impl Horizons {
     /// Forgets a bounded number of rows of each kind; returns how many.
     fn forget_some(&self, db: &Connection) -> Result<usize, Fault> {
         Ok(self.clear_payloads(db)?
-            + self.delete_events(db)?
+            + self.delete_settled(db)?
+            + self.delete_alone(db)?
             + self.prune_journal(db)?
             + self.delete_runtimes(db)?)
     }
@@ -193,9 +193,9 @@ impl Horizons {
             .query_map(params![cleared, self.payloads, limits::RETAIN_ROWS_MAX], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?
-            .collect::<Result<Vec<(String, i64)>, _>>()?;
-        for (key, _) in &expired {
-            tables::EVENTS.amend(db, &[key], |row| row.set("raw_payload", Null))?;
+            .collect::<Result<Vec<(i64, i64)>, _>>()?;
+        for (seq, _) in &expired {
+            events::clear_payload(db, *seq)?;
         }
         let all = i64::try_from(expired.len()).is_ok_and(|count| count < limits::RETAIN_ROWS_MAX);
         let through = expired.last().filter(|_| !all).map_or(self.payloads, |(_, at)| *at);
@@ -218,24 +218,33 @@ impl Horizons {
         Ok(keys.len())
     }
 
-    fn delete_events(&self, db: &Connection) -> Result<usize, Fault> {
-        let events = db
-            .prepare_cached(&format!("DELETE FROM events WHERE rowid IN ({EXPIRED_EVENTS})"))?
-            .execute(params![self.events, limits::RETAIN_ROWS_MAX])?;
+    /// Deletes what waited once and does not any more.
+    fn delete_settled(&self, db: &Connection) -> Result<usize, Fault> {
         let inbox = db
             .prepare_cached(
                 "DELETE FROM event_inbox WHERE rowid IN (SELECT rowid FROM event_inbox \
                  WHERE status <> ? AND ingested_at < ? LIMIT ?)",
             )?
             .execute(params![PENDING, self.events, limits::RETAIN_ROWS_MAX])?;
-        if events + inbox > 0 {
-            Meta::raise_events_deleted_before(db, self.events)?;
+        if inbox > 0 {
+            Meta::raise_inbox_deleted_before(db, self.events)?;
         }
-        Ok(events + inbox)
+        Ok(inbox)
     }
 
-    /// Prunes the journal up to the newest checkpoint all of whose rows have expired, and the
-    /// checkpoints before that one.
+    /// Deletes events of the time before the journal, as a rebuilt database has them.
+    fn delete_alone(&self, db: &Connection) -> Result<usize, Fault> {
+        let pruned = Meta::read(db)?.pruned.seq;
+        Ok(db
+            .prepare_cached(
+                "DELETE FROM events WHERE journal_seq IN (SELECT journal_seq FROM events \
+                 WHERE journal_seq <= ? AND ingested_at < ? LIMIT ?)",
+            )?
+            .execute(params![signed(pruned), self.events, limits::RETAIN_ROWS_MAX])?)
+    }
+
+    /// Prunes the journal, with its events, up to the newest checkpoint all of whose rows have
+    /// expired, and the checkpoints before that one.
     fn prune_journal(&self, db: &Connection) -> Result<usize, Fault> {
         let base = db
             .prepare_cached(
@@ -257,6 +266,9 @@ impl Horizons {
         let Some(through) = through.and_then(|seq| u64::try_from(seq).ok()) else {
             return Ok(checkpoints);
         };
+        let pruned = Meta::read(db)?.pruned.seq;
+        db.prepare_cached("DELETE FROM events WHERE journal_seq > ? AND journal_seq <= ?")?
+            .execute([signed(pruned), signed(through)])?;
         if let Some(hash) = hash_of(db, through)? {
             Meta::set_pruned(db, through, hash)?;
         }

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use sha2::{Digest, Sha256};
 
+use crate::chain::ChainHash;
 use crate::fault::{BadRow, Fault, Wrong};
 
 /// A table as this crate writes it: the key's columns first, the row's hash last and unnamed.
@@ -116,23 +117,18 @@ impl Table {
         Ok(true)
     }
 
-    /// The cells of a row that [`Self::scan`] gave, checked against its hash, where they lie.
-    pub(crate) fn cells<'r>(&'r self, row: &'r rusqlite::Row<'r>) -> Result<Cells<'r>, Fault> {
+    /// Checks a row that [`Self::scan`] gave against its hash, where SQLite has it.
+    fn check(&self, row: &rusqlite::Row<'_>) -> Result<(), Fault> {
         let count = self.columns.len();
         let mut hash = RowHash::of(self.name);
         for index in 0..count {
             hash.add(row.get_ref(index)?);
         }
-        if hash.finish() == row.get::<_, i64>(count)? {
-            return Ok(Cells { table: self, row });
+        if hash.short() == row.get::<_, i64>(count)? {
+            return Ok(());
         }
         let cells = (0..count).map(|index| row.get(index)).collect::<Result<Vec<Value>, _>>()?;
         Err(self.bad_row(&cells, Wrong::RowHash).into())
-    }
-
-    /// The cells of a row that was checked before.
-    pub(crate) fn trusted<'r>(&'r self, row: &'r rusqlite::Row<'r>) -> Cells<'r> {
-        Cells { table: self, row }
     }
 
     /// Checks every row against its hash; `rows` counts those that agree.
@@ -140,7 +136,7 @@ impl Table {
         let mut statement = db.prepare(&self.scan(""))?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
-            self.cells(row)?;
+            self.check(row)?;
             *rows += 1;
         }
         Ok(())
@@ -186,19 +182,19 @@ impl Table {
     fn hash<'a>(&self, values: impl Iterator<Item = ValueRef<'a>>) -> i64 {
         let mut hash = RowHash::of(self.name);
         values.for_each(|value| hash.add(value));
-        hash.finish()
+        hash.short()
     }
 }
 
-/// The first eight bytes of a SHA-256 over a table's name and a row's values in order.
-struct RowHash(Sha256);
+/// A SHA-256 over a table's name and a row's values in order.
+pub(crate) struct RowHash(Sha256);
 
 impl RowHash {
-    fn of(table: &str) -> Self {
+    pub(crate) fn of(table: &str) -> Self {
         Self(Sha256::new_with_prefix(table.as_bytes()))
     }
 
-    fn add(&mut self, value: ValueRef<'_>) {
+    pub(crate) fn add(&mut self, value: ValueRef<'_>) {
         let hash = &mut self.0;
         let (tag, bytes): (u8, &[u8]) = match value {
             ValueRef::Null => (0, &[]),
@@ -220,49 +216,15 @@ impl RowHash {
         hash.update(bytes);
     }
 
-    fn finish(self) -> i64 {
-        let digest = self.0.finalize();
+    pub(crate) fn whole(self) -> ChainHash {
+        ChainHash(self.0.finalize().into())
+    }
+
+    /// Its first eight bytes.
+    pub(crate) fn short(self) -> i64 {
         let mut short = [0; 8];
-        short.copy_from_slice(&digest[..8]);
+        short.copy_from_slice(&self.whole().0[..8]);
         i64::from_be_bytes(short)
-    }
-}
-
-/// One row's values where SQLite has them, until the next row is read.
-#[derive(Clone, Copy)]
-pub(crate) struct Cells<'r> {
-    table: &'r Table,
-    row: &'r rusqlite::Row<'r>,
-}
-
-impl<'r> Cells<'r> {
-    fn cell(&self, column: &str) -> Result<ValueRef<'r>, Fault> {
-        Ok(self.row.get_ref(self.table.index(column))?)
-    }
-
-    /// Whether a column holds this text, or nothing where there is none.
-    pub(crate) fn has_text(&self, column: &str, wanted: Option<&str>) -> Result<bool, Fault> {
-        Ok(self.cell(column)? == text_or_null(wanted))
-    }
-
-    /// Whether a column holds this number, or nothing where there is none.
-    pub(crate) fn has_integer(&self, column: &str, wanted: Option<i64>) -> Result<bool, Fault> {
-        Ok(self.cell(column)? == integer_or_null(wanted))
-    }
-
-    pub(crate) fn text_or_null(&self, column: &str) -> Result<Option<&'r str>, Fault> {
-        let text = self.cell(column)?.as_str_or_null();
-        text.map_err(|_| self.bad(Wrong::Value { column: column.to_owned() }).into())
-    }
-
-    pub(crate) fn counter(&self, column: &str) -> Result<u64, Fault> {
-        let number = self.cell(column)?.as_i64().ok().and_then(|it| u64::try_from(it).ok());
-        number.ok_or_else(|| self.bad(Wrong::Value { column: column.to_owned() }).into())
-    }
-
-    pub(crate) fn bad(&self, what: Wrong) -> BadRow {
-        let key = (0..self.table.key_len).map(|index| self.row.get(index).unwrap_or(Value::Null));
-        self.table.bad_row(&key.collect::<Vec<_>>(), what)
     }
 }
 

@@ -38,11 +38,6 @@ pub const HOT_QUERIES: &[(&str, &str)] = &[
     ("the last epoch of a pane", past::LAST_EPOCH),
     ("a runtime by its id", past::RUNTIME_EXISTED),
     ("the journal after a row", journal::ROWS_AFTER),
-    (
-        "the events of a runtime, newest first",
-        "SELECT event_id FROM events WHERE runtime_id = ? AND source = ? \
-         ORDER BY ingested_at DESC",
-    ),
     ("all events, newest first", "SELECT event_id FROM events ORDER BY ingested_at DESC"),
     (
         "the inbox by status",
@@ -59,7 +54,6 @@ pub const HOT_QUERIES: &[(&str, &str)] = &[
     ),
     ("the events of an action", "SELECT event_id FROM events WHERE action_id = ?"),
     ("expired payloads", retention::EXPIRED_PAYLOADS),
-    ("expired events", retention::EXPIRED_EVENTS),
 ];
 
 /// The version a database says it has; 0 for an empty one.

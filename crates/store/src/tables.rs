@@ -1,4 +1,5 @@
-//! The tables this crate writes, by name: one descriptor each.
+//! The tables this crate writes row by row, by name: one descriptor each. Events have their own way
+//! ([`crate::events`]).
 
 use std::sync::LazyLock;
 
@@ -51,11 +52,6 @@ tables! {
     }
     ADAPTERS = "adapters" [1] {
         "adapter_name", "agent_type", "version", "capabilities", "enabled", "updated_at",
-    }
-    EVENTS = "events" [1] {
-        "event_id", "runtime_id", "event_type", "source", "source_event_id", "source_seq",
-        "event_time", "ingested_at", "dedupe_key", "action_id", "source_action_id", "raw_payload",
-        "journal_seq",
     }
     EVENT_INBOX = "event_inbox" [1] {
         "inbox_id", "event_id", "target_id", "pane_id", "runtime_id", "event_type", "source",

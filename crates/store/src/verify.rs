@@ -13,6 +13,7 @@ use crate::chain::ChainHash;
 use crate::checkpoint;
 use crate::connect;
 use crate::damage::Finding;
+use crate::events;
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::files::{Files, Look, at};
 use crate::journal::{self, Head, Walk};
@@ -23,9 +24,9 @@ use crate::proof::{Doubt, hold, prove_checkpoint, prove_schema};
 use crate::replay::Replay;
 use crate::{schema, tables};
 
-mod events;
+mod inbox;
 
-use events::{Events, check_pended, compare_pended};
+use inbox::{check_pended, compare_pended};
 
 /// What was looked at, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,10 +147,6 @@ impl Verification {
 
     fn present(mut self) -> Result<Present, Doubt> {
         for table in tables::all() {
-            // Its rows are read beside the journal's.
-            if table.name == tables::EVENTS.name {
-                continue;
-            }
             let checked = table.check_all(&self.db, &mut self.report.rows);
             self.note(checked.map_err(Doubt::from))?;
         }
@@ -173,32 +170,23 @@ impl Verification {
         }
     }
 
-    /// Follows the chain from where it was pruned to, and holds the events against it.
+    /// Follows the chain, with the events in it, from where it was pruned to.
     fn check_journal(&mut self) -> Result<(), Doubt> {
         self.report.first = self.meta.pruned.seq + 1;
         self.report.last = Head::read(&self.db)?.seq;
-        let mut statement = self.db.prepare(&tables::EVENTS.scan("ORDER BY rowid"))?;
-        let mut events = Events::from(statement.query([])?, &self.meta);
         let mut differing = None;
         let mut walk = Walk::from(self.meta.pruned);
         let walked = walk.go(&self.db, usize::MAX, |row| {
-            if let (None, Ok(events)) = (&differing, &mut events) {
-                differing = match row.kind {
-                    "event_recorded" => events.check(&row).err(),
-                    "event_pended" => check_pended(&self.db, &row, &self.meta).err(),
-                    _ => None,
-                };
+            self.report.rows += u64::from(row.recorded.is_some());
+            if differing.is_none() && row.kind == "event_pended" {
+                differing = check_pended(&self.db, &row, &self.meta).err();
             }
             Ok(())
         });
         self.report.proven = walk.head().seq.saturating_sub(self.meta.pruned.seq);
         walked?;
-        let events = events?;
-        self.report.rows += events.seen;
-        match differing.map_or_else(|| events.end(), Err) {
-            Ok(()) => Ok(()),
-            Err(fault) => Err(fault.into()),
-        }
+        self.report.rows += events::check_alone(&self.db, self.meta.pruned.seq, self.report.last)?;
+        differing.map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     fn hold(&self, anchor: Option<&Reading>) -> Result<(), Doubt> {

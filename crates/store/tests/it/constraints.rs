@@ -8,7 +8,7 @@ use engine::words::State;
 const RUNTIME: &str = "INSERT INTO runtimes (runtime_id, target_id, pane_id, tmux_server_boot_id, \
     pane_epoch, started_at, ended_at, end_reason, row_hash) VALUES";
 const EVENT: &str = "INSERT INTO events (event_id, runtime_id, event_type, source, event_time, \
-    ingested_at, dedupe_key, action_id, journal_seq, row_hash) VALUES";
+    ingested_at, dedupe_key, action_id, journal_seq) VALUES";
 const INBOX: &str = "INSERT INTO event_inbox (inbox_id, event_id, target_id, pane_id, event_type, \
     source, dedupe_key, event_time, ingested_at, status, reason_code, signal, journal_seq, \
     row_hash) VALUES";
@@ -35,16 +35,16 @@ fn invalid_rows_are_refused() {
         "INSERT INTO panes SELECT * FROM panes".to_owned(),
         format!("{RUNTIME} ('{runtime}', 'tg-9', '%9', 'b', 1, 0, 0, 'exec', 0)"),
         format!("{RUNTIME} ('rt-x', 'tg-1', '%1', 'boot-1', 1, 0, 0, 'exec', 0)"),
-        format!("{EVENT} ('ev-00000001', '{runtime}', 't', 'hook', 0, 0, 'k', NULL, 1, 0)"),
-        format!("{EVENT} ('ev-x', '{runtime}', 't', 'hook', 0, 0, 'key-00000001', NULL, 1, 0)"),
+        format!("{EVENT} ('ev-00000001', '{runtime}', 't', 'hook', 0, 0, 'k', NULL, 900)"),
+        format!("{EVENT} ('ev-x', '{runtime}', 't', 'hook', 0, 0, 'key-00000001', NULL, 900)"),
         format!(
             "{INBOX} ('in-x', 'ev-x', 'tg-1', '%9', 't', 'hook', 'key-00000002', 0, 0, \
             'pending_bind', NULL, '{{}}', 1, 0)"
         ),
         format!("{ACTION} ('ac-2', 'send', 'ref-1', 'tg-1', '%1', '{runtime}', 0, 'x', '{{}}', 0)"),
         // Foreign keys.
-        format!("{EVENT} ('ev-x', 'rt-none', 't', 'hook', 0, 0, 'k', NULL, 1, 0)"),
-        format!("{EVENT} ('ev-x', '{runtime}', 't', 'hook', 0, 0, 'k', 'ac-none', 1, 0)"),
+        format!("{EVENT} ('ev-x', 'rt-none', 't', 'hook', 0, 0, 'k', NULL, 900)"),
+        format!("{EVENT} ('ev-x', '{runtime}', 't', 'hook', 0, 0, 'k', 'ac-none', 900)"),
         format!("{ACTION} ('ac-3', 'send', 'ref-3', 'tg-1', '%1', 'rt-none', 0, 'x', '{{}}', 0)"),
         "DELETE FROM targets".to_owned(),
         "DELETE FROM runtimes".to_owned(),
@@ -64,6 +64,7 @@ fn invalid_rows_are_refused() {
         // Types.
         "UPDATE panes SET updated_at = 'yesterday'".to_owned(),
         "UPDATE events SET runtime_id = NULL".to_owned(),
+        "UPDATE events SET payload_hash = zeroblob(32)".to_owned(),
         "UPDATE journal SET hash = x'00' WHERE seq = 1".to_owned(),
     ];
     for sql in refused {

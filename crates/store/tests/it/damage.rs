@@ -450,27 +450,30 @@ fn an_edited_row_is_named() {
     let history = History::new(true);
     let whole = Snapshot::of(history.folder());
     let cases = [
-        (
-            "UPDATE journal SET payload = replace(payload, 'hook', 'poll') WHERE seq = 9",
-            "journal 9",
-        ),
+        ("UPDATE journal SET payload = replace(payload, 'high', 'low') WHERE seq = 9", "journal 9"),
+        ("UPDATE events SET source = 'poller' WHERE journal_seq = 9", "journal 9"),
+        ("UPDATE events SET row_hash = 7 WHERE journal_seq = 9", "journal 9"),
+        ("UPDATE events SET raw_payload = NULL WHERE journal_seq = 9", "journal 9"),
         ("UPDATE journal SET at = at + 1 WHERE seq = 9", "journal 9"),
-        ("UPDATE journal SET actor = '\"daemon\"' WHERE seq = 9", "journal 9"),
+        ("UPDATE journal SET actor = 'daemon' WHERE seq = 9", "journal 9"),
         ("DELETE FROM journal WHERE seq = 9", "journal 10"),
         (
             "UPDATE journal SET seq = -seq WHERE seq IN (8, 9); \
              UPDATE journal SET seq = 17 + seq WHERE seq < 0",
-            "journal 8",
+            "events 8",
         ),
         ("UPDATE targets SET target_name = 'other'", "targets tg-1"),
         ("UPDATE panes SET pane_title = 'other' WHERE pane_id = '%2'", "panes tg-1/%2"),
         ("UPDATE states SET state = 'idle' WHERE pane_id = '%2'", "states tg-1/%2"),
         ("UPDATE runtimes SET pid = 1 WHERE rowid = 3", "runtimes"),
+        ("UPDATE events SET raw_payload = 'x' WHERE journal_seq = 9", "journal 9"),
+        ("DELETE FROM events WHERE journal_seq = 9", "events 9"),
+        ("UPDATE events SET journal_seq = 900 WHERE journal_seq = 9", "events 9"),
         (
-            "UPDATE events SET raw_payload = 'x' WHERE event_id = 'ev-00000007'",
-            "events ev-00000007",
+            "UPDATE events SET journal_seq = -1 WHERE journal_seq = 9; \
+             UPDATE journal SET kind = 'event' WHERE seq = 9",
+            "journal 9",
         ),
-        ("DELETE FROM events WHERE event_id = 'ev-00000007'", "events ev-00000007"),
         ("UPDATE event_inbox SET signal = '{}' WHERE rowid = 1", "event_inbox"),
         ("DELETE FROM event_inbox WHERE rowid = 1", "event_inbox"),
         ("UPDATE checkpoints SET tables = replace(tables, 'local', 'lokal')", "checkpoints"),
