@@ -49,6 +49,8 @@ pub(super) fn glance(row: &PaneRow) -> PaneGlance {
 pub(super) struct Place {
     pub glance: PaneGlance,
     pub linked: Vec<SessionId>,
+    /// Its window is linked into this session more than once; the lowest index counts.
+    pub twice: bool,
 }
 
 impl Place {
@@ -76,15 +78,19 @@ impl Place {
     }
 
     /// The place that a row of just this pane shows; `None` if the pane was moved. Which of several
-    /// sessions such a row names is tmux's choice, and no move.
+    /// sessions, or of several indexes in one, such a row names is tmux's choice, and no move.
     pub(super) fn renewed(&self, row: &PaneRow) -> Option<Self> {
         let then = &self.glance.brief;
         let mut glance = glance(row);
         if glance.brief.window != then.window {
             return None;
         }
-        if glance.brief.session != then.session {
-            if !self.linked.contains(&session_id(glance.brief.session)) {
+        let now = &glance.brief;
+        if (now.session, now.window_index) != (then.session, then.window_index) {
+            let home = now.session == then.session;
+            let chosen =
+                if home { self.twice } else { self.linked.contains(&session_id(now.session)) };
+            if !chosen {
                 return None;
             }
             glance.brief = PaneBrief {
@@ -94,7 +100,7 @@ impl Place {
                 ..glance.brief
             };
         }
-        Some(Self { glance, linked: self.linked.clone() })
+        Some(Self { glance, linked: self.linked.clone(), twice: self.twice })
     }
 }
 
@@ -114,10 +120,11 @@ pub(super) fn places<'a>(
         rows.sort_by_key(|row| (row.brief.session, row.brief.window_index));
         let (first, others) = rows.split_first()?;
         let home = session_id(first.brief.session);
+        let twice = others.iter().any(|row| session_id(row.brief.session) == home);
         let linked: BTreeSet<SessionId> =
             others.iter().map(|row| session_id(row.brief.session)).collect();
         let linked = linked.into_iter().filter(|session| *session != home).collect();
-        Some(Place { glance: (*first).clone(), linked })
+        Some(Place { glance: (*first).clone(), linked, twice })
     };
     let places = listed.into_iter().filter_map(|(pane, rows)| Some((pane, place(rows)?)));
     places.take(max).collect()
@@ -172,7 +179,7 @@ pub(super) fn put(
     place: &Place,
     sessions: &BTreeMap<SessionId, SessionRow>,
 ) {
-    let Place { glance, linked } = place;
+    let Place { glance, linked, twice: _ } = place;
     let brief = &glance.brief;
     facts.session = place.session();
     facts.window = window_id(brief.window);
@@ -278,6 +285,23 @@ pub(super) mod tests {
         assert_eq!(renewed.glance.brief.width, 99);
         assert!(place.renewed(&row(1, 7, 2)).is_none(), "a session that it was not in");
         assert!(place.renewed(&row(1, 8, 0)).is_none(), "another window");
+    }
+
+    #[test]
+    fn of_a_window_that_is_linked_twice_into_one_session_the_lowest_index_counts() {
+        let users = users(&["a"]);
+        let at = |index| {
+            let mut shown = row(1, 7, 0);
+            shown.brief.window_index = index;
+            shown
+        };
+        let glances = [glance(&at(3)), glance(&at(2))];
+        let place = places(&glances, &users, 9).remove(&PaneId(1)).unwrap();
+        let index = |place: Place| place.glance.brief.window_index;
+        assert_eq!(place.renewed(&at(3)).map(index), Some(2), "tmux chose the other link");
+        let alone = places(&glances[1..], &users, 9).remove(&PaneId(1)).unwrap();
+        assert!(alone.renewed(&at(3)).is_none(), "it was moved");
+        assert_eq!(index(place), 2);
     }
 
     #[test]
