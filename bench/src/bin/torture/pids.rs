@@ -49,7 +49,7 @@ fn round(world: &mut World, seed: u64, tally: &mut Tally) -> anyhow::Result<()> 
     let mut lives = BTreeSet::new();
     for _ in 0..REUSES_A_ROUND {
         let (before, number) = life(env).context("the pane has no runtime")?;
-        lives.insert(before);
+        lives.insert(before.clone());
         // Half of the time nobody is there to see it.
         let absent = chance.percent(50);
         if let Some(daemon) = daemon.take_if(|_| absent) {
@@ -65,9 +65,11 @@ fn round(world: &mut World, seed: u64, tally: &mut Tally) -> anyhow::Result<()> 
         if absent {
             *daemon = Some(env.daemon());
         }
-        Checker::converged(env)?;
-        let (after, _) = life(env).context("the pane has no runtime any more")?;
+        // Their numbers are equal before the respawn was seen, too.
+        let begun = wait::within(wait::BOUND, || life(env).filter(|(it, _)| *it != before));
+        let (after, _) = begun.context("no other life began in the pane")?;
         ensure!(!lives.contains(&after), "{after} goes on in another process of its number");
+        Checker::converged(env)?;
         checker.history(env, &clients)?;
     }
     number_of_a_daemon(env, daemon, tally)?;

@@ -64,14 +64,23 @@ pub(super) enum SeatError {
     /// Control mode does not work here; forked commands may.
     #[error("{0}")]
     NoControl(String),
+    /// The server gives no answer at all, however it is asked.
+    #[error("the server does not answer")]
+    Unanswered(#[source] TmuxFailure),
 }
 
 impl From<TmuxFailure> for SeatError {
     fn from(failure: TmuxFailure) -> Self {
-        if matches!(failure, TmuxFailure::NoServer) {
-            Self::Gone
-        } else {
-            Self::NoControl(trouble::chain(&failure))
+        match failure {
+            TmuxFailure::NoServer | TmuxFailure::Lost { .. } => Self::Gone,
+            TmuxFailure::Timeout { .. } | TmuxFailure::Broken(_) => Self::Unanswered(failure),
+            TmuxFailure::Missing { .. }
+            | TmuxFailure::NoVersion(_)
+            | TmuxFailure::Denied
+            | TmuxFailure::Mismatch { .. }
+            | TmuxFailure::Refused { .. }
+            | TmuxFailure::TooMuch
+            | TmuxFailure::TooLong(_) => Self::NoControl(trouble::chain(&failure)),
         }
     }
 }
@@ -98,10 +107,14 @@ pub(super) async fn take_seat(
         Ok(()) => attach(target, hub, server).await,
         Err(error) => Err(error),
     };
-    if seated.is_err() {
-        leave_by_fork(target, hub).await;
+    let Err(error) = seated else { return seated };
+    match (leave_by_fork(target, hub).await, error) {
+        // What looked like control mode's fault is the whole server's.
+        (Err(TmuxFailure::Timeout { limit }), SeatError::NoControl(_)) => {
+            Err(SeatError::Unanswered(TmuxFailure::Timeout { limit }))
+        }
+        (Ok(()) | Err(_), error) => Err(error),
     }
-    seated
 }
 
 /// Whether the session is new; one that is there already is no failure.
@@ -128,7 +141,7 @@ async fn create_tied(target: &Target, hub: &Hub, lifeline: &Lifeline) -> Result<
     if listed.rows.iter().any(|row| is_tied_to(own_pid, row)) {
         return Ok(());
     }
-    leave_by_fork(target, hub).await;
+    leave_by_fork(target, hub).await.ok();
     create(target, &batch).await.map(drop)
 }
 
@@ -247,11 +260,9 @@ impl Seat {
 }
 
 /// Ends our session where no connection is left to do it by. It may never have been there.
-pub(super) async fn leave_by_fork(target: &Target, hub: &Hub) {
-    let limit = Duration::from_millis(LEAVE_MS_MAX);
-    if let Err(error) = target.tmux(&hub.leave(), limit).await {
-        tracing::debug!(%error, "our session could not be ended");
-    }
+pub(super) async fn leave_by_fork(target: &Target, hub: &Hub) -> Result<(), TmuxFailure> {
+    let left = target.tmux(&hub.leave(), Duration::from_millis(LEAVE_MS_MAX)).await;
+    left.map(drop).inspect_err(|error| tracing::debug!(%error, "our session could not be ended"))
 }
 
 /// What control mode's absence means to the user.

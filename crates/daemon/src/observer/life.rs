@@ -275,12 +275,15 @@ impl<R: Reporter> Life<R> {
         let (link, seat) = match seated {
             Some(Ok(seated)) => seated,
             Some(Err(SeatError::Gone)) => return Halt::Replaced,
+            Some(Err(SeatError::Unanswered(failure))) => {
+                return Halt::Failed(trouble::of_failure(&failure));
+            }
             Some(Err(SeatError::NoControl(reason))) => {
                 self.give_up_control(reason);
                 return self.watch_by_forks(server).await;
             }
             None => {
-                leave_by_fork(&target, &self.hub).await;
+                leave_by_fork(&target, &self.hub).await.ok();
                 return Halt::Stopped;
             }
         };
@@ -325,7 +328,11 @@ impl<R: Reporter> Life<R> {
                 self.answered().await?;
                 self.cx.report(Observation::NoServer).await
             }
-            Halt::Vacated | Halt::Replaced => Ok(()),
+            Halt::Vacated => Ok(()),
+            Halt::Replaced => {
+                self.failures = self.failures.saturating_add(1);
+                if self.failures > 1 { self.back_off().await } else { Ok(()) }
+            }
             Halt::RetryControl => {
                 self.without_control = None;
                 Ok(())

@@ -2,6 +2,8 @@
 
 use engine::time::{MonoMs, Now, WallMs};
 
+use super::rng::Rng;
+
 /// The wall clock of every world at its beginning.
 pub(crate) const EPOCH_MS: i64 = 1_700_000_000_000;
 
@@ -52,6 +54,22 @@ impl Clock {
         self.drift_rest = self.drift_rest.rem_euclid(1_000_000);
     }
 
+    /// Somebody sets the wall clock, sets it right, or makes it run too fast or too slow; gives how
+    /// far it jumped.
+    pub(crate) fn disturb(&mut self, rng: &mut Rng) -> i64 {
+        let far = rng.weighted(&[(50, 1_000), (30, 20_000), (15, 3_600_000), (5, 315_360_000_000)]);
+        let ms = match rng.below(4) {
+            0 => {
+                self.drift(rng.between(-500, 500));
+                0
+            }
+            1 => -self.wall_offset_ms,
+            _ => rng.between(-far, far),
+        };
+        self.jump(ms);
+        ms
+    }
+
     /// Sets the wall clock to another time.
     pub(crate) fn jump(&mut self, ms: i64) {
         self.wall_offset_ms += ms;
@@ -59,11 +77,6 @@ impl Clock {
 
     pub(crate) fn drift(&mut self, ppm: i64) {
         self.drift_ppm = ppm;
-    }
-
-    /// How far the wall clock is away from what it would show without jumps and drift.
-    pub(crate) fn wall_offset_ms(&self) -> i64 {
-        self.wall_offset_ms
     }
 
     /// A new process reads a monotonic clock with another zero.
@@ -93,6 +106,6 @@ mod tests {
         for _ in 0..10_000 {
             clock.advance(1);
         }
-        assert_eq!(clock.wall_offset_ms(), -10);
+        assert_eq!(clock.wall_offset_ms, -10);
     }
 }

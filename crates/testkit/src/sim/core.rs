@@ -5,12 +5,11 @@
 
 use engine::event::Actor;
 use engine::ids::TargetId;
-use engine::input::{Input, Observation, Request};
+use engine::input::{Input, Observation};
 use engine::settings::Settings;
 use engine::signal::Signal;
 use engine::target::Trouble;
 use engine::time::WallMs;
-use engine::words::{Health, TargetKind};
 
 use super::Plan;
 use super::check::{Checked, Checker, violated};
@@ -22,8 +21,10 @@ use super::mind::{Bare, Mind};
 use super::model::Moment;
 use super::rng::Rng;
 use super::sight;
+use super::site;
 use super::tally::Tally;
 use super::trace::Trace;
+use super::view;
 use super::voices::{Speaker, Voices};
 
 /// A tmux server, the machine it runs on, and the target under which it is known.
@@ -259,34 +260,13 @@ impl Core {
     }
 
     fn say(&mut self, index: usize) {
-        let Some(speaker) = self.speaker(index) else { return };
-        if !self.voices.is_full() {
-            let (wall, true_ms) = (self.clock.wall(), self.clock.true_ms());
-            self.voices.say(&mut self.rng, &speaker, wall, true_ms);
-        }
-    }
-
-    /// Somebody in a pane, or who remembers one that is gone.
-    fn speaker(&mut self, index: usize) -> Option<Speaker> {
-        let target = self.places[index].target.clone();
-        if self.rng.permille(300) {
-            let rows = self.mind.engine().panes().filter(|row| row.key.target == target);
-            let row = self.rng.choose(rows)?;
-            let runtime = row.runtime.as_ref()?;
-            return Some(Speaker {
-                target,
-                pane: row.key.pane.0,
-                pid: runtime.pid,
-                started: runtime.started_at,
-                runtime: Some(runtime.runtime.clone()),
-            });
-        }
         let place = &self.places[index];
-        let (id, pane) = self.rng.choose(place.server.as_ref()?.panes.iter())?;
-        let pid = pane.agent.as_ref().map_or(pane.pid, |agent| agent.pid);
-        let started_ns = place.host.identity(pid)?.started_ns?;
-        let started = WallMs(started_ns / 1_000_000);
-        Some(Speaker { target, pane: *id, pid, started, runtime: None })
+        let rows = self.mind.engine().panes().filter(|row| row.key.target == place.target);
+        let (server, host) = (place.server.as_ref(), &place.host);
+        let speaker = Speaker::draw(&mut self.rng, &place.target, rows, server, host);
+        if let Some(speaker) = speaker {
+            self.voices.say(&mut self.rng, &speaker, &self.clock);
+        }
     }
 
     fn deliver(&mut self) -> Checked {
@@ -400,44 +380,22 @@ impl Core {
 
     fn jump(&mut self) {
         self.tally.count("clock set");
-        let far =
-            self.rng.weighted(&[(50, 1_000), (30, 20_000), (15, 3_600_000), (5, 315_360_000_000)]);
-        match self.rng.below(4) {
-            0 => {
-                let ppm = self.rng.between(-500, 500);
-                self.clock.drift(ppm);
-            }
-            1 => self.clock.jump(-self.clock.wall_offset_ms()),
-            _ => {
-                let ms = self.rng.between(-far, far);
-                self.clock.jump(ms);
-            }
-        }
+        self.clock.disturb(&mut self.rng);
     }
 
     fn ask(&mut self, index: usize) -> Checked {
         let name = self.places[index].name.clone();
-        let known = self.mind.engine().target_named(&name).is_some();
-        if !known {
+        if self.mind.engine().target_named(&name).is_none() {
             return self.add_target(index);
         }
-        let actor = Actor::Client { uid: 1_000, pid: Some(1) };
-        if self.rng.permille(500) {
-            return self.feed(actor, Input::Asked(Request::ConnectTarget { name }));
-        }
-        self.tally.count("target removed");
-        self.feed(actor, Input::Asked(Request::RemoveTarget { name }))
+        let (actor, input) = site::ask(&mut self.rng, name, &mut self.tally);
+        self.feed(actor, input)
     }
 
     fn add_target(&mut self, index: usize) -> Checked {
         let place = &self.places[index];
-        let request = Request::AddTarget {
-            target: place.target.clone(),
-            name: place.name.clone(),
-            kind: TargetKind::Local,
-            connection_ref: place.name.clone(),
-        };
-        self.feed(Actor::Daemon, Input::Asked(request))
+        let (actor, input) = site::addition(&place.target, &place.name);
+        self.feed(actor, input)
     }
 
     /// Nothing breaks any more: within a minute everything is as it is.
@@ -474,19 +432,6 @@ impl Core {
     /// I10: what is shown is what is there.
     fn check_view(&self, index: usize) -> Checked {
         let place = &self.places[index];
-        let shown = self.mind.engine().panes().filter(|row| row.key.target == place.target);
-        let shown: Vec<_> = shown.map(|row| row.facts.clone()).collect();
-        let there = place.server.as_ref().map_or(Vec::new(), |it| sight::panes(it, &place.host));
-        super::view::compare(&shown, &there)?;
-        let sessions = self.mind.engine().sessions().filter(|row| row.target == place.target);
-        let sessions: Vec<_> = sessions.cloned().collect();
-        let there =
-            place.server.as_ref().map_or(Vec::new(), |it| sight::sessions(&place.target, it));
-        if sessions != there {
-            return violated("I10", format!("shown {sessions:?}, there {there:?}"));
-        }
-        let healthy =
-            self.mind.engine().target(&place.target).is_some_and(|row| row.health == Health::Ok);
-        if healthy { Ok(()) } else { violated("I10", format!("{} is not healthy", place.name)) }
+        view::check(self.mind.engine(), &place.target, place.server.as_ref(), &place.host)
     }
 }

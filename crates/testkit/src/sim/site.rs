@@ -1,7 +1,9 @@
 //! One machine with one tmux server, as the world and the observer reach it.
 
+use engine::event::Actor;
 use engine::ids::TargetId;
-
+use engine::input::{Input, Request};
+use engine::words::TargetKind;
 use tmux::hub::is_hub_name;
 
 use super::check::{Checked, violated};
@@ -11,7 +13,27 @@ use super::fake::host::Host;
 use super::fake::server::{Server, Session};
 use super::fake::tmux::Tmux;
 use super::rng::Rng;
+use super::tally::Tally;
 use super::texts;
+
+/// A target is to be watched.
+pub(crate) fn addition(target: &TargetId, name: &str) -> (Actor, Input) {
+    let (target, name, connection_ref) = (target.clone(), name.to_owned(), name.to_owned());
+    let kind = TargetKind::Local;
+    let request = Request::AddTarget { target, name, kind, connection_ref };
+    (Actor::Daemon, Input::Asked(request))
+}
+
+/// Somebody wants a target that is known to be tried again, or to be gone.
+pub(crate) fn ask(rng: &mut Rng, name: String, tally: &mut Tally) -> (Actor, Input) {
+    let request = if rng.permille(550) {
+        Request::ConnectTarget { name }
+    } else {
+        tally.count("target removed");
+        Request::RemoveTarget { name }
+    };
+    (Actor::Client { uid: 1_000, pid: Some(1) }, Input::Asked(request))
+}
 
 pub(crate) struct Site {
     pub(crate) target: TargetId,

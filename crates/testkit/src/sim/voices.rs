@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 
 use engine::ids::{AgentType, EventId, PaneId, PaneKey, RuntimeId, TargetId};
+use engine::pane::PaneRow;
 use engine::signal::{About, Hints, Signal};
 use engine::state::Claim;
 use engine::time::WallMs;
 use engine::words::{Confidence, Source, State};
 
+use super::clock::Clock;
+use super::fake::host::Host;
+use super::fake::server::Server;
 use super::rng::Rng;
 
 /// What somebody who runs in a pane knows of it.
@@ -20,6 +24,30 @@ pub(crate) struct Speaker {
     pub(crate) started: WallMs,
     /// The runtime's id, where the speaker was told it.
     pub(crate) runtime: Option<RuntimeId>,
+}
+
+impl Speaker {
+    /// Somebody in a pane, or who remembers one that is gone.
+    pub(crate) fn draw<'a>(
+        rng: &mut Rng,
+        target: &TargetId,
+        known: impl Iterator<Item = &'a PaneRow>,
+        server: Option<&Server>,
+        host: &Host,
+    ) -> Option<Speaker> {
+        let target = target.clone();
+        if rng.permille(300) {
+            let row = rng.choose(known)?;
+            let runtime = row.runtime.as_ref()?;
+            let (pane, pid, started) = (row.key.pane.0, runtime.pid, runtime.started_at);
+            let runtime = Some(runtime.runtime.clone());
+            return Some(Speaker { target, pane, pid, started, runtime });
+        }
+        let (pane, it) = rng.choose(server?.panes.iter())?;
+        let pid = it.agent.as_ref().map_or(it.pid, |agent| agent.pid);
+        let started = WallMs(host.identity(pid)?.started_ns? / 1_000_000);
+        Some(Speaker { target, pane: *pane, pid, started, runtime: None })
+    }
 }
 
 /// An event on its way.
@@ -49,12 +77,13 @@ const LETTERS_MAX: usize = 64;
 const DETERMINISTIC: &[Source] = &[Source::Hook, Source::Notify, Source::Wrapper];
 
 impl Voices {
-    pub(crate) fn is_full(&self) -> bool {
-        self.letters.len() >= LETTERS_MAX
-    }
-
-    /// Somebody says something; it leaves now and arrives when it may.
-    pub(crate) fn say(&mut self, rng: &mut Rng, speaker: &Speaker, wall: WallMs, true_ms: i64) {
+    /// Somebody says something, unless too much is on its way; it leaves now and arrives when it
+    /// may.
+    pub(crate) fn say(&mut self, rng: &mut Rng, speaker: &Speaker, clock: &Clock) {
+        if self.letters.len() >= LETTERS_MAX {
+            return;
+        }
+        let (wall, true_ms) = (clock.wall(), clock.true_ms());
         let signal = match rng.pick(&self.recent).cloned() {
             Some(earlier) if rng.permille(120) => self.repeat(rng, earlier),
             Some(_) | None => self.compose(rng, speaker, wall),

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 
 use super::on_every_reach;
-use super::scene::{Reach, Scene, Setting, env};
+use super::scene::{Reach, Said, Scene, Setting, env};
 use engine::target::ServerFacts;
 use testkit::{Signal, TestEnv, process, wait};
 
@@ -105,6 +105,9 @@ fn a_server_that_hangs_fails_and_recovers(reach: Reach) {
     let window = env.tmux().window("work", "new", "exec cat");
     scene.lists(&window);
     assert_eq!(scene.lists(&pane).pane.to_string(), pane);
+    // It may have hung while we connected, which says nothing about control mode.
+    let limited = |said: &Said| said.limits.iter().flatten().cloned().collect::<Vec<_>>();
+    assert_eq!(limited(&scene.said()), []);
 }
 
 fn a_stale_socket_is_no_server(reach: Reach) {
