@@ -193,7 +193,18 @@ impl Hub {
         Batch::from(self.set("destroy-unattached", "on"))
     }
 
-    /// Ends the session; the client follows with `%exit`.
+    /// Ends the session, whatever it is called by now; the client follows with `%exit`.
+    pub fn leave_as(session: SessionId) -> Batch {
+        Batch::from(Command::new(Verb::KillSession).target_session(session))
+    }
+
+    /// Gives the session its name back.
+    pub(crate) fn rename_back(&self, session: SessionId) -> Batch {
+        let rename = Command::new(Verb::RenameSession).target_session(session);
+        Batch::from(rename.arg(Arg::own_name(&self.name)))
+    }
+
+    /// Ends the session by its name, where it is not known as which session it runs.
     pub fn leave(&self) -> Batch {
         let target = Arg::exactly(&self.name);
         Batch::from(Command::new(Verb::KillSession).option("-t", target))

@@ -495,7 +495,8 @@ mod tests {
     fn a_client_may_be_without_a_session_and_under_an_odd_name() {
         let flags = "attached,focused,control-mode,ignore-size,no-output,UTF-8";
         let text = format!(
-            "~S77\t1\n~B11\t5\t1\t{flags}\t$4~Tclient-11~E\n~B12\t6\t0\tattached\t~T#(x)~E\n~D\n"
+            "~S77\t1\n~B11\t5\t1\t{flags}\t$4\t0~Tclient-11~Twork~E\n\
+             ~B12\t6\t0\tattached\t\t1~T#(x)~T~E\n~D\n"
         );
         let rows = Scan::<ClientRow>::all(nonce()).read(&output(&text)).unwrap().rows;
         assert_eq!(rows[0].name.as_ref().unwrap().as_str(), "client-11");
@@ -503,6 +504,8 @@ mod tests {
         assert!(rows[0].flags.utf8 && rows[0].session.is_some());
         assert!(!rows[1].control_mode && !rows[1].flags.no_output);
         assert_eq!((rows[1].session, &rows[1].name), (None, &None));
+        assert_eq!(rows[0].last_session, "work");
+        assert!(!rows[0].server_ends_unattached && rows[1].server_ends_unattached);
     }
 
     proptest! {

@@ -20,9 +20,14 @@ pub(super) fn session_id(id: tmux::ids::SessionId) -> SessionId {
     SessionId(id.0)
 }
 
-/// The sessions that are the user's: each `qd`'s own are in no answer.
-pub(super) fn sessions(target: &TargetId, rows: &[TmuxSession]) -> BTreeMap<SessionId, SessionRow> {
-    let theirs = rows.iter().filter(|row| !is_hub_name(&row.name));
+/// The sessions that are the user's: each `qd`'s own are in no answer, and `own`, which is ours, is
+/// not even while somebody has given it another name.
+pub(super) fn sessions(
+    target: &TargetId,
+    rows: &[TmuxSession],
+    own: Option<tmux::ids::SessionId>,
+) -> BTreeMap<SessionId, SessionRow> {
+    let theirs = rows.iter().filter(|row| Some(row.session) != own && !is_hub_name(&row.name));
     let session = |row: &TmuxSession| {
         let session = session_id(row.session);
         let created_s = i64::try_from(row.created).unwrap_or(i64::MAX);
@@ -251,7 +256,7 @@ pub(super) mod tests {
 
     pub(crate) fn users(names: &[&str]) -> BTreeMap<SessionId, SessionRow> {
         let rows: Vec<_> = (0..).zip(names).map(|(number, name)| session(number, name)).collect();
-        sessions(&TargetId::new("tg"), &rows)
+        sessions(&TargetId::new("tg"), &rows, None)
     }
 
     #[test]

@@ -245,13 +245,14 @@ impl Seat {
         clients: &[ClientRow],
         panes: &[PaneBrief],
     ) -> Vec<Duty> {
-        let (hub, own_pane, own_client) = (self.session, self.own_pane, self.own_client);
-        Surroundings { hub, own_pane, own_client, sessions, clients, panes }.duties()
+        let Self { hub, session, own_pane, own_client } = self;
+        let (session, own_pane, own_client) = (*session, *own_pane, *own_client);
+        Surroundings { hub, session, own_pane, own_client, sessions, clients, panes }.duties()
     }
 
     /// Ends our session over its own connection, which ends with it.
     pub(super) async fn leave(&self, link: Link) {
-        let left = link.ask(vec![self.hub.leave()]);
+        let left = link.ask(vec![Hub::leave_as(self.session)]);
         if tokio::time::timeout(Duration::from_millis(LEAVE_MS_MAX), left).await.is_err() {
             tracing::debug!("the server did not let us leave in time");
         }

@@ -256,7 +256,9 @@ impl<R: Reporter> Watch<'_, R> {
         closeness: Closeness,
     ) -> Result<Sighting, Halt> {
         let sessions = match &seen.sessions {
-            Some(rows) => facts::sessions(&self.cx.id, rows),
+            Some(rows) => {
+                facts::sessions(&self.cx.id, rows, self.seat.as_ref().map(|seat| seat.session))
+            }
             None => self.picture.sessions.clone(),
         };
         let mut places = facts::places(&seen.glances, &sessions, PANES_PER_TARGET_MAX);
@@ -371,17 +373,17 @@ impl<R: Reporter> Watch<'_, R> {
             let vacant = sessions.iter().all(|row| is_hub_name(&row.name));
             return if vacant { self.vacate(began).await } else { Ok(()) };
         };
-        let hub = seat.hub.clone();
+        let (hub, session) = (seat.hub.clone(), seat.session);
         let briefs: Vec<_> = seen.glances.iter().map(|glance| glance.brief.clone()).collect();
         for duty in seat.duties(sessions, clients, &briefs) {
             // Another target of ours that leads to the same server sits in the same session.
             if matches!(duty, Duty::Reap { pid } if self.cx.target.is_ours(pid)) {
                 continue;
             }
-            let question = Question { batch: duty.batch(&hub), nonce: nonce() };
             if duty == Duty::Leave {
                 return self.vacate(began).await;
             }
+            let question = Question { batch: duty.batch(&hub, session), nonce: nonce() };
             tracing::info!(target_id = %self.cx.id, ?duty, "keeping our own session clean");
             self.do_duty(question).await?;
         }

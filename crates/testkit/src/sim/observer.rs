@@ -490,15 +490,16 @@ impl Observer {
         let Some(Look { began, sessions, clients }) = look else { return };
         let briefs: Vec<PaneBrief> = rows.iter().map(|row| row.brief.clone()).collect();
         if let Some(Seat { session, own_pane: Some(own_pane) }) = seat {
-            let (sessions, clients, panes) = (&sessions[..], &clients[..], &briefs[..]);
+            let (hub, sessions, clients, panes) =
+                (&self.hub, &sessions[..], &clients[..], &briefs[..]);
             let around =
-                Surroundings { hub: session, own_pane, own_client: pid, sessions, clients, panes };
+                Surroundings { hub, session, own_pane, own_client: pid, sessions, clients, panes };
             for duty in around.duties() {
                 if duty == Duty::Leave {
                     return self.leave(site, clock);
                 }
                 self.hurried = true;
-                let batch = duty.batch(&self.hub);
+                let batch = duty.batch(&self.hub, session);
                 self.send(&batch, Ask::Order, site, clock);
             }
         }

@@ -101,6 +101,7 @@ mod tests {
             "session_name",
             "window_name",
             "client_name",
+            "client_last_session",
             "socket_path",
             "pane_start_command",
             "version",

@@ -28,8 +28,12 @@ pub struct ClientRow {
     pub flags: ClientFlags,
     /// `None` for a client on its way in or out.
     pub session: Option<SessionId>,
+    /// The server ends once nobody is attached to it. About the server, and the same in every row.
+    pub server_ends_unattached: bool,
     /// `None` for a name that cannot be a target.
     pub name: Option<ClientName>,
+    /// The name of the session it showed before; empty for none.
+    pub last_session: String,
 }
 
 /// The flags of a client that matter to us, out of the list that tmux prints.
@@ -107,8 +111,9 @@ impl Row for ClientRow {
             Var("client_control_mode"),
             Var("client_flags"),
             Var("session_id"),
+            Var("exit-unattached"),
         ]],
-        free: &[Var("client_name")],
+        free: &[Var("client_name"), Var("client_last_session")],
     };
 
     fn list(format: Arg) -> Command {
@@ -122,7 +127,9 @@ impl Row for ClientRow {
             control_mode: fields.flag()?,
             flags: ClientFlags::read(fields.plain()?),
             session: fields.optional()?,
+            server_ends_unattached: fields.flag()?,
             name: ClientName::read(&fields.text()?),
+            last_session: fields.text()?,
         })
     }
 }

@@ -24,17 +24,23 @@ fn settle(lab: &Lab, hub: &Hub, control: &mut Control) -> (SessionId, PaneId) {
     (connection.session, own)
 }
 
-fn duties(lab: &Lab, control: &mut Control, (hub, own_pane): (SessionId, PaneId)) -> Vec<Duty> {
+fn duties(
+    lab: &Lab,
+    hub: &Hub,
+    control: &mut Control,
+    (session, own_pane): (SessionId, PaneId),
+) -> Vec<Duty> {
     let sessions = control.scan(&Scan::<SessionRow>::all(lab.nonce())).rows;
     let clients = control.scan(&Scan::<ClientRow>::all(lab.nonce())).rows;
     let panes = control.scan(&Scan::<PaneBrief>::all(lab.nonce())).rows;
     let (sessions, clients, panes) = (&sessions[..], &clients[..], &panes[..]);
-    Surroundings { hub, own_pane, own_client: control.pid(), sessions, clients, panes }.duties()
+    let own_client = control.pid();
+    Surroundings { hub, session, own_pane, own_client, sessions, clients, panes }.duties()
 }
 
-fn carry_out(hub: &Hub, control: &mut Control, duties: &[Duty]) {
+fn carry_out(hub: &Hub, control: &mut Control, (session, _): (SessionId, PaneId), duties: &[Duty]) {
     for duty in duties {
-        control.ask(&duty.batch(hub)).expect("a duty is not refused");
+        control.ask(&duty.batch(hub, session)).expect("a duty is not refused");
     }
 }
 
@@ -44,7 +50,7 @@ fn the_handshake_proves_the_connection() {
     let (hub, mut control) = lab.connect();
     let settled = settle(&lab, &hub, &mut control);
     assert_eq!(lab.tmux().sessions(), ["_qd-lab-1", "user"]);
-    assert_eq!(duties(&lab, &mut control, settled), []);
+    assert_eq!(duties(&lab, &hub, &mut control, settled), []);
 }
 
 #[test]
@@ -113,7 +119,7 @@ fn leaving_as_the_last_lets_the_server_go() {
     let server = lab.tmux().pid();
     lab.tmux().ok(&["kill-session", "-t", "=user:"]);
     control.wait_for("the news", |note| *note == Notification::SessionsChanged);
-    assert_eq!(duties(&lab, &mut control, settled), [Duty::Leave]);
+    assert_eq!(duties(&lab, &hub, &mut control, settled), [Duty::Leave]);
     control.ask(&hub.leave()).unwrap();
     wait::until("the server is gone", || (!process::alive(server)).then_some(()));
 }
@@ -129,14 +135,14 @@ fn what_a_user_starts_without_a_target_is_moved_out_alive() {
     assert_eq!(lab.tmux().show(&split, "#{session_name}"), "_qd-lab-1");
     let pids = [&window, &split].map(|pane| lab.tmux().show(pane, "#{pane_pid}"));
 
-    let found = duties(&lab, &mut control, settled);
+    let found = duties(&lab, &hub, &mut control, settled);
     assert_eq!(found.len(), 2, "{found:?}");
-    carry_out(&hub, &mut control, &found);
+    carry_out(&hub, &mut control, settled, &found);
 
     for (pane, pid) in [&window, &split].into_iter().zip(pids) {
         assert_eq!(lab.tmux().show(pane, "#{session_name} #{pane_pid}"), format!("user {pid}"));
     }
-    assert_eq!(duties(&lab, &mut control, settled), []);
+    assert_eq!(duties(&lab, &hub, &mut control, settled), []);
 }
 
 #[test]
@@ -149,14 +155,14 @@ fn a_users_client_that_tmux_drops_into_the_hub_is_moved_out() {
     let mut user = lab.attach_user("other");
     lab.tmux().ok(&["switch-client", "-c", &format!("client-{}", user.pid()), "-t", "=_qd-lab-1"]);
 
-    let found = duties(&lab, &mut control, settled);
+    let found = duties(&lab, &hub, &mut control, settled);
     assert!(matches!(found.as_slice(), [Duty::MoveClient { .. }]), "{found:?}");
-    carry_out(&hub, &mut control, &found);
+    carry_out(&hub, &mut control, settled, &found);
     user.wait_for(
         "the way back",
         |note| matches!(note, Notification::SessionChanged { name, .. } if name == b"other"),
     );
-    assert_eq!(duties(&lab, &mut control, settled), []);
+    assert_eq!(duties(&lab, &hub, &mut control, settled), []);
 }
 
 /// A tty client, which is a pane of another server, attached to `user`.
@@ -190,9 +196,9 @@ fn a_terminal_whose_session_ended_does_not_stay_in_the_hub() {
     if session_of(&lab, &terminal).as_deref() == Some("other") {
         lab.tmux().ok(&to_hub);
     }
-    let found = duties(&lab, &mut control, settled);
+    let found = duties(&lab, &hub, &mut control, settled);
     assert!(matches!(found.as_slice(), [Duty::MoveClient { .. }]), "{found:?}");
-    carry_out(&hub, &mut control, &found);
+    carry_out(&hub, &mut control, settled, &found);
     assert_eq!(session_of(&lab, &terminal).as_deref(), Some("other"));
 }
 
@@ -206,7 +212,7 @@ fn a_terminal_whose_last_session_ended_ends_as_it_would_without_us() {
     let settled = settle(&lab, &hub, &mut control);
     lab.tmux().ok(&["kill-session", "-t", "=user:"]);
     assert_eq!(session_of(&lab, &terminal).as_deref(), Some("_qd-lab-1"));
-    assert_eq!(duties(&lab, &mut control, settled), [Duty::Leave]);
+    assert_eq!(duties(&lab, &hub, &mut control, settled), [Duty::Leave]);
     control.ask(&hub.leave()).unwrap();
     wait::until("the server is gone", || (!process::alive(server)).then_some(()));
     let outer = lab.env().tmux_at("outer.sock");
@@ -239,7 +245,7 @@ fn no_global_option_of_the_users_keeps_us_out() {
     }
     let (hub, mut control) = lab.connect();
     let settled = settle(&lab, &hub, &mut control);
-    assert_eq!(duties(&lab, &mut control, settled), []);
+    assert_eq!(duties(&lab, &hub, &mut control, settled), []);
     control.kill();
     wait::until("the hub is gone", || (lab.tmux().sessions() == ["user"]).then_some(()));
 }
@@ -251,12 +257,12 @@ fn a_ghost_of_an_earlier_life_is_killed() {
     settle(&lab, &hub, &mut ghost);
     let mut control = lab.attach(&hub);
     let settled = settle(&lab, &hub, &mut control);
-    let found = duties(&lab, &mut control, settled);
+    let found = duties(&lab, &hub, &mut control, settled);
     assert_eq!(found, [Duty::Reap { pid: ghost.pid() }]);
-    carry_out(&hub, &mut control, &found);
+    carry_out(&hub, &mut control, settled, &found);
     ghost.rest();
     wait::until("only we are left", || {
-        duties(&lab, &mut control, settled).is_empty().then_some(())
+        duties(&lab, &hub, &mut control, settled).is_empty().then_some(())
     });
 }
 
@@ -269,7 +275,7 @@ fn another_installation_is_left_alone() {
     assert!(lab.fork(&other.create()).ok);
     let mut theirs = lab.attach(&other);
     settle(&lab, &other, &mut theirs);
-    assert_eq!(duties(&lab, &mut control, settled), []);
+    assert_eq!(duties(&lab, &hub, &mut control, settled), []);
     assert_eq!(lab.tmux().sessions(), ["_qd-lab-1", "_qd-lab-2", "user"]);
 }
 
@@ -322,4 +328,58 @@ fn nothing_the_user_sees_changes_while_we_come_and_go() {
     control.rest();
     assert_eq!(look(), before);
     assert_eq!(options(), global);
+}
+
+#[test]
+fn a_renamed_hub_gets_its_name_back_and_keeps_nothing_of_the_users() {
+    let lab = Lab::new();
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    // Without `-t` tmux takes the session with the latest activity, which is ours now.
+    lab.tmux().ok(&["rename-session", "mine"]);
+    let window = lab.tmux().ok(&["new-window", "-dPF", "#{pane_id}", "exec sleep 1001"]);
+    assert_eq!(lab.tmux().show(&window, "#{session_name}"), "mine");
+
+    let found = duties(&lab, &hub, &mut control, settled);
+    carry_out(&hub, &mut control, settled, &found);
+
+    assert_eq!(lab.tmux().show(&window, "#{session_name}"), "user");
+    assert_eq!(lab.tmux().sessions(), ["_qd-lab-1", "user"]);
+    assert_eq!(duties(&lab, &hub, &mut control, settled), []);
+}
+
+#[test]
+fn who_steps_through_the_sessions_is_not_caught_by_the_hub() {
+    let lab = Lab::new();
+    lab.tmux().session("B", "exec sleep 1000");
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    let user = lab.attach_user("B");
+    let client = format!("client-{}", user.pid());
+    let shown = |format: &str| lab.tmux().ok(&["display-message", "-p", "-c", &client, format]);
+    // The hub lies between the two by its name, in both directions.
+    for (step, to, from) in [("-n", "user", "B"), ("-p", "B", "user")] {
+        lab.tmux().ok(&["switch-client", "-c", &client, step]);
+        assert_eq!(shown("#{client_session}"), "_qd-lab-1");
+        let found = duties(&lab, &hub, &mut control, settled);
+        carry_out(&hub, &mut control, settled, &found);
+        assert_eq!(shown("#{client_session} #{client_last_session}"), format!("{to} {from}"));
+    }
+}
+
+#[test]
+fn a_server_that_ends_unattached_is_left_with_its_last_client() {
+    let lab = Lab::new();
+    let (hub, mut control) = lab.connect();
+    let settled = settle(&lab, &hub, &mut control);
+    let user = lab.attach_user("user");
+    lab.tmux().ok(&["set-option", "-s", "exit-unattached", "on"]);
+    assert_eq!(duties(&lab, &hub, &mut control, settled), []);
+    let server = lab.tmux().pid();
+    drop(user);
+    wait::until("the client is gone", || {
+        (duties(&lab, &hub, &mut control, settled) == [Duty::Leave]).then_some(())
+    });
+    carry_out(&hub, &mut control, settled, &[Duty::Leave]);
+    wait::until("the server is gone", || (!process::alive(server)).then_some(()));
 }

@@ -106,6 +106,8 @@ fn of_client(tmux: &Tmux, client: &Client, name: &str) -> String {
         "client_control_mode" => flag(true),
         "client_flags" => "attached,focused,control-mode,ignore-size,no-output,UTF-8".to_owned(),
         "client_name" => client.name(),
+        "client_last_session" => String::new(),
+        "exit-unattached" => flag(false),
         other => client.session.map_or(String::new(), |id| of_session(tmux, id, other)),
     }
 }
@@ -117,6 +119,8 @@ fn of_terminal(tmux: &Tmux, id: u32, session: u32, name: &str) -> String {
         "client_control_mode" => flag(false),
         "client_flags" => "attached,focused,UTF-8".to_owned(),
         "client_name" => format!("/dev/pts/{id}"),
+        "client_last_session" => String::new(),
+        "exit-unattached" => flag(false),
         other => of_session(tmux, session, other),
     }
 }
