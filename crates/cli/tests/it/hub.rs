@@ -171,6 +171,59 @@ fn a_person_whom_tmux_drops_into_the_hidden_session_is_moved_out_at_once() {
     wait::until("in the other session", || (client_session(&env)? == "play").then_some(()));
 }
 
+#[test]
+fn a_person_who_steps_through_the_sessions_comes_past_the_hidden_one() {
+    let env = deck();
+    let tmux = env.tmux();
+    tmux.session("A", "exec cat");
+    tmux.session("work", "exec cat");
+    let _daemon = env.daemon();
+    hub_appears(&env);
+    attach_a_person(&env, "A");
+    let terminal = terminal(&env);
+    for (step, to) in [("-n", "work"), ("-n", "A"), ("-p", "work"), ("-p", "A"), ("-l", "work")] {
+        tmux.ok(&["switch-client", "-c", &terminal, step]);
+        wait::until(to, || (client_session(&env)? == to).then_some(()));
+    }
+}
+
+#[test]
+fn the_hidden_session_stays_hidden_when_somebody_renames_it() {
+    let env = deck();
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    let hub = hub_appears(&env);
+    wait::until("the daemon sits in it", || {
+        (tmux.ok(&["list-clients", "-F", "#{client_session}"]) == hub).then_some(())
+    });
+    // What `tmux rename-session mine` does outside tmux while nobody is attached.
+    let name = format!("={hub}");
+    let rename = ["rename-session", "-t", &name, "mine", ";"];
+    let start = ["new-window", "-dP", "-t", "=mine:", "-F", "#{pane_id}", "exec cat"];
+    let window = tmux.ok(&[&rename[..], &start[..]].concat());
+    let moved = || (tmux.show(&window, "#{session_name}") == "work").then_some(());
+    wait::until("what was started there is moved out", moved);
+    wait::until("it has its name again", || (hubs(&env) == [hub.clone()]).then_some(()));
+    deck::listed(daemon.api(), &window);
+    assert!(!daemon.api().get("/v1/sessions").expect(200).to_string().contains("mine"));
+}
+
+#[test]
+fn a_server_that_is_to_end_unattached_ends_with_its_last_client() {
+    let env = deck();
+    let tmux = env.tmux();
+    tmux.session("work", "exec cat");
+    let _daemon = env.daemon();
+    hub_appears(&env);
+    attach_a_person(&env, "work");
+    tmux.ok(&["set-option", "-s", "exit-unattached", "on"]);
+    let server = tmux.pid();
+    tmux.ok(&["detach-client", "-s", "=work"]);
+    wait::until("the server ended", || (!process::alive(server)).then_some(()));
+}
+
 fn terminal(env: &TestEnv) -> String {
     let clients = env.tmux().ok(&["list-clients", "-F", "#{client_tty}"]);
     clients.lines().find(|line| line.starts_with("/dev/")).unwrap().to_owned()
