@@ -12,6 +12,7 @@ use engine::words::{Confidence, Detail, Source, State};
 use serde_json::Value;
 
 use crate::screen::Screen;
+use crate::setup::Setup;
 
 /// The version of this contract. Adapters of another major version are refused.
 pub const CONTRACT: Version = Version { major: 1, minor: 0 };
@@ -276,6 +277,11 @@ pub trait Adapter: Send + Sync {
 
     /// The variable of its environment that moves its folder elsewhere.
     fn folder_variable(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// How it is set up in its user's own settings, where that is known.
+    fn setup(&self) -> Option<&'static Setup> {
         None
     }
 

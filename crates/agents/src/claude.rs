@@ -1,5 +1,7 @@
 //! Claude Code: hooks, its own status file, a title that shows when it works, and its screen.
 
+mod setup;
+
 use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
@@ -8,6 +10,7 @@ use crate::adapter::{
 };
 use crate::payload;
 use crate::program::{Program, lies_in};
+use crate::setup::Setup;
 use crate::tail;
 use crate::view::{self, Seen, View};
 use crate::vocabulary;
@@ -106,6 +109,10 @@ impl Adapter for Claude {
             FileKind::Status => status(agent, content),
             FileKind::Transcript => transcript(content),
         }
+    }
+
+    fn setup(&self) -> Option<&'static Setup> {
+        Some(&setup::SETUP)
     }
 }
 

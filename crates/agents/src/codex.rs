@@ -1,6 +1,9 @@
 //! Codex: hooks and notifications, a rollout file for each session, a title that shows its state,
 //! and its screen.
 
+mod setup;
+mod trust;
+
 use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
@@ -9,6 +12,7 @@ use crate::adapter::{
 };
 use crate::payload;
 use crate::program::Program;
+use crate::setup::Setup;
 use crate::tail;
 use crate::view::{self, Seen, View};
 use crate::vocabulary;
@@ -123,6 +127,10 @@ impl Adapter for Codex {
         content: &[u8],
     ) -> Option<Reading> {
         rollout(content)
+    }
+
+    fn setup(&self) -> Option<&'static Setup> {
+        Some(&setup::SETUP)
     }
 }
 

@@ -1,6 +1,8 @@
 //! GitHub Copilot CLI: hooks, a file of events for each session, and its screen. Its title never
 //! tells the state.
 
+mod setup;
+
 use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
@@ -9,6 +11,7 @@ use crate::adapter::{
 };
 use crate::payload;
 use crate::program::Program;
+use crate::setup::Setup;
 use crate::tail;
 use crate::view::{self, Seen, View};
 use crate::vocabulary;
@@ -101,6 +104,10 @@ impl Adapter for Copilot {
         content: &[u8],
     ) -> Option<Reading> {
         events(content)
+    }
+
+    fn setup(&self) -> Option<&'static Setup> {
+        Some(&setup::SETUP)
     }
 }
 

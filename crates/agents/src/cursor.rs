@@ -1,12 +1,15 @@
 //! Cursor's agent for the terminal: hooks, as its documentation describes them. Nothing of it was
 //! recorded, so its screen is not read.
 
+mod setup;
+
 use engine::words::{Detail, State};
 use serde_json::Value;
 
 use crate::adapter::{Adapter, Capabilities, Readings, Report, Surface};
 use crate::payload;
 use crate::program::{Program, lies_in};
+use crate::setup::Setup;
 use crate::vocabulary;
 
 pub(crate) struct Cursor;
@@ -47,6 +50,10 @@ impl Adapter for Cursor {
 
     fn reads(&self, _surface: &Surface<'_>) -> Readings {
         Readings::new()
+    }
+
+    fn setup(&self) -> Option<&'static Setup> {
+        Some(&setup::SETUP)
     }
 }
 

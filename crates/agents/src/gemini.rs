@@ -1,11 +1,14 @@
 //! Gemini CLI: hooks, a title that shows its state, and its screen.
 
+mod setup;
+
 use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
 use crate::adapter::{Adapter, Capabilities, Reading, Readings, Report, Surface};
 use crate::payload;
 use crate::program::Program;
+use crate::setup::Setup;
 use crate::view::{self, Seen, View};
 use crate::vocabulary;
 
@@ -62,6 +65,10 @@ impl Adapter for Gemini {
             (Source::Title, title(surface.title, seen.as_ref())),
             (Source::Screen, view::screen_reading(COVERED, surface, seen.as_ref())),
         ])
+    }
+
+    fn setup(&self) -> Option<&'static Setup> {
+        Some(&setup::SETUP)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod program;
 pub mod registry;
 pub mod release;
 pub mod screen;
+pub mod setup;
 
 mod claude;
 mod codex;

@@ -1,12 +1,15 @@
 //! opencode: the events of its bus, which a plugin passes on, and its screen. Its title never tells
 //! the state.
 
+mod setup;
+
 use engine::words::{Detail, Source, State, reason};
 use serde_json::Value;
 
 use crate::adapter::{Adapter, Capabilities, Readings, Report, Surface};
 use crate::payload;
 use crate::program::Program;
+use crate::setup::Setup;
 use crate::view::{self, Seen, View};
 use crate::vocabulary;
 
@@ -80,6 +83,10 @@ impl Adapter for Opencode {
     fn reads(&self, surface: &Surface<'_>) -> Readings {
         let seen = look(&View::of(surface.screen));
         Readings::from([(Source::Screen, view::screen_reading(COVERED, surface, seen.as_ref()))])
+    }
+
+    fn setup(&self) -> Option<&'static Setup> {
+        Some(&setup::SETUP)
     }
 }
 

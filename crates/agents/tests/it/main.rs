@@ -13,6 +13,7 @@ mod recognition;
 mod registry;
 mod reports;
 mod screens;
+mod setup;
 mod spool;
 mod status;
 

@@ -1,0 +1,49 @@
+//! Where Claude Code's hooks go.
+
+use crate::setup::edit::Value;
+use crate::setup::hooks::Listing;
+use crate::setup::{Event, Folder, Manner, Moved, Setup, usual};
+
+pub(super) static SETUP: Setup = Setup {
+    programs: &["claude"],
+    folder: Folder {
+        home: ".claude",
+        moved: &[Moved { variable: "CLAUDE_CONFIG_DIR", below: "", resolved: false }],
+    },
+    file: "settings.json",
+    manner: Manner::Entries(&LISTING),
+    trust: None,
+    only_when_named: false,
+    needs: None,
+    remark: "",
+};
+
+pub(super) static LISTING: Listing = Listing {
+    agent: "claude",
+    events: &[
+        usual("SessionStart"),
+        // At its end it waits for no hook longer than a moment.
+        Event { name: "SessionEnd", seconds: 3 },
+        usual("UserPromptSubmit"),
+        usual("PreToolUse"),
+        usual("PostToolUse"),
+        usual("PostToolUseFailure"),
+        usual("PermissionRequest"),
+        usual("Notification"),
+        usual("Elicitation"),
+        usual("ElicitationResult"),
+        usual("PreCompact"),
+        usual("PostCompact"),
+        usual("Stop"),
+        usual("StopFailure"),
+    ],
+    prelude: &[],
+    grouped: true,
+    handler: |command, event| {
+        Value::object([
+            ("type", Value::text("command")),
+            ("command", Value::Text(command)),
+            ("timeout", Value::Number(event.seconds)),
+        ])
+    },
+};

@@ -1,0 +1,48 @@
+//! Where Codex's hooks go.
+
+use super::trust::TRUST;
+use crate::setup::edit::Value;
+use crate::setup::hooks::Listing;
+use crate::setup::{Event, Folder, Manner, Moved, Setup, usual};
+
+pub(super) static SETUP: Setup = Setup {
+    programs: &["codex"],
+    folder: Folder {
+        home: ".codex",
+        moved: &[Moved { variable: "CODEX_HOME", below: "", resolved: true }],
+    },
+    file: "hooks.json",
+    manner: Manner::Entries(&LISTING),
+    trust: Some(TRUST),
+    only_when_named: false,
+    needs: None,
+    remark: "Sessions share one server, which runs the hooks of all panes in the first one's name; \
+             start it with --no-daemon to have each pane's own.",
+};
+
+pub(super) static LISTING: Listing = Listing {
+    agent: "codex",
+    events: &[
+        usual("SessionStart"),
+        // Longer than this is not waited for these two.
+        Event { name: "SessionEnd", seconds: 3 },
+        usual("UserPromptSubmit"),
+        usual("PreToolUse"),
+        usual("PermissionRequest"),
+        usual("PostToolUse"),
+        usual("PreCompact"),
+        usual("PostCompact"),
+        usual("Stop"),
+        Event { name: "Interrupt", seconds: 3 },
+        usual("PostModelRequest"),
+    ],
+    prelude: &[],
+    grouped: true,
+    handler: |command, event| {
+        Value::object([
+            ("type", Value::text("command")),
+            ("command", Value::Text(command)),
+            ("timeout", Value::Number(event.seconds)),
+        ])
+    },
+};
