@@ -17,6 +17,7 @@ use crate::commands::journal::JournalCommand;
 use crate::commands::list::{ListCommand, PanesArgs};
 use crate::commands::man::ManArgs;
 use crate::commands::overview::OverviewArgs;
+use crate::commands::setup::SetupArgs;
 use crate::commands::target::TargetCommand;
 use crate::commands::uninstall::UninstallArgs;
 use crate::commands::watch::WatchArgs;
@@ -115,6 +116,7 @@ pub(crate) enum Command {
     /// Find, show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    Setup(SetupArgs),
     Doctor(DoctorArgs),
     Uninstall(UninstallArgs),
     Completions(CompletionsArgs),

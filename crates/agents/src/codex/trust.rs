@@ -43,7 +43,8 @@ fn merge(text: Option<&str>, hooks: &SettingsFile) -> Result<String, Refusal> {
                 let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
                 let blank = if text.is_empty() { "" } else { newline };
                 let header = header(&key);
-                text += &format!("{blank}{header}{newline}{HASH} = \"{hash}\"{newline}");
+                let setting = format!("{HASH} = \"{hash}\"");
+                text.extend([blank, &header, newline, &setting, newline]);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `qd doctor`: what is installed, what works, and what to do.
 
+mod agents;
 mod machine;
 mod program;
 mod servers;
@@ -90,6 +91,7 @@ pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
     checks.push(machine::disk(&paths.home));
     checks.push(machine::notifications());
     checks.push(machine::session());
+    checks.extend(agents::checks(None));
     checks.extend(servers::checks(&watched(console, running)));
     let verdict = checks.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Ok);
     let generated_at = console.now();

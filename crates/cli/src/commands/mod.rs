@@ -23,6 +23,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 
 mod install;
+pub(crate) mod setup;
 
 pub(crate) mod completions;
 pub(crate) mod man;
@@ -65,6 +66,7 @@ fn dispatch(console: &Console, cli: Cli) -> Outcome {
         Command::Daemon(command) => daemon::run(console, &command),
         Command::Journal(command) => journal::run(console, &command),
         Command::Config(command) => config::run(console, &command),
+        Command::Setup(args) => setup::run(console, &args),
         Command::Doctor(args) => doctor::run(console, &args),
         Command::Uninstall(args) => uninstall::run(console, &args),
         Command::Completions(args) => completions::run(console, &args),

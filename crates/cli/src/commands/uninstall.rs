@@ -8,16 +8,18 @@ use ::daemon::paths::Paths;
 use api::{ErrorCode, ExitCode};
 use clap::Args;
 
-use crate::commands::{Outcome, daemon, install};
+use crate::commands::{Outcome, daemon, install, setup};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::style;
 use crate::output::text::Text;
 
 /// The names, or beginnings of names, of everything that the daemon puts into its folder.
-const OURS: &[&str] = &["qd.db", "qd.lock", "qd.sock", "qd.anchor", "qd.reserve", "logs", "spool"];
+const OURS: &[&str] =
+    &["qd.db", "qd.lock", "qd.sock", "qd.anchor", "qd.reserve", "logs", "spool", "setup"];
 
-/// Undo everything qd set up: the service, the daemon, completions, manual pages; then the data
+/// Undo everything qd set up: the service, the daemon, completions, manual pages, hooks; then the
+/// data
 ///
 /// The journal and the logs are kept unless you agree to lose them: asked at a terminal, or with
 /// --delete-data. What you wrote yourself, such as the configuration, stays in any case.
@@ -44,6 +46,7 @@ pub(crate) fn run(console: &Console, args: &UninstallArgs) -> Outcome {
     };
     console.terminal.line(ended)?;
     console.terminal.lines(&install::remove_all()?)?;
+    console.terminal.lines(&setup::undo_all(console)?)?;
     let data = found(&paths)?;
     if data.is_empty() {
         console.terminal.line("There is no data.")?;

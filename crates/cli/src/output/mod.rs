@@ -11,6 +11,7 @@ pub(crate) mod table;
 pub(crate) mod json;
 pub(crate) mod time;
 
+pub(crate) mod diff;
 pub(crate) mod terminal;
 
 pub(crate) mod list;

@@ -1,0 +1,185 @@
+//! What can be set up: agents, and tmux.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use agents::adapter::Adapter;
+use agents::registry::Registry;
+use agents::setup::{Before, Folder, Refusal, SettingsFile, Setup, Standing};
+use api::ErrorCode;
+
+use crate::commands::setup::tmux::{self, TmuxConf};
+use crate::failure::Failure;
+
+/// What is set up.
+#[derive(Clone)]
+pub(crate) enum Subject {
+    Agent(AgentSubject),
+    Tmux(TmuxConf),
+}
+
+/// An agent with settings of its user's.
+#[derive(Clone)]
+pub(crate) struct AgentSubject {
+    pub(crate) agent: String,
+    pub(crate) setup: &'static Setup,
+    /// Where its settings are, as it knows the folder.
+    pub(crate) folder: PathBuf,
+    /// The `qd` that its hooks run.
+    program: String,
+}
+
+impl Subject {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Agent(agent) => &agent.agent,
+            Self::Tmux(_) => tmux::NAME,
+        }
+    }
+
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Agent(agent) => agent.paths(),
+            Self::Tmux(conf) => vec![conf.path.clone()],
+        }
+    }
+
+    pub(crate) fn merge(&self, files: &[SettingsFile]) -> Result<Vec<String>, Refusal> {
+        match self {
+            Self::Agent(agent) => agent.setup.merge(files, &agent.program),
+            Self::Tmux(conf) => Ok(conf.merge(files)),
+        }
+    }
+
+    pub(crate) fn remove(
+        &self,
+        files: &[SettingsFile],
+        before: &[Before],
+    ) -> Result<Vec<Option<String>>, Refusal> {
+        match self {
+            Self::Agent(agent) => agent.setup.remove(files, before),
+            Self::Tmux(_) => Ok(tmux::remove(files, before)),
+        }
+    }
+
+    /// The same where its files were when one of them was changed: the environment may have said
+    /// another place then.
+    pub(crate) fn at(&self, changed: &Path) -> Option<Self> {
+        match self {
+            Self::Agent(agent) => {
+                let below = |file: &&str| changed.ends_with(file);
+                let file = agent.setup.files().into_iter().find(below)?;
+                let depth = Path::new(file).components().count();
+                let folder = changed.ancestors().nth(depth)?.to_owned();
+                Some(Self::Agent(AgentSubject { folder, ..agent.clone() }))
+            }
+            Self::Tmux(conf) => Some(Self::Tmux(conf.at(changed))),
+        }
+    }
+
+    /// What to tell when it is done.
+    pub(crate) fn remark(&self) -> &'static str {
+        match self {
+            Self::Agent(agent) => agent.setup.remark,
+            Self::Tmux(_) => tmux::REMARK,
+        }
+    }
+}
+
+impl AgentSubject {
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.setup.files().into_iter().map(|file| self.folder.join(file)).collect()
+    }
+
+    pub(crate) fn standing(&self, files: &[SettingsFile]) -> Result<Standing, Refusal> {
+        self.setup.standing(files, &self.program)
+    }
+}
+
+/// All agents that can be set up.
+pub(crate) fn agents(program: &str) -> Result<Vec<AgentSubject>, Failure> {
+    let registry = Registry::built_in();
+    registry.iter().filter_map(|adapter| of_adapter(adapter, program).transpose()).collect()
+}
+
+fn of_adapter(adapter: &dyn Adapter, program: &str) -> Result<Option<AgentSubject>, Failure> {
+    let Some(setup) = adapter.setup() else { return Ok(None) };
+    let folder = folder(&setup.folder, &|name| std::env::var_os(name))?;
+    let (agent, program) = (adapter.agent().to_owned(), program.to_owned());
+    Ok(Some(AgentSubject { agent, setup, folder, program }))
+}
+
+/// Where the settings are in this environment.
+fn folder(folder: &Folder, env: &impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Failure> {
+    let set = |name: &str| env(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    for moved in folder.moved {
+        let Some(base) = set(moved.variable) else { continue };
+        if !base.is_absolute() {
+            let message = format!("{} is not an absolute path", moved.variable);
+            return Err(Failure::new(ErrorCode::BadRequest, message)
+                .with_hint("Give it from the root: /..."));
+        }
+        let resolved = moved.resolved.then(|| std::fs::canonicalize(&base).ok()).flatten();
+        return Ok(joined(&resolved.unwrap_or(base), moved.below));
+    }
+    let home = set("HOME").filter(|home| home.is_absolute()).ok_or_else(|| {
+        Failure::new(ErrorCode::BadRequest, "HOME is not set")
+            .with_hint("Set HOME to an absolute path.")
+    })?;
+    Ok(joined(&home, folder.home))
+}
+
+/// Without the slash that joining nothing would leave at the end.
+fn joined(base: &Path, below: &str) -> PathBuf {
+    if below.is_empty() { base.to_owned() } else { base.join(below) }
+}
+
+/// The path of this very program, as it will most likely stay: the one by which the shell finds it,
+/// which a package manager keeps pointing to the newest version; else where it lies.
+pub(crate) fn program() -> Result<String, Failure> {
+    let unknown = |problem: String| {
+        Failure::new(ErrorCode::Internal, problem).with_hint("Install qd in a usual place.")
+    };
+    let own = std::env::current_exe().map_err(|it| unknown(format!("where is qd? {it}")))?;
+    let real = std::fs::canonicalize(&own).unwrap_or_else(|_| own.clone());
+    let name = own.file_name().unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let candidates = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    let found = candidates
+        .map(|folder| folder.join(name))
+        .find(|path| std::fs::canonicalize(path).is_ok_and(|it| it == real));
+    let chosen = found.unwrap_or(own);
+    chosen.to_str().map(str::to_owned).ok_or_else(|| {
+        unknown(format!("{} cannot be written into settings: it is not UTF-8", chosen.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use agents::setup::Moved;
+
+    use super::*;
+
+    fn found(variables: &[(&str, &str)]) -> Option<PathBuf> {
+        let moved = &[
+            Moved { variable: "A", below: "", resolved: false },
+            Moved { variable: "B", below: "x", resolved: false },
+        ];
+        let wanted = Folder { home: ".x", moved };
+        let env = |name: &str| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+        };
+        folder(&wanted, &env).ok()
+    }
+
+    #[test]
+    fn variables_move_a_folder_in_their_order() {
+        let all = [("A", "/a"), ("B", "/b"), ("HOME", "/h")];
+        assert_eq!(found(&all), Some("/a".into()));
+        assert_eq!(found(&all[1..]), Some("/b/x".into()));
+        assert_eq!(found(&all[2..]), Some("/h/.x".into()));
+        assert_eq!(found(&[("A", ""), ("HOME", "/h")]), Some("/h/.x".into()), "empty is unset");
+        assert_eq!(found(&[("A", "a"), ("HOME", "/h")]), None);
+        assert_eq!(found(&[]), None);
+    }
+}
