@@ -26,37 +26,7 @@ pub(super) static SETUP: Setup = Setup {
 };
 
 /// The plugin: it tells one event after the other, waits for none, and fails for none.
-const PLUGIN: &str = r#"import { spawn } from "node:child_process"
-
-const told = /^(session|permission|question)\./
-let last = Promise.resolve()
-
-const tell = (event, payload) => {
-  last = last.then(() => new Promise((done) => {
-    try {
-      const hook = spawn(program, ["hook", "opencode", event], { stdio: ["pipe", "ignore", "ignore"] })
-      hook.on("error", done)
-      hook.on("close", done)
-      hook.stdin.on("error", done)
-      hook.stdin.end(JSON.stringify(payload))
-    } catch {
-      done()
-    }
-  }))
-}
-
-export const Quarterdeck = async ({ directory }) => {
-  tell("plugin.init", { directory })
-  return {
-    event: async ({ event }) => {
-      if (told.test(event.type)) tell(event.type, event)
-    },
-    "chat.message": async (i) => tell("chat.message", { i }),
-    "tool.execute.before": async (i, o) => tell("tool.execute.before", { i, o }),
-    "tool.execute.after": async (i) => tell("tool.execute.after", { i }),
-  }
-}
-"#;
+const PLUGIN: &str = include_str!("plugin.js");
 
 fn plugin(program: &str) -> String {
     let line = HookLine::new(program, "opencode", "plugin").mark();

@@ -145,12 +145,12 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_shown_with_what_stands_around_it() {
-        let old = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n";
-        let new = "1\n2\n3\n4\n5\nfive\n6\n7\n8\n9\n10\n11\nzwölf";
+        let old = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n";
+        let new = "1\n2\n3\n4\n5\nfive\n6\n7\n8\n9\n10\n11\n12\nlast";
         assert_eq!(
             unified("/x", Some(old), Some(new)),
             "--- /x\n+++ /x\n@@ -3,6 +3,7 @@\n 3\n 4\n 5\n+five\n 6\n 7\n 8\n\
-             @@ -9,4 +10,4 @@\n 9\n 10\n 11\n-12\n+zwölf\n\\ No newline at end of file\n"
+             @@ -10,4 +11,4 @@\n 10\n 11\n 12\n-13\n+last\n\\ No newline at end of file\n"
         );
     }
 
