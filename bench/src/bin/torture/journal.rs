@@ -13,6 +13,8 @@ pub(crate) struct Row {
     pub(crate) seq: u64,
     pub(crate) kind: String,
     hash: String,
+    /// The key of the client's event that was recorded with it, which has a row of its own.
+    recorded_key: Option<String>,
     /// The event, inside its one outer key.
     pub(crate) event: Value,
 }
@@ -23,12 +25,14 @@ impl Row {
         let text = |index: usize| row[index].as_str().unwrap_or_default().to_owned();
         let seq = row[0].as_u64().context("a row without a sequence")?;
         let event = row[3].as_object().and_then(|it| it.values().next()).cloned();
-        Ok(Self { seq, kind: text(1), hash: text(2), event: event.unwrap_or(Value::Null) })
+        let recorded_key = row[4].as_str().map(str::to_owned);
+        let event = event.unwrap_or(Value::Null);
+        Ok(Self { seq, kind: text(1), hash: text(2), recorded_key, event })
     }
 
     /// The key of the client's event that the row is about.
     pub(crate) fn dedupe_key(&self) -> Option<&str> {
-        self.event["signal"]["dedupe_key"].as_str()
+        self.recorded_key.as_deref().or_else(|| self.event["signal"]["dedupe_key"].as_str())
     }
 
     /// The pane that the row removes.
@@ -94,8 +98,8 @@ impl Journal {
     pub(crate) fn advance(&mut self, env: &TestEnv) -> anyhow::Result<()> {
         let known = self.head();
         let listed = env.sqlite(&format!(
-            "SELECT json_array(seq, kind, hex(hash), json(payload)) FROM journal \
-             WHERE seq >= {known} ORDER BY seq"
+            "SELECT json_array(seq, kind, hex(hash), json(payload), dedupe_key) FROM journal \
+             LEFT JOIN events ON journal_seq = seq WHERE seq >= {known} ORDER BY seq"
         ));
         let mut fresh = listed.lines().map(Row::parse);
         if let Some(last) = self.rows.last() {
