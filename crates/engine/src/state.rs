@@ -245,14 +245,16 @@ impl Evidence {
             .filter(|(source, heard)| self.believes(*source, heard, sight, now, settings))
             .collect();
         let certain = || believed.iter().filter(|(source, _)| source.is_deterministic());
-        let seen = newest(believed.iter().filter(|(source, _)| !source.is_deterministic()));
-        let Some(mut told) = newest(certain()) else { return seen };
+        let Some(mut told) = newest(certain()) else {
+            return newest(believed.iter());
+        };
         // A reading that says no more than the kind does not contradict who told more of it.
         if told.0.is_reading() && is_plain(&told.1.claim) {
             let more = newest(certain().filter(|(_, it)| !is_plain(&it.claim)));
             told = more.filter(|it| bearing(*it) == bearing(told)).unwrap_or(told);
         }
-        seen.filter(|seen| overrules(*seen, told, &believed)).or(Some(told))
+        let screen = believed.iter().find(|(source, _)| *source == Source::Screen).copied();
+        screen.filter(|seen| overrules(*seen, told, &believed)).or(Some(told))
     }
 
     pub fn heads(&self) -> impl Iterator<Item = (Source, &Heard)> {
@@ -332,10 +334,7 @@ fn is_plain(claim: &Claim) -> bool {
 /// It says more about what others only tell the kind of, or it is newer than a report of something
 /// past that no present reading confirms.
 fn overrules(seen: Claimed<'_>, told: Claimed<'_>, believed: &[Claimed<'_>]) -> bool {
-    let (source, heard) = seen;
-    if source != Source::Screen {
-        return false;
-    }
+    let (_, heard) = seen;
     // What a report asks for is known better than what a dialog looks like.
     let open = told.0.is_reading() || bearing(told) != Bearing::Waiting;
     if open && is_plain(&told.1.claim) && bearing(seen) == bearing(told) {

@@ -239,6 +239,18 @@ fn a_dialog_on_the_screen_beats_an_older_hook_that_no_reading_vouches_for() {
 }
 
 #[test]
+fn somebody_outside_who_infers_does_not_hide_what_the_screen_shows() {
+    let mut scene = Scene::new();
+    scene.hook(State::Running, "tool");
+    scene.later(1_000);
+    scene.look(&[(Source::Screen, says(State::WaitingApproval, "dialog"))]);
+    scene.later(1_000);
+    let inferred = scene.signal(Source::Poller, says(State::Idle, "inferred"));
+    scene.world.emit(inferred).unwrap();
+    assert_eq!(scene.shown(), (State::WaitingApproval, "dialog".to_owned()));
+}
+
+#[test]
 fn a_screen_that_is_not_sure_never_beats_a_report() {
     let mut scene = Scene::new();
     scene.hook(State::Running, "active");

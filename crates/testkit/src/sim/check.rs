@@ -18,7 +18,7 @@ use engine::engine::Tables;
 use engine::event::Event;
 use engine::ids::{BootId, EventId, InboxId, PaneKey, RuntimeId, TargetId};
 use engine::input::{Acceptance, Input, Observation, Refusal, Reply};
-use engine::pane::{Cause, PaneRow};
+use engine::pane::{Cause, PaneRow, ProcessIdentity};
 use engine::settings::Settings;
 use engine::signal::{About, EventRow, Signal, synthetic};
 use engine::target::{ServerFacts, TargetRow};
@@ -103,7 +103,14 @@ impl Checker {
 
     /// What a look told, before its changes are taken.
     pub(crate) fn looked(&mut self, input: &Input, now: Moment) {
-        let Input::Observed { target, sight } = input else { return };
+        let (target, sight) = match input {
+            Input::Observed { target, sight } => (target, sight),
+            Input::Spooled(signal) => {
+                return self.model.spooled(&signal.event_id, signal.event_time, now);
+            }
+            Input::Signalled(signal) => return self.model.signalled(&signal.event_id),
+            Input::Asked(_) | Input::Offered { .. } | Input::Ticked => return,
+        };
         self.count(target, sight);
         match sight {
             Observation::Topology(topology) if self.takes(target, &topology.server, false) => {
@@ -122,15 +129,26 @@ impl Checker {
                     self.model.hear_output(&PaneKey::new(target, *pane), now);
                 }
             }
+            Observation::Read { pane, agent, readings } => {
+                let key = PaneKey::new(target, *pane);
+                let Some(runtime) = self.life_of(&key, agent) else { return };
+                readings.iter().for_each(|reading| self.model.read(&runtime, reading, now));
+            }
             Observation::Topology(_)
             | Observation::Panes { .. }
             | Observation::ProcessEnded { .. }
-            | Observation::Read { .. }
             | Observation::NoServer
             | Observation::Answered
             | Observation::Failed { .. }
             | Observation::Limited { .. } => {}
         }
+    }
+
+    /// The runtime of a pane in which just this agent runs.
+    fn life_of(&self, key: &PaneKey, agent: &ProcessIdentity) -> Option<RuntimeId> {
+        let row = self.follower.pane(key)?;
+        let same = row.facts.agent.as_ref()?.process.same_process(agent);
+        row.runtime.as_ref().filter(|_| same).map(|it| it.runtime.clone())
     }
 
     /// What a look says of its target's health.
@@ -246,6 +264,9 @@ impl Checker {
             );
         };
         self.check_binding(signal, &key)?;
+        if signal.event_type.ends_with("-read") && !self.model.was_read(row) {
+            return violated("I9", format!("nobody read what {} says", signal.event_id));
+        }
         if signal.event_type == synthetic::STALE_DETECTED && !self.model.may_retire(&key, row, now)
         {
             let pane = self.follower.pane(&key).map(|pane| self.model.describe(pane, now));
@@ -266,6 +287,9 @@ impl Checker {
         };
         let fits = match &signal.about {
             About::Runtime(about) => *about == runtime.runtime,
+            About::Pane(about) if !signal.hints.ancestors.is_empty() => {
+                self.is_nearest(&about.target, key, &signal.hints.ancestors)
+            }
             About::Pane(about) => {
                 let pid = signal.hints.pid.is_none_or(|pid| pid == runtime.pid);
                 let near = |start: WallMs| {
@@ -282,6 +306,18 @@ impl Checker {
                 format!("{} was bound to a life it is not about: {runtime:?}", signal.event_id),
             )
         }
+    }
+
+    /// Whether no pane of the target stands nearer above the process that reported.
+    fn is_nearest(&self, target: &TargetId, key: &PaneKey, ancestors: &[u32]) -> bool {
+        let distance = |row: &PaneRow| {
+            let pids = [row.runtime.as_ref().map(|it| it.pid), Some(row.facts.process.pid)];
+            ancestors.iter().position(|pid| pids.contains(&Some(*pid)))
+        };
+        let panes = self.follower.panes().filter(|row| row.key.target == *target);
+        let nearest = panes.filter_map(distance).min();
+        let own = self.follower.pane(key).and_then(distance);
+        key.target == *target && own.is_some() && own == nearest
     }
 
     fn take_pane(&mut self, row: &PaneRow, causes: &[Cause], now: Moment) -> Checked {
@@ -483,6 +519,7 @@ fn stored(mut tables: Tables) -> Tables {
     for (_, evidence) in &mut tables.evidence {
         for voice in evidence.voices.values_mut() {
             let heads = voice.numbered.iter_mut().chain(&mut voice.unnumbered);
+            let heads = heads.chain(&mut voice.repeated);
             heads.for_each(|heard| unplaced(&mut heard.ingested_at));
         }
     }
@@ -502,6 +539,7 @@ fn durable(mut tables: Tables) -> Tables {
     for (_, evidence) in &mut tables.evidence {
         for voice in evidence.voices.values_mut() {
             let heads = voice.numbered.iter_mut().chain(&mut voice.unnumbered);
+            let heads = heads.chain(&mut voice.repeated);
             heads.for_each(|heard| heard.ingested_at.mono = MonoMs(0));
         }
     }

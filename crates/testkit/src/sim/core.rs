@@ -19,6 +19,7 @@ use super::fake::host::Host;
 use super::fake::server::Server;
 use super::mind::{Bare, Mind};
 use super::model::Moment;
+use super::readings::Agents;
 use super::rng::Rng;
 use super::sight;
 use super::site;
@@ -47,6 +48,7 @@ pub(crate) struct Core {
     mind: Bare,
     checker: Checker,
     voices: Voices,
+    agents: Agents,
     room: Room,
     /// When the daemon last left a mark of being alive.
     beat: Moment,
@@ -64,6 +66,7 @@ enum Move {
     Say,
     Deliver,
     Print,
+    Read,
     LookAtChanged,
     LookAtAll,
     NothingNew,
@@ -82,6 +85,7 @@ const MOVES: &[(u32, Move)] = &[
     (170, Move::Say),
     (200, Move::Deliver),
     (160, Move::Print),
+    (120, Move::Read),
     (110, Move::LookAtChanged),
     (14, Move::LookAtAll),
     (60, Move::NothingNew),
@@ -118,6 +122,7 @@ impl Core {
             mind: Bare::new(Settings::default()),
             checker: Checker::new(Settings::default()),
             voices: Voices::default(),
+            agents: Agents::default(),
             room,
             beat: Moment { true_ms: 0, wall_ms: clock::EPOCH_MS },
             tally: Tally::default(),
@@ -171,6 +176,7 @@ impl Core {
             }
             Move::Deliver => self.deliver(),
             Move::Print => self.print(place),
+            Move::Read => self.read(place),
             Move::LookAtChanged => self.look_at_changed(place),
             Move::LookAtAll => self.look_at_all(place),
             Move::NothingNew => self.nothing_new(place),
@@ -283,7 +289,10 @@ impl Core {
             self.voices.retry(signal.clone(), due_ms);
         }
         self.tally.count("event handed in");
-        self.feed(actor, Input::Signalled(Box::new(signal)))
+        // It may have been written down, to be read later.
+        let spooled = self.rng.permille(150);
+        let signal = Box::new(signal);
+        self.feed(actor, if spooled { Input::Spooled(signal) } else { Input::Signalled(signal) })
     }
 
     fn print(&mut self, place: usize) -> Checked {
@@ -292,6 +301,13 @@ impl Core {
             return Ok(());
         };
         self.observe(place, Observation::Printed { panes: vec![engine::ids::PaneId(pane)] })
+    }
+
+    fn read(&mut self, index: usize) -> Checked {
+        let place = &self.places[index];
+        let Some(server) = &place.server else { return Ok(()) };
+        let read = self.agents.read(&mut self.rng, &place.target, server, &place.host);
+        read.map_or(Ok(()), |sight| self.observe(index, sight))
     }
 
     /// Looks at one pane, as after a hint.

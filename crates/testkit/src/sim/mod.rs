@@ -4,7 +4,7 @@
 //! One seed is one run, bit for bit. `docs/design/simulator.md` tells what is simulated and what is
 //! checked; `./x sim` runs it. Reading order: chance and time ([`rng`], [`clock`]); the made-up
 //! tmux ([`fake`]), what a perfect look at it shows ([`sight`]), and who looks and speaks
-//! ([`observer`], [`voices`], [`watcher`]); the reference [`model`] and the one [`check`]er; and the
+//! ([`observer`], [`readings`], [`voices`], [`spool`], [`watcher`]); the reference [`model`] and the one [`check`]er; and the
 //! two worlds that put these together, [`core`] with the engine alone and [`whole`] with the real
 //! ledger on a real file.
 
@@ -20,6 +20,8 @@ mod site;
 
 mod convert;
 mod observer;
+mod readings;
+mod spool;
 mod voices;
 mod watcher;
 

@@ -7,14 +7,18 @@
 use std::collections::BTreeMap;
 
 use engine::ids::{EventId, PaneKey, RuntimeId, TargetId};
+use engine::input::Reading;
 use engine::pane::PaneRow;
 use engine::settings::Settings;
 use engine::signal::EventRow;
 use engine::state::{Claim, OrderKey};
+use engine::time::WallMs;
 use engine::words::{Confidence, Health, Source, State};
 
 /// Output this soon after a claim belongs to what the claim reported.
 const SETTLE_MS: i64 = 2_000;
+/// What lay in the spool for longer counts as written down so long ago.
+const SPOOLED_MS_MAX: i64 = 12 * 3_600_000;
 
 /// One moment: when it truly was, and what the wall clock said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +74,67 @@ impl Said {
         if self.seq == other.seq { self.later_than(other) } else { self.seq > other.seq }
     }
 
+    /// Whether it says no more than of what kind the state is.
+    fn is_plain(&self) -> bool {
+        plain_reasons(self.claim.state).contains(&self.claim.reason.as_str())
+    }
+
+    fn kind(&self) -> Kind {
+        kind(self.claim.state)
+    }
+
     fn is_retired_by(&self, order: &OrderKey) -> bool {
         let mine = (self.effective_ms, 255 - self.claim.state as u8, self.dedupe_key.as_str());
         mine <= (order.effective.0, 255 - order.urgency, order.dedupe_key.as_str())
     }
+}
+
+/// Two states of one kind do not contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Busy,
+    Waiting,
+    AtRest,
+    Neither,
+}
+
+fn kind(state: State) -> Kind {
+    match state {
+        State::Running => Kind::Busy,
+        State::WaitingApproval | State::WaitingInput => Kind::Waiting,
+        State::Completed | State::Idle | State::Error => Kind::AtRest,
+        State::Unknown => Kind::Neither,
+    }
+}
+
+/// The reasons that say nothing but the kind, as docs/design/state-fusion.md lists them.
+pub(crate) fn plain_reasons(state: State) -> &'static [&'static str] {
+    match state {
+        State::Running => &["active"],
+        State::WaitingApproval => &["approval_requested"],
+        State::WaitingInput => &["input_required", "dialog_open"],
+        State::Idle => &["idle"],
+        State::Completed => &["turn_over"],
+        State::Error | State::Unknown => &[],
+    }
+}
+
+/// What is read anew at each look; the others report what happened.
+fn is_read(source: Source) -> bool {
+    matches!(source, Source::Status | Source::Title | Source::Process | Source::Screen)
+}
+
+fn is_certain(source: Source) -> bool {
+    !matches!(source, Source::Poller | Source::Screen)
+}
+
+/// What a source showed of a runtime when it was read, each time that it changed.
+#[derive(Clone, Debug)]
+struct Shown {
+    claim: Option<Claim>,
+    effective_ms: i64,
+    seq: i64,
+    read: Moment,
 }
 
 /// What has to be shown.
@@ -102,9 +163,12 @@ pub(crate) struct Model {
     settings: Settings,
     sightings: BTreeMap<PaneKey, Sighting>,
     said: BTreeMap<RuntimeId, Vec<Said>>,
+    readings: BTreeMap<(RuntimeId, Source), Vec<Shown>>,
     retired: BTreeMap<(RuntimeId, Source), Vec<OrderKey>>,
     /// When events that still wait for their runtime came in.
     waiting: BTreeMap<EventId, Moment>,
+    /// When events that lay in the spool were written down.
+    written: BTreeMap<EventId, Moment>,
 }
 
 impl Model {
@@ -113,8 +177,10 @@ impl Model {
             settings,
             sightings: BTreeMap::new(),
             said: BTreeMap::new(),
+            readings: BTreeMap::new(),
             retired: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            written: BTreeMap::new(),
         }
     }
 
@@ -164,9 +230,46 @@ impl Model {
         self.waiting.insert(event.clone(), now);
     }
 
-    /// An event reached a runtime. What counts is when it came in.
+    /// An event was read from the spool, which bears the time at which it was written down.
+    pub(crate) fn spooled(&mut self, event: &EventId, written: WallMs, now: Moment) {
+        let age = (now.wall_ms - written.0).clamp(0, SPOOLED_MS_MAX);
+        let written = Moment { true_ms: now.true_ms - age, wall_ms: now.wall_ms - age };
+        self.written.insert(event.clone(), written);
+    }
+
+    /// An event arrived by itself, whatever became of an attempt to spool it.
+    pub(crate) fn signalled(&mut self, event: &EventId) {
+        self.written.remove(event);
+    }
+
+    /// A look read something of the agent in a runtime. Only what is new counts as said anew.
+    pub(crate) fn read(&mut self, runtime: &RuntimeId, reading: &Reading, now: Moment) {
+        let shown = self.readings.entry((runtime.clone(), reading.source)).or_default();
+        let last = shown.last();
+        if last.and_then(|it| it.claim.as_ref()) == reading.claim.as_ref() {
+            return;
+        }
+        let after = last.map_or(i64::MIN, |it| it.effective_ms + 1);
+        let seq = last.map_or(1, |it| it.seq + 1);
+        let (claim, effective_ms) = (reading.claim.clone(), now.wall_ms.max(after));
+        shown.push(Shown { claim, effective_ms, seq, read: now });
+    }
+
+    /// Whether the journal says of a reading what was read.
+    pub(crate) fn was_read(&self, row: &EventRow) -> bool {
+        let shown = self.readings.get(&(row.runtime.clone(), row.signal.source));
+        let last = shown.and_then(|shown| shown.last());
+        last.is_some_and(|it| it.claim == row.signal.claim)
+    }
+
+    /// An event reached a runtime. What counts is when it came in, or was written down.
     pub(crate) fn hear(&mut self, row: &EventRow, now: Moment) {
-        let heard = self.waiting.remove(&row.signal.event_id).unwrap_or(now);
+        if is_read(row.signal.source) {
+            return;
+        }
+        let written = self.written.remove(&row.signal.event_id);
+        let waited = self.waiting.remove(&row.signal.event_id);
+        let heard = waited.or(written).unwrap_or(now);
         for (source, order) in &row.retires {
             let key = (row.runtime.clone(), *source);
             self.retired.entry(key).or_default().push(order.clone());
@@ -188,6 +291,7 @@ impl Model {
     pub(crate) fn forget_runtime(&mut self, runtime: &RuntimeId) {
         self.said.remove(runtime);
         for source in Source::ALL {
+            self.readings.remove(&(runtime.clone(), *source));
             self.retired.remove(&(runtime.clone(), *source));
         }
     }
@@ -198,10 +302,13 @@ impl Model {
     pub(crate) fn restart(&mut self, rows: &[PaneRow], alive: Moment, now: Moment) {
         let alive = alive.after_restart(now).true_ms;
         for (key, sighting) in &mut self.sightings {
-            let shown = rows.iter().find(|row| row.key == *key).map(|row| row.state.state);
+            let row = rows.iter().find(|row| row.key == *key);
+            let read = row.and_then(|row| row.state.source).is_some_and(is_read);
+            let shown = row.map(|row| row.state.state);
             let mut seen = sighting.stored_seen.after_restart(now);
             let mut moved = sighting.stored_moved.map(|it| it.after_restart(now));
             match (shown, &mut moved) {
+                (Some(state), _) if read && state != State::Unknown => seen.true_ms = alive,
                 (Some(State::Running), Some(moved)) => moved.true_ms = alive,
                 (None | Some(State::Unknown | State::Running), _) => {}
                 (Some(_), _) => seen.true_ms = alive,
@@ -214,7 +321,10 @@ impl Model {
         for said in self.said.values_mut().flatten() {
             said.heard = said.heard.after_restart(now);
         }
-        for came in self.waiting.values_mut() {
+        for shown in self.readings.values_mut().flatten() {
+            shown.read = shown.read.after_restart(now);
+        }
+        for came in self.waiting.values_mut().chain(self.written.values_mut()) {
             *came = came.after_restart(now);
         }
     }
@@ -228,16 +338,7 @@ impl Model {
             return Expected::unknown("process_exited", Confidence::High);
         };
         let heads = self.heads(&runtime.runtime);
-        let fresh = |said: &&&Said| self.is_fresh(&row.key, &runtime.runtime, said, now);
-        let newest = |deterministic: bool| {
-            let group =
-                heads.iter().filter(|said| (said.source != Source::Poller) == deterministic);
-            group.filter(fresh).fold(None, |best: Option<&&Said>, said| match best {
-                Some(best) if !said.later_than(best) => Some(best),
-                _ => Some(said),
-            })
-        };
-        if let Some(said) = newest(true).or_else(|| newest(false)) {
+        if let Some(said) = self.winner(&row.key, &runtime.runtime, &heads, now) {
             return self.shown(said, now);
         }
         match (heads.is_empty(), &runtime.agent) {
@@ -247,17 +348,60 @@ impl Model {
         }
     }
 
+    /// Which claim speaks: the table of docs/design/state-fusion.md, row by row.
+    fn winner<'a>(
+        &self,
+        key: &PaneKey,
+        runtime: &RuntimeId,
+        heads: &'a [Said],
+        now: Moment,
+    ) -> Option<&'a Said> {
+        let counts = |said: &&Said| self.is_fresh(key, runtime, said, heads, now);
+        let counting: Vec<&Said> = heads.iter().filter(counts).collect();
+        let newest = |wanted: &dyn Fn(&Said) -> bool| {
+            counting.iter().copied().filter(|said| wanted(said)).fold(None, |best, said| match best
+            {
+                Some(best) if !said.later_than(best) => Some(best),
+                Some(_) | None => Some(said),
+            })
+        };
+        let Some(mut told) = newest(&|it| is_certain(it.source)) else {
+            return newest(&|it| !is_certain(it.source));
+        };
+        if is_read(told.source) && told.is_plain() {
+            let more = newest(&|it| is_certain(it.source) && !it.is_plain());
+            told = more.filter(|it| it.kind() == told.kind()).unwrap_or(told);
+        }
+        let Some(screen) = newest(&|it| it.source == Source::Screen) else { return Some(told) };
+        let asked = !is_read(told.source) && told.kind() == Kind::Waiting;
+        if told.is_plain() && !asked && screen.kind() == told.kind() {
+            return Some(if screen.is_plain() { told } else { screen });
+        }
+        let confirmed = counting
+            .iter()
+            .any(|it| is_read(it.source) && is_certain(it.source) && it.kind() == told.kind());
+        let sure = screen.claim.confidence == Confidence::High;
+        Some(if sure && !confirmed && screen.later_than(told) { screen } else { told })
+    }
+
+    /// Whether something was said that seems to be of the future, because the clock was set back.
+    pub(crate) fn is_behind(&self, runtime: &RuntimeId, now: Moment) -> bool {
+        self.heads(runtime).iter().any(|said| said.effective_ms >= now.wall_ms)
+    }
+
     /// Whether what an event retires had in truth not been confirmed for too long.
     pub(crate) fn may_retire(&self, key: &PaneKey, row: &EventRow, now: Moment) -> bool {
         let heads = self.heads(&row.runtime);
         row.retires.iter().all(|(source, order)| {
             let mut retired = heads.iter().filter(|it| it.source == *source);
-            retired.all(|it| !it.is_retired_by(order) || !self.is_fresh(key, &row.runtime, it, now))
+            retired.all(|it| {
+                !it.is_retired_by(order) || !self.is_fresh(key, &row.runtime, it, &heads, now)
+            })
         })
     }
 
-    /// What each source last said about a runtime.
-    fn heads(&self, runtime: &RuntimeId) -> Vec<&Said> {
+    /// What each source last said about a runtime, and what is read of it now.
+    fn heads(&self, runtime: &RuntimeId) -> Vec<Said> {
         let said = self.said.get(runtime).map_or(&[][..], Vec::as_slice);
         let mut heads = Vec::new();
         for source in Source::ALL {
@@ -267,30 +411,59 @@ impl Model {
             });
             let plain = of_source().filter(|it| it.seq.is_none());
             let plain = plain.reduce(|best, it| if it.later_than(best) { it } else { best });
-            heads.extend(match (numbered, plain) {
+            let reported = match (numbered, plain) {
                 (Some(one), Some(other)) if other.later_than(one) => Some(other),
                 (Some(one), _) => Some(one),
                 (None, other) => other,
-            });
+            };
+            heads.extend(reported.cloned().or_else(|| self.present(runtime, *source)));
         }
         heads
     }
 
-    fn is_fresh(&self, key: &PaneKey, runtime: &RuntimeId, said: &Said, now: Moment) -> bool {
+    /// What a source that is read shows now.
+    fn present(&self, runtime: &RuntimeId, source: Source) -> Option<Said> {
+        let shown = self.readings.get(&(runtime.clone(), source))?.last()?;
+        let name = format!("ev-{source}-{runtime}-{}", shown.seq);
+        Some(Said {
+            source,
+            event: EventId::new(name.clone()),
+            seq: Some(shown.seq),
+            effective_ms: shown.effective_ms,
+            dedupe_key: name,
+            claim: shown.claim.clone()?,
+            heard: shown.read,
+        })
+    }
+
+    fn is_fresh(
+        &self,
+        key: &PaneKey,
+        runtime: &RuntimeId,
+        said: &Said,
+        heads: &[Said],
+        now: Moment,
+    ) -> bool {
         let retired = self.retired.get(&(runtime.clone(), said.source));
         let retired = retired.is_some_and(|orders| orders.iter().any(|it| said.is_retired_by(it)));
-        !retired && self.is_confirmed(key, said, now)
+        let age = now.true_ms - self.confirmed_at(key, said, heads);
+        !retired && age <= self.settings.stale_ttl_ms
     }
 
-    /// Whether something spoke for the claim not too long ago.
-    fn is_confirmed(&self, key: &PaneKey, said: &Said, now: Moment) -> bool {
-        now.true_ms - self.confirmed_at(key, said) <= self.settings.stale_ttl_ms
+    /// When something last spoke for the claim: the pane, or a certain reading of the same kind.
+    fn confirmed_at(&self, key: &PaneKey, said: &Said, heads: &[Said]) -> i64 {
+        let vouches =
+            |it: &&Said| is_read(it.source) && is_certain(it.source) && it.kind() == said.kind();
+        let vouched = heads.iter().filter(vouches).map(|it| self.confirmed_by_pane(key, it));
+        vouched.fold(self.confirmed_by_pane(key, said), i64::max)
     }
 
-    /// When something last spoke for the claim.
-    fn confirmed_at(&self, key: &PaneKey, said: &Said) -> i64 {
+    fn confirmed_by_pane(&self, key: &PaneKey, said: &Said) -> i64 {
         let heard = said.heard.true_ms;
         let Some(sighting) = self.sightings.get(key) else { return heard };
+        if is_read(said.source) {
+            return sighting.seen.true_ms.max(heard);
+        }
         let moved = sighting.moved.map_or(heard, |it| it.true_ms.max(heard));
         if said.claim.state == State::Running {
             return moved;
@@ -314,11 +487,16 @@ impl Model {
         let Some(runtime) = &row.runtime else { return "no runtime".to_owned() };
         let heads = self.heads(&runtime.runtime);
         let heads = heads.iter().map(|said| {
-            let age = now.true_ms - self.confirmed_at(&row.key, said);
-            let fresh = self.is_fresh(&row.key, &runtime.runtime, said, now);
+            let age = now.true_ms - self.confirmed_at(&row.key, said, &heads);
+            let fresh = self.is_fresh(&row.key, &runtime.runtime, said, &heads, now);
             format!(
-                "{} {} {} confirmed {age} ms ago, fresh {fresh}",
-                said.source, said.event, said.claim.state
+                "{} {} {}/{} {} of {} confirmed {age} ms ago, fresh {fresh}",
+                said.source,
+                said.event,
+                said.claim.state,
+                said.claim.reason,
+                said.claim.confidence,
+                said.effective_ms
             )
         });
         format!("{} {:?}", runtime.runtime, heads.collect::<Vec<_>>())

@@ -17,8 +17,10 @@ use super::disk::{Disk, chain};
 use super::fake::act::Room;
 use super::model::Moment;
 use super::observer::OUT_OF_STEP;
+use super::readings::Agents;
 use super::rng::Rng;
 use super::site::{self, Site};
+use super::spool::{self, Spool};
 use super::tally::Tally;
 use super::trace::Trace;
 use super::voices::{Speaker, Voices};
@@ -44,9 +46,13 @@ pub(crate) struct Whole {
     rows: Rows,
     checker: Checker,
     voices: Voices,
+    agents: Agents,
+    spool: Spool,
     room: Room,
     beat: Moment,
     healing: bool,
+    /// Batches that were committed by this daemon and told.
+    commits: u64,
     /// The engine lost what is volatile within the last transaction, and readers did not.
     reread: bool,
     pub(crate) tally: Tally,
@@ -58,7 +64,10 @@ enum Move {
     Live,
     Say,
     Deliver,
+    Hook,
+    Follow,
     Observe,
+    Read,
     Watch,
     Hang,
     KillServer,
@@ -75,7 +84,10 @@ const MOVES: &[(u32, Move)] = &[
     (170, Move::Live),
     (70, Move::Say),
     (90, Move::Deliver),
+    (40, Move::Hook),
+    (50, Move::Follow),
     (560, Move::Observe),
+    (40, Move::Read),
     (60, Move::Watch),
     (3, Move::Hang),
     (2, Move::KillServer),
@@ -105,9 +117,12 @@ impl Whole {
             rows: Rows::default(),
             checker: Checker::new(Settings::default()),
             voices: Voices::default(),
+            agents: Agents::default(),
+            spool: Spool::default(),
             room,
             beat: Moment { true_ms: 0, wall_ms: clock::EPOCH_MS },
             healing: false,
+            commits: 0,
             reread: false,
             rng,
             clock: Clock::new(),
@@ -167,7 +182,16 @@ impl Whole {
                 Ok(())
             }
             Move::Deliver => self.deliver(),
+            Move::Hook => {
+                self.run_hook(site);
+                Ok(())
+            }
+            Move::Follow => self.follow_spool(),
             Move::Observe => self.observe(site),
+            Move::Read => {
+                self.read(site);
+                Ok(())
+            }
             Move::Watch => self.watch(),
             Move::Hang => {
                 self.hang(site);
@@ -202,6 +226,7 @@ impl Whole {
                 let days = self.rng.between(1, 16);
                 self.clock.advance(days * DAY_MS);
                 self.voices.forget();
+                self.spool.settle();
                 Ok(())
             }
         }
@@ -254,13 +279,58 @@ impl Whole {
     }
 
     fn say(&mut self, index: usize) {
+        if let Some(speaker) = self.speaker(index) {
+            self.voices.say(&mut self.rng, &speaker, &self.clock);
+        }
+    }
+
+    fn speaker(&mut self, index: usize) -> Option<Speaker> {
         let site = &self.sites[index];
         let rows = self.checker.follower.panes().filter(|row| row.key.target == site.target);
         let server = site.tmux.as_ref().map(|tmux| &tmux.server);
-        let speaker = Speaker::draw(&mut self.rng, &site.target, rows, server, &site.host);
-        if let Some(speaker) = speaker {
-            self.voices.say(&mut self.rng, &speaker, &self.clock);
+        Speaker::draw(&mut self.rng, &site.target, rows, server, &site.host)
+    }
+
+    /// A hook runs, whether or not there is a daemon.
+    fn run_hook(&mut self, index: usize) {
+        if let Some(speaker) = self.speaker(index) {
+            self.tally.count("hook ran");
+            self.spool.write(&mut self.rng, &speaker, &self.clock, &self.sites[index].host);
         }
+    }
+
+    /// Takes in what hooks wrote down, and moves on only once it is committed.
+    fn follow_spool(&mut self) -> Checked {
+        if self.daemon.is_none() {
+            return Ok(());
+        }
+        let Some(batch) = self.spool.read(&mut self.rng) else { return Ok(()) };
+        let mut inputs = Vec::new();
+        for found in &batch.found {
+            let site = self.sites.iter().find(|site| site.target == found.target);
+            let signal = site.and_then(|site| spool::signal(found, &site.host));
+            let actor = Actor::Client { uid: 1_000, pid: None };
+            inputs.extend(signal.map(|it| (actor, Input::Spooled(Box::new(it)))));
+        }
+        let commits = self.commits;
+        if !inputs.is_empty() {
+            self.feed(inputs)?;
+        }
+        if self.commits > commits || batch.found.is_empty() {
+            self.spool.took(&batch, &mut self.rng);
+        }
+        Ok(())
+    }
+
+    /// A look reads what an agent shows.
+    fn read(&mut self, index: usize) {
+        let Some(daemon) = &self.daemon else { return };
+        let site = &self.sites[index];
+        let (Some(tmux), Some(_)) = (&site.tmux, &daemon.observers[index]) else { return };
+        let read = self.agents.read(&mut self.rng, &site.target, &tmux.server, &site.host);
+        let target = site.target.clone();
+        let input = read.map(|sight| Input::Observed { target, sight });
+        self.inputs.extend(input.map(|input| (Actor::Observer, input)));
     }
 
     fn deliver(&mut self) -> Checked {

@@ -101,6 +101,7 @@ impl Whole {
             }
         }
         self.inputs.clear();
+        self.spool.reread();
         self.watchers.iter_mut().for_each(Watcher::cut);
     }
 
@@ -216,10 +217,11 @@ impl Whole {
             return Ok(());
         }
         for (input, outcome) in inputs.iter().zip(&outcomes) {
-            if let Input::Signalled(signal) = input {
+            if let Input::Signalled(signal) | Input::Spooled(signal) = input {
                 self.checker.answered(signal, &outcome.result)?;
             }
         }
+        self.commits += 1;
         self.publish(outcomes)?;
         self.check()
     }

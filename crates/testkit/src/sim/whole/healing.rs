@@ -1,6 +1,9 @@
 //! The end of the whole world: nothing breaks any more, and soon everything has to be right.
 
 use engine::Engine;
+use engine::event::Actor;
+use engine::ids::PaneKey;
+use engine::input::Input;
 
 use super::super::check::{Checked, violated};
 use super::super::site::Site;
@@ -13,7 +16,13 @@ const GUESTS_MS: i64 = 75_000;
 const HEALING_MS: i64 = 100_000;
 
 /// What still happens meanwhile.
-const HEALING: &[(u32, Move)] = &[(8, Move::Observe), (1, Move::Deliver), (1, Move::Watch)];
+const HEALING: &[(u32, Move)] = &[
+    (16, Move::Observe),
+    (2, Move::Deliver),
+    (2, Move::Follow),
+    (2, Move::Watch),
+    (1, Move::Read),
+];
 
 impl Whole {
     /// Nothing breaks any more: within about a minute everything is as it is.
@@ -51,10 +60,50 @@ impl Whole {
             self.step(next)?;
         }
         self.hand_in(1_000)?;
+        self.read_out()?;
+        (0..self.sites.len()).try_for_each(|index| self.tell_the_truth(index))?;
         while self.is_due() {
             self.tick()?;
         }
         self.judge()
+    }
+
+    /// I9: an agent that plainly shows what it does is shown so, whatever was said before. What was
+    /// said under a clock that stood ahead is believed until that time comes.
+    fn tell_the_truth(&mut self, index: usize) -> Checked {
+        let site = &self.sites[index];
+        let Some(tmux) = &site.tmux else { return Ok(()) };
+        let target = site.target.clone();
+        for (pane, doing, sight) in self.agents.tell_all(&target, &tmux.server, &site.host) {
+            let key = PaneKey::new(&target, pane);
+            let row = |whole: &Self| whole.checker.follower.pane(&key).cloned();
+            let runtime = row(self).and_then(|it| it.runtime).map(|it| it.runtime);
+            let behind = runtime.is_none_or(|it| self.checker.model.is_behind(&it, self.moment()));
+            let input = Input::Observed { target: target.clone(), sight };
+            self.feed(vec![(Actor::Observer, input)])?;
+            if let Some(row) = row(self).filter(|_| !behind)
+                && row.facts.agent.is_some()
+                && row.state.state != doing
+            {
+                return violated("I9", format!("{key:?} shows {:?} of {doing}", row.state));
+            }
+        }
+        Ok(())
+    }
+
+    /// I2: of what hooks wrote down every whole record was handed over, whoever died meanwhile.
+    fn read_out(&mut self) -> Checked {
+        self.spool.close();
+        while self.spool.read(&mut self.rng).is_some() {
+            self.follow_spool()?;
+            while self.daemon.is_none() {
+                self.start()?;
+            }
+        }
+        match self.spool.owes() {
+            Some(event) => violated("I2", format!("{event} was written down and never taken in")),
+            None => Ok(()),
+        }
     }
 
     /// Everything has to be right now.
