@@ -72,9 +72,9 @@ words! {
         TargetDown = "target_down",
         /// The process has ended.
         ProcessEnded = "process_ended",
-        /// The newest fresh report of a hook, a notification or a wrapper wins.
+        /// The newest fresh word of a source that knows for certain wins.
         NewestDeterministicClaim = "newest_deterministic_claim",
-        /// No such report is fresh; the newest observation wins.
+        /// No such word is fresh or tells enough; what the screen looks like decides.
         NewestInferredClaim = "newest_inferred_claim",
         /// A completion that has been shown long enough reads idle.
         CompletedDemoted = "completed_demoted",

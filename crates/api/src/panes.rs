@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::agents::AgentDetails;
 use crate::list::List;
 use crate::target_name::TargetName;
 use crate::timestamp::Timestamp;
@@ -100,6 +101,8 @@ pub struct PaneItem {
     pub runtime_started_at: Option<Timestamp>,
     /// The agent in it, if one was recognised.
     pub agent_type: Option<String>,
+    /// What that agent told of itself; null without one.
+    pub agent: Option<AgentDetails>,
     /// Whether an agent runs in it.
     pub agent_presence: AgentPresence,
     /// What it is doing, for showing.

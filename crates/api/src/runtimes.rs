@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::agents::AgentDetails;
 use crate::panes::{LastKnown, PaneIdentity};
 use crate::target_name::TargetName;
 use crate::timestamp::Timestamp;
@@ -38,6 +39,8 @@ pub struct RuntimeItem {
     pub pane: Option<PaneIdentity>,
     /// The agent it is, if one was recognised.
     pub agent_type: Option<String>,
+    /// What that agent told of itself; null without one, and once it has ended.
+    pub agent: Option<AgentDetails>,
     /// Its process, if known.
     pub pid: Option<u32>,
     /// When it began.

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::commands::bar::BarArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::config::ConfigCommand;
 use crate::commands::daemon::DaemonArgs;
@@ -20,6 +21,7 @@ use crate::commands::overview::OverviewArgs;
 use crate::commands::setup::SetupArgs;
 use crate::commands::target::TargetCommand;
 use crate::commands::uninstall::UninstallArgs;
+use crate::commands::wait::WaitArgs;
 use crate::commands::watch::WatchArgs;
 
 /// The deck from which you command coding agents
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Target(TargetCommand),
     Watch(WatchArgs),
+    Wait(WaitArgs),
+    Bar(BarArgs),
     Explain(ExplainArgs),
     /// Report what happened in a pane
     #[command(subcommand)]

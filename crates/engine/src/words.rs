@@ -198,6 +198,8 @@ pub mod reason {
     pub const IDLE: &str = "idle";
     /// A reading saw the work end; nothing is known of how.
     pub const TURN_OVER: &str = "turn_over";
+    /// Somebody stopped the agent, and works with something else.
+    pub const SUSPENDED: &str = "suspended";
     pub const STALE_SIGNAL: &str = "stale_signal";
     pub const TARGET_UNREACHABLE: &str = "target_unreachable";
     pub const COMPLETED_DEMOTED: &str = "completed_demoted";

@@ -36,7 +36,7 @@ pub(crate) fn run(console: &Console, args: &ExplainArgs) -> Outcome {
 }
 
 /// The id of the runtime that a reference means.
-async fn runtime(client: &mut Client, reference: &str) -> Result<String, Failure> {
+pub(crate) async fn runtime(client: &mut Client, reference: &str) -> Result<String, Failure> {
     let runtime = if reference == here::DOT {
         here::pane(client).await?.runtime_id
     } else {

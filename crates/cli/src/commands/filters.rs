@@ -4,7 +4,7 @@ use api::ErrorCode;
 use api::filters::Filters;
 use api::list::ListQuery;
 use api::reference::TargetSession;
-use api::sort::Sort;
+use api::sort::{Sort, SortKey};
 use api::target_name::TargetName;
 use api::words::{DisplayCategory, State};
 use clap::Args;
@@ -95,6 +95,18 @@ pub(crate) struct OrderArgs {
     /// Go on where the page before ended
     #[arg(long, value_name = "TOKEN")]
     page: Option<String>,
+}
+
+impl OrderArgs {
+    /// The same, in this order where none was asked for.
+    #[must_use]
+    pub(crate) fn or_sorted_by(&self, keys: &[SortKey]) -> Self {
+        let mut order = self.clone();
+        if order.sort.is_empty() {
+            order.sort = keys.iter().map(|key| Sort { key: *key, descending: false }).collect();
+        }
+        order
+    }
 }
 
 /// What a list is asked for.

@@ -2,6 +2,7 @@
 
 use api::ExitCode;
 use api::sessions::{GroupBy, SessionsQuery};
+use api::sort::SortKey;
 use api::windows::WindowsQuery;
 use clap::{Args, Subcommand};
 
@@ -13,7 +14,7 @@ use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ListCommand {
-    /// List panes, with agent or without
+    /// List panes, with agent or without, those that need somebody first
     Panes(PanesArgs),
     /// List windows, with what goes on in their panes
     Windows(WindowsArgs),
@@ -62,8 +63,11 @@ pub(crate) fn run(console: &Console, command: &ListCommand) -> Outcome {
     }
 }
 
+/// Whoever needs somebody comes first, the longest waiting of them before the others.
+const URGENT_FIRST: &[SortKey] = &[SortKey::Category, SortKey::StateSince];
+
 pub(crate) fn panes(console: &Console, args: &PanesArgs) -> Outcome {
-    let query = list_query(&args.filters, &args.order)?;
+    let query = list_query(&args.filters, &args.order.or_sorted_by(URGENT_FIRST))?;
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.panes(&query).await?) })?;
     console.answer(&answer, output::panes::lines)?;

@@ -7,6 +7,8 @@ pub(crate) mod overview;
 pub(crate) mod list;
 pub(crate) mod target;
 
+pub(crate) mod bar;
+pub(crate) mod wait;
 pub(crate) mod watch;
 
 pub(crate) mod explain;
@@ -60,6 +62,8 @@ fn dispatch(console: &Console, cli: Cli) -> Outcome {
         Command::Ls(args) => list::panes(console, &args),
         Command::Target(command) => target::run(console, &command),
         Command::Watch(args) => watch::run(console, &args),
+        Command::Wait(args) => wait::run(console, &args),
+        Command::Bar(_) => bar::run(console),
         Command::Explain(args) => explain::run(console, &args),
         Command::Event(command) => event::run(console, &command),
         Command::Hook(args) => hook::run(&args),

@@ -1,5 +1,6 @@
 //! Why a runtime is in its state, for people.
 
+use api::agents::AgentDetails;
 use api::explain::{Evidence, ExplainAnswer};
 
 use crate::output::style;
@@ -15,6 +16,7 @@ pub(crate) fn lines(answer: &ExplainAnswer, width: Option<usize>) -> Vec<Text> {
     lines.push(Text::plain(answer.rule.meaning()).then_styled(rule, style::QUIET));
     lines.push(freshness(answer));
     lines.extend(outlook(answer));
+    lines.extend(answer.runtime.agent.iter().flat_map(details));
     let mut lines: Vec<Text> = lines.into_iter().flat_map(|line| line.wrapped(width)).collect();
     lines.push(Text::new());
     if answer.evidence.is_empty() {
@@ -75,6 +77,42 @@ fn outlook(answer: &ExplainAnswer) -> Option<Text> {
     // The future, counted from now, is the past, counted from then.
     let left = age(answer.generated_at, at);
     Some(Text::styled(format!("Without news it changes in {left}."), style::QUIET))
+}
+
+/// What the agent told of itself, line by line.
+fn details(agent: &AgentDetails) -> Vec<Text> {
+    let tokens = |count: Option<u64>, kind| count.map(|count| format!("{count} {kind}"));
+    let used = [
+        tokens(agent.tokens_in, "tokens in"),
+        tokens(agent.tokens_out, "tokens out"),
+        agent.cost_microusd.map(cost),
+    ];
+    let used: Vec<String> = used.into_iter().flatten().collect();
+    let tool = agent.tool.as_ref().map(|tool| match &agent.tool_input {
+        Some(input) => format!("{tool}: {input}"),
+        None => tool.clone(),
+    });
+    let told = [
+        ("asks", agent.ask.clone()),
+        ("tool", tool),
+        ("said", agent.last_message.clone()),
+        ("model", agent.model.clone()),
+        ("session", agent.session_id.clone()),
+        ("works in", agent.directory.clone()),
+        ("branch", agent.branch.clone()),
+        ("turns", (agent.turns > 0).then(|| agent.turns.to_string())),
+        ("used", (!used.is_empty()).then(|| used.join(", "))),
+    ];
+    let line = |(name, text): (&str, Option<String>)| {
+        Some(Text::styled(format!("{name}: "), style::QUIET).then(Text::plain(text?)))
+    };
+    told.into_iter().filter_map(line).collect()
+}
+
+/// Millionths of a dollar, as people read a sum.
+fn cost(microusd: u64) -> String {
+    let cents = microusd / 10_000;
+    format!("${}.{:02}", cents / 100, cents % 100)
 }
 
 fn evidence(answer: &ExplainAnswer) -> Table {
@@ -173,9 +211,17 @@ mod tests {
         insta::assert_snapshot!(shown(&lines(&answer, Some(100))), @r"
         %4 on local, session work: claude, runtime 3f9a0c5577d1e2b4
         waiting_approval for 9s, reason approval_requested, confidence high
-        The newest fresh report of a hook, a notification or a wrapper wins. [newest_deterministic_claim]
+        The newest fresh word of a source that knows for certain wins. [newest_deterministic_claim]
         Seen 1s ago, last activity 4s ago; the target is ok
         Without news it changes in 21s.
+        asks: Bash: rm -rf build
+        tool: Bash: rm -rf build
+        said: I clean up␊first.
+        model: opus
+        session: 0b4f7a9e
+        branch: main
+        turns: 3
+        used: 1200 tokens in, $1.23
 
            SOURCE  SAYS              AGE  CONFIRMED  REASON            EVENT           NOTE
         *  hook    waiting_approval  9s   3s         approval_reques…  needs-approval  decided
@@ -187,12 +233,20 @@ mod tests {
         runtime 3f9a0c5577d1e2b4
         waiting_approval for 9s, reason
         approval_requested, confidence high
-        The newest fresh report of a hook, a
-        notification or a wrapper wins.
+        The newest fresh word of a source that
+        knows for certain wins.
         [newest_deterministic_claim]
         Seen 1s ago, last activity 4s ago; the
         target is ok
         Without news it changes in 21s.
+        asks: Bash: rm -rf build
+        tool: Bash: rm -rf build
+        said: I clean up␊first.
+        model: opus
+        session: 0b4f7a9e
+        branch: main
+        turns: 3
+        used: 1200 tokens in, $1.23
 
            SOURCE  SAYS              AGE
         *  hook    waiting_approval  9s

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::Timestamp;
+use api::agents::AgentDetails;
 use api::filters::Filters;
 use api::health::Warning;
 use api::list::{List, Summary, TargetError};
@@ -86,6 +87,7 @@ fn pane(id: u32, session: &str, window: u32) -> PaneItem {
         pane_epoch: Some(1),
         runtime_started_at: Some(ago(7_200)),
         agent_type: None,
+        agent: None,
         agent_presence: AgentPresence::None,
         activity_state: ActivityState::Unknown,
         display_category: DisplayCategory::Unmanaged,
@@ -122,6 +124,28 @@ fn agent(mut pane: PaneItem, agent: &str, state: State, since: i64, title: &str)
     pane
 }
 
+/// What an agent told that wants to use a tool.
+fn details(tool: &str, input: &str, ask: &str) -> AgentDetails {
+    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    AgentDetails {
+        session_id: text("0b4f7a9e"),
+        model: text("opus"),
+        tool: text(tool),
+        tool_input: text(input),
+        ask: text(ask),
+        last_message: text("I clean up\nfirst.\u{1b}[2J"),
+        branch: text("main"),
+        turns: 3,
+        tokens_in: Some(1_200),
+        cost_microusd: Some(1_234_567),
+        ..AgentDetails::default()
+    }
+}
+
+fn told(pane: PaneItem, tool: &str, input: &str, ask: &str) -> PaneItem {
+    PaneItem { agent: Some(details(tool, input, ask)), ..pane }
+}
+
 fn on(mut pane: PaneItem, target: &str) -> PaneItem {
     pane.identity.target = target.parse().unwrap();
     pane
@@ -142,8 +166,18 @@ pub(crate) fn panes() -> List<PaneItem> {
     dead.pane_dead = true;
     dead.dead_status = Some(1);
     let items = vec![
-        agent(pane(3, "work", 1), "claude", State::Running, 130, "Refactoring the parser"),
-        agent(pane(4, "work", 2), "claude", State::WaitingApproval, 185, "Bash: rm -rf build"),
+        told(
+            agent(pane(3, "work", 1), "claude", State::Running, 130, "Refactoring the parser"),
+            "Bash",
+            "cargo test",
+            "",
+        ),
+        told(
+            agent(pane(4, "work", 2), "claude", State::WaitingApproval, 185, "Cleaning"),
+            "Bash",
+            "rm -rf build",
+            "Bash: rm -rf build",
+        ),
         pane(5, "work", 3),
         pane(6, "work", 4),
         agent(pane(7, "日本語の長い名前のセッション", 1), "codex", State::Error, 30, "panic"),
@@ -299,6 +333,7 @@ pub(crate) fn runtime() -> RuntimeItem {
         pane_epoch: 2,
         pane: Some(pane(4, "work\u{1b}[1m", 2).identity),
         agent_type: Some("claude".to_owned()),
+        agent: Some(details("Bash", "rm -rf build", "Bash: rm -rf build")),
         pid: Some(1004),
         started_at: ago(700),
         ended_at: None,

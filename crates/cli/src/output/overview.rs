@@ -8,7 +8,7 @@ use api::panes::PaneItem;
 use api::targets::TargetItem;
 use api::words::{DisplayCategory, State};
 
-use crate::output::panes::{command, is_without_agent, last_known, place, state};
+use crate::output::panes::{command, is_without_agent, last_known, place, state, what};
 use crate::output::style;
 use crate::output::table::{Column, Table};
 use crate::output::targets;
@@ -20,6 +20,9 @@ const SHELLS: &[&str] = &[
     "ash", "bash", "csh", "dash", "elvish", "fish", "ksh", "ksh93", "mksh", "nu", "pwsh", "sh",
     "tcsh", "xonsh", "zsh",
 ];
+
+/// The least width at which a line has room for what somebody is needed for.
+const ONE_LINE_MIN: usize = 60;
 
 /// How many other programs a folded line names.
 const NAMED_MAX: usize = 3;
@@ -93,8 +96,47 @@ impl Overview<'_> {
         // Who waits comes before who failed: the one can go on at once.
         needed.sort_by_key(|it| (it.state == State::Error, it.state_since));
         let mut lines = vec![Text::new(), Text::styled("Needs you", style::TITLE)];
-        lines.extend(self.agents(&needed, true).lines(width));
+        match width {
+            Some(narrow) if narrow < ONE_LINE_MIN => {
+                lines.extend(self.in_two_lines(&needed, narrow));
+            }
+            Some(_) | None => lines.extend(self.agents(&needed, true).lines(width)),
+        }
         lines
+    }
+
+    /// Where there is little room: who it is and how long, and below it what for.
+    fn in_two_lines(&self, items: &[&PaneItem], width: usize) -> Vec<Text> {
+        let now = self.panes.generated_at;
+        let several = self.panes.requested_targets.len() > 1;
+        let columns = [
+            Column::fixed(""),
+            Column::fixed("").down_to(7),
+            Column::fixed(""),
+            Column::yielding("", 1),
+            Column::yielding("", 2).down_to(8),
+        ];
+        let mut table = Table::new(columns).untitled();
+        for item in items {
+            table.row([
+                Text::plain("  ").then(&item.identity.pane_id),
+                state(item),
+                Text::plain(age(item.state_since, now)),
+                Text::plain(item.agent_type.as_deref().unwrap_or_default()),
+                Text::plain(if several {
+                    format!("{}/{}", item.identity.target, place(item))
+                } else {
+                    place(item)
+                }),
+            ]);
+        }
+        let heads = table.lines(Some(width)).into_iter();
+        let both = heads.zip(items).flat_map(|(head, item)| {
+            let what = about(item);
+            let below = (what.width() > 0).then(|| Text::plain("    ").then(what).cut(width));
+            [Some(head), below]
+        });
+        both.flatten().collect()
     }
 
     /// The rest, session by session; those in which nothing but shells is open take a line each.
@@ -163,7 +205,7 @@ impl Overview<'_> {
                 Text::plain(place(item)),
                 Text::plain(if several { item.identity.target.as_str() } else { "" }),
                 last_known(item, now),
-                Text::styled(&item.pane_title, style::QUIET),
+                about(item),
             ]);
         }
         table
@@ -246,6 +288,12 @@ fn fold(items: &[&PaneItem]) -> Text {
     Text::styled(parts.join(", "), style::QUIET)
 }
 
+/// What somebody is needed for or what goes on, or else what the pane calls itself.
+fn about(item: &PaneItem) -> Text {
+    let what = what(item);
+    if what.width() > 0 { what } else { Text::styled(&item.pane_title, style::QUIET) }
+}
+
 fn is_needed(item: &PaneItem) -> bool {
     item.display_category == DisplayCategory::Attention
 }
@@ -298,7 +346,7 @@ mod tests {
           %7  error             30s  codex   日本語の長い名前のセッション:1.0  local  panic
 
         local/work
-          %3  running  2m  claude  work:1.0  Refactoring the parser
+          %3  running  2m  claude  work:1.0  Bash: cargo test
           2 shells
 
         local/evil session
@@ -322,7 +370,7 @@ mod tests {
           %7  error             30s  codex   日本語の長い名前…   local  panic
 
         local/work
-          %3  running  2m  claude  work:1.0  Refactoring the parser
+          %3  running  2m  claude  work:1.0  Bash: cargo test
           2 shells
 
         local/evil session
@@ -342,9 +390,12 @@ mod tests {
         unknown, 6 panes without an agent
 
         Needs you
-          %3  waiting_input     work:1.0   build
-          %4  waiting_approval  work:2.0   local
-          %7  error             日本語の…  local
+          %3  waiting_input     11m  gemini
+            Which?
+          %4  waiting_approval  3m   claude
+            Bash: rm -rf build
+          %7  error             30s  codex
+            panic
 
         local/work
           %3  running  2m  claude  work:1.0
@@ -376,7 +427,7 @@ mod tests {
           %7  error             30s  codex   日本語の長い名前…   local  panic
 
         local/work
-          %3  running   2m  claude  work:1.0  Refactoring the parser
+          %3  running   2m  claude  work:1.0  Bash: cargo test
           %5  no agent  2h  zsh     work:3.0  deck
           %6  no agent  2h  zsh     work:4.0  deck
 

@@ -1,6 +1,7 @@
 //! Panes as a table.
 
 use api::Timestamp;
+use api::agents::AgentDetails;
 use api::list::List;
 use api::panes::PaneItem;
 use api::words::{AgentPresence, State};
@@ -23,10 +24,10 @@ pub(crate) fn table(items: &[PaneItem], now: Timestamp, several_targets: bool) -
     let mut table = Table::new([
         Column::fixed("PANE"),
         Column::fixed("STATE").down_to(7),
-        Column::yielding("FOR", 5),
+        Column::yielding("FOR", 2),
         Column::yielding("AGENT", 3),
-        Column::yielding("WHERE", 2).down_to(8),
-        Column::yielding("COMMAND", 4).down_to(4),
+        Column::yielding("WHERE", 4).down_to(8),
+        Column::yielding("WHAT", 5).down_to(12),
         // Two servers have panes of the same id.
         Column::yielding("TARGET", 1),
         Column::yielding("LAST KNOWN", 6),
@@ -41,7 +42,7 @@ pub(crate) fn table(items: &[PaneItem], now: Timestamp, several_targets: bool) -
             Text::plain(age(item.state_since, now)),
             Text::plain(item.agent_type.as_deref().unwrap_or_default()),
             Text::plain(place(item)),
-            command(item),
+            if item.agent_type.is_some() { what(item) } else { command(item) },
             Text::plain(target),
             last_known(item, now),
             Text::plain(&item.pane_title),
@@ -61,6 +62,45 @@ pub(crate) fn state(item: &PaneItem) -> Text {
         return Text::styled("no agent", style::QUIET);
     }
     Text::styled(item.state.as_str(), style::of_state(item.state))
+}
+
+/// What an agent waits for, does, or said last, whichever matters in its state.
+pub(crate) fn what(item: &PaneItem) -> Text {
+    let Some(agent) = &item.agent else { return Text::new() };
+    let plain = |text: &Option<String>| text.as_deref().map(Text::plain);
+    let told = match item.state {
+        State::WaitingApproval | State::WaitingInput => plain(&agent.ask).or_else(|| tool(agent)),
+        State::Running => tool(agent),
+        State::Error | State::Completed => plain(&agent.last_message),
+        State::Idle | State::Unknown => None,
+    };
+    told.unwrap_or_else(|| reason(item))
+}
+
+/// The tool at work and what it works on.
+fn tool(agent: &AgentDetails) -> Option<Text> {
+    let tool = agent.tool.as_deref()?;
+    Some(match agent.tool_input.as_deref() {
+        Some(input) => Text::plain(format!("{tool}: {input}")),
+        None => Text::plain(tool),
+    })
+}
+
+/// The reason of a state, in words, where it says more than the state does.
+fn reason(item: &PaneItem) -> Text {
+    const PLAIN: &[&str] = &[
+        "active",
+        "idle",
+        "approval_requested",
+        "input_required",
+        "task_completed",
+        "turn_over",
+        "completed_demoted",
+        "no_agent",
+    ];
+    let code = item.reason_code.as_str();
+    let words = if PLAIN.contains(&code) { String::new() } else { code.replace('_', " ") };
+    Text::styled(words, style::QUIET)
 }
 
 /// What was known before the state became unknown.
@@ -97,49 +137,49 @@ mod tests {
     fn panes_fit_40_80_and_120_columns() {
         let list = fixtures::panes();
         insta::assert_snapshot!(shown(&lines(&list, Some(120))), @r"
-        PANE  STATE             FOR  AGENT      WHERE                   COMMAND         TARGET  LAST KNOWN      TITLE
-        %3    running           2m   claude     work:1.0                node            local                   Refactoring the…
-        %4    waiting_approval  3m   claude     work:2.0                node            local                   Bash: rm -rf bu…
-        %5    no agent          2h              work:3.0                zsh             local                   deck
-        %6    no agent          2h              work:4.0                zsh             local                   deck
-        %7    error             30s  codex      日本語の長い名前のセ…   node            local                   panic
-        %9    unknown           1m   codex      api:2.0                 node            local   running 2m ago  codex
-        %10   no agent          2h              api:1.0                 zsh             local                   deck
-        %11   no agent          2h              api:3.0                 vim             local                   deck
-        %12   no agent          2h              api:4.0                 dead, status 1  local                   deck
-        %20   idle              1h   claude31m  evil session:0.0        node            local                   two␊lines␉tab
-        %3    waiting_input     11m  gemini     work:1.0                node            build                   Which?
-        %4    no agent          2h              work:2.0                zsh             build                   deck
+        PANE  STATE             FOR  AGENT      WHERE                 WHAT              TARGET  LAST KNOWN      TITLE
+        %3    running           2m   claude     work:1.0              Bash: cargo test  local                   Refactoring the…
+        %4    waiting_approval  3m   claude     work:2.0              Bash: rm -rf bu…  local                   Cleaning
+        %5    no agent          2h              work:3.0              zsh               local                   deck
+        %6    no agent          2h              work:4.0              zsh               local                   deck
+        %7    error             30s  codex      日本語の長い名前の…                     local                   panic
+        %9    unknown           1m   codex      api:2.0                                 local   running 2m ago  codex
+        %10   no agent          2h              api:1.0               zsh               local                   deck
+        %11   no agent          2h              api:3.0               vim               local                   deck
+        %12   no agent          2h              api:4.0               dead, status 1    local                   deck
+        %20   idle              1h   claude31m  evil session:0.0                        local                   two␊lines␉tab
+        %3    waiting_input     11m  gemini     work:1.0                                build                   Which?
+        %4    no agent          2h              work:2.0              zsh               build                   deck
         ");
         insta::assert_snapshot!(shown(&lines(&list, Some(80))), @r"
-        PANE  STATE             FOR  AGENT      WHERE             COMMAND         TARGET
-        %3    running           2m   claude     work:1.0          node            local
-        %4    waiting_approval  3m   claude     work:2.0          node            local
+        PANE  STATE             FOR  AGENT      WHERE             WHAT            TARGET
+        %3    running           2m   claude     work:1.0          Bash: cargo t…  local
+        %4    waiting_approval  3m   claude     work:2.0          Bash: rm -rf …  local
         %5    no agent          2h              work:3.0          zsh             local
         %6    no agent          2h              work:4.0          zsh             local
-        %7    error             30s  codex      日本語の長い名…   node            local
-        %9    unknown           1m   codex      api:2.0           node            local
+        %7    error             30s  codex      日本語の長い名…                   local
+        %9    unknown           1m   codex      api:2.0                           local
         %10   no agent          2h              api:1.0           zsh             local
         %11   no agent          2h              api:3.0           vim             local
         %12   no agent          2h              api:4.0           dead, status 1  local
-        %20   idle              1h   claude31m  evil session:0.0  node            local
-        %3    waiting_input     11m  gemini     work:1.0          node            build
+        %20   idle              1h   claude31m  evil session:0.0                  local
+        %3    waiting_input     11m  gemini     work:1.0                          build
         %4    no agent          2h              work:2.0          zsh             build
         ");
         insta::assert_snapshot!(shown(&lines(&list, Some(40))), @r"
-        PANE  STATE             WHERE     TARGET
-        %3    running           work:1.0  local
-        %4    waiting_approval  work:2.0  local
-        %5    no agent          work:3.0  local
-        %6    no agent          work:4.0  local
-        %7    error             日本語…   local
-        %9    unknown           api:2.0   local
-        %10   no agent          api:1.0   local
-        %11   no agent          api:3.0   local
-        %12   no agent          api:4.0   local
-        %20   idle              evil se…  local
-        %3    waiting_input     work:1.0  build
-        %4    no agent          work:2.0  build
+        PANE  STATE             FOR  TARGET
+        %3    running           2m   local
+        %4    waiting_approval  3m   local
+        %5    no agent          2h   local
+        %6    no agent          2h   local
+        %7    error             30s  local
+        %9    unknown           1m   local
+        %10   no agent          2h   local
+        %11   no agent          2h   local
+        %12   no agent          2h   local
+        %20   idle              1h   local
+        %3    waiting_input     11m  build
+        %4    no agent          2h   build
         ");
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use testkit::process::Signal;
 use testkit::{Daemon, TestEnv};
 
 use crate::deck::{self, deck};
@@ -174,4 +175,43 @@ fn a_log_that_the_agent_has_open_tells_what_it_does() {
     let item =
         deck::pane_where(daemon.api(), &other, "recognised", |it| it["agent_type"] == "codex");
     assert_eq!(item["state"], "unknown", "the log is not this one's");
+}
+
+/// An agent below a shell, which goes on when the agent is stopped or ends.
+fn below_a_shell() -> Scene {
+    let env = deck();
+    install(&env, "claude");
+    let daemon = env.daemon();
+    let pane = env.tmux().session("work", "exec env PS1=ready bash --norc -i");
+    env.tmux().shows(&pane, "ready");
+    env.tmux().type_line(&pane, "claude 1000");
+    deck::pane_where(daemon.api(), &pane, "claude", |it| it["agent_type"] == "claude");
+    let shell = env.tmux().show(&pane, "#{pane_pid}");
+    let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+    let pid = children.trim().parse().unwrap();
+    Scene { daemon, pane, pid, env }
+}
+
+#[test]
+fn an_agent_that_is_stopped_is_suspended_until_it_goes_on() {
+    let it = below_a_shell();
+    it.write(&it.status("busy"));
+    it.shows("running", "active");
+    it.env.tmux().ok(&["send-keys", "-t", &it.pane, "C-z"]);
+    let item = it.shows("idle", "suspended");
+    assert_eq!(item["state_source"], "process");
+    it.write(&it.status("busy"));
+    it.env.tmux().type_line(&it.pane, "fg");
+    it.shows("running", "active");
+}
+
+#[test]
+fn where_an_agent_was_killed_there_is_none() {
+    let it = below_a_shell();
+    it.write(&it.status("busy"));
+    let before = it.shows("running", "active");
+    testkit::process::signal(it.pid, Signal::KILL);
+    let after = it.shows("unknown", "no_agent");
+    assert_eq!(after["agent_presence"], "none");
+    assert_ne!(deck::runtime_of(&before), deck::runtime_of(&after), "a life of its own");
 }

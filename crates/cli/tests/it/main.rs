@@ -27,6 +27,7 @@ mod store;
 mod targets;
 mod topology;
 mod traces;
+mod waiting;
 mod watch;
 
 /// A file that is not listed above would be compiled by nobody and pass for ever.

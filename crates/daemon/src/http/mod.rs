@@ -12,6 +12,7 @@ mod respond;
 mod router;
 mod wire;
 
+mod agent;
 pub(crate) mod from_api;
 pub(crate) mod to_api;
 

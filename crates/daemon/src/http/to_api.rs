@@ -1,6 +1,7 @@
 //! From what the engine knows to what the API promises. Together with [`super::from_api`] the only
 //! place that speaks both languages.
 
+use api::agents::AgentDetails;
 use api::explain::{DecisionRule, Evidence, ExplainAnswer, WhyNot};
 use api::panes::{LastKnown, PaneIdentity, PaneItem};
 use api::runtimes::RuntimeItem;
@@ -19,6 +20,7 @@ use engine::time::{Now, Stamp, WallMs};
 use engine::words as known;
 use store::Ended;
 
+use super::agent::{self, Extent};
 use crate::follower::Follower;
 
 pub(crate) fn timestamp(at: WallMs) -> Timestamp {
@@ -162,6 +164,13 @@ fn agent_name(agent: &AgentType) -> String {
     agent.as_str().to_owned()
 }
 
+/// What the agent in a runtime told of itself.
+fn agent_details(follower: &Follower, runtime: &Runtime, extent: Extent) -> Option<AgentDetails> {
+    runtime.agent.as_ref()?;
+    let evidence = follower.engine().evidence(&runtime.runtime)?;
+    Some(agent::details(evidence, extent))
+}
+
 /// A pane's identity at a given place.
 pub(crate) fn pane_identity(follower: &Follower, key: &PaneKey, place: &Place) -> PaneIdentity {
     PaneIdentity {
@@ -211,6 +220,7 @@ pub(crate) fn pane(follower: &Follower, row: &PaneRow, now: Now) -> PaneItem {
         pane_epoch: runtime.map(|it| it.epoch),
         runtime_started_at: runtime.map(|it| timestamp(it.started_at)),
         agent_type: runtime.and_then(|it| it.agent.as_ref()).map(agent_name),
+        agent: runtime.and_then(|it| agent_details(follower, it, Extent::Listed)),
         agent_presence: presence,
         activity_state: activity(state),
         display_category,
@@ -240,6 +250,7 @@ pub(crate) fn runtime(
         pane_epoch: runtime.epoch,
         pane: Some(pane_identity(follower, &row.key, &row.facts.place())),
         agent_type: runtime.agent.as_ref().map(agent_name),
+        agent: agent_details(follower, runtime, Extent::Full),
         pid: (runtime.pid > 0).then_some(runtime.pid),
         started_at: timestamp(runtime.started_at),
         ended_at: None,
@@ -268,6 +279,7 @@ pub(crate) fn ended_runtime(follower: &Follower, ended: &Ended) -> RuntimeItem {
         pane_epoch: runtime.epoch,
         pane: None,
         agent_type: runtime.agent.as_ref().map(agent_name),
+        agent: None,
         pid: (runtime.pid > 0).then_some(runtime.pid),
         started_at: timestamp(runtime.started_at),
         ended_at: Some(at),

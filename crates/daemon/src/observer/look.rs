@@ -351,6 +351,8 @@ impl<R: Reporter> Watch<'_, R> {
             if let Some(agent) = known.and_then(|known| known.facts.agent.as_ref()) {
                 self.reader.found(*pane, agent.process, now);
                 self.follow.found(*pane, agent, now);
+                // Another program in the foreground may mean that somebody stopped it.
+                self.reader.output(*pane, now);
             } else {
                 self.forget_agent(*pane);
             }

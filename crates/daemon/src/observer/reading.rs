@@ -11,7 +11,7 @@ use agents::adapter::{Reading as Seen, Readings, Surface};
 use agents::screen::Screen;
 use engine::ids::PaneId;
 use engine::input::{Observation, Reading};
-use engine::pane::ProcessIdentity;
+use engine::pane::{AgentProcess, ProcessIdentity};
 use engine::time::MonoMs;
 use engine::words::{Detail, Source};
 use tmux::capture::{Capture, Captured};
@@ -108,18 +108,23 @@ impl Reader {
         self.panes.get_mut(&pane)?.version.get_or_insert_with(find).clone()
     }
 
-    /// The news of an agent's own files. Where not all of them was read, what they said of the
-    /// state before still holds.
-    fn status_news(&mut self, pane: PaneId, mut reading: Seen, is_cut: bool) -> Vec<Reading> {
-        let said = self.panes.get(&pane).and_then(|read| read.said.get(&Source::Status));
-        match said {
+    /// What an agent's own files say, if anything is to be said of them. Where not all of them was
+    /// read, what they said of the state before still holds.
+    fn of_files(&self, pane: PaneId, mut reading: Seen, is_cut: bool) -> Option<Readings> {
+        match self.panes.get(&pane)?.said.get(&Source::Status) {
             Some(said) if is_cut && reading.claim.is_none() => {
                 (reading.claim, reading.mark) = (said.claim.clone(), said.mark.clone());
             }
-            None if reading.claim.is_none() && reading.details.is_empty() => return Vec::new(),
+            None if reading.claim.is_none() && reading.details.is_empty() => return None,
             Some(_) | None => {}
         }
-        self.news(pane, Readings::from([(Source::Status, reading)]))
+        Some(Readings::from([(Source::Status, reading)]))
+    }
+
+    /// Whether somebody had stopped the agent when it was looked at last.
+    fn is_suspended(&self, pane: PaneId) -> bool {
+        let said = self.panes.get(&pane).and_then(|read| read.said.get(&Source::Process));
+        said.is_some_and(|said| said.claim.is_some())
     }
 
     /// What of these readings was not said last time.
@@ -152,6 +157,9 @@ impl<R: Reporter> Watch<'_, R> {
                 self.forget_agent(pane);
                 continue;
             };
+            if self.read_processes_of(pane, &agent).await? {
+                continue;
+            }
             let Some(adapter) = adapters().get(agent.agent.as_str()) else { continue };
             let Some(seen) = self.capture(pane).await? else { continue };
             let Some(known) = self.picture.panes.get(&pane) else { continue };
@@ -164,13 +172,43 @@ impl<R: Reporter> Watch<'_, R> {
             let version = self.reader.version(pane, find);
             let version = version.as_deref();
             let readings = adapter.reads(&Surface { version, title, screen: &screen });
-            let readings = self.reader.news(pane, readings);
-            if !readings.is_empty() {
-                let agent = agent.process;
-                self.cx.report(Observation::Read { pane, agent, readings }).await?;
-            }
+            self.tell_news(pane, &agent, readings).await?;
         }
         Ok(())
+    }
+
+    /// Reads from the processes whether somebody stopped an agent, and says so. The rest of what
+    /// is seen of one that is stopped is not its own, or out of date.
+    async fn read_processes_of(
+        &mut self,
+        pane: PaneId,
+        agent: &AgentProcess,
+    ) -> Result<bool, Halt> {
+        let Some(reading) = recognise::reading(&self.cx.target, agent) else { return Ok(false) };
+        let suspended = reading.claim.is_some();
+        let mut readings = Readings::from([(Source::Process, reading)]);
+        if suspended {
+            let silent = |source| (source, Seen::silent("suspended"));
+            readings.extend([Source::Title, Source::Screen].map(silent));
+        } else if self.reader.is_suspended(pane) {
+            self.follow.resumed(pane, self.cx.now().mono);
+        }
+        self.tell_news(pane, agent, readings).await?;
+        Ok(suspended)
+    }
+
+    async fn tell_news(
+        &mut self,
+        pane: PaneId,
+        agent: &AgentProcess,
+        readings: Readings,
+    ) -> Result<(), Halt> {
+        let readings = self.reader.news(pane, readings);
+        if readings.is_empty() {
+            return Ok(());
+        }
+        let agent = agent.process;
+        Ok(self.cx.report(Observation::Read { pane, agent, readings }).await?)
     }
 
     /// No agent runs in a pane any more.
@@ -197,19 +235,18 @@ impl<R: Reporter> Watch<'_, R> {
                 Ok(())
             }
             Outcome::Read { pane, agent, reading, is_cut } => {
-                if !self.follow.was_read(pane, &agent, reading.is_some(), now) {
+                let counts = self.follow.was_read(pane, &agent, reading.is_some(), now);
+                if !counts || self.reader.is_suspended(pane) {
                     return Ok(());
                 }
                 let reading = reading.unwrap_or_else(|| Seen::silent("no whole word"));
                 if let Some(session) = reading.details.get(&Detail::Session) {
                     self.follow.learned_session(pane, session, now);
                 }
-                let readings = self.reader.status_news(pane, reading, is_cut);
-                if readings.is_empty() {
-                    return Ok(());
+                match self.reader.of_files(pane, reading, is_cut) {
+                    Some(readings) => self.tell_news(pane, &agent, readings).await,
+                    None => Ok(()),
                 }
-                let agent = agent.process;
-                Ok(self.cx.report(Observation::Read { pane, agent, readings }).await?)
             }
         }
     }

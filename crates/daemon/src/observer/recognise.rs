@@ -6,10 +6,12 @@
 
 use std::collections::VecDeque;
 
+use agents::adapter::Reading;
 use agents::program::Program;
 use agents::release;
 use engine::ids::AgentType;
 use engine::pane::{AgentProcess, ProcessIdentity};
+use engine::words::{Confidence, State, reason};
 
 use super::server::Server;
 use crate::adapters::adapters;
@@ -60,6 +62,18 @@ pub(super) fn version(target: &Target, agent: &AgentProcess) -> Option<String> {
 /// Whether an agent's process still runs.
 pub(super) fn lives(target: &Target, server: &Server, agent: &AgentProcess) -> bool {
     identity(target, server, agent.process.pid).is_some_and(|now| now.same_process(&agent.process))
+}
+
+/// What the processes say of an agent: whether somebody stopped it. Nothing where they cannot be
+/// seen.
+pub(super) fn reading(target: &Target, agent: &AgentProcess) -> Option<Reading> {
+    let stat = target.process_stat(agent.process.pid)?;
+    Some(if stat.is_suspended() {
+        let mark = "stopped, and not in the foreground";
+        Reading::claiming(State::Idle, reason::SUSPENDED, Confidence::High, mark)
+    } else {
+        Reading::silent("not stopped")
+    })
 }
 
 /// The process under a number, without its mark: an agent may replace its program as it starts.

@@ -103,7 +103,14 @@ mod tests {
     }
 
     fn stat(start_ticks: u64) -> ProcessStat {
-        ProcessStat { state: b'S', parent: 1, foreground: None, start_ticks, exec_mark: None }
+        ProcessStat {
+            state: b'S',
+            parent: 1,
+            group: 1,
+            foreground: None,
+            start_ticks,
+            exec_mark: None,
+        }
     }
 
     #[test]

@@ -150,6 +150,13 @@ impl Follow {
         }
     }
 
+    /// An agent that was stopped goes on: what was read of it meanwhile was not told.
+    pub(super) fn resumed(&mut self, pane: PaneId, now: MonoMs) {
+        if let Some(followed) = self.agents.get_mut(&pane) {
+            followed.wrote(now);
+        }
+    }
+
     /// Anything may have happened.
     pub(super) fn lost_track(&mut self, now: MonoMs) {
         for followed in self.agents.values_mut() {

@@ -205,6 +205,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
                         }
                         self.agenda.stir(pane, now);
                         self.agenda.hurry(Scope::BRIEF, now);
+                    } else if let Some(pane) = self.wires.agent_ended(key) {
+                        self.agenda.suspect(pane, now);
                     }
                 }
                 Hint::Written(watch, name) => match self.wires.written(watch) {

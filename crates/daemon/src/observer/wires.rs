@@ -22,6 +22,8 @@ struct Wire {
     output: Output,
     process: ProcessIdentity,
     life: Life,
+    /// The agent's own process, where that is another.
+    agent: Option<(ProcessIdentity, ProcessWatch)>,
 }
 
 /// The state of the watch on a terminal.
@@ -66,12 +68,18 @@ pub(super) enum Armed {
     Ended,
 }
 
+/// Whether a process could not be watched because there is none any more.
+fn has_ended(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
 /// All watches of one server.
 #[derive(Debug, Default)]
 pub(super) struct Wires {
     wires: BTreeMap<PaneId, Wire>,
     by_output: BTreeMap<WatchId, PaneId>,
     by_process: BTreeMap<ProcessKey, PaneId>,
+    by_agent: BTreeMap<ProcessKey, PaneId>,
     server: Option<ProcessWatch>,
 }
 
@@ -111,7 +119,46 @@ impl Wires {
         } else {
             wire.output = Output::Unwatched;
         }
+        if self.watch_agent(target, lookout, facts) == Armed::Ended {
+            return Armed::Ended;
+        }
         self.watch_process(target, lookout, facts)
+    }
+
+    /// Watches the agent's own process. One that cannot be watched is looked at with its pane.
+    fn watch_agent(&mut self, target: &Target, lookout: &mut Lookout, facts: &PaneFacts) -> Armed {
+        let agent = facts.agent.as_ref().map(|agent| agent.process);
+        let agent = agent.filter(|agent| !agent.same_process(&facts.process));
+        let Some(wire) = self.wires.get_mut(&facts.pane) else { return Armed::Yes };
+        let watched = wire.agent.as_ref().map(|(process, _)| process);
+        if let (Some(watched), Some(agent)) = (watched, &agent)
+            && watched.same_process(agent)
+        {
+            return Armed::Yes;
+        }
+        self.drop_agent(facts.pane);
+        let Some(agent) = agent else { return Armed::Yes };
+        match target.pidfd(agent.pid).and_then(|pidfd| lookout.process(pidfd)) {
+            Ok(life) => {
+                self.by_agent.insert(life.key(), facts.pane);
+                if let Some(wire) = self.wires.get_mut(&facts.pane) {
+                    wire.agent = Some((agent, life));
+                }
+                Armed::Yes
+            }
+            Err(error) if has_ended(&error) => Armed::Ended,
+            Err(error) => {
+                tracing::debug!(pane = %facts.pane, %error, "an agent cannot be watched");
+                Armed::Yes
+            }
+        }
+    }
+
+    fn drop_agent(&mut self, pane: PaneId) {
+        let agent = self.wires.get_mut(&pane).and_then(|wire| wire.agent.take());
+        if let Some((_, life)) = agent {
+            self.by_agent.remove(&life.key());
+        }
     }
 
     /// Asks to be told of the pane's next output.
@@ -157,9 +204,7 @@ impl Wires {
                 wire.life = Life::Watched(life);
                 Armed::Yes
             }
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {
-                Armed::Ended
-            }
+            Err(error) if has_ended(&error) => Armed::Ended,
             Err(error) => {
                 wire.life = Life::Unwatched;
                 if error.kind() != io::ErrorKind::Unsupported {
@@ -211,7 +256,15 @@ impl Wires {
         Some((pane, wire.process))
     }
 
+    /// The pane whose agent's own process ended.
+    pub(super) fn agent_ended(&mut self, key: ProcessKey) -> Option<PaneId> {
+        let pane = self.by_agent.remove(&key)?;
+        self.wires.get_mut(&pane)?.agent = None;
+        Some(pane)
+    }
+
     pub(super) fn forget(&mut self, pane: PaneId, lookout: &Lookout) {
+        self.drop_agent(pane);
         let Some(mut wire) = self.wires.remove(&pane) else { return };
         if let Output::Armed(watch) = wire.output {
             self.by_output.remove(&watch);

@@ -15,6 +15,7 @@ const TEXT_BYTES_MAX: usize = 4_096;
 pub struct ProcessStat {
     pub state: u8,
     pub parent: u32,
+    pub group: u32,
     /// The process group in the foreground of its terminal.
     pub foreground: Option<u32>,
     /// Clock ticks since the boot of the machine.
@@ -25,6 +26,11 @@ pub struct ProcessStat {
 }
 
 impl ProcessStat {
+    /// Somebody stopped it, and something else is in the foreground of its terminal.
+    pub fn is_suspended(&self) -> bool {
+        self.state == b'T' && self.foreground.is_some_and(|group| group != self.group)
+    }
+
     /// A process that is stopped, or traced, or waits for a device does not answer.
     pub fn sleeps(&self) -> bool {
         self.state == b'S' || self.state == b'I'
@@ -38,12 +44,14 @@ impl ProcessStat {
         let mut fields = text.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
         let parent = fields.next()?.parse().ok()?;
-        let foreground: i64 = fields.nth(3)?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        let foreground: i64 = fields.nth(2)?.parse().ok()?;
         let start_ticks = fields.nth(13)?.parse().ok()?;
         let stack: u64 = fields.nth(5)?.parse().ok()?;
         Some(Self {
             state,
             parent,
+            group,
             foreground: u32::try_from(foreground).ok().filter(|&pid| pid > 0),
             start_ticks,
             exec_mark: Some(stack).filter(|&stack| stack > 1),
@@ -230,7 +238,7 @@ mod tests {
         let stat = b"7 (a) S 1 (b) R 1 7 7 34816 99 4194304 1 2 3 4 5 6 7 8 20 0 1 0 123456 \
             10 20 18446744073709551615 1 2 140737 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0\n";
         let read = ProcessStat::parse(stat).unwrap();
-        assert_eq!((read.state, read.parent), (b'R', 1));
+        assert_eq!((read.state, read.parent, read.group), (b'R', 1, 7));
         assert_eq!(read.foreground, Some(99));
         assert_eq!(read.start_ticks, 123_456);
         assert_eq!(read.exec_mark, Some(140_737));

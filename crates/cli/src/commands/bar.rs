@@ -1,0 +1,131 @@
+//! `qd bar`: one segment for tmux's status line.
+//!
+//! tmux runs it every few seconds for each client, so it starts nothing, asks once, and would
+//! rather say nothing than wait.
+
+use std::time::Duration;
+
+use api::ExitCode;
+use api::list::{List, ListQuery};
+use api::panes::PaneItem;
+use api::sort::{Sort, SortKey};
+use api::words::{DisplayCategory, State};
+use clap::Args;
+
+use crate::commands::Outcome;
+use crate::console::{Console, wait};
+use crate::output::panes::place;
+use crate::output::text::Text;
+use crate::output::time::age;
+
+/// How long a daemon has to answer. One that hangs leaves the segment empty.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How many of those who wait are named.
+const NAMED_MAX: usize = 2;
+/// The columns that one name takes at most.
+const NAME_COLUMNS_MAX: usize = 24;
+
+/// Print one segment for tmux's status line: who needs you, and how many run
+///
+/// Empty without a daemon, and when there is nothing to say. It starts no daemon. Put
+/// `#(qd bar)` into tmux's `status-right`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BarArgs {}
+
+pub(crate) fn run(console: &Console) -> Outcome {
+    let sort = [SortKey::Category, SortKey::StateSince];
+    let query = ListQuery {
+        sort: sort.map(|key| Sort { key, descending: false }).to_vec(),
+        limit: u32::try_from(NAMED_MAX).ok(),
+        ..ListQuery::default()
+    };
+    let Ok(mut client) = console.onlooker() else { return Ok(ExitCode::Ok) };
+    let asked = wait(async {
+        let answer = tokio::time::timeout(PATIENCE, client.panes(&query)).await;
+        Ok(answer.ok().and_then(Result::ok).and_then(|answer| answer.read().ok()))
+    })?;
+    let Some(panes) = asked else { return Ok(ExitCode::Ok) };
+    if console.is_json() {
+        let json = serde_json::json!({ "segment": segment(&panes) }).to_string();
+        console.terminal.json(&json)?;
+    } else {
+        console.terminal.lines(&[Text::plain(segment(&panes))])?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// What the segment says.
+fn segment(panes: &List<PaneItem>) -> String {
+    let summary = &panes.summary;
+    let of = |state: State| summary.by_state.get(&state).copied().unwrap_or(0);
+    let needed = summary.by_category.get(&DisplayCategory::Attention).copied().unwrap_or(0);
+    let running = of(State::Running);
+    let mut parts = Vec::new();
+    if needed > 0 {
+        let is_needed = |it: &&PaneItem| it.display_category == DisplayCategory::Attention;
+        let named: Vec<String> = panes
+            .items
+            .iter()
+            .filter(is_needed)
+            .take(NAMED_MAX)
+            .map(|item| {
+                let agent = item.agent_type.as_deref().unwrap_or("pane");
+                let name = Text::plain(format!("{agent} {}", place(item))).cut(NAME_COLUMNS_MAX);
+                let name = harmless(&name.render(false));
+                format!("{name} {}", age(item.state_since, panes.generated_at))
+            })
+            .collect();
+        let others = needed - u64::try_from(named.len()).unwrap_or(needed);
+        let more = if others > 0 { format!(" +{others}") } else { String::new() };
+        parts.push(format!("! {}{more}", named.join(", ")));
+    }
+    if running > 0 {
+        parts.push(format!("{running} running"));
+    }
+    parts.join(" | ")
+}
+
+/// A name in which tmux sees neither a style nor a command.
+fn harmless(name: &str) -> String {
+    name.replace('#', "##")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::fixtures;
+
+    fn bar(items: Vec<PaneItem>) -> String {
+        let mut list = fixtures::list(&["local"], items);
+        for item in &list.items {
+            *list.summary.by_state.entry(item.state).or_default() += 1;
+            *list.summary.by_category.entry(item.display_category).or_default() += 1;
+        }
+        list.items.sort_by_key(|it| (it.display_category.precedence(), it.state_since));
+        list.items.truncate(NAMED_MAX);
+        segment(&list)
+    }
+
+    #[test]
+    fn it_says_who_waits_longest_and_how_many_run() {
+        let said = bar(fixtures::panes().items);
+        assert_eq!(said, "! gemini work:1.0 11m, claude work:2.0 3m +1 | 1 running");
+    }
+
+    #[test]
+    fn where_nothing_goes_on_it_is_empty() {
+        let mut items = fixtures::panes().items;
+        items.retain(|it| it.agent_type.is_none());
+        assert_eq!(bar(items), "");
+    }
+
+    #[test]
+    fn a_name_is_no_command_and_no_style_of_tmuxs() {
+        let mut items = fixtures::panes().items;
+        items.retain(|it| it.identity.pane_id == "%4" && it.agent_type.is_some());
+        items[0].identity.session_name = "#(true)#[bg=red]".to_owned();
+        let said = bar(items);
+        let plain = said.replace("##", "");
+        assert!(!plain.contains('#') && said.contains("##(true)##["), "{said}");
+    }
+}

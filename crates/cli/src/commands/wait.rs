@@ -1,0 +1,164 @@
+//! `qd wait`: go on when agents have come to a state.
+//!
+//! The wait follows the watch stream from its snapshot on, so that nothing is missed between what
+//! is so and what becomes so, and a daemon that is restarted meanwhile takes it up where it was.
+
+mod vigil;
+
+use std::time::Duration;
+
+use api::panes::PaneItem;
+use api::watch::{WatchFrame, WatchQuery};
+use api::words::{Scope, State};
+use api::{ErrorCode, ExitCode, Timestamp};
+use clap::{ArgGroup, Args};
+use client::{Client, Step, Watch};
+use serde::Serialize;
+
+use self::vigil::{Standing, Vigil, Wanted, Whom};
+use crate::args::word;
+use crate::commands::Outcome;
+use crate::commands::explain;
+use crate::console::{Console, wait};
+use crate::failure::Failure;
+use crate::output::panes::{place, state};
+use crate::output::text::Text;
+use crate::output::time::{age, parse_span};
+
+/// Wait until agents are in a state
+///
+/// A state that is reached already ends the wait at once. Of several, all have to be in one of the
+/// states at the same time, or with --any one of them. With --changed only a change counts that
+/// happens after the wait began. A daemon that is restarted meanwhile is waited for.
+///
+/// Exit codes: 0 reached, 4 nobody to wait for, 5 whoever was waited for has ended or gone, 6 not
+/// within the --timeout.
+#[derive(Debug, Clone, Args)]
+#[command(group(ArgGroup::new("whom").required(true).multiple(false).args(["references", "agent", "all"])))]
+#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["until", "changed"])))]
+pub(crate) struct WaitArgs {
+    /// Panes, as `qd explain` takes them; one that ends meanwhile is not waited for any more
+    #[arg(value_name = "REF")]
+    references: Vec<String>,
+    /// Every agent of this name, also one that comes later
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// Every agent, also one that comes later
+    #[arg(long)]
+    all: bool,
+    /// The states to wait for
+    #[arg(
+        long,
+        value_name = "STATE",
+        value_delimiter = ',',
+        value_parser = word::<State>(State::WORDS)
+    )]
+    until: Vec<State>,
+    /// Only a change from now on counts; without --until any does
+    #[arg(long)]
+    changed: bool,
+    /// One of them is enough
+    #[arg(long)]
+    any: bool,
+    /// How long to wait at most, such as 30s or 10m; without it, for ever
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    timeout: Option<Duration>,
+}
+
+/// What a wait came to, for programs.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    schema_version: &'static str,
+    generated_at: Timestamp,
+    outcome: &'static str,
+    items: &'a [PaneItem],
+}
+
+pub(crate) fn run(console: &Console, args: &WaitArgs) -> Outcome {
+    let mut client = console.client()?;
+    let reached = wait(async {
+        let whom = whom(&mut client, args).await?;
+        let wanted = Wanted { states: args.until.clone(), changed: args.changed, any: args.any };
+        let query = WatchQuery { scope: Some(Scope::Panes), ..WatchQuery::default() };
+        let vigil = Vigil::new(whom, wanted);
+        let kept = keep(client.watch(query), vigil);
+        match args.timeout {
+            None => kept.await,
+            Some(limit) => match tokio::time::timeout(limit, kept).await {
+                Ok(reached) => reached,
+                Err(_) => {
+                    Err(Failure::new(ErrorCode::Timeout, "the state was not reached in time")
+                        .with_hint("`qd explain REF` says why a state is what it is."))
+                }
+            },
+        }
+    })?;
+    if console.is_json() {
+        let answer = Answer {
+            schema_version: "v1",
+            generated_at: console.now(),
+            outcome: "reached",
+            items: &reached,
+        };
+        let json = serde_json::to_string(&answer).map_err(|error| {
+            Failure::new(ErrorCode::Internal, format!("an answer cannot be written: {error}"))
+        })?;
+        console.terminal.json(&json)?;
+    } else {
+        let now = console.now();
+        let lines: Vec<Text> = reached.iter().map(|item| line(item, now)).collect();
+        console.terminal.lines(&lines)?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// Whoever is waited for. References are looked up once: what has that name later is another.
+async fn whom(client: &mut Client, args: &WaitArgs) -> Result<Whom, Failure> {
+    if args.all {
+        return Ok(Whom::Agents);
+    }
+    if let Some(agent) = &args.agent {
+        return Ok(Whom::Agent(agent.clone()));
+    }
+    let mut runtimes = Vec::with_capacity(args.references.len());
+    for reference in &args.references {
+        runtimes.push(explain::runtime(client, reference).await?);
+    }
+    Ok(Whom::Runtimes(runtimes))
+}
+
+/// Follows the stream until the vigil is over.
+async fn keep(mut watch: Watch, mut vigil: Vigil) -> Result<Vec<PaneItem>, Failure> {
+    while let Some(step) = watch.next().await? {
+        // An interrupted stream is taken up again by itself.
+        let Step::Frame(frame) = step else { continue };
+        let standing = match frame.read::<PaneItem>()? {
+            WatchFrame::Snapshot(snapshot) => vigil.begin(snapshot.items),
+            WatchFrame::Delta(delta) => vigil.go_on(delta.changes),
+            WatchFrame::Reset(_) => Standing::Waiting,
+        };
+        match standing {
+            Standing::Waiting => {}
+            Standing::Reached(items) => return Ok(items),
+            Standing::Nobody => {
+                return Err(Failure::new(ErrorCode::RefNotFound, "there is no agent to wait for")
+                    .with_hint("`qd ls` shows the agents there are."));
+            }
+            Standing::Gone => {
+                let message = "whoever was waited for has ended, or its pane is gone";
+                return Err(Failure::new(ErrorCode::RuntimeStale, message)
+                    .with_hint("`qd ls` shows what is there now."));
+            }
+        }
+    }
+    Err(Failure::new(ErrorCode::Internal, "the stream of changes came to an end"))
+}
+
+fn line(item: &PaneItem, now: Timestamp) -> Text {
+    let agent = item.agent_type.as_deref().unwrap_or_default();
+    let since = age(item.state_since, now);
+    Text::plain(&item.identity.pane_id)
+        .then("  ")
+        .then(state(item))
+        .then(format!("  {since}  {agent}  {}", place(item)))
+}
