@@ -48,16 +48,28 @@ pub struct World {
 impl World {
     /// A tmux server with `panes` panes, each running `program`, and no daemon yet.
     pub fn without_daemon(qd: &Binary, panes: usize, program: &str) -> Self {
-        let world = Self { daemon: None, env: TestEnv::of(qd.path.clone()) };
+        let world = Self::bare(qd);
+        world.add_panes(panes, program, [100, 30]);
+        world
+    }
+
+    /// Nothing yet.
+    pub fn bare(qd: &Binary) -> Self {
+        Self { daemon: None, env: TestEnv::of(qd.path.clone()) }
+    }
+
+    /// Adds panes of some columns and lines, each running `program`; the first ones are numbered
+    /// from zero.
+    pub fn add_panes(&self, panes: usize, program: &str, [columns, lines]: [u32; 2]) {
         // Ten windows to a session, as people have them; few calls, so that 500 take no time.
         for first in (0..panes).step_by(10) {
             let mut words = vec!["new-session".to_owned(), "-d".to_owned(), "-s".to_owned()];
             words.extend([
                 format!("s{first}"),
                 "-x".into(),
-                "100".into(),
+                columns.to_string(),
                 "-y".into(),
-                "30".into(),
+                lines.to_string(),
             ]);
             words.push(program.to_owned());
             for _ in first + 1..(first + 10).min(panes) {
@@ -65,9 +77,8 @@ impl World {
                 words.push(program.to_owned());
             }
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            world.env.tmux().ok(&words);
+            self.env.tmux().ok(&words);
         }
-        world
     }
 
     /// The same with a daemon that has seen every pane.

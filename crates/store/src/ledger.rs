@@ -312,6 +312,11 @@ impl Live {
         load(&self.db)
     }
 
+    /// Runs a statement that is run again with the next batch.
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.db.prepare_cached(sql)?.raw_execute().map(|_| ())
+    }
+
     fn probe(&mut self, step: Step) -> Result<(), CommitError> {
         let Some(mishap) = self.probe.as_mut().and_then(|probe| probe(step)) else { return Ok(()) };
         match mishap {
@@ -349,7 +354,7 @@ impl<'l> Turn<'l> {
             let written = self.unwritten.flush(&self.live.db, self.engine);
             written.map_err(|fault| CommitError::from_fault(fault, false))?;
             self.live.probe(Step::Written)?;
-            let committed = self.live.db.execute_batch("COMMIT");
+            let committed = self.live.execute("COMMIT");
             committed.map_err(|error| CommitError::from_fault(error.into(), true))?;
             self.live.probe(Step::Committed)?;
         }
@@ -411,7 +416,7 @@ impl<'l> Turn<'l> {
     /// Begins the transaction with its first event: a batch that changes nothing writes nothing.
     fn begin(&mut self) -> Result<(), CommitError> {
         if !self.begun {
-            let begun = self.live.db.execute_batch("BEGIN IMMEDIATE");
+            let begun = self.live.execute("BEGIN IMMEDIATE");
             begun.map_err(|error| CommitError::from_fault(error.into(), false))?;
             self.begun = true;
         }

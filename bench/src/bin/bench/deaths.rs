@@ -8,7 +8,7 @@ use testkit::Signal;
 use testkit::process::signal;
 use testkit::wait::now;
 
-use crate::limits;
+use crate::limits::Disk;
 
 const PANES: usize = 200;
 const DEATHS: usize = 100;
@@ -17,8 +17,10 @@ pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
     let world = World::new(qd, PANES, "exec sleep 100000");
     let mut stream = world.watch();
     let mut samples = Samples::default();
+    let mut disk = Disk::of(world.env.root())?;
     for (nth, pane) in world.panes().iter().take(DEATHS).enumerate() {
         drift(nth);
+        disk.ask()?;
         let id = pane["identity"]["pane_id"].as_str().unwrap_or_default().to_owned();
         let pid = u32::try_from(pane["pane_pid"].as_u64().unwrap_or(0))?;
         let began = now();
@@ -31,11 +33,8 @@ pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
     }
     report.figure("process killed -> published and durable, median", samples.median(), "ms", "1");
     report.figure("the same, 99 of 100", samples.quantile(0.99), "ms", "-");
-    report.beside(
-        "append 300 B and fsync, median",
-        limits::fsync(world.env.root())?.median(),
-        "ms",
-    );
+    let fsync = disk.tell(report);
+    report.beside("  the median against it", samples.median() / fsync, "x");
     report.beside("pueue 4.0.4 (published measurement, its loop)", 298.0, "ms");
     server(&world, report);
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bench::cast::Cast;
 use bench::cost;
 use bench::report::Report;
 use bench::world::{Binary, World, rest};
@@ -28,31 +29,10 @@ fn account(world: &World) -> Account {
     Account { ours, tmux: cost::cpu_s(world.tmux_pid()), wakeups }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of minutes")]
 pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
     for (panes, goal) in [(10, "0.02"), (50, "0.03"), (200, "0.05")] {
         let world = World::new(qd, panes, "exec sleep 100000");
-        // The first minute belongs to the start.
-        rest(Duration::from_secs(20));
-        let before = account(&world);
-        rest(REST);
-        let after = account(&world);
-        let share = |from: f64, to: f64| (to - from) / REST.as_secs_f64() * 100.0;
-        let ours = share(before.ours, after.ours);
-        let tmux = share(before.tmux, after.tmux);
-        let woken = (after.wakeups - before.wakeups) as f64 / REST.as_secs_f64();
-        report.figure(
-            &format!("{panes} quiet panes, daemon and tmux"),
-            ours + tmux,
-            "% core",
-            goal,
-        );
-        report.beside("of it the daemon and its children", ours, "% core");
-        report.figure("  wake-ups", woken, "/s", "1");
-        let daemon = world.daemon().pid();
-        let pss: u64 =
-            std::iter::once(daemon).chain(cost::children(daemon)).map(cost::pss_kib).sum();
-        report.figure("  memory (PSS)", pss as f64 / 1024.0, "MiB", "12");
+        at_rest(&world, report, &format!("{panes} quiet panes"), goal);
     }
     for (panes, share) in [(10, 5.2), (50, 32.0), (200, 127.0)] {
         report.beside(
@@ -62,6 +42,34 @@ pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The same where every pane has an agent in it, recognised and silent.
+pub(crate) fn agents(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
+    for (panes, goal) in [(10, "0.02"), (50, "0.03"), (200, "0.05")] {
+        let cast = Cast::new(qd, panes)?;
+        at_rest(&cast.world, report, &format!("{panes} quiet agents"), goal);
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of minutes")]
+fn at_rest(world: &World, report: &mut Report, who: &str, goal: &str) {
+    // The first minute belongs to the start.
+    rest(Duration::from_secs(20));
+    let before = account(world);
+    rest(REST);
+    let after = account(world);
+    let share = |from: f64, to: f64| (to - from) / REST.as_secs_f64() * 100.0;
+    let ours = share(before.ours, after.ours);
+    let tmux = share(before.tmux, after.tmux);
+    let woken = (after.wakeups - before.wakeups) as f64 / REST.as_secs_f64();
+    report.figure(&format!("{who}, daemon and tmux"), ours + tmux, "% core", goal);
+    report.beside("of it the daemon and its children", ours, "% core");
+    report.figure("  wake-ups", woken, "/s", "1");
+    let daemon = world.daemon().pid();
+    let pss: u64 = std::iter::once(daemon).chain(cost::children(daemon)).map(cost::pss_kib).sum();
+    report.figure("  memory (PSS)", pss as f64 / 1024.0, "MiB", "12");
 }
 
 /// Fifty panes that print ten lines a second, with one watcher, beside the same without us.

@@ -13,6 +13,7 @@ mod idle;
 mod ingest;
 mod journal;
 mod limits;
+mod needs;
 mod restart;
 
 use anyhow::{Context, bail};
@@ -25,8 +26,10 @@ type Bench = (&'static str, &'static str, fn(&Binary, &mut Report) -> anyhow::Re
 const BENCHES: &[Bench] = &[
     ("deaths", "P-3: a process of a pane is killed, a tmux server dies", deaths::run),
     ("changes", "a pane appears, is renamed, respawned, changes its command", changes::run),
+    ("needs", "P-1, P-2: an agent needs somebody", needs::run),
     ("hook", "P-4: a hook of an agent", hooks::run),
     ("idle", "P-5: quiet panes", idle::run),
+    ("agents", "P-5: quiet panes with an agent in each", idle::agents),
     ("busy", "P-6: 50 panes of 10 lines a second", idle::busy),
     ("flood", "P-7: a pane that prints 100 MB", flood::run),
     ("ingest", "P-10: durable events", ingest::run),
