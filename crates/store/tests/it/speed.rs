@@ -102,6 +102,30 @@ fn speed_of_commits() {
     }
 }
 
+/// What one commit writes to the log does not depend on the machine.
+#[test]
+#[ignore = "measures"]
+fn pages_of_commits() {
+    const FRAME_BYTES: u64 = 4_096 + 24;
+    for news in [false, true] {
+        for batch in [1_u64, 8, 64] {
+            let mut world = World::new();
+            let mut ledger = populated(&world);
+            let log = world.folder().join("qd.db-wal");
+            let length = || std::fs::metadata(&log).unwrap().len();
+            let (before, commits) = (length(), 1_000 / batch.max(8));
+            for round in 0..commits {
+                world.pass(1);
+                let numbers = round * batch..(round + 1) * batch;
+                let inputs = numbers.map(|it| event(&world, it, 300, news)).collect();
+                ledger.transact(world.now, inputs).unwrap();
+            }
+            let pages = (length() - before) as f64 / FRAME_BYTES as f64 / commits as f64;
+            println!("batch {batch:>3}, new states {news}: {pages:.1} pages a commit");
+        }
+    }
+}
+
 #[test]
 #[ignore = "measures"]
 fn size_of_events() {
