@@ -57,7 +57,7 @@ fn mock(agent: &'static str) -> Box<dyn Adapter> {
 }
 
 #[test]
-fn a_mock_plugs_in_like_the_others() {
+fn tc_046_a_mock_plugs_in_like_the_others() {
     let mut registry = Registry::built_in();
     registry.register(mock("mock")).unwrap();
     let program = Program { name: "mock", path: "/opt/mock", arguments: &[] };
@@ -77,7 +77,7 @@ fn an_agent_has_one_adapter() {
 }
 
 #[test]
-fn an_adapter_of_another_contract_is_refused() {
+fn tc_047_a_minor_version_is_taken_and_another_major_one_refused() {
     let mut registry = Registry::empty();
     for (major, minor, taken) in [(1, 7, true), (0, 1, false), (2, 0, false)] {
         let version = Version { major, minor };

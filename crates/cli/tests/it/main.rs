@@ -7,6 +7,7 @@
 mod deck;
 
 mod access;
+mod adapters;
 mod agents;
 mod catalogue;
 mod command_line;
