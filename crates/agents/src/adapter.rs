@@ -11,6 +11,7 @@ use engine::state::Claim;
 use engine::words::{Confidence, Detail, Source, State};
 use serde_json::Value;
 
+use crate::launch::{Launch, Place};
 use crate::screen::Screen;
 use crate::setup::Setup;
 
@@ -282,6 +283,12 @@ pub trait Adapter: Send + Sync {
 
     /// How it is set up in its user's own settings, where that is known.
     fn setup(&self) -> Option<&'static Setup> {
+        None
+    }
+
+    /// How it is started so that it reports this once, where a way is known that leaves its user's
+    /// files alone.
+    fn launch(&self, _place: &Place<'_>) -> Option<Launch> {
         None
     }
 

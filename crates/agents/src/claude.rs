@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
+use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::{Program, lies_in};
 use crate::setup::Setup;
@@ -113,6 +114,10 @@ impl Adapter for Claude {
 
     fn setup(&self) -> Option<&'static Setup> {
         Some(&setup::SETUP)
+    }
+
+    fn launch(&self, place: &Place<'_>) -> Option<Launch> {
+        Some(setup::launch(place))
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
+use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
 use crate::setup::Setup;
@@ -131,6 +132,10 @@ impl Adapter for Codex {
 
     fn setup(&self) -> Option<&'static Setup> {
         Some(&setup::SETUP)
+    }
+
+    fn launch(&self, place: &Place<'_>) -> Option<Launch> {
+        Some(setup::launch(place))
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
+use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
 use crate::setup::Setup;
@@ -108,6 +109,10 @@ impl Adapter for Copilot {
 
     fn setup(&self) -> Option<&'static Setup> {
         Some(&setup::SETUP)
+    }
+
+    fn launch(&self, place: &Place<'_>) -> Option<Launch> {
+        Some(setup::launch(place))
     }
 }
 

@@ -6,6 +6,7 @@ use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
 use crate::adapter::{Adapter, Capabilities, Reading, Readings, Report, Surface};
+use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
 use crate::setup::Setup;
@@ -69,6 +70,10 @@ impl Adapter for Gemini {
 
     fn setup(&self) -> Option<&'static Setup> {
         Some(&setup::SETUP)
+    }
+
+    fn launch(&self, place: &Place<'_>) -> Option<Launch> {
+        setup::launch(place)
     }
 }
 

@@ -165,17 +165,20 @@ impl TestEnv {
 
     /// `qd` with these arguments, about to be run.
     pub fn invoke(&self, arguments: &[&str]) -> Invocation {
-        let mut command = self.command(&self.qd);
-        command.args(arguments);
-        Invocation::new(command)
+        self.invoke_program(&self.qd, arguments)
     }
 
     /// Runs any program of this world to its end.
     #[track_caller]
     pub fn run_program(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Output {
+        self.invoke_program(program, arguments).run()
+    }
+
+    /// Any program of this world with these arguments, about to be run.
+    pub fn invoke_program(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Invocation {
         let mut command = self.command(program);
         command.args(arguments);
-        Invocation::new(command).run()
+        Invocation::new(command)
     }
 
     /// Runs `qd` to its end.

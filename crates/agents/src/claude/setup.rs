@@ -1,5 +1,6 @@
 //! Where Claude Code's hooks go.
 
+use crate::launch::{Launch, Place};
 use crate::setup::edit::Value;
 use crate::setup::hooks::Listing;
 use crate::setup::{Event, Folder, Manner, Moved, Setup, usual};
@@ -47,3 +48,14 @@ pub(super) static LISTING: Listing = Listing {
         ])
     },
 };
+
+/// Settings given at the start count beside the user's; hooks of both run.
+pub(super) fn launch(place: &Place<'_>) -> Launch {
+    const FILE: &str = "settings.json";
+    Launch {
+        program: "claude",
+        arguments: vec!["--settings".to_owned(), place.path(FILE)],
+        files: vec![(FILE, place.hooks(&LISTING))],
+        ..Launch::default()
+    }
+}

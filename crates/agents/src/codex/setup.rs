@@ -1,6 +1,7 @@
 //! Where Codex's hooks go.
 
-use super::trust::TRUST;
+use super::trust::{self, TRUST};
+use crate::launch::{Launch, Place};
 use crate::setup::edit::Value;
 use crate::setup::hooks::Listing;
 use crate::setup::{Event, Folder, Manner, Moved, Setup, usual};
@@ -46,3 +47,20 @@ pub(super) static LISTING: Listing = Listing {
         ])
     },
 };
+
+/// Settings on the command line count beside the user's; hooks of both run, and trust in ours goes
+/// with them. A server of its own keeps hooks and commands in their pane.
+pub(super) fn launch(place: &Place<'_>) -> Launch {
+    let mut arguments = vec!["--no-daemon".to_owned()];
+    let mut trust = Vec::new();
+    for event in LISTING.events {
+        let command = serde_json::Value::from(place.line(LISTING.agent, event.name));
+        let seconds = event.seconds;
+        let handler = format!("{{type=\"command\",command={command},timeout={seconds}}}");
+        let hook = format!("hooks.{}=[{{hooks=[{handler}]}}]", event.name);
+        arguments.extend(["-c".to_owned(), hook]);
+        trust.push(trust::of_flags(event, &place.line(LISTING.agent, event.name)));
+    }
+    arguments.extend(["-c".to_owned(), format!("hooks.state={{{}}}", trust.join(","))]);
+    Launch { program: "codex", arguments, ..Launch::default() }
+}

@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::setup::LISTING;
 use crate::setup::json::{self, Node};
-use crate::setup::{Refusal, SettingsFile, Trust};
+use crate::setup::{Event, Refusal, SettingsFile, Trust};
 
 pub(super) const TRUST: Trust = Trust { file: "config.toml", merge, remove, given };
 
@@ -84,6 +84,13 @@ fn given(text: Option<&str>, hooks: &SettingsFile) -> bool {
     })
 }
 
+/// Trust in a hook that stands on the command line, as an entry of a table.
+pub(super) fn of_flags(event: &Event, command: &str) -> String {
+    let name = snake(event.name);
+    let hash = hash(&name, command, event.seconds);
+    format!("\"/<session-flags>/config.toml:{name}:0:0\"={{{HASH}=\"{hash}\"}}")
+}
+
 /// The keys and hashes of our hooks in the file that lists them.
 fn wanted(hooks: &SettingsFile) -> Result<BTreeMap<String, String>, Refusal> {
     let Some(text) = hooks.text.as_deref().filter(|text| !text.trim().is_empty()) else {
@@ -94,16 +101,20 @@ fn wanted(hooks: &SettingsFile) -> Result<BTreeMap<String, String>, Refusal> {
     let entry = |(event, group, at, handler): (&str, usize, usize, &Node)| {
         let event = snake(event);
         let key = format!("{}:{event}:{group}:{at}", hooks.path);
-        (key, hash(&event, handler, text))
+        (key, hash_of(&event, handler, text))
     };
     Ok(places.map(entry).collect())
 }
 
-/// The hash of a handler: of a canonical form of it, in which what it leaves out is said.
-fn hash(event: &str, handler: &Node, text: &str) -> String {
+/// The hash of a handler that stands in a file.
+fn hash_of(event: &str, handler: &Node, text: &str) -> String {
     let command = handler.member("command").and_then(|it| it.value.text()).unwrap_or_default();
     let seconds = handler.member("timeout").map(|it| &text[it.value.span.clone()]);
-    let seconds = seconds.and_then(|it| it.parse().ok()).unwrap_or(SECONDS_DEFAULT);
+    hash(event, command, seconds.and_then(|it| it.parse().ok()).unwrap_or(SECONDS_DEFAULT))
+}
+
+/// The hash of a handler: of a canonical form of it, in which what it leaves out is said.
+fn hash(event: &str, command: &str, seconds: u64) -> String {
     let handler = json!({
         "async": false, "command": command, "timeout": seconds, "type": "command",
     });
@@ -181,7 +192,7 @@ mod tests {
 
     fn check(event: &str, handler: &str, expected: &str) {
         let node = json::parse(handler).unwrap();
-        assert_eq!(hash(event, &node, handler), format!("sha256:{expected}"));
+        assert_eq!(hash_of(event, &node, handler), format!("sha256:{expected}"));
     }
 
     /// Answers of codex 0.169.0.

@@ -1,5 +1,6 @@
 //! Where Copilot's hooks go: into a file of their own beside those of others.
 
+use crate::launch::{Launch, Place};
 use crate::setup::edit::Value;
 use crate::setup::hooks::Listing;
 use crate::setup::{Folder, Manner, Moved, Setup, usual};
@@ -43,3 +44,17 @@ pub(super) static LISTING: Listing = Listing {
         ])
     },
 };
+
+/// A plugin for this start, which holds nothing but the hooks.
+pub(super) fn launch(place: &Place<'_>) -> Launch {
+    let manifest = r#"{"name":"quarterdeck","version":"1.0.0","hooks":"hooks.json"}"#;
+    Launch {
+        program: "copilot",
+        arguments: vec!["--plugin-dir".to_owned(), place.folder.to_owned()],
+        files: vec![
+            ("plugin.json", format!("{manifest}\n")),
+            ("hooks.json", place.hooks(&LISTING)),
+        ],
+        ..Launch::default()
+    }
+}

@@ -1,5 +1,6 @@
 //! Where Gemini CLI's hooks go.
 
+use crate::launch::{Launch, Place};
 use crate::setup::edit::Value;
 use crate::setup::hooks::Listing;
 use crate::setup::{Folder, Manner, Moved, Setup, usual};
@@ -42,3 +43,16 @@ pub(super) static LISTING: Listing = Listing {
         ])
     },
 };
+
+/// Settings of the machine could hold hooks too, but count only where nobody but root can write. So
+/// it gets a home of its own, with the user's settings and our hooks in it.
+pub(super) fn launch(place: &Place<'_>) -> Option<Launch> {
+    let settings = LISTING.merge(place.settings, place.program).ok()?;
+    Some(Launch {
+        program: "gemini",
+        environment: vec![("GEMINI_CLI_HOME", place.folder.to_owned())],
+        files: vec![(".gemini/settings.json", settings)],
+        mirror: Some(".gemini"),
+        ..Launch::default()
+    })
+}

@@ -32,6 +32,6 @@ fn plugin(program: &str) -> String {
     let line = HookLine::new(program, "opencode", "plugin").mark();
     let program = serde_json::Value::from(program);
     format!(
-        "// {line}\n// Written by `qd setup`; `qd setup --undo opencode` takes it away.\nconst program = {program}\n\n{PLUGIN}"
+        "//{line}\n// Written by `qd setup`; `qd setup --undo opencode` takes it away.\nconst program = {program}\n\n{PLUGIN}"
     )
 }

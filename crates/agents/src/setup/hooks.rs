@@ -47,6 +47,19 @@ impl Listing {
         Ok(text)
     }
 
+    /// A file with nothing else in it.
+    pub(crate) fn alone(&self, program: &str) -> String {
+        let list = |event: &Event| {
+            let handler = self.value(event, program);
+            (event.name.to_owned(), Value::Array(vec![self.element(handler)]))
+        };
+        let hooks = Value::Object(self.events.iter().map(list).collect());
+        let begun = self.begun();
+        let whole = json::parse(&begun);
+        whole
+            .map_or(String::new(), |root| edit::appended(&begun, &root, &root, Some(HOOKS), &hooks))
+    }
+
     /// The file without our entries. What was empty before they came is empty again, and nothing is
     /// left of a file of our making.
     pub(crate) fn remove(&self, text: &str, before: &Before) -> Result<Option<String>, Refusal> {
@@ -111,6 +124,11 @@ impl Listing {
 
     fn value(&self, event: &Event, program: &str) -> Value {
         (self.handler)(HookLine::new(program, self.agent, event.name).render(), event)
+    }
+
+    /// A handler as an element of its event's list.
+    fn element(&self, handler: Value) -> Value {
+        if self.grouped { Value::object([(HOOKS, Value::Array(vec![handler]))]) } else { handler }
     }
 
     /// A file that we begin.
@@ -187,11 +205,7 @@ impl Listing {
                 edit::replaced(text, &root, place, &wanted)
             });
         }
-        let element = if self.grouped {
-            Value::object([(HOOKS, Value::Array(vec![wanted]))])
-        } else {
-            wanted
-        };
+        let element = self.element(wanted);
         let list = || Value::Array(vec![element.clone()]);
         if !matches!(root.kind, Kind::Object(_)) {
             return Err(Refusal::at(text, root.span.start, "an object in braces is expected here"));

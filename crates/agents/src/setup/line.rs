@@ -10,9 +10,10 @@ const MARK: &str = "qd-hook-";
 
 /// Runs the program if it is there, and otherwise takes the payload off the agent's hands, which
 /// could fail on a pipe that nobody reads. Nothing but the program's own answer comes out, and the
-/// end is always well.
-const SCRIPT: &str = "exec 2>/dev/null; q=$1; shift; \
-                      [ -x \"$q\" ] && \"$q\" hook \"$@\" || cat >/dev/null; exit 0";
+/// end is always well. No variable has a name: some agents put their environment in the place of
+/// what looks like one.
+const SCRIPT: &str =
+    "exec 2>/dev/null; [ -x \"$0\" ] && \"$0\" hook \"$@\" || cat >/dev/null; exit 0' ";
 
 /// A hook's command line, taken apart.
 ///
@@ -35,20 +36,23 @@ impl HookLine {
     }
 
     pub fn render(&self) -> String {
-        format!("/bin/sh -c '{SCRIPT}' {}", self.mark())
+        let Self { version, program, agent, event } = self;
+        format!("/bin/sh -c ': {MARK}{version}; {SCRIPT}{} {agent} {event}", quoted(program))
     }
 
-    /// What it is known again by.
+    /// What a file that is ours as a whole begins with, behind the sign of a comment.
     pub(crate) fn mark(&self) -> String {
         let Self { version, program, agent, event } = self;
-        format!("{MARK}{version} {} {agent} {event}", quoted(program))
+        format!(" {MARK}{version}; {} {agent} {event}", quoted(program))
     }
 
     /// The line in a settings file, if it is one of ours, of whichever version.
     pub fn read(command: &str) -> Option<Self> {
         let (_, marked) = command.split_once(&format!(" {MARK}"))?;
-        let (version, rest) = marked.split_once(' ')?;
-        let (program, rest) = unquoted(rest)?;
+        let (version, rest) = marked.split_once(';')?;
+        // Each version's script ends so.
+        let words = rest.split_once(" exit 0' ").map_or(rest.trim_start(), |(_, words)| words);
+        let (program, rest) = unquoted(words)?;
         let mut words = rest.split_whitespace();
         Some(Self {
             version: version.parse().ok()?,
@@ -103,14 +107,21 @@ mod tests {
 
     #[test]
     fn a_line_of_another_version_is_ours_too() {
-        let line = "anything qd-hook-7 /opt/qd codex Stop and more";
+        let line = "sh -c ': qd-hook-7; anything; exit 0' /opt/qd codex Stop and more";
         let found = HookLine::read(line).unwrap();
         assert_eq!((found.version, found.program.as_str()), (7, "/opt/qd"));
     }
 
     #[test]
+    fn nothing_in_it_looks_like_a_variable_of_the_environment() {
+        let line = HookLine::new("/opt/qd", "gemini", "Stop").render();
+        let named = |it: &str| it.starts_with(|c: char| c.is_alphabetic() || "_{".contains(c));
+        assert!(!line.split('$').skip(1).any(named), "{line}");
+    }
+
+    #[test]
     fn other_peoples_commands_are_not_ours() {
-        for command in ["qd-hook-1", "echo qd hook claude Stop", "x qd-hook-x /qd a b", ""] {
+        for command in ["qd-hook-1", "echo qd hook claude Stop", "x qd-hook-x; /qd a b", ""] {
             assert_eq!(HookLine::read(command), None, "{command}");
         }
     }

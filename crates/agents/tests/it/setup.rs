@@ -1,6 +1,7 @@
 //! Hooks in people's settings: put in and taken out, with every other byte as it was.
 
 use agents::adapter::Adapter;
+use agents::launch::{Launch, Place};
 use agents::registry::Registry;
 use agents::setup::{Before, Refusal, SettingsFile, Setup, Standing};
 use proptest::prelude::*;
@@ -151,7 +152,7 @@ fn an_older_line_is_replaced_in_its_place() {
     let before = files(setup, &[Some("{\"a\":1}")]);
     let once = merged(setup, &before).unwrap();
     let text = once[0].text.as_deref().unwrap();
-    let old = text.replace("qd-hook-1 /home/u/bin/qd", "qd-hook-0 /old/place/qd");
+    let old = text.replace("qd-hook-1", "qd-hook-0").replace("/home/u/bin/qd", "/old/place/qd");
     let old = with(&before, vec![Some(old)]);
     let found = standing(setup, &old);
     assert_eq!((found.in_place, found.missing), (0, 0));
@@ -244,6 +245,8 @@ fn json() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_settings_are_taken_once_and_given_back_or_refused(text in json()) {
         for agent in ["claude", "cursor"] {
@@ -267,4 +270,57 @@ proptest! {
             }
         }
     }
+}
+
+/// What a start is made of, in one text.
+fn started(agent: &str) -> (Launch, String) {
+    let registry = Registry::built_in();
+    let place = Place { program: QD, folder: "/run/start", settings: Some("{\"mine\": 1}") };
+    let launch = registry.get(agent).unwrap().launch(&place).unwrap();
+    let files = launch.files.iter().map(|(_, text)| text.as_str());
+    let arguments = launch.arguments.iter().map(String::as_str);
+    let all = arguments.chain(files).collect::<Vec<_>>().join("\n");
+    (launch, all)
+}
+
+#[test]
+fn one_start_runs_the_same_hooks_as_the_settings_would() {
+    for agent in ["claude", "codex", "gemini", "copilot"] {
+        let setup = setup_of(agent);
+        let once = merged(setup, &files(setup, &[])).unwrap();
+        let (launch, all) = started(agent);
+        assert_eq!(launch.program, setup.programs[0]);
+        for line in standing(setup, &once).lines {
+            let line = serde_json::Value::from(line.render()).to_string();
+            assert!(all.contains(&line), "{agent}: {line}");
+        }
+    }
+}
+
+#[test]
+fn files_of_a_start_are_named_where_they_will_be() {
+    let (claude, _) = started("claude");
+    assert_eq!(claude.arguments, ["--settings", "/run/start/settings.json"]);
+    assert_eq!(claude.files[0].0, "settings.json");
+    let (gemini, _) = started("gemini");
+    let defaults =
+        ("GEMINI_CLI_SYSTEM_DEFAULTS_PATH", "/run/start/system-defaults.json".to_owned());
+    assert_eq!(gemini.environment, [defaults]);
+    let (copilot, _) = started("copilot");
+    assert_eq!(copilot.arguments, ["--plugin-dir", "/run/start"]);
+}
+
+#[test]
+fn a_start_with_settings_on_the_command_line_brings_its_trust_along() {
+    let (launch, _) = started("codex");
+    let trust = launch.arguments.last().unwrap();
+    let (key, value) = trust.split_once('=').unwrap();
+    assert_eq!(key, "hooks.state");
+    let table: toml::Table = toml::from_str(&format!("state={value}")).unwrap();
+    let state = table["state"].as_table().unwrap();
+    assert_eq!(
+        state.len(),
+        launch.arguments.iter().filter(|it| it.starts_with("hooks.")).count() - 1
+    );
+    assert!(state.contains_key("/<session-flags>/config.toml:stop:0:0"));
 }

@@ -91,7 +91,8 @@ pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
     checks.push(machine::disk(&paths.home));
     checks.push(machine::notifications());
     checks.push(machine::session());
-    checks.extend(agents::checks(None));
+    let heard = if running { agents::heard(console) } else { None };
+    checks.extend(agents::checks(heard.as_ref()));
     checks.extend(servers::checks(&watched(console, running)));
     let verdict = checks.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Ok);
     let generated_at = console.now();

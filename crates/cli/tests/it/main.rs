@@ -24,6 +24,7 @@ mod load;
 mod outer_shell;
 mod resilience;
 mod routes;
+mod setup;
 mod store;
 mod targets;
 mod topology;

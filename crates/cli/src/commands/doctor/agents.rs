@@ -6,15 +6,61 @@ use std::path::Path;
 
 use agents::registry::Registry;
 use agents::setup::Standing;
+use api::explain::Evidence;
+use api::list::ListQuery;
+use api::words::EvidenceSource;
 
 use crate::commands::doctor::{Check, Verdict};
 use crate::commands::setup::installed::Installed;
 use crate::commands::setup::subject::{self, AgentSubject};
 use crate::commands::setup::{self, plan};
+use crate::console::{Console, wait};
 use crate::failure::Failure;
+use crate::output::time::span;
+
+/// How many agents are asked about at most; a deck of more is as sound as its first.
+const ASKED_MAX: usize = 64;
 
 /// What was heard last of each agent, by its name, in words.
 pub(super) type Heard = BTreeMap<String, String>;
+
+/// What the daemon heard of the agents that run now: the newest report of each. Nothing where it
+/// cannot be asked.
+pub(super) fn heard(console: &Console) -> Option<Heard> {
+    let mut client = console.onlooker().ok()?;
+    let evidence = wait(async {
+        let panes = client.panes(&ListQuery::default()).await?.read()?;
+        let mut found: Vec<(String, Evidence)> = Vec::new();
+        let agents = panes
+            .items
+            .iter()
+            .filter_map(|it| Some((it.agent_type.clone()?, it.runtime_id.as_ref()?)));
+        for (agent, runtime) in agents.take(ASKED_MAX) {
+            // One that just ended has nothing to say.
+            let Ok(answer) = client.explain(runtime).await else { continue };
+            let reports = answer.read()?.evidence.into_iter().filter(is_report);
+            found.extend(reports.map(|it| (agent.clone(), it)));
+        }
+        Ok(found)
+    });
+    let mut evidence = evidence.ok()?;
+    evidence.sort_by_key(|(_, it)| it.age_ms);
+    let mut heard = Heard::new();
+    for (agent, it) in evidence {
+        let event = it.event_type.unwrap_or_default();
+        heard.entry(agent).or_insert_with(|| format!("{event} heard {} ago", span(it.age_ms)));
+    }
+    Some(heard)
+}
+
+/// Whether the agent said it itself.
+fn is_report(evidence: &Evidence) -> bool {
+    let reported = matches!(
+        evidence.source,
+        EvidenceSource::Hook | EvidenceSource::Notify | EvidenceSource::Wrapper
+    );
+    reported && evidence.event_type.is_some()
+}
 
 pub(super) fn checks(heard: Option<&Heard>) -> Vec<Check> {
     let subjects = subject::program().and_then(|program| subject::agents(&program));
@@ -39,7 +85,9 @@ fn check(subject: &AgentSubject, heard: Option<&Heard>) -> Check {
     let (verdict, hooks, hint) = hooks(agent, &standing);
     let told = match heard.and_then(|heard| heard.get(agent)) {
         Some(told) => format!("; {told}"),
-        None if heard.is_some() => "; nothing heard of it in the panes that are there".to_owned(),
+        None if heard.is_some() => {
+            "; nothing heard of it in the panes that are there now".to_owned()
+        }
         None => String::new(),
     };
     let message =

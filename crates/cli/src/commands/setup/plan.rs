@@ -87,40 +87,38 @@ impl Plan {
 
     /// Does it, each file after its record.
     pub(crate) fn carry_out(&self, direction: Direction, journal: &Journal) -> Result<(), Failure> {
-        for change in &self.changes {
-            let path = &change.file.path;
-            match (direction, &change.text) {
-                (Direction::SetUp, Some(text)) => {
-                    let mut folders = change.file.missing_folders();
-                    if let Some((record, _)) = journal.of(path)?.filter(|_| folders.is_empty()) {
-                        folders = record.folders;
-                    }
-                    let before = change.original.as_deref();
-                    journal.intend(self.subject.name(), path, before, text, folders)?;
-                    change.file.replace(Some(text))?;
-                }
-                (Direction::SetUp | Direction::Undo, text) => {
-                    change.file.replace(text.as_deref())?;
-                    if let Some((record, _)) = journal.of(path)? {
-                        settle(&record, journal)?;
-                    }
-                }
-            }
+        match direction {
+            Direction::SetUp => self.changes.iter().try_for_each(|it| self.set_up(it, journal)),
+            Direction::Undo => self.undo(journal),
         }
-        for record in &self.settled {
-            settle(record, journal)?;
-        }
-        Ok(())
     }
-}
 
-/// Forgets a change that is undone, with the folders that were made for it.
-fn settle(record: &Record, journal: &Journal) -> Result<(), Failure> {
-    for folder in record.folders.iter().rev() {
-        // One that holds something else stays.
-        drop(fs::remove_dir(folder));
+    fn set_up(&self, change: &Change, journal: &Journal) -> Result<(), Failure> {
+        let Change { file, text, original } = change;
+        let mut folders = file.missing_folders();
+        if let Some((record, _)) = journal.of(&file.path)?.filter(|_| folders.is_empty()) {
+            folders = record.folders;
+        }
+        let after = text.as_deref().unwrap_or_default();
+        journal.intend(self.subject.name(), &file.path, original.as_deref(), after, folders)?;
+        file.replace(text.as_deref())
     }
-    journal.forget(&record.path)
+
+    /// The files first, then the folders that were made for any of them, then the records.
+    fn undo(&self, journal: &Journal) -> Result<(), Failure> {
+        let mut records = self.settled.clone();
+        for change in &self.changes {
+            change.file.replace(change.text.as_deref())?;
+            records.extend(journal.of(&change.file.path)?.map(|(record, _)| record));
+        }
+        let mut folders: Vec<_> = records.iter().flat_map(|record| &record.folders).collect();
+        folders.sort_by_key(|folder| std::cmp::Reverse(folder.components().count()));
+        for folder in folders {
+            // One that holds something else stays.
+            drop(fs::remove_dir(folder));
+        }
+        records.iter().try_for_each(|record| journal.forget(&record.path))
+    }
 }
 
 /// What of ours stands in an agent's files.
