@@ -13,6 +13,7 @@ mod recognition;
 mod registry;
 mod reports;
 mod screens;
+mod sequences;
 mod setup;
 mod spool;
 mod status;
