@@ -132,8 +132,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "a pane of the user's in our own window is left there",
         place: ("tmux", "upkeep.rs"),
-        find: "row.session == self.hub && row.pane != self.own_pane",
-        plant: "row.session == self.hub && row.pane != self.own_pane && !(PLANTED && row.window_index == 0)",
+        find: "row.session == self.session && row.pane != self.own_pane",
+        plant: "row.session == self.session && row.pane != self.own_pane && !(PLANTED && row.window_index == 0)",
     },
     Bug {
         what: "a newline in a name is lost",
