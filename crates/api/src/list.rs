@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error_code::ErrorCode;
 use crate::filters::Filters;
+use crate::health::Warning;
 use crate::limits::{PAGE_ITEMS_MAX, PAGE_TOKEN_BYTES_MAX, SORT_KEYS_MAX};
 use crate::query::{self, Parameter, ParameterKind, Query, QueryError};
 use crate::sort::{Sort, SortKey};
@@ -28,7 +29,8 @@ pub struct List<I> {
     pub filters: Filters,
     /// How many there are, over all pages.
     pub summary: Summary,
-    /// Whether a target that was asked for could not answer.
+    /// Whether something is missing: a target that was asked for could not answer, or what is
+    /// observed cannot be stored.
     pub partial: bool,
     /// The targets that were asked for.
     pub requested_targets: Vec<TargetName>,
@@ -36,6 +38,8 @@ pub struct List<I> {
     pub responded_targets: Vec<TargetName>,
     /// What went wrong with the others; empty when nothing did.
     pub target_errors: Vec<TargetError>,
+    /// What makes the whole answer doubtful, such as a database that stores nothing.
+    pub warnings: Vec<Warning>,
     /// The items of this page.
     pub items: Vec<I>,
     /// Where the next page begins; null on the last one. Opaque.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use api::health::Warning;
+use api::list::List;
 use api::{ErrorCode, Timestamp};
 use client::{Answer, Client, Place};
 use daemon::clock::Clock;
@@ -10,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::args::GlobalArgs;
 use crate::failure::{Failure, envelope, lines};
+use crate::output::overview::warning;
 use crate::output::terminal::Terminal;
 use crate::output::text::Text;
 use crate::starter::Detached;
@@ -79,6 +82,27 @@ impl Console {
             return self.terminal.json(answer.json()?);
         }
         self.terminal.lines(&view(&answer.read()?, self.terminal.width()))
+    }
+
+    /// Shows a list, and tells beside it what makes it doubtful.
+    pub(crate) fn list<I: DeserializeOwned>(
+        &self,
+        answer: &Answer<List<I>>,
+        view: impl FnOnce(&List<I>, Option<usize>) -> Vec<Text>,
+    ) -> Result<(), Failure> {
+        if self.is_json() {
+            return self.terminal.json(answer.json()?);
+        }
+        let list = answer.read()?;
+        self.terminal.lines(&view(&list, self.terminal.width()))?;
+        self.doubts(&list.warnings);
+        Ok(())
+    }
+
+    /// Tells beside the output what somebody should know about it.
+    pub(crate) fn doubts(&self, warnings: &[Warning]) {
+        let told: Vec<Text> = warnings.iter().flat_map(warning).collect();
+        self.terminal.note(&told);
     }
 
     /// Tells why a command failed.

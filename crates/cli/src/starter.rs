@@ -1,12 +1,11 @@
 //! Starting the daemon on demand, and what its errors mean to the user.
 
 use std::error::Error;
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use api::ErrorCode;
 use client::{ClientError, Starter};
-use daemon::config::ConfigError;
+use daemon::config::{Config, ConfigError};
 use daemon::journal::OpenError;
 use daemon::lifecycle::{self, LifecycleError};
 use daemon::paths::Paths;
@@ -26,20 +25,29 @@ impl Detached {
 impl Starter for Detached {
     fn start(&self) -> Result<(), ClientError> {
         let program = this_program()?;
-        lifecycle::start_detached(&program).map_err(|error| {
-            if is_held(&self.paths.lock) {
-                ClientError::new(ErrorCode::DaemonRunning, "another daemon is starting")
-            } else {
-                lifecycle_error(&error)
-            }
-        })
+        lifecycle::start_detached(&program).map_err(|error| why(&self.paths, &error))
     }
 }
 
-/// Whether a daemon lives that has not signed its lock yet.
-fn is_held(lock: &Path) -> bool {
-    let Ok(file) = File::open(lock) else { return false };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+/// Why no daemon was started. One that runs may answer in a moment, which its code says.
+fn why(paths: &Paths, error: &LifecycleError) -> ClientError {
+    match lifecycle::holder(paths) {
+        Some(holder) => {
+            let (pid, socket) = (holder.pid, holder.socket.display());
+            let message = format!("a daemon runs (pid {pid}) and does not answer at {socket}");
+            ClientError::new(ErrorCode::DaemonRunning, message).with_hint(
+                "`qd daemon stop` ends it, which loses nothing; the next command starts another.",
+            )
+        }
+        None if lifecycle::is_held(paths) => {
+            ClientError::new(ErrorCode::DaemonRunning, "another daemon is starting")
+        }
+        // What it said came as a text; this says the same by its code.
+        None => match Config::load(&paths.config) {
+            Err(error) => config_error(&error),
+            Ok(_) => lifecycle_error(error),
+        },
+    }
 }
 
 /// The program that is running, for being run again.
@@ -87,6 +95,8 @@ pub(crate) fn lifecycle_error(error: &LifecycleError) -> ClientError {
         LifecycleError::Locked(_) => ClientError::new(ErrorCode::DaemonRunning, message),
         LifecycleError::Foreign(_) => ClientError::new(ErrorCode::Forbidden, message)
             .with_hint("Choose a place of your own with QD_HOME."),
+        LifecycleError::Shared(_) => ClientError::new(ErrorCode::Forbidden, message)
+            .with_hint("Name a folder in QD_HOME that is only for this; it is made if need be."),
         LifecycleError::NotASocket(_) => ClientError::new(ErrorCode::SocketOccupied, message),
         LifecycleError::SocketPathTooLong(_) => ClientError::new(ErrorCode::BadRequest, message)
             .with_hint("Choose a shorter place with QD_HOME."),
@@ -135,14 +145,31 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_held_only_while_somebody_holds_it() {
+    fn who_runs_and_does_not_answer_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("qd.lock");
-        assert!(!is_held(&path), "there is none");
-        let file = File::create(&path).unwrap();
-        assert!(!is_held(&path));
-        file.lock().unwrap();
-        assert!(is_held(&path));
+        let home = folder.path().as_os_str().to_owned();
+        let paths = Paths::find(|name| (name == "QD_HOME").then(|| home.clone())).unwrap();
+        let failed = LifecycleError::StartFailed("it ended".to_owned());
+        assert_eq!(why(&paths, &failed).code, ErrorCode::DaemonUnreachable);
+        let mut lock = lifecycle::Lock::take(&paths).unwrap();
+        assert_eq!(why(&paths, &failed).message, "another daemon is starting");
+        let (pid, socket) = (std::process::id(), paths.socket.clone());
+        lock.sign(&lifecycle::Holder { pid, socket, version: "1".to_owned() }).unwrap();
+        let told = why(&paths, &failed);
+        assert_eq!(told.code, ErrorCode::DaemonRunning);
+        assert!(told.message.contains(&pid.to_string()), "{told}");
+        assert!(told.hint.contains("qd daemon stop"), "{told}");
+    }
+
+    #[test]
+    fn settings_that_keep_a_daemon_from_starting_are_told_by_their_own_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().as_os_str().to_owned();
+        let paths = Paths::find(|name| (name == "QD_HOME").then(|| home.clone())).unwrap();
+        std::fs::write(&paths.config, "foo = 1\n").unwrap();
+        let told = why(&paths, &LifecycleError::StartFailed("it ended".to_owned()));
+        assert_eq!(told.code, ErrorCode::ConfigInvalid);
+        assert!(told.message.contains("foo"), "{told}");
     }
 
     #[test]

@@ -28,6 +28,8 @@ const PUBLICATIONS_MAX: usize = 256;
 const TICK_SPACING: Duration = Duration::from_millis(20);
 /// How long after a commit the anchor outside the database is made durable.
 const ANCHOR_DELAY_MS: i64 = 1_000;
+/// How long after a failed commit it is tried out whether anything can be stored again.
+const TRIAL_DELAY_MS: i64 = 1_000;
 /// The pause between two pieces of retention.
 const RETENTION_PAUSE_MS: i64 = 50;
 
@@ -62,6 +64,8 @@ pub struct Publication {
     pub effects: Vec<Effect>,
     /// The journal's last sequence number after it.
     pub as_of: u64,
+    /// Something was stored, so that storing is known to work.
+    pub stored: bool,
     /// The commit failed: what was observed is forgotten and has to be observed again.
     pub lost: Option<Arc<CommitError>>,
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
@@ -173,6 +177,7 @@ pub fn start(ledger: Ledger, clock: Clock) -> std::io::Result<Running> {
         clock_doubt,
         anchor_due: None,
         retention_due: None,
+        trial_due: None,
         closing: false,
     };
     let thread = std::thread::Builder::new().name("deck".to_owned()).spawn(move || desk.run())?;
@@ -222,6 +227,7 @@ struct Desk {
     clock_doubt: watch::Sender<Option<WallMs>>,
     anchor_due: Option<MonoMs>,
     retention_due: Option<(MonoMs, Retention)>,
+    trial_due: Option<MonoMs>,
     closing: bool,
 }
 
@@ -247,7 +253,9 @@ impl Desk {
             if !inputs.is_empty() && self.turn(inputs, askers).is_err() {
                 break;
             }
-            self.catch_up();
+            if self.catch_up().is_err() {
+                break;
+            }
             self.announce_deadline();
             if self.closing {
                 // What is in the queue is still finished; nothing new gets in.
@@ -268,8 +276,8 @@ impl Desk {
         match self.ledger.transact(now, inputs) {
             Ok(outcomes) => {
                 publication.as_of = self.ledger.as_of();
-                let changed = outcomes.iter().any(|outcome| !outcome.changes.is_empty());
-                if changed && self.anchor_due.is_none() {
+                publication.stored = outcomes.iter().any(|outcome| !outcome.changes.is_empty());
+                if publication.stored && self.anchor_due.is_none() {
                     self.anchor_due = Some(now.stamp().plus(ANCHOR_DELAY_MS));
                 }
                 for (outcome, asker) in outcomes.into_iter().zip(askers) {
@@ -279,6 +287,7 @@ impl Desk {
             Err(error) => {
                 let error = Arc::new(error);
                 tracing::error!(%error, "a commit failed");
+                self.trial_due = Some(now.stamp().plus(TRIAL_DELAY_MS));
                 publication.as_of = self.ledger.as_of();
                 let fault = Fault::Store(Arc::clone(&error));
                 let askers = askers.into_iter().flatten();
@@ -299,8 +308,8 @@ impl Desk {
         }
     }
 
-    /// Does the upkeep that is due.
-    fn catch_up(&mut self) {
+    /// Does the upkeep that is due. Fails when nobody listens any more.
+    fn catch_up(&mut self) -> Result<(), ()> {
         let now = self.clock.now();
         if self.anchor_due.is_some_and(|due| due <= now.mono) {
             self.anchor_due = None;
@@ -319,6 +328,25 @@ impl Desk {
             }
             self.announce_clock();
         }
+        if self.trial_due.is_some_and(|due| due <= now.mono) {
+            self.trial_due = None;
+            return self.try_out(now);
+        }
+        Ok(())
+    }
+
+    /// Finds out whether a failure is over, also where nothing else wants to be stored.
+    fn try_out(&mut self, now: Now) -> Result<(), ()> {
+        let tried = self.ledger.try_out();
+        if tried.as_ref().is_err_and(|error| !error.is_final()) {
+            self.trial_due = Some(now.stamp().plus(TRIAL_DELAY_MS));
+        }
+        let publication = Publication {
+            as_of: self.ledger.as_of(),
+            stored: tried.is_ok(),
+            ..Publication::default()
+        };
+        self.news.blocking_send(publication).map_err(|_| ())
     }
 
     /// Says when the clock begins or ceases to be doubted.
@@ -333,8 +361,9 @@ impl Desk {
     fn announce_deadline(&self) {
         let anchor = self.anchor_due.map(|at| Deadline { at, why: "the anchor is to be durable" });
         let retention = self.retention_due.map(|(at, _)| Deadline { at, why: "more has expired" });
+        let trial = self.trial_due.map(|at| Deadline { at, why: "storing is to be tried" });
         let engine = self.ledger.engine().next_deadline();
-        let next = [anchor, retention, engine].into_iter().flatten().min();
+        let next = [anchor, retention, trial, engine].into_iter().flatten().min();
         self.deadline.send_if_modified(|current| {
             let changed = *current != next;
             *current = next;

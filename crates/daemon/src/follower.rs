@@ -17,6 +17,9 @@ use engine::target::TargetRow;
 use engine::time::Now;
 use store::Change;
 
+use crate::deck::Publication;
+use crate::standing::Standing;
+
 /// Names of removed targets that are still known.
 const GONE_TARGETS_MAX: usize = 256;
 
@@ -28,6 +31,7 @@ pub struct Follower {
     stream_id: String,
     names: BTreeMap<TargetId, TargetName>,
     gone_targets: Remembered<TargetId, TargetName>,
+    standing: Standing,
 }
 
 impl Follower {
@@ -40,7 +44,14 @@ impl Follower {
             as_of,
             stream_id: stream_id.into(),
             gone_targets: Remembered::new(GONE_TARGETS_MAX),
+            standing: Standing::Writable,
         }
+    }
+
+    /// The same, of a ledger that may store nothing.
+    #[must_use]
+    pub fn standing_as(self, standing: Standing) -> Self {
+        Self { standing, ..self }
     }
 
     pub fn engine(&self) -> &Engine {
@@ -54,6 +65,17 @@ impl Follower {
 
     pub fn stream_id(&self) -> &str {
         &self.stream_id
+    }
+
+    /// Whether what is observed is stored. While it is not, everything here is of the past.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// What became of the attempt to store.
+    pub(crate) fn settle(&mut self, publication: &Publication) {
+        let before = std::mem::replace(&mut self.standing, Standing::Writable);
+        self.standing = before.after(publication.lost.as_deref(), publication.stored);
     }
 
     /// New settings are in force.

@@ -18,10 +18,11 @@ pub mod deck;
 pub mod run;
 
 mod adapters;
-mod config_watch;
 mod descriptors;
+mod file_watch;
 mod identity;
 mod observers;
+mod presence;
 
 pub mod observer;
 pub mod sentinel;
@@ -32,5 +33,6 @@ pub mod targets;
 pub mod follower;
 pub mod http;
 pub mod lookout;
+pub mod standing;
 mod view;
 mod watch;

@@ -57,6 +57,8 @@ pub enum LifecycleError {
     Locked(PathBuf),
     #[error("{} belongs to another user", .0.display())]
     Foreign(PathBuf),
+    #[error("others may write in {}, and it holds what is not ours", .0.display())]
+    Shared(PathBuf),
     #[error("{} is in the way and is not a socket", .0.display())]
     NotASocket(PathBuf),
     #[error("the path of the socket is longer than {SOCKET_PATH_BYTES_MAX} bytes: {}", .0.display())]
@@ -141,6 +143,15 @@ impl Lock {
         file.modified().ok()
     }
 
+    /// Whether others who look for the lock find this one. After its folder was deleted they do
+    /// not, and the next daemon does not know of this one.
+    pub(crate) fn is_in_place(&self) -> bool {
+        let found = std::fs::symlink_metadata(&self.path);
+        self.file.metadata().is_ok_and(|ours| {
+            found.is_ok_and(|it| (it.dev(), it.ino()) == (ours.dev(), ours.ino()))
+        })
+    }
+
     /// A way to show from elsewhere that the holder lives.
     pub fn pulse(&self) -> io::Result<Pulse> {
         Ok(Pulse(self.file.try_clone()?))
@@ -166,9 +177,19 @@ impl Pulse {
 
 /// Who runs now, if anybody does. Knows a live daemon by its lock, not by what a file says.
 pub fn holder(paths: &Paths) -> Option<Holder> {
+    read_holder(&held(paths)?)
+}
+
+/// Whether a daemon runs, also one that has not said yet who it is.
+pub fn is_held(paths: &Paths) -> bool {
+    held(paths).is_some()
+}
+
+/// The lock's file, if somebody holds it.
+fn held(paths: &Paths) -> Option<File> {
     let file = File::open(&paths.lock).ok()?;
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => read_holder(&file),
+        Err(TryLockError::WouldBlock) => Some(file),
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
 }
@@ -190,10 +211,40 @@ fn read_holder(mut file: &File) -> Option<Holder> {
 /// Makes the folders, each ours and closed to others.
 pub fn prepare(paths: &Paths) -> Result<(), LifecycleError> {
     let socket_folder = paths.socket.parent().unwrap_or(&paths.home);
-    for folder in [paths.home.as_path(), socket_folder, &paths.spool, &paths.logs] {
-        own_folder(folder)?;
+    home_folder(&paths.home)?;
+    for folder in [socket_folder, &paths.spool, &paths.logs] {
+        if folder != paths.home {
+            own_folder(folder)?;
+        }
     }
     Ok(())
+}
+
+/// Makes the folder of the state, or takes the one that is there. One that holds nothing but ours
+/// is closed to others. In any other somebody else may have business: it is taken as it is, unless
+/// others could put files of theirs in the place of ours.
+fn home_folder(home: &Path) -> Result<(), LifecycleError> {
+    if !home.is_dir() || holds_only_ours(home) {
+        return own_folder(home);
+    }
+    let found = std::fs::metadata(home).map_err(failed("cannot look at", home))?;
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(LifecycleError::Foreign(home.to_owned()));
+    }
+    if found.permissions().mode() & 0o022 != 0 {
+        return Err(LifecycleError::Shared(home.to_owned()));
+    }
+    Ok(())
+}
+
+/// Whether everything in a folder has a name that we give.
+fn holds_only_ours(folder: &Path) -> bool {
+    let is_ours = |name: &str| {
+        name.starts_with("qd.") || matches!(name, "config.toml" | "logs" | "setup" | "spool")
+    };
+    std::fs::read_dir(folder).is_ok_and(|mut entries| {
+        entries.all(|entry| entry.is_ok_and(|it| it.file_name().to_str().is_some_and(is_ours)))
+    })
 }
 
 /// Makes a folder that only we can enter, or sees to it that an old one is such.
@@ -243,11 +294,19 @@ impl Socket {
         Ok((listener, Self { path: path.to_owned(), inode: (made.dev(), made.ino()) }))
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether its file is where clients look for it.
+    pub(crate) fn is_in_place(&self) -> bool {
+        std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == self.inode)
+    }
+
     /// Removes the socket's file, unless another has taken its place.
     pub fn remove(&self) {
-        let ours = std::fs::symlink_metadata(&self.path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == self.inode);
-        if ours {
+        if self.is_in_place() {
             // It is stale from here on; the next daemon replaces what cannot be removed.
             drop(std::fs::remove_file(&self.path));
         }
@@ -413,6 +472,22 @@ mod tests {
         assert_eq!(mode(&paths.home), 0o700, "an open folder of ours is closed");
         let (_listener, _socket) = Socket::listen(&paths.socket).unwrap();
         assert_eq!(mode(&paths.socket), 0o600);
+    }
+
+    #[test]
+    fn a_folder_of_others_is_taken_as_it_is_or_refused_but_never_closed() {
+        let (_folder, paths) = paths();
+        let mode = || std::fs::metadata(&paths.home).unwrap().permissions().mode() & 0o777;
+        let open = |mode| {
+            std::fs::set_permissions(&paths.home, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        std::fs::write(paths.home.join("notes.txt"), "somebody's").unwrap();
+        open(0o755);
+        prepare(&paths).unwrap();
+        assert_eq!(mode(), 0o755);
+        open(0o777);
+        assert!(matches!(prepare(&paths), Err(LifecycleError::Shared(_))));
+        assert_eq!(mode(), 0o777);
     }
 
     #[test]

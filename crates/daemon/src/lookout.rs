@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use api::watch::ResetReason;
 use engine::settings::Settings;
-use store::{CommitError, CommitErrorKind, Journal};
+use store::Journal;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::deck::Publication;
 use crate::follower::Follower;
+use crate::standing::Standing;
 use crate::watch::hub::Hub;
 
 /// A handle on the read side. Cheap to clone.
@@ -32,49 +33,12 @@ pub struct Lookout {
 pub(crate) struct Seen {
     pub(crate) follower: Follower,
     pub(crate) hub: Hub,
-    standing: Standing,
-}
-
-/// Whether changes are stored, as far as the last one showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    Writable,
-    /// The last commit failed, and the next may not.
-    Failing(String),
-    /// Nothing is stored any more until the daemon starts again.
-    ReadOnly(String),
-}
-
-impl Standing {
-    /// The standing after one more commit.
-    fn after(self, lost: Option<&CommitError>) -> Self {
-        let Some(error) = lost else {
-            return match self {
-                Self::Writable | Self::Failing(_) => Self::Writable,
-                Self::ReadOnly(why) => Self::ReadOnly(why),
-            };
-        };
-        match (self, error.kind) {
-            (Self::ReadOnly(why), _) => Self::ReadOnly(why),
-            (
-                Self::Writable | Self::Failing(_),
-                CommitErrorKind::Io
-                | CommitErrorKind::Corrupt
-                | CommitErrorKind::ReadOnly
-                | CommitErrorKind::Lost,
-            ) => Self::ReadOnly(error.to_string()),
-            (
-                Self::Writable | Self::Failing(_),
-                CommitErrorKind::Full | CommitErrorKind::Busy | CommitErrorKind::Refused,
-            ) => Self::Failing(error.to_string()),
-        }
-    }
 }
 
 impl Lookout {
     /// Looks out from where the follower stands; the journal is for those who come back.
     pub fn new(follower: Follower, journal: Journal, clock: Clock) -> Self {
-        let seen = Seen { follower, hub: Hub::default(), standing: Standing::Writable };
+        let seen = Seen { follower, hub: Hub::default() };
         Self {
             clock,
             journal: Arc::new(Mutex::new(journal)),
@@ -88,9 +52,7 @@ impl Lookout {
     pub fn publish(&self, publication: &Publication) {
         let now = self.clock.now();
         let due = {
-            let Seen { follower, hub, standing } = &mut *self.lock();
-            let before = std::mem::replace(standing, Standing::Writable);
-            *standing = before.after(publication.lost.as_deref());
+            let Seen { follower, hub } = &mut *self.lock();
             hub.publish(follower, publication, now)
         };
         self.published.send_modify(|count| *count += 1);
@@ -124,7 +86,7 @@ impl Lookout {
 
     /// Whether changes are stored.
     pub fn standing(&self) -> Standing {
-        self.lock().standing.clone()
+        self.lock().follower.standing().clone()
     }
 
     /// How many watch streams are open.
@@ -155,23 +117,5 @@ impl Lookout {
         // Only the main loop writes, and a panic there ends the process: what a reader that
         // panicked leaves behind is whole.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use store::CommitOutcome;
-
-    use super::*;
-
-    #[test]
-    fn a_full_disk_is_over_when_a_commit_succeeds_and_a_broken_one_never() {
-        let failed = |kind| CommitError { kind, outcome: CommitOutcome::NotDone, source: None };
-        let full = Standing::Writable.after(Some(&failed(CommitErrorKind::Full)));
-        assert!(matches!(full, Standing::Failing(_)));
-        assert_eq!(full.after(None), Standing::Writable);
-        let broken = Standing::Writable.after(Some(&failed(CommitErrorKind::Io)));
-        assert!(matches!(broken, Standing::ReadOnly(_)));
-        assert_eq!(broken.clone().after(None), broken);
     }
 }

@@ -71,6 +71,17 @@ impl Paths {
         Self::find(|variable| std::env::var_os(variable))
     }
 
+    /// Where the socket can be now: a runtime folder goes with the last session of its user, and
+    /// then there is only the state folder.
+    pub fn socket_now(&self) -> PathBuf {
+        let folder = self.socket.parent();
+        let base = folder.filter(|it| *it != self.home).and_then(Path::parent);
+        match base {
+            Some(base) if !base.is_dir() => self.home.join("qd.sock"),
+            Some(_) | None => self.socket.clone(),
+        }
+    }
+
     fn under(home: &Path, socket: PathBuf, config: PathBuf) -> Self {
         Self {
             home: home.to_owned(),
@@ -110,6 +121,19 @@ mod tests {
         let gone = find(&[("HOME", "/h"), ("XDG_RUNTIME_DIR", "/not/there")]).unwrap();
         assert_eq!(gone.socket, Path::new("/h/.local/state").join(FOLDER).join("qd.sock"));
         assert_eq!(gone.database, with.database);
+    }
+
+    #[test]
+    fn a_runtime_folder_that_goes_away_leaves_the_state_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        let paths = find(&[("HOME", "/h"), ("XDG_RUNTIME_DIR", run.to_str().unwrap())]).unwrap();
+        assert_eq!(paths.socket_now(), run.join(FOLDER).join("qd.sock"));
+        std::fs::remove_dir(&run).unwrap();
+        assert_eq!(paths.socket_now(), paths.home.join("qd.sock"));
+        let moved = find(&[("QD_HOME", "/not/there/q")]).unwrap();
+        assert_eq!(moved.socket_now(), moved.socket, "QD_HOME keeps everything together");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use api::watch::ResetReason;
 use engine::event::Actor;
 use engine::input::{Input, Request};
 use engine::words::TargetKind;
-use store::{Durability, Identity, Ledger, OpenError, Opened, Options, Retention, Standing};
+use store::{Durability, Identity, Ledger, OpenError, Opened, Options, Retention};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -17,21 +17,21 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::deck::{self, Chore, Deck, Publication};
 use crate::follower::Follower;
-use crate::http::VERSION;
 use crate::http::app::{App, Facts};
 use crate::http::config::ConfigInUse;
 use crate::http::server::Server;
 use crate::ids::Ids;
-use crate::lifecycle::{self, Holder, LifecycleError, Lock, Pulse, Socket, detached};
+use crate::lifecycle::{self, LifecycleError, Lock, Pulse, detached};
 use crate::log::{self, Log};
 use crate::lookout::Lookout;
 use crate::observer::Desk;
 use crate::observers::Observers;
 use crate::paths::Paths;
+use crate::presence::{Found, Presence};
 use crate::spool::reader;
 use crate::spool::tally::Tally;
 use crate::targets::process::Environment;
-use crate::{config_watch, descriptors, identity};
+use crate::{descriptors, file_watch, identity};
 
 /// How often the lock is marked with the present time, so that the next daemon knows for how long
 /// nobody looked.
@@ -94,9 +94,8 @@ fn explain(error: &RunError) -> String {
 
 /// Everything that was opened before the first thing happens.
 struct Daemon {
-    lock: Lock,
+    presence: Presence,
     listener: UnixListener,
-    socket: Socket,
     paths: Paths,
     config: Config,
     log: Log,
@@ -111,7 +110,7 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
     let paths = run.paths.clone();
     let clock = Clock::new();
     lifecycle::prepare(&paths)?;
-    let mut lock = Lock::take(&paths)?;
+    let lock = Lock::take(&paths)?;
     let last_alive = lock.last_beat().map(clock::wall);
     let config = Config::load(&paths.config)?;
     let log = log::start(&paths.logs, &config.log);
@@ -123,15 +122,10 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
     if let Some(last_alive) = last_alive {
         ledger.absent_since(last_alive, clock.now());
     }
-    let (listener, socket) = Socket::listen(&paths.socket)?;
-    lock.sign(&Holder {
-        pid: std::process::id(),
-        socket: paths.socket.clone(),
-        version: VERSION.to_owned(),
-    })?;
+    let (listener, presence) = Presence::begin(lock, &paths)?;
     tracing::info!(created, as_of = ledger.as_of(), "opened");
     let environment = Environment::of_this_process().with_descriptors(descriptors::take_all());
-    Ok(Daemon { lock, listener, socket, paths, config, log, clock, ledger, environment })
+    Ok(Daemon { presence, listener, paths, config, log, clock, ledger, environment })
 }
 
 fn open_ledger(paths: &Paths, config: &Config, clock: Clock) -> Result<Opened, RunError> {
@@ -160,21 +154,20 @@ impl Daemon {
             .enable_all()
             .build()
             .map_err(|it| RunError::System("start its runtime", it))?;
-        let Self { lock, listener, socket, paths, config, log, clock, ledger, environment } = self;
+        let Self { mut presence, listener, paths, config, log, clock, ledger, environment } = self;
         let listener = listener
             .set_nonblocking(true)
             .map(|()| listener)
             .map_err(|it| RunError::System("listen", it))?;
-        let pulse = lock.pulse().map_err(|it| RunError::System("mark its lock", it))?;
+        let pulse = presence.lock().pulse().map_err(|it| RunError::System("mark its lock", it))?;
         let result = runtime.block_on(async {
             tokio::spawn(beat(pulse, clock));
             let house = House::build(&paths, config, log, clock, ledger, environment)?;
-            house.live(listener, &paths, detached).await
+            house.live(listener, &mut presence, &paths, detached).await
         });
         // What still runs has nothing left to say.
         runtime.shutdown_background();
-        socket.remove();
-        lock.release();
+        presence.end();
         tracing::info!("ended");
         result
     }
@@ -203,13 +196,10 @@ impl House {
         environment: Environment,
     ) -> Result<Self, RunError> {
         let identity = ledger.identity().clone();
-        let read_only = match ledger.standing() {
-            Standing::Writable => None,
-            Standing::ReadOnly(why) => Some(why),
-        };
         let under_way = ledger.engine().standing_effects();
         let follower =
-            Follower::new(ledger.engine().clone(), ledger.as_of(), identity.database.clone());
+            Follower::new(ledger.engine().clone(), ledger.as_of(), identity.database.clone())
+                .standing_as(ledger.standing().into());
         let journal = ledger.journal().map_err(RunError::Journal)?;
         let lookout = Lookout::new(follower, journal, clock);
         let running = deck::start(ledger, clock)
@@ -219,15 +209,18 @@ impl House {
             socket: paths.socket.clone(),
             database: paths.database.clone(),
             started: clock.now(),
-            read_only,
         };
         let retention = retention_of(&config);
         let desk = Desk { deck: running.deck.clone(), known: lookout.clone() };
         let observers = Observers::start(desk, clock, &identity.installation, &config, environment)
             .map_err(|it| RunError::System("watch processes", it))?;
         let loaded_at = clock.now().wall;
-        let (config, in_use) =
-            watch::channel(Arc::new(ConfigInUse { path: paths.config.clone(), loaded_at, config }));
+        let (config, in_use) = watch::channel(Arc::new(ConfigInUse {
+            path: paths.config.clone(),
+            loaded_at,
+            config,
+            refused: None,
+        }));
         let spool = watch::Sender::default();
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
         let app = Arc::new(app.with_spool(spool.subscribe()));
@@ -240,6 +233,7 @@ impl House {
     async fn live(
         mut self,
         listener: UnixListener,
+        presence: &mut Presence,
         paths: &Paths,
         detached: bool,
     ) -> Result<(), RunError> {
@@ -248,7 +242,9 @@ impl House {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("hear signals"))?;
         let mut hang_up = signal(SignalKind::hangup()).map_err(system("hear signals"))?;
         let mut asked = self.app.stop_requests();
-        let mut edits = config_watch::watch(&paths.config);
+        let mut edits = file_watch::watch("config", &paths.config);
+        let mut moves = file_watch::watch("socket", presence.socket());
+        let mut rounds = tokio::time::interval(BEAT_INTERVAL);
         let deck = self.running.deck.clone();
         tokio::spawn(deck::keep_time(deck.clone(), self.clock, self.running.deadline.clone()));
         tokio::spawn(keep_house(deck.clone(), self.config.subscribe(), self.retention));
@@ -274,6 +270,13 @@ impl House {
                 () = self.observers.attend() => {}
                 Some(()) = edits.recv() => self.reconfigure(paths),
                 _ = hang_up.recv() => self.reconfigure(paths),
+                Some(()) = moves.recv() => if self.is_lost(presence, &server).await {
+                    break ResetReason::Shutdown;
+                },
+                // What the kernel does not tell of, such as a folder that was renamed.
+                _ = rounds.tick() => if self.is_lost(presence, &server).await {
+                    break ResetReason::Shutdown;
+                },
                 else => break ResetReason::Shutdown,
             }
         };
@@ -350,14 +353,43 @@ impl House {
                 self.lookout.configure(settings);
                 self.observers.configure(&config);
                 let (path, loaded_at) = (paths.config.clone(), self.clock.now().wall);
-                self.config.send_replace(Arc::new(ConfigInUse { path, loaded_at, config }));
+                let refused = None;
+                let in_use = ConfigInUse { path, loaded_at, config, refused };
+                self.config.send_replace(Arc::new(in_use));
                 let deck = self.running.deck.clone();
                 tokio::spawn(async move { deck.upkeep(Chore::Configure(settings)).await });
                 tracing::info!("settings were read again");
             }
             // `GET /v1/config` shows the same.
-            Err(error) => tracing::error!(%error, "the settings are not valid; the old ones stay"),
+            Err(error) => {
+                tracing::error!(%error, "the settings are not valid; the old ones stay");
+                let refused = Some(error.to_string());
+                self.config
+                    .send_modify(|it| *it = Arc::new(ConfigInUse { refused, ..(**it).clone() }));
+            }
         }
+    }
+
+    /// Sees to it that clients find the daemon. `true` if they never will again, because its place
+    /// was deleted.
+    async fn is_lost(&self, presence: &mut Presence, server: &Server) -> bool {
+        match presence.look() {
+            Ok(Found::AsLeft) => {}
+            Ok(Found::Again(listener)) => {
+                let socket = presence.socket().to_owned();
+                tracing::warn!(socket = %socket.display(), "the socket was gone; there is another");
+                if let Err(error) = server.go_on(listener).await {
+                    tracing::error!(%error, "nobody is heard at the new socket");
+                }
+                self.app.moved_to(socket);
+            }
+            Ok(Found::Orphaned) => {
+                tracing::error!("the lock was deleted, so nobody finds this daemon any more");
+                return true;
+            }
+            Err(error) => tracing::error!(%error, "clients may not find this daemon"),
+        }
+        false
     }
 
     /// Ends in order: nothing new comes in, what was taken is finished, everybody is told.

@@ -143,6 +143,12 @@ impl Files {
         }
     }
 
+    /// The first of the files that is there: what else can be named to somebody who looks for them.
+    pub(crate) fn existing(&self) -> &Path {
+        let all = [&self.database, &self.log, &self.anchor];
+        all.into_iter().find(|file| file.exists()).unwrap_or(&self.database)
+    }
+
     /// A copy of a kept copy, for SQLite to work on: opening it may change it.
     pub(crate) fn for_examination(&self) -> Result<Self, Fault> {
         let copy = Self::of(&suffixed(&self.database, ".examined"));
@@ -154,6 +160,10 @@ impl Files {
                 Ok(()) | Err(_) => {}
             }
             copy_if_there(from, to).map_err(at("a copy of the database"))?;
+        }
+        if copy.look()? == Look::Absent {
+            // Where nothing is left there is still something to be asked: it holds nothing.
+            drop(Self::create_private(&copy.database).map_err(at("a copy of the database"))?);
         }
         Ok(copy)
     }

@@ -222,6 +222,21 @@ impl Ledger {
         }
     }
 
+    /// Stores something that changes nothing, to find out whether storing works again.
+    pub fn try_out(&mut self) -> Result<(), CommitError> {
+        let Backing::Live(live) = &mut self.backing else { return Err(CommitError::read_only()) };
+        match live.probe(Step::Written).and_then(|()| live.write_aside(|_| Ok(1))) {
+            Ok(_) => {
+                self.mark();
+                Ok(())
+            }
+            Err(error) => {
+                self.freeze_if_final(&error);
+                Err(error)
+            }
+        }
+    }
+
     /// Forces the anchor to the disk, if it is not there yet, and makes up for what failed.
     pub fn sync_anchor(&mut self) -> Result<(), CommitError> {
         let mark = self.current_mark();

@@ -300,7 +300,7 @@ impl Opening {
         };
         let damage = Damage {
             finding,
-            kept: aside.database,
+            kept: aside.existing().to_owned(),
             proven_through: head.seq,
             anchored: mark.as_ref().map(|mark| mark.seq),
             mark,

@@ -131,7 +131,7 @@ impl Ledger {
 impl Live {
     /// Changes something that the journal does not tell of, in a transaction of its own. Nothing
     /// is committed when `change` says that it changed nothing.
-    fn write_aside(
+    pub(crate) fn write_aside(
         &mut self,
         change: impl FnOnce(&Connection) -> Result<usize, Fault>,
     ) -> Result<usize, CommitError> {

@@ -83,12 +83,17 @@ pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
     let paths = console.paths()?;
     let (config, configured) = configuration(&paths);
     let mut checks = vec![program::tmux(&config.observer.tmux), configured];
-    let (daemon, health) = daemon(console);
+    let home = machine::home(&paths);
+    let (daemon, health) = daemon(console, home.verdict);
     let running = health.is_some();
     checks.extend(daemon);
     checks.extend(health.iter().flat_map(told_by_daemon));
     checks.push(database(&paths));
-    checks.push(machine::disk(&paths.home));
+    // How much room is left where nothing can be written is of no use to anybody.
+    if home.verdict == Verdict::Ok {
+        checks.push(machine::disk(&paths.home));
+    }
+    checks.push(home);
     checks.push(machine::notifications());
     checks.push(machine::session());
     let heard = if running { agents::heard(console) } else { None };
@@ -146,16 +151,13 @@ fn configuration(paths: &Paths) -> (Config, Check) {
 }
 
 /// Whether a daemon answers, and what it says of itself.
-fn daemon(console: &Console) -> (Vec<Check>, Option<HealthAnswer>) {
+fn daemon(console: &Console, home: Verdict) -> (Vec<Check>, Option<HealthAnswer>) {
     let asked = console.onlooker().and_then(|mut client| {
         wait(async move { Ok(client.health().await.and_then(|answer| answer.read())) })
     });
     match asked {
         Ok(Ok(health)) => (vec![introduced(&health)], Some(health)),
-        Ok(Err(error)) if error.code == ErrorCode::DaemonUnreachable => {
-            let message = "not running; the next command that needs it starts it";
-            (vec![Check::new("daemon", Verdict::Ok, message)], None)
-        }
+        Ok(Err(error)) if error.code == ErrorCode::DaemonUnreachable => (vec![absent(home)], None),
         Ok(Err(error)) => {
             (vec![Check::new("daemon", Verdict::Failed, error.message).hint(error.hint)], None)
         }
@@ -164,6 +166,14 @@ fn daemon(console: &Console) -> (Vec<Check>, Option<HealthAnswer>) {
         }
         Err(Failure::OutputClosed) => (Vec::new(), None),
     }
+}
+
+fn absent(home: Verdict) -> Check {
+    if home == Verdict::Failed {
+        let message = "not running, and could not be: see `home`";
+        return Check::new("daemon", Verdict::Failed, message);
+    }
+    Check::new("daemon", Verdict::Ok, "not running; the next command that needs it starts it")
 }
 
 fn introduced(health: &HealthAnswer) -> Check {
@@ -212,11 +222,20 @@ fn database(paths: &Paths) -> Check {
             Check::new("database", Verdict::Ok, message).hint("qd journal verify")
         }
         Ok(_) => proven(paths),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Check::new("database", Verdict::Ok, format!("{path} is not there yet"))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing(paths),
         Err(error) => Check::new("database", Verdict::Failed, format!("{path}: {error}"))
             .hint("Look at the permissions of its folder."),
+    }
+}
+
+/// A database that is not there: not yet, or not any more, which its anchor knows.
+fn missing(paths: &Paths) -> Check {
+    let path = paths.database.display();
+    let lost = journal::verify(paths).ok().and_then(|report| report.findings.into_iter().next());
+    match lost {
+        Some(finding) => Check::new("database", Verdict::Failed, format!("{path}: {finding}"))
+            .hint("Put it back, or begin anew: qd daemon stop; qd journal rebuild"),
+        None => Check::new("database", Verdict::Ok, format!("{path} is not there yet")),
     }
 }
 

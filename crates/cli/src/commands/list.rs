@@ -70,7 +70,7 @@ pub(crate) fn panes(console: &Console, args: &PanesArgs) -> Outcome {
     let query = list_query(&args.filters, &args.order.or_sorted_by(URGENT_FIRST))?;
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.panes(&query).await?) })?;
-    console.answer(&answer, output::panes::lines)?;
+    console.list(&answer, output::panes::lines)?;
     Ok(ExitCode::Ok)
 }
 
@@ -79,7 +79,7 @@ fn windows(console: &Console, args: &WindowsArgs) -> Outcome {
     let query = WindowsQuery { list, with_agent_status: args.with_agent_status };
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.windows(&query).await?) })?;
-    console.answer(&answer, output::windows::lines)?;
+    console.list(&answer, output::windows::lines)?;
     Ok(ExitCode::Ok)
 }
 
@@ -88,6 +88,6 @@ fn sessions(console: &Console, args: &SessionsArgs) -> Outcome {
     let query = SessionsQuery { list, agent_summary: args.agent_summary, group_by: args.group_by };
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.sessions(&query).await?) })?;
-    console.answer(&answer, output::sessions::lines)?;
+    console.list(&answer, output::sessions::lines)?;
     Ok(ExitCode::Ok)
 }

@@ -91,7 +91,7 @@ fn add(console: &Console, args: &AddArgs) -> Outcome {
 fn list(console: &Console) -> Outcome {
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.targets().await?) })?;
-    console.answer(&answer, output::targets::lines)?;
+    console.list(&answer, output::targets::lines)?;
     Ok(ExitCode::Ok)
 }
 

@@ -75,7 +75,11 @@ enum Format {
 
 pub(crate) fn run(console: &Console, args: &WatchArgs) -> Outcome {
     let query = query(args)?;
-    let watch = console.client()?.watch(query);
+    let mut client = console.client()?;
+    // The frames tell of what is stored; this tells where nothing is.
+    let health = wait(async { Ok(client.health().await?) })?.read()?;
+    console.doubts(&health.warnings);
+    let watch = client.watch(query);
     let terminal = console.terminal;
     let jsonl = args.format == Format::Jsonl || console.is_json();
     let interval = args.interval;

@@ -43,6 +43,7 @@ pub(crate) fn list<I>(targets: &[&str], items: Vec<I>) -> List<I> {
         requested_targets: targets.clone(),
         responded_targets: targets,
         target_errors: Vec::new(),
+        warnings: Vec::new(),
         items,
         next_page: None,
     }

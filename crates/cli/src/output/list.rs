@@ -10,7 +10,9 @@ pub(crate) fn lines<I>(list: &List<I>, what: &str, table: Vec<Text>) -> Vec<Text
     let mut lines = if list.items.is_empty() {
         let narrowed = list.filters != api::filters::Filters::default();
         let fitting = if narrowed { " fit the filters" } else { "" };
-        vec![Text::plain(format!("No {what}{fitting}."))]
+        // Where something could not be asked, what is not seen may be there all the same.
+        let known = if list.partial { " are known now" } else { fitting };
+        vec![Text::plain(format!("No {what}{known}."))]
     } else {
         table
     };

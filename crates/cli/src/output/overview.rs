@@ -229,6 +229,9 @@ impl Overview<'_> {
     /// What to do where there is nothing to show yet.
     fn nothing(&self) -> Vec<Text> {
         let running = self.targets.items.iter().any(|it| it.server.is_some());
+        if self.panes.partial {
+            return nothing_known();
+        }
         let what = if running {
             "tmux is running, and no pane of it is in sight yet."
         } else {
@@ -237,15 +240,27 @@ impl Overview<'_> {
         let steps = [
             ("tmux new -s work", "starts one; its panes show up here"),
             ("qd watch", "follows what changes"),
-            ("qd doctor", "says what works and what to do"),
+            DOCTOR,
         ];
-        let mut lines = vec![Text::styled(what, style::TITLE), Text::new()];
-        for (command, about) in steps {
-            lines.push(Text::plain("  ").then_styled(command, style::COMMAND));
-            lines.push(Text::plain("      ").then_styled(about, style::QUIET));
-        }
-        lines
+        titled(what, &steps)
     }
+}
+
+/// A step that always leads on, and what it does.
+const DOCTOR: (&str, &str) = ("qd doctor", "says what works and what to do");
+
+/// Nothing was seen, which does not mean that nothing is there.
+fn nothing_known() -> Vec<Text> {
+    titled("What runs in tmux here is not known now.", &[DOCTOR])
+}
+
+fn titled(what: &str, steps: &[(&str, &str)]) -> Vec<Text> {
+    let mut lines = vec![Text::styled(what, style::TITLE), Text::new()];
+    for (command, about) in steps {
+        lines.push(Text::plain("  ").then_styled(*command, style::COMMAND));
+        lines.push(Text::plain("      ").then_styled(*about, style::QUIET));
+    }
+    lines
 }
 
 /// A session without those of its panes that need somebody.

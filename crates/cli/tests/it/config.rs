@@ -61,6 +61,29 @@ fn a_change_is_taken_up_without_a_restart_and_a_mistake_is_not() {
 }
 
 #[test]
+fn a_mistake_is_told_while_the_daemon_runs_and_when_none_can_start() {
+    let env = deck();
+    let daemon = env.daemon();
+    env.configure("foo = 1\n");
+    let warning = wait::until("it is told", || {
+        let health = daemon.api().get("/v1/health").expect(200);
+        health["warnings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|it| it["code"] == "config_invalid")
+            .cloned()
+    });
+    assert!(warning["message"].as_str().unwrap().contains("foo"), "{warning:#}");
+    assert!(env.qd(&[]).success().contains("qd config check"));
+    daemon.kill9();
+    let refused = env.qd(&["ls", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&refused.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "E_CONFIG_INVALID", "{error:#}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("config.toml:1:"), "{error:#}");
+}
+
+#[test]
 fn a_daemon_with_a_broken_file_says_so_and_does_not_guess() {
     let env = deck();
     env.configure("[state]\ncompleted_ttl = \"soon\"\n");

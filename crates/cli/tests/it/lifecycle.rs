@@ -284,6 +284,51 @@ fn without_any_runtime_folder_it_lives_below_the_state_folder() {
 }
 
 #[test]
+fn after_a_logout_the_daemon_is_found_below_the_state_folder() {
+    let env = deck();
+    let plain = |arguments: &[&str]| env.invoke(arguments).env_remove("QD_HOME");
+    plain(&["daemon", "start"]).run().success();
+    let pid = env.daemons()[0].pid;
+    fs::remove_dir_all(env.path("run")).unwrap();
+    let status = wait::until("it is found again", || {
+        let said = plain(&["daemon", "status", "--json"]).run();
+        (said.code() == Some(0)).then(|| said.json())
+    });
+    assert_eq!(status["pid"], pid, "the same daemon: {status:#}");
+    let socket = deck::text(&status, "socket");
+    assert!(Path::new(&socket).starts_with(env.path("home/.local/state")), "{socket}");
+    assert_eq!(mode(Path::new(&socket)), 0o600);
+    plain(&["ls"]).run().success();
+    assert_eq!(env.daemons().len(), 1);
+    plain(&["daemon", "stop"]).run().success();
+    assert!(!Path::new(&socket).exists());
+}
+
+#[test]
+fn a_deleted_socket_comes_back_and_who_is_inside_stays() {
+    let env = deck();
+    let daemon = env.daemon();
+    let (mut watch, _) = Watch::panes(daemon.api());
+    fs::remove_file(env.socket()).unwrap();
+    wait::until("it answers again", || daemon.api().try_get("/v1/health").map(drop));
+    assert_eq!(mode(&env.socket()), 0o600);
+    let pane = env.tmux().session("work", "exec cat");
+    watch.upsert_of(&pane, "over the old connection", |_| true);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_daemon_whose_place_was_deleted_ends() {
+    let env = deck();
+    env.qd(&["daemon", "start"]).success();
+    let first = env.daemons()[0].pid;
+    fs::remove_dir_all(env.home()).unwrap();
+    wait::until("it ends", || (!process::alive(first)).then_some(()));
+    env.qd(&["daemon", "start"]).success();
+    assert_eq!(env.daemons().len(), 1);
+}
+
+#[test]
 fn qd_home_keeps_two_installations_apart() {
     let env = deck();
     let other = env.path("other");

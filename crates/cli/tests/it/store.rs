@@ -202,6 +202,62 @@ fn f_06_a_damaged_database_is_rebuilt_of_what_is_proven_when_asked() {
     assert_eq!(daemon.stop(), 0);
 }
 
+/// F-06: that nothing is known does not mean that nothing is there.
+#[test]
+fn f_06_what_a_damaged_database_does_not_show_is_not_said_to_be_absent() {
+    let (env, daemon, pane) = scene();
+    emit(&daemon, &pane, "one");
+    assert_eq!(daemon.stop(), 0);
+    env.sqlite_write("UPDATE journal SET at = at + 1 WHERE seq = 3").success();
+    let daemon = env.daemon();
+    let answer = daemon.api().get("/v1/panes").expect(200);
+    assert_eq!(answer["partial"], true, "{answer:#}");
+    assert_eq!(answer["warnings"][0]["code"], "store_read_only", "{answer:#}");
+    let screen = env.qd(&[]).success();
+    assert!(!screen.contains("No tmux server") && screen.contains("damaged"), "{screen}");
+    let commands: [&[&str]; 5] = [
+        &["ls"],
+        &["list", "windows"],
+        &["list", "sessions"],
+        &["target", "list"],
+        &["watch", "--once"],
+    ];
+    for command in commands {
+        let said = env.qd(command);
+        assert!(said.stderr.contains("damaged"), "{command:?}: {said:?}");
+        assert!(said.stderr.contains("qd journal rebuild"), "{command:?}: {said:?}");
+    }
+    assert_eq!(env.qd(&["ls", "--json"]).json()["partial"], true);
+}
+
+/// F-06: a database that was deleted beside its anchor is no new one, and the way out is named.
+#[test]
+fn f_06_a_deleted_database_is_missed_and_rebuilt_when_asked() {
+    let (env, daemon, pane) = scene();
+    emit(&daemon, &pane, "one");
+    assert_eq!(daemon.stop(), 0);
+    for name in ["qd.db", "qd.db-wal", "qd.db-shm"] {
+        fs::remove_file(env.home().join(name)).ok();
+    }
+    for _ in 0..2 {
+        let daemon = env.daemon();
+        let health = daemon.api().get("/v1/health").expect(200);
+        assert_eq!(health["status"], "read_only", "{health:#}");
+        assert!(health["warnings"][0].to_string().contains("missing"), "{health:#}");
+        assert!(health["warnings"][0]["hint"].as_str().unwrap().contains("qd journal rebuild"));
+        assert_eq!(daemon.stop(), 0);
+    }
+    let doctor = env.qd(&["doctor"]);
+    assert_eq!(doctor.code(), Some(1), "{doctor:?}");
+    assert!(doctor.stdout.contains("qd journal rebuild"), "{doctor:?}");
+    let answer = env.qd(&["journal", "rebuild", "--yes", "--json"]).json();
+    assert!(fs::exists(answer["kept"].as_str().unwrap()).unwrap(), "{answer:#}");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    emit(&daemon, &pane, "one");
+    assert_eq!(daemon.stop(), 0);
+}
+
 /// Puts a copy of the database in its place, and takes away what belonged to the other one.
 fn restore(env: &TestEnv, copy: &[u8]) {
     for log in ["qd.db-wal", "qd.db-shm"] {

@@ -19,8 +19,9 @@ use crate::clock::Clock;
 use crate::deck::{Deck, Settled};
 use crate::follower::Follower;
 use crate::ids::Ids;
-use crate::lookout::{Lookout, Standing};
+use crate::lookout::Lookout;
 use crate::spool::tally::Tally;
+use crate::standing::Standing;
 
 /// How long a change may take until nobody waits for it any more.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -30,12 +31,11 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Facts {
     /// The id of this installation.
     pub instance_id: String,
+    /// Where it listened first.
     pub socket: PathBuf,
     pub database: PathBuf,
     /// When the daemon started.
     pub started: Now,
-    /// Why nothing could be stored from the beginning, if so.
-    pub read_only: Option<String>,
 }
 
 /// The daemon, as its handlers know it.
@@ -49,6 +49,8 @@ pub struct App {
     pub(crate) config: watch::Receiver<Arc<ConfigInUse>>,
     /// What became of what stood in the spool.
     pub(crate) spool: watch::Receiver<Tally>,
+    /// Where it listens now.
+    socket: watch::Sender<PathBuf>,
     /// Whether somebody asked the daemon to end.
     stop: watch::Sender<Option<ShutdownReason>>,
 }
@@ -62,14 +64,25 @@ impl App {
         config: watch::Receiver<Arc<ConfigInUse>>,
     ) -> Self {
         let ids = Ids::new(clock);
+        let socket = watch::Sender::new(facts.socket.clone());
         let stop = watch::Sender::new(None);
         let spool = watch::Sender::default().subscribe();
-        Self { deck, lookout, clock, ids, facts, config, spool, stop }
+        Self { deck, lookout, clock, ids, facts, config, spool, socket, stop }
     }
 
     /// The same, with a spool that somebody reads.
     pub(crate) fn with_spool(self, spool: watch::Receiver<Tally>) -> Self {
         Self { spool, ..self }
+    }
+
+    /// The daemon listens elsewhere from now on.
+    pub(crate) fn moved_to(&self, socket: PathBuf) {
+        self.socket.send_replace(socket);
+    }
+
+    /// Where the daemon listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.socket.borrow().clone()
     }
 
     /// Tells whoever runs the daemon when it is asked to end.
@@ -93,17 +106,14 @@ impl App {
 
     /// Whether changes are stored.
     pub(crate) fn standing(&self) -> Standing {
-        match &self.facts.read_only {
-            Some(why) => Standing::ReadOnly(why.clone()),
-            None => self.lookout.standing(),
-        }
+        self.lookout.standing()
     }
 
     /// Refuses a change while nothing is stored. Asked before anything is looked up: what a damaged
     /// store does not show is not therefore unknown.
     pub(crate) fn writable(&self) -> Result<(), Problem> {
         match self.standing() {
-            Standing::Writable | Standing::Failing(_) => Ok(()),
+            Standing::Writable | Standing::Failing { .. } => Ok(()),
             Standing::ReadOnly(why) => Err(Problem::new(ErrorCode::StoreReadOnly, why)),
         }
     }

@@ -24,6 +24,8 @@ pub struct ConfigInUse {
     pub path: PathBuf,
     pub loaded_at: WallMs,
     pub config: Config,
+    /// Why what the file says by now is not in force.
+    pub refused: Option<String>,
 }
 
 pub(crate) async fn show(
@@ -81,7 +83,7 @@ fn settings(config: &Config, lines: &BTreeMap<String, u32>) -> Vec<Setting> {
 
 /// The settings of a daemon that has no file.
 pub fn defaults(path: &Path, loaded_at: WallMs) -> ConfigInUse {
-    ConfigInUse { path: path.to_owned(), loaded_at, config: Config::default() }
+    ConfigInUse { path: path.to_owned(), loaded_at, config: Config::default(), refused: None }
 }
 
 #[cfg(test)]

@@ -13,25 +13,26 @@ use super::app::App;
 use super::extract::{Asked, Said};
 use super::to_api::{self, timestamp};
 use crate::follower::Follower;
-use crate::lookout::Standing;
 use crate::spool::tally::Tally;
+use crate::standing::Standing;
 
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     _: Asked<api::query::NoQuery>,
 ) -> Said<HealthAnswer> {
-    let standing = app.standing();
     let watchers = app.lookout.watchers() as u64;
     let journal = journal(&app).await;
     let answer = app.read(|follower, now| {
         let targets = targets(follower);
+        let standing = follower.standing();
         let doubted = app.deck.doubts_clock_since().map(clock_warning);
         let of_spool = of_spool(&app.spool.borrow());
+        let refused = app.config.borrow().refused.as_deref().map(of_config);
         let warnings: Vec<Warning> =
-            warning(&standing).into_iter().chain(of_spool).chain(doubted).collect();
+            of_store(standing).into_iter().chain(refused).chain(of_spool).chain(doubted).collect();
         let uneasy = targets.iter().any(|target| target.health != Health::Ok);
         let store_mode = match standing {
-            Standing::Writable | Standing::Failing(_) => StoreMode::ReadWrite,
+            Standing::Writable | Standing::Failing { .. } => StoreMode::ReadWrite,
             Standing::ReadOnly(_) => StoreMode::ReadOnly,
         };
         HealthAnswer {
@@ -47,7 +48,7 @@ pub(crate) async fn show(
             started_at: timestamp(app.facts.started.wall),
             uptime_ms: now.since(app.facts.started.stamp()).unsigned_abs(),
             instance_id: app.facts.instance_id.clone(),
-            socket: app.facts.socket.display().to_string(),
+            socket: app.socket().display().to_string(),
             database: app.facts.database.display().to_string(),
             store_mode,
             journal,
@@ -86,11 +87,13 @@ fn targets(follower: &Follower) -> Vec<TargetHealth> {
 }
 
 /// What somebody should do about the database.
-fn warning(standing: &Standing) -> Option<Warning> {
+pub(crate) fn of_store(standing: &Standing) -> Option<Warning> {
     let (code, why, hint) = match standing {
         Standing::Writable => return None,
-        Standing::Failing(why) => {
-            ("store_failing", why, "Nothing new is stored until this is over; reading goes on.")
+        Standing::Failing { why, .. } => {
+            let hint = "Until this is over nothing new is stored, and what is shown is how it was \
+                        before. Room on the disk ends it by itself.";
+            ("store_failing", why, hint)
         }
         Standing::ReadOnly(why) => {
             let hint = "See `qd doctor`; then start the daemon again. A damaged database is replaced \
@@ -100,6 +103,18 @@ fn warning(standing: &Standing) -> Option<Warning> {
     };
     let (code, message, hint) = (code.to_owned(), why.clone(), hint.to_owned());
     Some(Warning { code, message, details: Map::new(), hint })
+}
+
+/// The settings that the file holds are not the ones in force.
+fn of_config(why: &str) -> Warning {
+    Warning {
+        code: "config_invalid".to_owned(),
+        message: format!("the settings were not taken: {why}"),
+        details: Map::new(),
+        hint: "The ones before stay in force, and without correcting it no daemon starts again: \
+               `qd config check`."
+            .to_owned(),
+    }
 }
 
 /// What stands in the spool that is not taken in.

@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::process::{Resource, getrlimit, getuid};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::app::App;
@@ -40,14 +40,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Server {
     /// Becomes true when everyone is to leave.
     closing: watch::Sender<bool>,
+    /// Listeners that take the place of the one in use.
+    others: mpsc::Sender<UnixListener>,
     accepting: JoinHandle<JoinSet<()>>,
 }
 
 impl Server {
     /// Serves a listener until [`Server::stop`].
     pub fn start(app: Arc<App>, listener: StdListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        let listener = UnixListener::from_std(listener)?;
+        let listener = asynchronous(listener)?;
+        let (others, next) = mpsc::channel(1);
         let (closing, closes) = watch::channel(false);
         let door = Door {
             router: router(Arc::clone(&app)),
@@ -56,7 +58,13 @@ impl Server {
             hall: Arc::new(Semaphore::new(REFUSED_MAX)),
             closes,
         };
-        Ok(Self { closing, accepting: tokio::spawn(door.accept(listener)) })
+        Ok(Self { closing, others, accepting: tokio::spawn(door.accept(listener, next)) })
+    }
+
+    /// Goes on at another listener. Whoever is inside stays.
+    pub(crate) async fn go_on(&self, listener: StdListener) -> io::Result<()> {
+        let listener = asynchronous(listener)?;
+        self.others.send(listener).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     /// Stops accepting, and gives the requests under way some time to end. Watch streams are
@@ -70,6 +78,11 @@ impl Server {
             connections.shutdown().await;
         }
     }
+}
+
+fn asynchronous(listener: StdListener) -> io::Result<UnixListener> {
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
 }
 
 /// As many as are wanted, or as the process has files for.
@@ -91,12 +104,17 @@ struct Door {
 
 impl Door {
     /// Lets connections in until the door is closed; hands over those that are still inside.
-    async fn accept(self, listener: UnixListener) -> JoinSet<()> {
+    async fn accept(
+        self,
+        mut listener: UnixListener,
+        mut others: mpsc::Receiver<UnixListener>,
+    ) -> JoinSet<()> {
         let mut connections = JoinSet::new();
         let mut closes = self.closes.clone();
         loop {
             tokio::select! {
                 () = closed(&mut closes) => return connections,
+                Some(other) = others.recv() => listener = other,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => self.admit(stream, &mut connections),

@@ -67,7 +67,7 @@ impl Reach {
             if !asks_target(filters, &name) {
                 continue;
             }
-            match target_error(row, &name) {
+            match target_error(row, &name).or_else(|| unstored(follower, &name)) {
                 Some(error) => reach.errors.push(error),
                 None => reach.responded.push(name.clone()),
             }
@@ -88,6 +88,13 @@ pub(crate) fn unknown_target<'a>(
 ) -> Option<&'a TargetName> {
     let in_session = filters.target_session.iter().map(|it| &it.target);
     filters.target.iter().chain(in_session).find(|name| follower.target(name).is_none())
+}
+
+/// What a target said last was not stored, so what is shown of it is of the past.
+fn unstored(follower: &Follower, name: &TargetName) -> Option<TargetError> {
+    let (code, why) = follower.standing().trouble()?;
+    let message = format!("what is shown is how it was before: {why}");
+    Some(TargetError { target: name.clone(), code, message })
 }
 
 /// What keeps a target from answering. One that is merely limited answers.

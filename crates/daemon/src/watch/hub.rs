@@ -84,6 +84,7 @@ impl Hub {
             follower.note(*at, note);
         }
         follower.reach(publication.as_of);
+        follower.settle(publication);
         let mut news = false;
         for feed in self.feeds.values_mut() {
             news |= feed.settle(follower, now);

@@ -33,10 +33,28 @@ fn a_full_disk_refuses_what_is_new_and_still_answers() {
         (&json!("degraded"), &json!("read_write"))
     );
     assert_eq!(health["warnings"][0]["code"], "store_failing");
+    for list in ["panes", "windows", "sessions", "targets"] {
+        let list = world.get(&format!("/v1/{list}"));
+        assert_eq!(list["partial"], true, "{list:#}");
+        assert_eq!(list["target_errors"][0]["code"], "E_STORE_FULL", "{list:#}");
+        assert_eq!(list["responded_targets"], json!([]), "{list:#}");
+        assert_eq!(list["warnings"][0]["code"], "store_failing", "{list:#}");
+    }
     world.set_disk(None);
     assert_eq!(world.emit(&event("k1"))["status"], "bound", "what was refused was not done");
     assert_eq!(world.pane(1)["state"], "running");
     assert_eq!(world.get("/v1/health")["status"], "ok");
+}
+
+#[test]
+fn a_full_disk_that_has_room_again_is_noticed_also_where_nothing_is_to_be_stored() {
+    let world = World::showing(vec![agent_pane(1, "claude")]);
+    world.set_disk(Some(ErrorKind::StorageFull));
+    assert_eq!(world.http.post("/v1/events", &event("k1")).error(507), "E_STORE_FULL");
+    world.set_disk(None);
+    wait::until("it is over", || (world.get("/v1/health")["status"] == "ok").then_some(()));
+    let list = world.get("/v1/panes");
+    assert_eq!((&list["partial"], &list["warnings"]), (&json!(false), &json!([])), "{list:#}");
 }
 
 #[test]
@@ -57,7 +75,11 @@ fn a_broken_disk_leaves_the_daemon_read_only() {
         (&json!("read_only"), &json!("read_only"))
     );
     assert_eq!(health["warnings"][0]["code"], "store_read_only");
-    assert_eq!(world.get("/v1/panes")["summary"]["total"], 1);
+    let panes = world.get("/v1/panes");
+    assert_eq!((&panes["summary"]["total"], &panes["partial"]), (&json!(1), &json!(true)));
+    assert_eq!(panes["target_errors"][0]["code"], "E_STORE_READ_ONLY", "{panes:#}");
+    let unknown = world.http.get("/v1/panes?target=lost");
+    assert_eq!(unknown.error(503), "E_STORE_READ_ONLY", "nor is it for a reader");
     assert_eq!(world.watch("").frame()["type"], "snapshot");
 }
 

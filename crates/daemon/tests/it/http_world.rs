@@ -268,8 +268,7 @@ async fn serve(
     let lookout = Lookout::new(follower, ledger.journal().unwrap(), clock);
     let running = deck::start(ledger, clock).unwrap();
     let started = clock.now();
-    let facts =
-        Facts { instance_id: "in-test".to_owned(), socket, database, started, read_only: None };
+    let facts = Facts { instance_id: "in-test".to_owned(), socket, database, started };
     let (_config, in_use) =
         watch::channel(Arc::new(config::defaults(&dir.join("config.toml"), started.wall)));
     let deck = running.deck.clone();

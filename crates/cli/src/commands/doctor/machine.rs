@@ -1,7 +1,10 @@
 //! What the machine has to offer.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::Path;
 
+use daemon::paths::Paths;
 use rustix::fs::{inotify, statvfs};
 
 use crate::commands::doctor::{Check, Verdict};
@@ -13,6 +16,45 @@ const ROOM_LEAST: u64 = 16 * MIB;
 
 /// With less than this it is time to make some.
 const ROOM_LITTLE: u64 = 256 * MIB;
+
+/// Whether anything can be stored: a folder that takes a file, and a database that may be written.
+pub(super) fn home(paths: &Paths) -> Check {
+    let home = paths.home.display();
+    // What is not there yet is made below the nearest folder that is.
+    let folder = paths.home.ancestors().find(|folder| folder.is_dir()).unwrap_or(&paths.home);
+    let written =
+        takes_files(folder).map_err(|error| (folder, error)).and_then(
+            |()| match OpenOptions::new().write(true).open(&paths.database) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err((&*paths.database, error)),
+                Ok(_) | Err(_) => Ok(()),
+            },
+        );
+    match written {
+        Ok(()) => Check::new("home", Verdict::Ok, format!("{home} can be written")),
+        Err((place, error)) => {
+            let message = format!("{} cannot be written: {error}", place.display());
+            let hint = match error.kind() {
+                ErrorKind::ReadOnlyFilesystem => {
+                    "Mount that disk read-write, or choose another \
+                                                  with QD_HOME."
+                }
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "Make room there.",
+                _ => {
+                    "Choose another place with QD_HOME, or see with ls -ld and lsattr what \
+                      protects it."
+                }
+            };
+            Check::new("home", Verdict::Failed, message).hint(hint)
+        }
+    }
+}
+
+/// Makes a file in a folder, and takes it away again.
+fn takes_files(folder: &Path) -> std::io::Result<()> {
+    let trial = folder.join(format!(".qd-doctor-{}", std::process::id()));
+    OpenOptions::new().write(true).create_new(true).open(&trial)?;
+    std::fs::remove_file(&trial)
+}
 
 /// Whether there is room for the journal.
 pub(super) fn disk(home: &Path) -> Check {
@@ -71,6 +113,21 @@ pub(super) fn session() -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_that_takes_no_files_is_told_with_what_to_do() {
+        let paths = |home: &str| {
+            let home = std::ffi::OsString::from(home);
+            Paths::find(|name| (name == "QD_HOME").then(|| home.clone())).unwrap()
+        };
+        let check = home(&paths("/proc/quarterdeck"));
+        assert_eq!(check.verdict, Verdict::Failed);
+        assert!(check.message.contains("/proc") && check.hint.contains("QD_HOME"), "{check:?}");
+        let folder = tempfile::tempdir().unwrap();
+        let check = home(&paths(&folder.path().join("not/yet").display().to_string()));
+        assert_eq!(check.verdict, Verdict::Ok, "{check:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left there");
+    }
 
     #[test]
     fn the_room_is_that_of_the_disk_where_the_folder_will_be() {

@@ -1,4 +1,5 @@
-//! Notices that the settings file changed, without looking at it until it does.
+//! Notices that a file was written, put in place or taken away, without looking at it until then.
+//! The settings are watched so, and the socket.
 
 use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
@@ -23,27 +24,27 @@ const PLACED: ReadFlags = ReadFlags::CREATE.union(ReadFlags::MOVED_TO);
 
 /// Watches the file from a thread of its own, which sleeps until something happens. Neither the
 /// file nor its folder need exist yet.
-pub(crate) fn watch(config: &Path) -> mpsc::Receiver<()> {
+pub(crate) fn watch(what: &'static str, file: &Path) -> mpsc::Receiver<()> {
     let (changed, changes) = mpsc::channel(1);
-    let config = config.to_owned();
+    let file = file.to_owned();
     let spawned = std::thread::Builder::new()
-        .name("config".to_owned())
-        .spawn(move || follow(&config, &changed));
+        .name(what.to_owned())
+        .spawn(move || follow(what, &file, &changed));
     if let Err(error) = spawned {
-        tracing::warn!(%error, "settings are not watched");
+        tracing::warn!(%error, what, "a file is not watched");
     }
     changes
 }
 
 /// Ends when nobody listens or nothing can be watched.
-fn follow(config: &Path, changed: &mpsc::Sender<()>) {
+fn follow(what: &'static str, file: &Path, changed: &mpsc::Sender<()>) {
     let mut is_new = false;
     while !changed.is_closed() {
-        let Some(watched) = Watched::of(config) else { return };
+        let Some(watched) = Watched::of(file) else { return };
         let ended = watched.wait(|| tell(changed), is_new);
         is_new = true;
         if let Err(error) = ended {
-            tracing::info!(%error, "settings are not watched");
+            tracing::info!(%error, what, "a file is not watched");
             return;
         }
     }
@@ -64,16 +65,16 @@ struct Watched {
 
 impl Watched {
     /// The file's folder, and that of the file a link leads to; else the nearest folder above it.
-    fn of(config: &Path) -> Option<Self> {
-        let folder = config.parent()?;
+    fn of(file: &Path) -> Option<Self> {
+        let folder = file.parent()?;
         let there = folder.ancestors().find(|it| it.is_dir())?;
         if there != folder {
             let next = folder.strip_prefix(there).ok()?.components().next()?;
             let names = vec![next.as_os_str().to_owned()];
             return Some(Self { folders: vec![there.to_owned()], names, is_near: false });
         }
-        let real = std::fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
-        let files = [config, &real];
+        let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        let files = [file, &real];
         Some(Self {
             folders: files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect(),
             names: files.iter().filter_map(|file| Some(file.file_name()?.to_owned())).collect(),
@@ -82,7 +83,7 @@ impl Watched {
     }
 
     /// Tells of every change until the folders have to be found anew. `is_new` are folders that
-    /// came to be after the settings were read: the file may be in there already.
+    /// came to be after the file was read: the file may be in there already.
     fn wait(&self, tell: impl Fn() -> bool, is_new: bool) -> rustix::io::Result<()> {
         let inotify = inotify::init(inotify::CreateFlags::CLOEXEC)?;
         let flags = if self.is_near { WRITTEN.union(MADE) } else { MADE };
