@@ -143,12 +143,6 @@ impl Files {
         }
     }
 
-    /// The first of the files that is there: what else can be named to somebody who looks for them.
-    pub(crate) fn existing(&self) -> &Path {
-        let all = [&self.database, &self.log, &self.anchor];
-        all.into_iter().find(|file| file.exists()).unwrap_or(&self.database)
-    }
-
     /// A copy of a kept copy, for SQLite to work on: opening it may change it.
     pub(crate) fn for_examination(&self) -> Result<Self, Fault> {
         let copy = Self::of(&suffixed(&self.database, ".examined"));
@@ -181,6 +175,12 @@ impl Files {
     pub(crate) fn create_private(path: &Path) -> io::Result<File> {
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
     }
+}
+
+/// What there is to be shown of a database that was set aside: itself, or what was left of it.
+pub(crate) fn found_aside(database: &Path) -> PathBuf {
+    let all = ["", "-wal", ".anchor"].map(|suffix| suffixed(database, suffix));
+    all.into_iter().find(|file| file.exists()).unwrap_or_else(|| database.to_owned())
 }
 
 /// Names the file that an I/O error is about.

@@ -26,7 +26,7 @@ use crate::ledger::{Backing, Identity, Ledger, Live, Probe};
 use crate::meta::Meta;
 use crate::proof::{Doubt, Proven, prove};
 use crate::reserve::{self, Reserve};
-use crate::salvage::{Salvage, is_ours};
+use crate::salvage::{Reach, Salvage, is_ours};
 use crate::trust::{Remembered, Trust};
 use crate::verify::verify;
 use crate::{checkpoint, journal, rebuild, schema};
@@ -93,7 +93,8 @@ impl Ledger {
         if rusqlite::version_number() < 3_051_003 {
             return Err(OpenError::OldSqlite { found: rusqlite::version() });
         }
-        let mut opening = Opening { files: Files::of(path), options, now };
+        let reach = Reach::Unbroken;
+        let mut opening = Opening { files: Files::of(path), options, now, reach };
         let first = opening.run();
         match first {
             // Even opening takes a little room, which the reserve has.
@@ -106,13 +107,14 @@ impl Ledger {
 }
 
 /// Opens what is proven of a database that is damaged anywhere, also further back than what a
-/// start looks at. Nothing if it is sound.
+/// start looks at, as far as its anchor reaches. Nothing if it is sound.
 pub(crate) fn open_damaged(
     path: &Path,
     options: Options,
     now: Now,
 ) -> Result<Option<Opened>, OpenError> {
-    let mut opening = Opening { files: Files::of(path), options, now };
+    let reach = Reach::Anchored;
+    let mut opening = Opening { files: Files::of(path), options, now, reach };
     let opened = opening.run()?;
     if opened.damage.is_some() {
         return Ok(Some(opened));
@@ -130,6 +132,7 @@ struct Opening {
     files: Files,
     options: Options,
     now: Now,
+    reach: Reach,
 }
 
 impl Opening {
@@ -287,7 +290,7 @@ impl Opening {
         let settings = self.options.settings;
         let examined = aside.for_examination().map_err(|fault| self.failed(fault))?;
         let Salvage { meta, head, tables } =
-            Salvage::of(&examined, &finding, mark.as_ref(), settings);
+            Salvage::of(&examined, &finding, mark.as_ref(), self.reach, settings);
         let identity = meta.map_or_else(|| self.options.identity.clone(), |meta| meta.identity);
         let why = format!("the database is damaged: {finding}");
         let ledger = Ledger {
@@ -300,7 +303,7 @@ impl Opening {
         };
         let damage = Damage {
             finding,
-            kept: aside.existing().to_owned(),
+            kept: aside.database,
             proven_through: head.seq,
             anchored: mark.as_ref().map(|mark| mark.seq),
             mark,

@@ -16,7 +16,7 @@ use crate::connect;
 use crate::damage::Damage;
 use crate::events;
 use crate::fault::Fault;
-use crate::files::{Files, at};
+use crate::files::{Files, at, found_aside};
 use crate::fold::write_present;
 use crate::journal::{Head, Walk, hash_of};
 use crate::ledger::{Identity, Ledger};
@@ -52,6 +52,7 @@ pub fn rebuild(path: &Path, options: Options, now: Now) -> Result<Option<Rebuilt
     files.sync_folder().map_err(failed)?;
     finish(&files).map_err(failed)?;
     let Damage { kept, proven_through, .. } = damage;
+    let kept = found_aside(&kept);
     Ok(Some(Rebuilt { kept, proven_through, continues_after, events }))
 }
 

@@ -17,11 +17,20 @@ use crate::checkpoint;
 use crate::damage::Finding;
 use crate::fault::Fault;
 use crate::files::{self, Files, Look};
-use crate::journal::{Head, Walk};
+use crate::journal::{Head, Walk, hash_of};
 use crate::meta::Meta;
 use crate::replay::Replay;
 use crate::tables::EVENT_INBOX;
 use crate::{connect, schema};
+
+/// How far a salvage goes on after a damaged row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Not at all: what is shown is what was true once, at the last row before it.
+    Unbroken,
+    /// Over the rows that lead up to the anchored one, which is proof enough of each of them.
+    Anchored,
+}
 
 /// What is proven of a damaged database.
 #[derive(Debug)]
@@ -44,11 +53,12 @@ impl Salvage {
         files: &Files,
         finding: &Finding,
         mark: Option<&Mark>,
+        reach: Reach,
         settings: Settings,
     ) -> Self {
         let salvaged = mend_header(files).and_then(|()| {
             let db = connect::examiner(&files.database)?;
-            Self::from_db(&db, finding, mark, settings)
+            Self::from_db(&db, finding, mark, reach, settings)
         });
         salvaged.ok().flatten().unwrap_or_else(Self::nothing)
     }
@@ -57,6 +67,7 @@ impl Salvage {
         db: &Connection,
         finding: &Finding,
         mark: Option<&Mark>,
+        reach: Reach,
         settings: Settings,
     ) -> Result<Option<Self>, Fault> {
         let meta = Meta::read(db).ok();
@@ -68,7 +79,8 @@ impl Salvage {
             None => beginning.filter(|_| believes_file(finding)),
         };
         let Some(base) = proven else { return Ok(None) };
-        let (head, mut tables) = follow(db, base, finding, settings);
+        let mark = mark.filter(|_| reach == Reach::Anchored);
+        let (head, mut tables) = follow(db, base, finding, mark, settings);
         attach_payloads(db, &mut tables);
         Ok(Some(Self { meta, head, tables }))
     }
@@ -127,18 +139,53 @@ fn believes_file(finding: &Finding) -> bool {
     }
 }
 
-/// Folds what follows the base, up to the first row that does not fit.
-fn follow(db: &Connection, base: Base, finding: &Finding, settings: Settings) -> (Head, Tables) {
+/// Folds what follows the base, up to the first row that does not fit, and then the rows that lead
+/// up to the anchored one, where there is a mark. What only the rows between told is lost.
+fn follow(
+    db: &Connection,
+    base: Base,
+    finding: &Finding,
+    mark: Option<&Mark>,
+    settings: Settings,
+) -> (Head, Tables) {
     let mut replay = Replay::from(base.tables, settings);
-    let mut walk = Walk::from(base.head);
+    let mut head = base.head;
     if believes_file(finding) {
-        // Where the walk ends, and why, the finding has said already.
-        let _ended = walk.go(db, usize::MAX, |row| {
-            replay.take(&row.event()?);
-            Ok(())
-        });
+        let mut fold = |from: Head| {
+            let mut walk = Walk::from(from);
+            // Where the walk ends, and why, the finding has said already.
+            let _ended = walk.go(db, usize::MAX, |row| {
+                replay.take(&row.event()?);
+                Ok(())
+            });
+            walk.head()
+        };
+        head = fold(head);
+        if let Some(behind) = mark.and_then(|mark| anchored_end(db, head, mark)) {
+            head = fold(behind);
+        }
     }
-    (walk.head(), replay.tables())
+    (head, replay.tables())
+}
+
+/// The damaged row from which on every row follows from the one before, up to the anchored one. A
+/// row's hash covers the hash before it, so the anchored hash proves all of them at once.
+fn anchored_end(db: &Connection, proven: Head, mark: &Mark) -> Option<Head> {
+    let mut seq = proven.seq + 1;
+    while seq < mark.seq {
+        if let Ok(Some(hash)) = hash_of(db, seq) {
+            let behind = Head { seq, hash };
+            let mut walk = Walk::from(behind);
+            let _ended = walk.go(db, usize::MAX, |_| Ok(()));
+            let anchored = || hash_of(db, mark.seq).is_ok_and(|it| it == Some(mark.hash));
+            if walk.head().seq >= mark.seq {
+                return anchored().then_some(behind);
+            }
+            seq = walk.head().seq;
+        }
+        seq += 1;
+    }
+    None
 }
 
 /// Puts the payloads of waiting events back, which the journal does not hold. One that is gone or

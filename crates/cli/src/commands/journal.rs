@@ -25,8 +25,11 @@ pub(crate) enum JournalCommand {
     /// Replace a damaged database by what is proven of it
     ///
     /// The daemon must not be running: `qd daemon stop`. The damaged files are kept beside the new
-    /// ones. Panes, states and every event that is whole are carried over; sequence numbers go on
-    /// after the last one that is known, so whoever watches is sent a snapshot.
+    /// ones. Carried over is what the journal proves: its rows up to the first damaged one and,
+    /// behind that, those that lead without a gap to the last one that the anchor knows, with the
+    /// ids and keys by which a repeated event is known. What only damaged rows told is lost.
+    /// Sequence numbers go on after the last one that is known, so whoever watches is sent a
+    /// snapshot.
     Rebuild(RebuildArgs),
 }
 

@@ -152,3 +152,39 @@ fn a_journal_that_is_whole_is_proven_without_any_checkpoint() {
     assert_eq!(opened.damage.unwrap().proven_through, last);
     assert_same(&stored(&opened.ledger.engine().tables()), &tables);
 }
+
+#[test]
+fn what_follows_a_damaged_row_up_to_the_anchored_one_is_kept_and_not_taken_again() {
+    let mut world = World::new();
+    let mut ledger = populated(&world, 3);
+    let heard =
+        |world: &World, number| signalled(signal(world.now, number, about_pane(1), State::Running));
+    for number in 1..=30 {
+        world.pass(100);
+        send(&mut ledger, world.now, heard(&world, number));
+    }
+    let last = ledger.as_of();
+    ledger.close().unwrap();
+    for damage in [
+        "UPDATE journal SET at = at + 1 WHERE seq = 3",
+        "UPDATE journal SET payload = payload || ' ' WHERE seq = 2",
+    ] {
+        let db = rusqlite::Connection::open(world.path()).unwrap();
+        db.execute(damage, []).unwrap();
+    }
+    let shown = open(&world.path(), world.now).damage.unwrap();
+    assert!(shown.proven_through < 2, "a start shows what was true once: {shown:?}");
+
+    let rebuilt = rebuild(&world.path(), options(), world.now).unwrap().unwrap();
+    assert_eq!((rebuilt.proven_through, rebuilt.continues_after), (last, last));
+    assert_eq!(rebuilt.events, 30, "{rebuilt:?}");
+    assert_eq!(verify(&world.path()).unwrap().findings, []);
+    let mut ledger = world.open();
+    assert!(ledger.engine().panes().count() > 0, "what they told of the present is there too");
+    for number in 1..=30 {
+        let outcome = send(&mut ledger, world.now, heard(&world, number));
+        let Ok(Reply::Accepted(Acceptance::Duplicate { .. })) = outcome.result else {
+            panic!("{number} is known: {:?}", outcome.result)
+        };
+    }
+}

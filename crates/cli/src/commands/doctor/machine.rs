@@ -33,16 +33,13 @@ pub(super) fn home(paths: &Paths) -> Check {
         Ok(()) => Check::new("home", Verdict::Ok, format!("{home} can be written")),
         Err((place, error)) => {
             let message = format!("{} cannot be written: {error}", place.display());
-            let hint = match error.kind() {
-                ErrorKind::ReadOnlyFilesystem => {
-                    "Mount that disk read-write, or choose another \
-                                                  with QD_HOME."
-                }
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "Make room there.",
-                _ => {
-                    "Choose another place with QD_HOME, or see with ls -ld and lsattr what \
-                      protects it."
-                }
+            let is = |kind| error.kind() == kind;
+            let hint = if is(ErrorKind::ReadOnlyFilesystem) {
+                "Mount that disk read-write, or choose another with QD_HOME."
+            } else if is(ErrorKind::StorageFull) || is(ErrorKind::QuotaExceeded) {
+                "Make room there."
+            } else {
+                "Choose another place with QD_HOME, or see with ls -ld and lsattr what protects it."
             };
             Check::new("home", Verdict::Failed, message).hint(hint)
         }
