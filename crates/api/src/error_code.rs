@@ -171,7 +171,7 @@ error_codes! {
         "Move that file away, or choose another place with QD_HOME.";
     /// It took longer than it was allowed to.
     Timeout = "E_TIMEOUT", 504, Timeout,
-        "Allow it more time, or see with `qd doctor` what is slow.";
+        "See with `qd doctor` what is slow, then repeat it.";
     /// It destroys something and nobody confirmed it.
     ConfirmationRequired = "E_CONFIRMATION_REQUIRED", 400, Usage,
         "Repeat it with --yes if you mean it.";

@@ -60,7 +60,11 @@ fn version() -> &'static str {
 fn said(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::Ok,
-        Err(failure) => failure.exit_code(),
+        Err(failure) => {
+            Console::new(GlobalArgs { json: false, color: args::Color::Auto, socket: None })
+                .fail(&failure);
+            failure.exit_code()
+        }
     }
 }
 

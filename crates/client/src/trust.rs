@@ -36,7 +36,8 @@ impl From<Distrust> for ClientError {
     fn from(distrust: Distrust) -> Self {
         let message = distrust.to_string();
         match distrust {
-            Distrust::NotASocket(_) => Self::new(ErrorCode::SocketOccupied, message),
+            Distrust::NotASocket(_) => Self::new(ErrorCode::SocketOccupied, message)
+                .with_hint("Name the daemon's socket, or leave it out: then it is found."),
             Distrust::Open { path, .. } => Self::new(ErrorCode::Forbidden, message)
                 .with_hint(format!("If that is your own doing: chmod go= '{}'", path.display())),
             Distrust::Foreign { .. } | Distrust::Impostor { .. } => {

@@ -139,6 +139,11 @@ fn configuration(paths: &Paths) -> (Config, Check) {
         Ok(config) if paths.config.exists() => {
             (config, Check::new("configuration", Verdict::Ok, format!("{path} is right")))
         }
+        Ok(config) if std::env::var_os("QD_CONFIG").is_some_and(|it| !it.is_empty()) => {
+            let message = format!("all defaults: {path}, which QD_CONFIG names, is not there");
+            let check = Check::new("configuration", Verdict::Warning, message);
+            (config, check.hint("Write it, or correct QD_CONFIG."))
+        }
         Ok(config) => {
             let message = format!("all defaults; {path} is not there");
             (config, Check::new("configuration", Verdict::Ok, message))

@@ -1,7 +1,7 @@
 //! `qd target`: the tmux servers that are watched.
 
 use api::target_name::TargetName;
-use api::targets::TargetCreate;
+use api::targets::{TargetCreate, TargetItem};
 use api::words::TargetKind;
 use api::{ErrorCode, ExitCode};
 use clap::{Args, Subcommand};
@@ -107,17 +107,36 @@ fn connect(console: &Console, args: &ConnectArgs) -> Outcome {
 
 fn remove(console: &Console, args: &RemoveArgs) -> Outcome {
     let name = target_name(&args.name)?;
-    if !args.yes && !agreed(console, &name)? {
-        console.terminal.note(&[Text::plain("Nothing was removed.")]);
-        return Ok(ExitCode::Failure);
-    }
     let mut client = console.client()?;
+    if !args.yes {
+        // Nobody is asked about what cannot be done.
+        let targets = wait(async { Ok(client.targets().await?) })?.read()?;
+        check_removable(&targets.items, &name)?;
+        if !agreed(console, &name)? {
+            console.terminal.note(&[Text::plain("Nothing was removed.")]);
+            return Ok(ExitCode::Failure);
+        }
+    }
     wait(async { Ok(client.remove_target(&name).await?) })?;
     if !console.is_json() {
         let done = format!("Target {name} is no longer watched. Its tmux server is left alone.");
         console.terminal.line(done)?;
     }
     Ok(ExitCode::Ok)
+}
+
+fn check_removable(targets: &[TargetItem], name: &TargetName) -> Result<(), Failure> {
+    match targets.iter().find(|it| it.name == *name) {
+        None => {
+            let message = format!("there is no target `{name}`");
+            Err(Failure::new(ErrorCode::TargetNotFound, message))
+        }
+        Some(target) if target.is_default => {
+            let message = format!("`{name}` is the default target, which stays");
+            Err(Failure::new(ErrorCode::TargetProtected, message))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 fn agreed(console: &Console, name: &TargetName) -> Result<bool, Failure> {

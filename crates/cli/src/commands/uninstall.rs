@@ -13,6 +13,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::style;
 use crate::output::text::Text;
+use crate::starter::this_program;
 
 /// The names, or beginnings of names, of everything that the daemon puts into its folder.
 const OURS: &[&str] =
@@ -38,15 +39,18 @@ pub(crate) struct UninstallArgs {
 
 pub(crate) fn run(console: &Console, args: &UninstallArgs) -> Outcome {
     let paths = console.paths()?;
-    console.terminal.lines(&daemon::remove_service(console)?)?;
+    // What cannot be undone, such as what somebody else put in the place of ours, keeps nothing
+    // else from being undone; it is told at the end.
+    let mut undone = Undone { console, failures: Vec::new() };
+    undone.tell(daemon::remove_service(console))?;
     // The daemon takes its hidden tmux sessions along when it ends.
     let ended = match daemon::end(console)? {
         Some(pid) => format!("The daemon (pid {pid}) has ended."),
         None => "No daemon was running.".to_owned(),
     };
     console.terminal.line(ended)?;
-    console.terminal.lines(&install::remove_all()?)?;
-    console.terminal.lines(&setup::undo_all(console)?)?;
+    undone.tell(install::remove_all())?;
+    undone.tell(setup::undo_all(console))?;
     let data = found(&paths)?;
     if data.is_empty() {
         console.terminal.line("There is no data.")?;
@@ -58,8 +62,44 @@ pub(crate) fn run(console: &Console, args: &UninstallArgs) -> Outcome {
         let kept = format!("Kept the data in {}. To delete it: ", paths.home.display());
         console.terminal.line(Text::plain(kept).then(again))?;
     }
-    console.terminal.line("What is left is the program itself, where you put it.")?;
-    Ok(ExitCode::Ok)
+    console.terminal.line(left_behind(&paths))?;
+    undone.end()
+}
+
+/// The steps that were tried.
+struct Undone<'a> {
+    console: &'a Console,
+    failures: Vec<Failure>,
+}
+
+impl Undone<'_> {
+    /// Tells what a step did, or remembers why it did not.
+    fn tell(&mut self, step: Result<Vec<Text>, Failure>) -> Result<(), Failure> {
+        match step {
+            Ok(lines) => self.console.terminal.lines(&lines),
+            Err(failure) => {
+                self.failures.push(failure);
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells of every step that failed; the command fails with the last.
+    fn end(mut self) -> Outcome {
+        let Some(last) = self.failures.pop() else { return Ok(ExitCode::Ok) };
+        self.failures.iter().for_each(|failure| self.console.fail(failure));
+        Err(last)
+    }
+}
+
+/// Names what is still there, and is for its owner to delete.
+fn left_behind(paths: &Paths) -> String {
+    let program = this_program()
+        .map_or_else(|_| "where you put it".to_owned(), |program| program.display().to_string());
+    let places = [("the settings", &paths.config), ("the folder", &paths.home)];
+    let others = places.into_iter().filter(|(_, path)| path.exists());
+    let others = others.map(|(what, path)| format!("; {what}, {}", path.display()));
+    format!("What is left: the program itself, {program}{}.", others.collect::<String>())
 }
 
 fn agreed(console: &Console, args: &UninstallArgs, paths: &Paths) -> Result<bool, Failure> {

@@ -12,6 +12,8 @@ use api::words::Scope;
 use api::{ErrorCode, ExitCode};
 use clap::{Args, ValueEnum};
 use client::{ClientError, Pause, Step, Watch};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -170,9 +172,22 @@ async fn follow(watch: Watch, sink: Box<dyn Sink>) -> Result<(), Failure> {
         outcome = writer => outcome.map_err(|error| {
             Failure::new(ErrorCode::Internal, format!("watching broke off: {error}"))
         })?,
+        // A reader that went away would else be noticed only with the next change.
+        _ = unread() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     }
+}
+
+/// Waits until nobody reads our output any more.
+async fn unread() {
+    let wait = || {
+        let stdout = std::io::stdout();
+        // Errors and hang-ups are told unasked.
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        while matches!(poll(&mut watched, None), Err(Errno::INTR)) {}
+    };
+    drop(tokio::task::spawn_blocking(wait).await);
 }
 
 /// What the one who writes hears of.

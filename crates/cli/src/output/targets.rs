@@ -1,9 +1,9 @@
 //! Targets as a table.
 
-use api::Timestamp;
 use api::list::List;
 use api::targets::TargetItem;
 use api::words::Health;
+use api::{ErrorCode, Timestamp};
 
 use crate::output::list;
 use crate::output::style;
@@ -57,7 +57,10 @@ pub(crate) fn trouble(targets: &[TargetItem]) -> Vec<Text> {
     let troubled = targets.iter().filter(|it| it.health != Health::Ok);
     let line = |target: &TargetItem| {
         let why = target.health_message.as_deref().or(target.health_reason.as_deref());
-        let command = format!("qd target connect {}", target.name);
+        let is_twin =
+            target.health_reason.as_deref() == Some(ErrorCode::TargetDuplicateServer.as_str());
+        let step = if is_twin { "remove" } else { "connect" };
+        let command = format!("qd target {step} {}", target.name);
         Text::styled("! ", style::of_health(target.health))
             .then(target.name.as_str())
             .then(" is ")

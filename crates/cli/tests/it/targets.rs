@@ -137,3 +137,33 @@ fn kinds_that_come_later_are_refused_by_name() {
         assert!(matches!(refused.status, 400 | 501), "{kind}: {}", refused.text());
     }
 }
+
+#[test]
+fn a_socket_by_a_link_or_a_detour_is_no_other_target_and_a_file_is_none() {
+    let env = deck();
+    let _daemon = env.daemon();
+    std::fs::create_dir(env.path("s")).unwrap();
+    std::os::unix::fs::symlink(env.path("s"), env.path("link")).unwrap();
+    let add = |name: &str, socket: &str| {
+        let socket = env.path(socket).display().to_string();
+        env.qd(&["target", "add", name, "--tmux-socket", &socket])
+    };
+    add("p1", "s/later.sock").success();
+    for detour in ["link/later.sock", "s/../s/later.sock"] {
+        let said = add("p2", detour).fails_with(5);
+        assert!(said.contains("E_TARGET_DUPLICATE_SERVER"), "{detour}: {said}");
+    }
+    std::fs::write(env.path("file"), "x").unwrap();
+    for impossible in ["file", "s"] {
+        let said = add("p3", impossible).fails_with(2);
+        assert!(said.contains("no socket"), "{impossible}: {said}");
+    }
+}
+
+#[test]
+fn nobody_is_asked_about_a_target_that_cannot_be_removed() {
+    let env = deck();
+    let _daemon = env.daemon();
+    assert!(env.qd(&["target", "remove", "nope"]).fails_with(4).contains("E_TARGET_NOT_FOUND"));
+    assert!(env.qd(&["target", "remove", "local"]).fails_with(5).contains("E_TARGET_PROTECTED"));
+}

@@ -278,3 +278,13 @@ fn the_command_line_goes_on_by_itself_after_a_restart_of_the_daemon() {
         }
     }
 }
+
+#[test]
+fn a_watch_whose_reader_went_away_ends_without_waiting_for_news() {
+    let env = deck();
+    let _daemon = env.daemon();
+    let qd = env.qd_program().display();
+    let line = format!("{qd} watch --format jsonl | head -1");
+    let shown = env.run_program(env.path("bin/sh"), &["-c", &line]).success();
+    assert!(shown.starts_with('{'), "{shown}");
+}

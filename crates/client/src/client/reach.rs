@@ -187,7 +187,11 @@ fn nobody(place: &Place) -> ClientError {
     let sockets: Vec<PathBuf> = place.sockets().collect();
     let shown: Vec<String> = sockets.iter().map(|it| it.display().to_string()).collect();
     let message = format!("no daemon answers at {}", shown.join(" or "));
-    ClientError::new(ErrorCode::DaemonUnreachable, message)
-        .with_detail("sockets", shown)
-        .with_hint("Start it with `qd daemon start`.")
+    ClientError::new(ErrorCode::DaemonUnreachable, message).with_detail("sockets", shown).with_hint(
+        match place.lock {
+            Some(_) => "Start it with `qd daemon start`.",
+            // Nothing starts a daemon at a socket that somebody named.
+            None => "Name the socket of a daemon that runs, or leave it out: then one is started.",
+        },
+    )
 }

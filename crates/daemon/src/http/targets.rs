@@ -1,5 +1,7 @@
 //! `/v1/targets`: list, add, connect, remove.
 
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use engine::ids::TargetId;
 use engine::input::{Input, Refusal, Reply, Request};
 use engine::target::{Probe, TargetRow};
 use engine::time::MonoMs;
-use engine::words::TargetKind;
+use engine::words::{Health, TargetKind};
 use http::StatusCode;
 
 use super::app::App;
@@ -56,7 +58,8 @@ pub(crate) async fn add(
 ) -> Result<Said<TargetAnswer>, Problem> {
     create.check()?;
     app.writable()?;
-    let request = from_api::new_target(create, &app.ids)?;
+    let mut request = from_api::new_target(create, &app.ids)?;
+    look_at_socket(&mut request)?;
     if let Some(refusal) = twin(&app, &request) {
         return Err(Fault::Refused(refusal).into());
     }
@@ -64,15 +67,36 @@ pub(crate) async fn add(
     answer(&app, settled.reply).map(|answer| Said(StatusCode::CREATED, answer))
 }
 
+/// Refuses a local socket that cannot be one, and writes its path as it really is, so that a link
+/// or a detour is no other target.
+fn look_at_socket(request: &mut Request) -> Result<(), Problem> {
+    let Request::AddTarget { kind: TargetKind::Local, connection_ref, .. } = request else {
+        return Ok(());
+    };
+    let socket = socket_of(connection_ref);
+    if std::fs::metadata(&socket).is_ok_and(|found| !found.file_type().is_socket()) {
+        return Err(Problem::field("tmux_socket", "is there and is no socket"));
+    }
+    if connection_ref.starts_with('/')
+        && let Some(settled) = local::settled(&socket).to_str()
+    {
+        settled.clone_into(connection_ref);
+    }
+    Ok(())
+}
+
+fn socket_of(connection_ref: &str) -> PathBuf {
+    let environment = Environment::of_this_process();
+    local::socket(connection_ref, local::tmux_tmpdir(environment.variables()))
+}
+
 /// Refuses a local socket that another target leads to already, by whatever name or link.
 fn twin(app: &App, request: &Request) -> Option<Refusal> {
     let Request::AddTarget { name, kind: TargetKind::Local, connection_ref, .. } = request else {
         return None;
     };
-    let environment = Environment::of_this_process();
-    let folder = local::tmux_tmpdir(environment.variables());
     let place = |connection_ref: &str| {
-        let socket = local::socket(connection_ref, folder);
+        let socket = local::settled(&socket_of(connection_ref));
         std::fs::canonicalize(&socket).unwrap_or(socket)
     };
     let wanted = place(connection_ref);
@@ -128,6 +152,7 @@ pub(crate) async fn connect(
         return Err(Problem::new(ErrorCode::TargetNotFound, "the target was removed meanwhile"));
     };
     match probe {
+        Ok(Ok(Probe::Answered)) if is_twin(&row) => Err(duplicate(&row)),
         Ok(Ok(Probe::Answered)) => {
             answer(&app, Reply::Target(Box::new(row))).map(|answer| Said(StatusCode::OK, answer))
         }
@@ -157,6 +182,18 @@ fn unreachable(row: &TargetRow, waited: Option<Duration>) -> Problem {
     Problem::new(ErrorCode::TargetUnreachable, message)
         .detail("target", row.name.as_str())
         .detail("reason", trouble.map(|trouble| trouble.code.as_str()))
+}
+
+/// Whether what answered is the server of another target.
+fn is_twin(row: &TargetRow) -> bool {
+    let code = ErrorCode::TargetDuplicateServer.as_str();
+    row.health == Health::Down && row.trouble.as_ref().is_some_and(|trouble| trouble.code == code)
+}
+
+fn duplicate(row: &TargetRow) -> Problem {
+    let why = row.trouble.as_ref().map(|trouble| trouble.message.as_str()).unwrap_or_default();
+    let message = format!("`{}` stays unwatched: {why}", row.name);
+    Problem::new(ErrorCode::TargetDuplicateServer, message).detail("target", row.name.as_str())
 }
 
 fn find(app: &App, name: &str) -> Result<TargetRow, Problem> {

@@ -23,6 +23,16 @@ fn folder(tmux_tmpdir: Option<&OsStr>) -> PathBuf {
     base.join(format!("tmux-{}", rustix::process::getuid().as_raw()))
 }
 
+/// The same socket by the real path of its folder. The socket itself may not be there yet, and may
+/// be a link that will lead elsewhere.
+pub fn settled(socket: &Path) -> PathBuf {
+    let real = socket.parent().and_then(|folder| fs::canonicalize(folder).ok());
+    match (real, socket.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        (None, _) | (_, None) => socket.to_owned(),
+    }
+}
+
 /// Makes the folder of the named sockets, as tmux does on any command, so that a server that comes
 /// later is noticed there. Where that fails there is no folder to watch, and probes find it.
 pub fn prepare(socket: &Path) {

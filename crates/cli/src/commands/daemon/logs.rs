@@ -50,7 +50,8 @@ pub(crate) fn run(console: &Console, args: &LogsArgs) -> Outcome {
         })
         .map_err(|error| unreadable(&path, &error))?;
     }
-    if last.is_empty() && !args.follow {
+    let written = [before(&current), current.clone()].iter().any(|path| path.exists());
+    if !written && !args.follow {
         let line = format!("There is no log yet in {}.", folder.display());
         console.terminal.note(&[Text::plain(line)]);
     }
