@@ -495,6 +495,7 @@ fn start(look: &Look<'_>, row: &mut PaneRow, epoch: u64, causes: &mut Vec<Cause>
         started_at: WallMs(started_ns / 1_000_000),
     });
     row.state.last_known = None;
+    row.state.since = look.now.wall;
 }
 
 /// Labels the running runtime; recognition alone begins nothing.

@@ -2,7 +2,7 @@
 //! the old one is refused from then on.
 
 use serde_json::{Value, json};
-use testkit::{Daemon, TestEnv};
+use testkit::{Daemon, Signal, TestEnv, process};
 
 use crate::deck::{self, deck};
 
@@ -126,4 +126,18 @@ fn a_runtime_can_be_looked_up_and_explained() {
     assert!(why.to_string().contains(&deck::text(&item, "reason_code")), "{why:#}");
     let unknown = daemon.api().get(&format!("/v1/runtimes/{}", "0".repeat(64)));
     assert_eq!(unknown.error(404), "E_REF_NOT_FOUND");
+}
+
+#[test]
+fn a_server_that_takes_anothers_socket_is_the_one_that_is_shown() {
+    let (env, daemon, old, item) = start("exec cat");
+    let displaced = env.tmux().pid();
+    std::fs::remove_file(env.tmux_socket().unwrap()).unwrap();
+    let new = env.tmux().session("new", "exec sleep 1000");
+    assert_eq!(new, old, "the same id for another pane");
+    let found =
+        deck::pane_where(daemon.api(), &new, "the new server's", |it| it["current_cmd"] == "sleep");
+    assert_eq!(found["identity"]["session_name"], "new");
+    is_stale(&daemon, item["runtime_id"].as_str().unwrap());
+    process::signal(displaced, Signal::KILL);
 }

@@ -21,6 +21,7 @@ use super::trouble;
 use super::watch::{Halt, Watch};
 use crate::sentinel::{Hint, WatchId};
 use crate::targets::failure::TmuxFailure;
+use crate::targets::host::SocketFile;
 use crate::targets::{Target, host, local};
 
 /// How long to wait for a server that is not there: soon at first, because one that ends is often
@@ -391,10 +392,12 @@ impl<R: Reporter> Life<R> {
 async fn introduce(target: &Arc<Target>) -> Result<Found, Trouble> {
     let mut pauses = target.patience().repetitions();
     loop {
+        // Before the question: who answers may sit behind an older file, never behind a newer one.
+        let socket_file = target.socket_file();
         let (sessions, server) = (Asked::<SessionRow>::all(), Asked::<ServerRow>::all());
         let questions = vec![sessions.question(), server.question()];
         match fork(Arc::clone(target), questions).await {
-            Ok(outputs) => return read_found(&sessions, &server, &outputs),
+            Ok(outputs) => return read_found(&sessions, &server, &outputs, socket_file),
             Err(AskError::Failed(TmuxFailure::NoServer)) => return Ok(Found::Nothing),
             Err(AskError::Failed(TmuxFailure::Lost { said })) => match pauses.next() {
                 Some(pause) => tokio::time::sleep(jittered(pause)).await,
@@ -410,6 +413,7 @@ fn read_found(
     sessions: &Asked<SessionRow>,
     server: &Asked<ServerRow>,
     outputs: &[Vec<u8>],
+    socket_file: Option<SocketFile>,
 ) -> Result<Found, Trouble> {
     let garbled = |error: AskError| trouble::unreachable(trouble::chain(&error));
     let [listed, told] = outputs else { return Err(trouble::unreachable("an answer is missing")) };
@@ -423,7 +427,7 @@ fn read_found(
     }
     let version = row.version.parse().map_err(|error| trouble::unusable(trouble::chain(&error)))?;
     let socket = String::from_utf8_lossy(&row.socket_path).into_owned();
-    let introduction = Introduction { instance: server.server, version, socket };
+    let introduction = Introduction { instance: server.server, version, socket, socket_file };
     let vacant = sessions.rows.iter().all(|row| is_hub_name(&row.name));
     Ok(if vacant { Found::Vacant(introduction) } else { Found::Server(introduction) })
 }

@@ -149,12 +149,22 @@ impl<R: Reporter> Watch<'_, R> {
         scope: Scope,
         suspects: BTreeSet<PaneId>,
     ) -> Result<(), Halt> {
+        if self.is_displaced() {
+            return Err(Halt::Replaced);
+        }
         let pid = self.server.instance.pid;
         let idle = scope == Scope::BRIEF && suspects.is_empty();
         if idle && !self.gate.stirred(&self.cx.target, pid) {
             return self.look_at_processes().await;
         }
         self.look_at_tmux(scope, suspects).await
+    }
+
+    /// Another server has taken this one's path: who asks for the target means that one. A path
+    /// that leads nowhere says nothing, for the server can be told to bind it again.
+    fn is_displaced(&self) -> bool {
+        let now = self.cx.target.socket_file();
+        now.is_some_and(|now| self.server.socket_file.is_some_and(|then| then != now))
     }
 
     /// The server did nothing: only what it reads from the kernel can have changed.

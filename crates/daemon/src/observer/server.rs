@@ -6,7 +6,7 @@ use engine::time::WallMs;
 use tmux::scan::ServerInstance;
 use tmux::version::Version;
 
-use crate::targets::host::{HostFacts, ProcessStat, ticks_per_second};
+use crate::targets::host::{HostFacts, ProcessStat, SocketFile, ticks_per_second};
 
 /// Stands in a boot id for what the target does not let us see.
 const UNSEEN: &str = "?";
@@ -17,6 +17,8 @@ pub(super) struct Server {
     pub instance: ServerInstance,
     pub version: Version,
     pub facts: ServerFacts,
+    /// What its socket's path led to when it was found.
+    pub socket_file: Option<SocketFile>,
     /// The server's own start in clock ticks: what the starts of all its processes are counted
     /// from.
     start_ticks: Option<u64>,
@@ -28,6 +30,7 @@ pub(super) struct Introduction {
     pub instance: ServerInstance,
     pub version: Version,
     pub socket: String,
+    pub socket_file: Option<SocketFile>,
 }
 
 impl Server {
@@ -40,7 +43,7 @@ impl Server {
         before: Option<&ServerFacts>,
         booted: Option<WallMs>,
     ) -> Self {
-        let Introduction { instance, version, socket } = introduction;
+        let Introduction { instance, version, socket, socket_file } = introduction;
         let boot = boot_id(instance, host);
         let same = before.filter(|facts| facts.boot == boot);
         let started_at = match (same, host.start_ticks, booted) {
@@ -58,7 +61,7 @@ impl Server {
             started_at,
             mode: ObserverMode::Control,
         };
-        Self { instance, version, facts, start_ticks: host.start_ticks }
+        Self { instance, version, facts, socket_file, start_ticks: host.start_ticks }
     }
 
     /// When a process of this server's host began, in nanoseconds since 1970.
@@ -98,6 +101,7 @@ mod tests {
             instance: INSTANCE,
             version: "3.3a".parse().unwrap(),
             socket: "/s".to_owned(),
+            socket_file: None,
         };
         Server::identify(introduction, host, before, booted.map(WallMs))
     }

@@ -1,6 +1,7 @@
 //! What this machine's kernel says about processes and sockets.
 
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -221,6 +222,22 @@ pub(super) async fn may_listen(socket: &Path, limit: Duration) -> bool {
             !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
         }
         Err(_) => true,
+    }
+}
+
+/// One socket file, as long as it exists: where it lies, and when it was bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketFile {
+    device: u64,
+    inode: u64,
+    bound: (i64, i64),
+}
+
+impl SocketFile {
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        let bound = (file.mtime(), file.mtime_nsec());
+        Some(Self { device: file.dev(), inode: file.ino(), bound })
     }
 }
 

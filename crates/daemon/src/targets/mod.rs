@@ -24,7 +24,7 @@ use tmux::version::Version;
 use crate::config::ObserverConfig;
 use failure::TmuxFailure;
 use files::{Content, Part, Refused};
-use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns};
+use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns, SocketFile};
 use process::{ControlProcess, Environment, Program};
 
 /// What can be done on a target beyond starting programs.
@@ -195,6 +195,14 @@ impl Target {
         match self.reach {
             Reach::Through(_) => true,
             Reach::Direct => host::may_listen(&self.socket, self.patience.connect).await,
+        }
+    }
+
+    /// The file that the socket's path leads to now, where it can be seen.
+    pub fn socket_file(&self) -> Option<SocketFile> {
+        match self.reach {
+            Reach::Direct => SocketFile::at(&self.socket),
+            Reach::Through(_) => None,
         }
     }
 

@@ -140,6 +140,18 @@ fn the_death_of_a_former_process_ends_nothing() {
 }
 
 #[test]
+fn a_new_lifes_state_is_as_old_as_that_life() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    let first = world.row(1).state.since;
+    world.jump(5_000);
+    world.scan(&[PaneFacts { process: process(77), ..shell(1) }]);
+    let state = &world.row(1).state;
+    assert_eq!(state.reason, "no_agent", "the same as before");
+    assert_eq!(state.since.0, first.0 + 5_000);
+}
+
+#[test]
 fn nothing_is_journalled_when_nothing_changed() {
     let mut world = World::new();
     world.scan(&[shell(1), shell(2)]);
