@@ -73,8 +73,8 @@ pub struct PaneItem {
     pub in_mode: bool,
     /// Whether its window rang the bell since it was last looked at.
     pub bell: bool,
-    /// tmux's ids of the other sessions its window is linked into; the pane
-    /// counts once, under the session of its identity.
+    /// tmux's ids of the other sessions that show its window: it is in each of
+    /// them, and in counts over all panes once.
     pub linked_sessions: Vec<String>,
 
     /// What the engine concluded.

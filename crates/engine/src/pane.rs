@@ -27,9 +27,9 @@ pub struct PaneFacts {
     pub pane_active: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     pub window_active: bool,
-    /// Other sessions that show the same window; the pane is counted under `session` only.
+    /// Where else the same window is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub linked_sessions: Vec<SessionId>,
+    pub links: Vec<Link>,
     pub width: u32,
     pub height: u32,
     pub tty: String,
@@ -55,18 +55,35 @@ pub struct PaneFacts {
     pub agent: Option<AgentProcess>,
 }
 
+/// Another session that shows a window, and the lowest index at which it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    pub session: SessionId,
+    pub window_index: u32,
+}
+
 /// Where a pane stands, apart from its own id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     pub session: SessionId,
     pub session_name: String,
     pub window: WindowId,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+}
+
+impl Place {
+    /// All sessions that show it.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        std::iter::once(self.session).chain(self.links.iter().map(|link| link.session))
+    }
 }
 
 impl PaneFacts {
     pub fn place(&self) -> Place {
         let session_name = self.session_name.clone();
-        Place { session: self.session, session_name, window: self.window }
+        let links = self.links.clone();
+        Place { session: self.session, session_name, window: self.window, links }
     }
 
     /// Cuts every text to its bound, so that nothing a target says grows without one.

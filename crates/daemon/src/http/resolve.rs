@@ -84,7 +84,7 @@ fn select<'a>(follower: &'a Follower, selector: &Selector) -> Result<Vec<&'a Pan
         }
         Selector::Exact(Reference::Pane(reference)) => exact(follower, reference),
         Selector::Pane(id) => Ok(panes(&|row| row.key.pane.0 == id.0)),
-        Selector::Place(place) => Ok(panes(&|row| stands_at(&row.facts, place))),
+        Selector::Place(place) => Ok(panes(&|row| stands_at(follower, row, place))),
         Selector::RuntimePrefix(prefix) => Ok(panes(&|row| {
             let id = row.runtime.as_ref().map_or("", |runtime| runtime.runtime.as_str());
             let bare = id.strip_prefix("rt-").unwrap_or(id);
@@ -103,27 +103,30 @@ fn exact<'a>(
     let key = PaneKey::new(&target.target, PaneId(reference.pane_id.0));
     let stands = |row: &&PaneRow| {
         row.facts.window.0 == reference.window_id.0
-            && sessions_of(follower, row).any(|name| name == reference.session_name)
+            && shown_in(follower, row).any(|(name, _)| name == reference.session_name)
     };
     Ok(follower.engine().pane(&key).filter(stands).into_iter().collect())
 }
 
-/// The names of all sessions that show a pane.
-fn sessions_of<'a>(follower: &'a Follower, row: &'a PaneRow) -> impl Iterator<Item = &'a str> {
-    let linked = follower.engine().sessions().filter(|session| {
-        session.target == row.key.target && row.facts.linked_sessions.contains(&session.session)
+/// The names of all sessions that show a pane, each with the index of its window there.
+fn shown_in<'a>(follower: &'a Follower, row: &'a PaneRow) -> impl Iterator<Item = (&'a str, u32)> {
+    let linked = row.facts.links.iter().filter_map(|link| {
+        let mut sessions = follower.engine().sessions();
+        let session = sessions
+            .find(|session| session.target == row.key.target && session.session == link.session)?;
+        Some((session.name.as_str(), link.window_index))
     });
-    let linked = linked.map(|session| session.name.as_str());
-    std::iter::once(row.facts.session_name.as_str()).chain(linked)
+    std::iter::once((row.facts.session_name.as_str(), row.facts.window_index)).chain(linked)
 }
 
-fn stands_at(facts: &PaneFacts, place: &Place) -> bool {
-    place.within(&facts.session_name).any(|spot| is_at(facts, &spot))
+fn stands_at(follower: &Follower, row: &PaneRow, place: &Place) -> bool {
+    shown_in(follower, row)
+        .any(|(name, index)| place.within(name).any(|spot| is_at(&row.facts, index, &spot)))
 }
 
-fn is_at(facts: &PaneFacts, spot: &Spot) -> bool {
+fn is_at(facts: &PaneFacts, window_index: u32, spot: &Spot) -> bool {
     let in_window = match &spot.window {
-        WindowSelector::Index(index) => facts.window_index == *index,
+        WindowSelector::Index(index) => window_index == *index,
         WindowSelector::Id(id) => facts.window.0 == id.0,
         WindowSelector::Name(name) => facts.window_name == *name,
     };

@@ -208,7 +208,7 @@ pub(crate) fn pane(follower: &Follower, row: &PaneRow, now: Now) -> PaneItem {
         dead_signal: facts.dead_signal,
         in_mode: facts.in_mode,
         bell: facts.bell,
-        linked_sessions: facts.linked_sessions.iter().map(ToString::to_string).collect(),
+        linked_sessions: facts.links.iter().map(|link| link.session.to_string()).collect(),
         state,
         reason_code: row.state.reason.clone(),
         confidence: confidence(row.state.confidence),

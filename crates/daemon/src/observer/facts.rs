@@ -1,10 +1,10 @@
 //! From tmux's rows to the engine's facts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use engine::event::SessionRow;
 use engine::ids::{PaneId, SessionId, TargetId, WindowId};
-use engine::pane::{PaneFacts, ProcessIdentity};
+use engine::pane::{Link, PaneFacts, ProcessIdentity};
 use tmux::hub::is_hub_name;
 use tmux::rows::{PaneBrief, PaneGlance, PaneRow, SessionRow as TmuxSession};
 
@@ -53,7 +53,7 @@ pub(super) fn glance(row: &PaneRow) -> PaneGlance {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub glance: PaneGlance,
-    pub linked: Vec<SessionId>,
+    pub links: Vec<Link>,
     /// Its window is linked into this session more than once; the lowest index counts.
     pub twice: bool,
 }
@@ -79,7 +79,7 @@ impl Place {
             glance.brief.window_activity = 0;
             glance
         };
-        self.linked != before.linked || timeless(self) != timeless(before)
+        self.links != before.links || timeless(self) != timeless(before)
     }
 
     /// The place that a row of just this pane shows; `None` if the pane was moved. Which of several
@@ -94,7 +94,7 @@ impl Place {
         if (now.session, now.window_index) != (then.session, then.window_index) {
             let home = now.session == then.session;
             let chosen =
-                if home { self.twice } else { self.linked.contains(&session_id(now.session)) };
+                if home { self.twice } else { self.is_linked_into(session_id(now.session)) };
             if !chosen {
                 return None;
             }
@@ -105,7 +105,11 @@ impl Place {
                 ..glance.brief
             };
         }
-        Some(Self { glance, linked: self.linked.clone(), twice: self.twice })
+        Some(Self { glance, links: self.links.clone(), twice: self.twice })
+    }
+
+    fn is_linked_into(&self, session: SessionId) -> bool {
+        self.links.iter().any(|link| link.session == session)
     }
 }
 
@@ -126,13 +130,17 @@ pub(super) fn places<'a>(
         let (first, others) = rows.split_first()?;
         let home = session_id(first.brief.session);
         let twice = others.iter().any(|row| session_id(row.brief.session) == home);
-        let linked: BTreeSet<SessionId> =
-            others.iter().map(|row| session_id(row.brief.session)).collect();
-        let linked = linked.into_iter().filter(|session| *session != home).collect();
-        Some(Place { glance: (*first).clone(), linked, twice })
+        let mut links: Vec<Link> = others.iter().map(|row| link(row)).collect();
+        links.dedup_by_key(|link| link.session);
+        links.retain(|link| link.session != home);
+        Some(Place { glance: (*first).clone(), links, twice })
     };
     let places = listed.into_iter().filter_map(|(pane, rows)| Some((pane, place(rows)?)));
     places.take(max).collect()
+}
+
+fn link(row: &PaneGlance) -> Link {
+    Link { session: session_id(row.brief.session), window_index: row.brief.window_index }
 }
 
 /// All facts of one pane: its own from `row`, its place from `place`.
@@ -152,7 +160,7 @@ pub(super) fn compose(
         pane_index: 0,
         pane_active: false,
         window_active: false,
-        linked_sessions: Vec::new(),
+        links: Vec::new(),
         width: 0,
         height: 0,
         tty: row.tty.clone(),
@@ -184,7 +192,7 @@ pub(super) fn put(
     place: &Place,
     sessions: &BTreeMap<SessionId, SessionRow>,
 ) {
-    let Place { glance, linked, twice: _ } = place;
+    let Place { glance, links, twice: _ } = place;
     let brief = &glance.brief;
     facts.session = place.session();
     facts.window = window_id(brief.window);
@@ -199,7 +207,7 @@ pub(super) fn put(
     facts.in_mode = glance.in_mode;
     facts.zoomed = glance.zoomed;
     facts.title.clone_from(&glance.title);
-    facts.linked_sessions.clone_from(linked);
+    facts.links.clone_from(links);
     if let Some(session) = sessions.get(&place.session()) {
         facts.session_name.clone_from(&session.name);
     }
@@ -273,7 +281,8 @@ pub(super) mod tests {
         let glances = [glance(&row(1, 7, 2)), glance(&row(1, 7, 0)), glance(&row(1, 7, 0))];
         let places = places(&glances, &users, 9);
         let place = &places[&PaneId(1)];
-        assert_eq!((place.session(), &place.linked), (SessionId(0), &vec![SessionId(2)]));
+        let link = Link { session: SessionId(2), window_index: 0 };
+        assert_eq!((place.session(), &place.links), (SessionId(0), &vec![link]));
         let facts = compose(&row(1, 7, 2), place, &users, ProcessIdentity::default());
         assert_eq!((facts.session_name.as_str(), facts.window_index), ("a", 0));
     }

@@ -144,7 +144,7 @@ mod tests {
                 pane_index: 0,
                 pane_active: true,
                 window_active: true,
-                linked_sessions: Vec::new(),
+                links: Vec::new(),
                 width: 80,
                 height: 24,
                 tty: String::new(),

@@ -27,7 +27,7 @@ pub(crate) struct Listed<I> {
 /// The panes that fit.
 pub(crate) fn panes(follower: &Follower, filters: &Filters, now: Now) -> Listed<PaneItem> {
     let all = follower.engine().panes().map(|row| to_api::pane(follower, row, now));
-    let items: Vec<PaneItem> = all.filter(|item| narrow::fits(filters, item)).collect();
+    let items: Vec<PaneItem> = all.filter(|item| narrow::fits(follower, filters, item)).collect();
     Listed { tally: items.iter().collect(), items }
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn windows(
     for pane in &panes {
         groups.entry((&pane.identity.target, &pane.identity.window_id)).or_default().push(pane);
     }
-    groups.retain(|_, panes| panes.iter().any(|pane| narrow::fits(filters, pane)));
+    groups.retain(|_, panes| panes.iter().any(|pane| narrow::fits(follower, filters, pane)));
     Listed {
         tally: groups.values().flatten().copied().collect(),
         items: groups
@@ -75,8 +75,8 @@ pub(crate) fn sessions(
 ) -> Listed<SessionItem> {
     let panes = panes_of_asked_targets(follower, filters, now);
     let mut parts = session_parts(follower, &panes);
-    parts.retain(|part| session_fits(filters, part));
-    let tally = parts.iter().flat_map(|part| part.panes.iter().copied()).collect();
+    parts.retain(|part| session_fits(follower, filters, part));
+    let tally = roll_up::each_once(parts.iter().flat_map(|part| part.panes.iter().copied()));
     let items = if merged_by_name {
         let mut names: BTreeMap<String, Vec<SessionPart<'_>>> = BTreeMap::new();
         for part in parts {
@@ -97,11 +97,11 @@ pub(crate) fn sessions(
 }
 
 /// Whether a session fits: one of its panes does, or it has none and is asked for itself.
-pub(crate) fn session_fits(filters: &Filters, part: &SessionPart<'_>) -> bool {
+pub(crate) fn session_fits(follower: &Follower, filters: &Filters, part: &SessionPart<'_>) -> bool {
     if part.panes.is_empty() {
         return narrow::fits_empty_session(filters, &part.target, &part.session_name);
     }
-    part.panes.iter().any(|pane| narrow::fits(filters, pane))
+    part.panes.iter().any(|pane| narrow::fits(follower, filters, pane))
 }
 
 pub(crate) fn session_identity(part: &SessionPart<'_>) -> SessionIdentity {
@@ -112,12 +112,16 @@ pub(crate) fn session_identity(part: &SessionPart<'_>) -> SessionIdentity {
     }
 }
 
-/// Every session there is, with those of `panes` that count under it.
+/// Every session there is, with those of `panes` that it shows. What several sessions show is in
+/// each of them.
 fn session_parts<'a>(follower: &Follower, panes: &'a [PaneItem]) -> Vec<SessionPart<'a>> {
     let mut groups: BTreeMap<_, Vec<&'a PaneItem>> = BTreeMap::new();
     for pane in panes {
-        let place = (pane.identity.target.clone(), pane.identity.session_id.clone());
-        groups.entry(place).or_default().push(pane);
+        let own = std::iter::once(&pane.identity.session_id);
+        for session in own.chain(&pane.linked_sessions) {
+            let place = (pane.identity.target.clone(), session.clone());
+            groups.entry(place).or_default().push(pane);
+        }
     }
     let part = |row: &engine::event::SessionRow| {
         let target = follower.target_name(&row.target);

@@ -11,23 +11,34 @@ use engine::words::Health;
 use crate::follower::Follower;
 
 /// Whether a pane fits: filters of different names all have to, of several values of one, any.
-pub(crate) fn fits(filters: &Filters, pane: &PaneItem) -> bool {
-    let identity = &pane.identity;
-    let in_session = filters
-        .target_session
-        .as_ref()
-        .is_none_or(|it| it.target == identity.target && it.session_name == identity.session_name);
+/// It is in every session that shows its window.
+pub(crate) fn fits(follower: &Follower, filters: &Filters, pane: &PaneItem) -> bool {
+    let target = &pane.identity.target;
     let agent = pane.agent_type.as_deref().unwrap_or(NO_AGENT);
-    in_session
-        && asks_target(filters, &identity.target)
-        && filters.session.as_ref().is_none_or(|it| *it == identity.session_name)
+    let shows = |name: &str| is_shown_in(follower, pane, name);
+    asks_target(filters, target)
+        && filters.target_session.as_ref().is_none_or(|it| shows(&it.session_name))
+        && filters.session.as_ref().is_none_or(|it| shows(it))
         && any(&filters.state, |it| *it == pane.state)
         && any(&filters.agent, |it| it == agent)
         && any(&filters.category, |it| *it == pane.display_category)
         && filters.needs_action.is_none_or(|it| it == pane.needs_user_action)
 }
 
-/// Whether a session fits that holds no pane of its own: it can, unless panes are asked about.
+fn is_shown_in(follower: &Follower, pane: &PaneItem, name: &str) -> bool {
+    let linked = || {
+        let target = follower.target(&pane.identity.target)?;
+        let mut sessions = follower.engine().sessions();
+        sessions.find(|row| {
+            row.target == target.target
+                && row.name == name
+                && pane.linked_sessions.contains(&row.session.to_string())
+        })
+    };
+    pane.identity.session_name == name || !pane.linked_sessions.is_empty() && linked().is_some()
+}
+
+/// Whether a session fits that shows no pane: it can, unless panes are asked about.
 pub(crate) fn fits_empty_session(filters: &Filters, target: &TargetName, name: &str) -> bool {
     let in_session =
         |it: &api::reference::TargetSession| it.target == *target && it.session_name == name;

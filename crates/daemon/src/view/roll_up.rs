@@ -226,6 +226,13 @@ impl<'a> FromIterator<&'a PaneItem> for Tally {
     }
 }
 
+/// Counts panes, each of them once.
+pub(crate) fn each_once<'a>(panes: impl Iterator<Item = &'a PaneItem>) -> Tally {
+    let panes: BTreeMap<_, _> =
+        panes.map(|pane| ((&pane.identity.target, &pane.identity.pane_id), pane)).collect();
+    panes.into_values().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

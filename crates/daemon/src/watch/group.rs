@@ -12,7 +12,7 @@ use api::watch::{Change, Watched};
 use api::windows::WindowItem;
 use engine::event::Event;
 use engine::ids::{SessionId, TargetId, WindowId};
-use engine::pane::{PaneFacts, Place};
+use engine::pane::Place;
 use engine::time::Now;
 
 use super::feed::{Ending, View};
@@ -22,7 +22,7 @@ use super::pane::PaneView;
 use crate::follower::Follower;
 use crate::http::to_api;
 use crate::view::order::{self, Ordered};
-use crate::view::roll_up::{self, Counted, SessionPart, Tally};
+use crate::view::roll_up::{self, SessionPart, Tally};
 use crate::view::{self, narrow};
 
 /// A way to group panes into items.
@@ -30,11 +30,8 @@ pub(crate) trait Group: Debug + Send {
     type Id: Ord + Copy + Debug + Send;
     type Item: Watched + Ordered + Clone + PartialEq + Debug + Send;
 
-    /// The group that a pane with these facts belongs to.
-    fn of(facts: &PaneFacts) -> Self::Id;
-
-    /// The group that a pane at this place belonged to.
-    fn at(place: &Place) -> Self::Id;
+    /// The groups that a pane at this place belongs to.
+    fn at(place: &Place) -> Vec<Self::Id>;
 
     /// The group that an event about a session concerns.
     fn of_session(session: SessionId) -> Option<Self::Id>;
@@ -53,6 +50,10 @@ pub(crate) trait Group: Debug + Send {
 
 type Key<I> = (TargetId, I);
 
+fn keys<G: Group>(target: &TargetId, place: &Place) -> Vec<Key<G::Id>> {
+    G::at(place).into_iter().map(|id| (target.clone(), id)).collect()
+}
+
 /// Panes by their window.
 #[derive(Debug)]
 pub(crate) struct Windows;
@@ -61,12 +62,8 @@ impl Group for Windows {
     type Id = WindowId;
     type Item = WindowItem;
 
-    fn of(facts: &PaneFacts) -> WindowId {
-        facts.window
-    }
-
-    fn at(place: &Place) -> WindowId {
-        place.window
+    fn at(place: &Place) -> Vec<WindowId> {
+        vec![place.window]
     }
 
     fn of_session(_: SessionId) -> Option<WindowId> {
@@ -75,12 +72,12 @@ impl Group for Windows {
     }
 
     fn item(
-        _: &Follower,
+        follower: &Follower,
         filters: &Filters,
         _: &Key<WindowId>,
         panes: &[&PaneItem],
     ) -> Option<WindowItem> {
-        let fits = panes.iter().any(|pane| narrow::fits(filters, pane));
+        let fits = panes.iter().any(|pane| narrow::fits(follower, filters, pane));
         if fits { roll_up::window(panes, false) } else { None }
     }
 
@@ -97,12 +94,8 @@ impl Group for Sessions {
     type Id = SessionId;
     type Item = SessionItem;
 
-    fn of(facts: &PaneFacts) -> SessionId {
-        facts.session
-    }
-
-    fn at(place: &Place) -> SessionId {
-        place.session
+    fn at(place: &Place) -> Vec<SessionId> {
+        place.sessions().collect()
     }
 
     fn of_session(session: SessionId) -> Option<SessionId> {
@@ -124,7 +117,7 @@ impl Group for Sessions {
             attached: u64::from(row.attached),
             panes: panes.to_vec(),
         };
-        view::session_fits(filters, &part)
+        view::session_fits(follower, filters, &part)
             .then(|| roll_up::session(view::session_identity(&part), &[part], false))
     }
 
@@ -137,7 +130,8 @@ impl Group for Sessions {
 #[derive(Debug)]
 struct Member<I> {
     item: I,
-    counted: Vec<Counted>,
+    /// Its panes; one that several groups show is in each of them.
+    panes: Vec<PaneItem>,
 }
 
 #[derive(Debug)]
@@ -145,14 +139,13 @@ pub(crate) struct GroupView<G: Group> {
     filters: Filters,
     members: BTreeMap<Key<G::Id>, Member<G::Item>>,
     touched: BTreeSet<Key<G::Id>>,
-    tally: Tally,
     group: PhantomData<G>,
 }
 
 impl<G: Group> GroupView<G> {
     pub(crate) fn new(filters: Filters, follower: &Follower, now: Now) -> Self {
         let engine = follower.engine();
-        let panes = engine.panes().map(|row| (row.key.target.clone(), G::of(&row.facts)));
+        let panes = engine.panes().flat_map(|row| keys::<G>(&row.key.target, &row.facts.place()));
         let sessions = engine.sessions();
         let bare =
             sessions.filter_map(|row| Some((row.target.clone(), G::of_session(row.session)?)));
@@ -160,7 +153,6 @@ impl<G: Group> GroupView<G> {
             filters,
             members: BTreeMap::new(),
             touched: panes.chain(bare).collect(),
-            tally: Tally::default(),
             group: PhantomData,
         };
         view.renew(follower, now);
@@ -172,13 +164,14 @@ impl<G: Group> GroupView<G> {
         let touched = std::mem::take(&mut self.touched);
         let mut panes: BTreeMap<Key<G::Id>, Vec<PaneItem>> = BTreeMap::new();
         for row in follower.engine().panes() {
-            let key = (row.key.target.clone(), G::of(&row.facts));
-            if touched.contains(&key) {
-                panes.entry(key).or_default().push(to_api::pane(follower, row, now));
+            for key in keys::<G>(&row.key.target, &row.facts.place()) {
+                if touched.contains(&key) {
+                    panes.entry(key).or_default().push(to_api::pane(follower, row, now));
+                }
             }
         }
         let told = |key: Key<G::Id>| {
-            let panes = panes.get(&key).map_or(&[][..], Vec::as_slice);
+            let panes = panes.remove(&key).unwrap_or_default();
             self.tell(follower, key, panes)
         };
         touched.into_iter().filter_map(told).collect()
@@ -188,25 +181,23 @@ impl<G: Group> GroupView<G> {
         &mut self,
         follower: &Follower,
         key: Key<G::Id>,
-        panes: &[PaneItem],
+        panes: Vec<PaneItem>,
     ) -> Option<Change<G::Item>> {
-        let panes: Vec<&PaneItem> = panes.iter().collect();
-        let item = G::item(follower, &self.filters, &key, &panes);
+        let item = G::item(follower, &self.filters, &key, &panes.iter().collect::<Vec<_>>());
         let before = self.members.remove(&key);
-        for pane in before.iter().flat_map(|member| &member.counted) {
-            self.tally.take(pane);
-        }
         let Some(item) = item else {
             return before
                 .map(|member| Change::Delete { identity: member.item.identity().clone() });
         };
-        let counted: Vec<Counted> = panes.iter().map(|pane| Counted::of(pane)).collect();
-        counted.iter().for_each(|pane| self.tally.add(pane));
         let same = before.as_ref().is_some_and(|member| member.item == item);
         let told = (!same)
             .then(|| Change::Upsert { identity: item.identity().clone(), item: item.clone() });
-        self.members.insert(key, Member { item, counted });
+        self.members.insert(key, Member { item, panes });
         told
+    }
+
+    fn tally(&self) -> Tally {
+        roll_up::each_once(self.members.values().flat_map(|member| &member.panes))
     }
 
     fn moment<'a>(&'a self, follower: &'a Follower, seq: u64, now: Now) -> Moment<'a> {
@@ -216,7 +207,7 @@ impl<G: Group> GroupView<G> {
             at: now.wall,
             now,
             filters: &self.filters,
-            summary: self.tally.summary(narrow::Reach::of(follower, &self.filters).requested),
+            summary: self.tally().summary(narrow::Reach::of(follower, &self.filters).requested),
         }
     }
 }
@@ -227,11 +218,11 @@ impl<G: Group> View for GroupView<G> {
         match &news.change.event {
             Event::PaneChanged { row, .. } => {
                 let target = &row.key.target;
-                touched.insert((target.clone(), G::of(&row.facts)));
-                touched.extend(news.before.iter().map(|place| (target.clone(), G::at(place))));
+                touched.extend(keys::<G>(target, &row.facts.place()));
+                touched.extend(news.before.iter().flat_map(|place| keys::<G>(target, place)));
             }
             Event::PaneRemoved { key, .. } => {
-                touched.extend(news.before.iter().map(|place| (key.target.clone(), G::at(place))));
+                touched.extend(news.before.iter().flat_map(|place| keys::<G>(&key.target, place)));
             }
             Event::SessionChanged(row) => {
                 touched.extend(G::of_session(row.session).map(|id| (row.target.clone(), id)));

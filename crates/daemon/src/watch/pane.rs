@@ -36,7 +36,7 @@ impl PaneView {
         let mut view = Self { filters, members: BTreeMap::new(), tally: Tally::default() };
         for row in follower.engine().panes() {
             let item = to_api::pane(follower, row, now);
-            if narrow::fits(&view.filters, &item) {
+            if narrow::fits(follower, &view.filters, &item) {
                 view.keep(row.key.clone(), &item);
             }
         }
@@ -61,8 +61,13 @@ impl PaneView {
     }
 
     /// What its watchers are told of a pane that is now so, or gone.
-    fn tell(&mut self, key: &PaneKey, item: Option<&PaneItem>) -> Option<Change<PaneItem>> {
-        if let Some(item) = item.filter(|item| narrow::fits(&self.filters, item)) {
+    fn tell(
+        &mut self,
+        follower: &Follower,
+        key: &PaneKey,
+        item: Option<&PaneItem>,
+    ) -> Option<Change<PaneItem>> {
+        if let Some(item) = item.filter(|item| narrow::fits(follower, &self.filters, item)) {
             self.keep(key.clone(), item);
             return Some(Change::Upsert { identity: item.identity.clone(), item: item.clone() });
         }
@@ -87,14 +92,18 @@ impl PaneView {
 impl View for PaneView {
     fn change(&mut self, news: &News<'_>) -> Option<Line> {
         let changes: Vec<_> = match news.touch() {
-            Touch::Row(row) => self.tell(&row.key, Some(news.item(row))).into_iter().collect(),
-            Touch::Gone(key, _) => self.tell(key, None).into_iter().collect(),
+            Touch::Row(row) => {
+                self.tell(news.follower, &row.key, Some(news.item(row))).into_iter().collect()
+            }
+            Touch::Gone(key, _) => self.tell(news.follower, key, None).into_iter().collect(),
             Touch::Soft(keys) => {
                 let present = |key: &PaneKey| {
                     let row = news.follower.engine().pane(key)?;
                     Some(to_api::pane(news.follower, row, news.now))
                 };
-                keys.iter().filter_map(|key| self.tell(key, present(key).as_ref())).collect()
+                keys.iter()
+                    .filter_map(|key| self.tell(news.follower, key, present(key).as_ref()))
+                    .collect()
             }
         };
         if changes.is_empty() {

@@ -66,7 +66,7 @@ impl Replay {
         for key in std::mem::take(&mut self.soft) {
             let Some(row) = follower.engine().pane(&key) else { continue };
             let item = to_api::pane(follower, row, now);
-            told.extend(self.tell(view, &key, item));
+            told.extend(self.tell(follower, view, &key, item));
         }
         let mut last = match self.pending.take() {
             Some(pending) => pending,
@@ -87,7 +87,7 @@ impl Replay {
         match touch(follower, &change.event) {
             Touch::Row(row) => {
                 self.soft.remove(&row.key);
-                self.tell(view, &row.key, to_api::pane(follower, row, now))
+                self.tell(follower, view, &row.key, to_api::pane(follower, row, now))
             }
             Touch::Gone(key, place) => {
                 self.soft.remove(key);
@@ -100,8 +100,14 @@ impl Replay {
         }
     }
 
-    fn tell(&mut self, view: &PaneView, key: &PaneKey, item: PaneItem) -> Option<Told<PaneItem>> {
-        if narrow::fits(view.filters(), &item) {
+    fn tell(
+        &mut self,
+        follower: &Follower,
+        view: &PaneView,
+        key: &PaneKey,
+        item: PaneItem,
+    ) -> Option<Told<PaneItem>> {
+        if narrow::fits(follower, view.filters(), &item) {
             self.dropped.remove(key);
             return Some(Told::Upsert { identity: item.identity.clone(), item });
         }

@@ -3,7 +3,7 @@
 use engine::event::SessionRow;
 use engine::ids::SessionId;
 use engine::input::Observation;
-use engine::pane::PaneFacts;
+use engine::pane::{Link, PaneFacts};
 use serde_json::{Value, json};
 
 use crate::http_world::{
@@ -243,20 +243,36 @@ fn sessions_of_one_name_are_merged_only_when_asked() {
 }
 
 #[test]
-fn a_session_that_only_shows_linked_windows_is_listed_without_panes() {
+fn a_session_has_what_it_shows_and_a_linked_pane_counts_once() {
     let world = World::new();
-    let shared = PaneFacts { linked_sessions: vec![SessionId(2)], ..pane(1) };
+    let shared =
+        PaneFacts { links: vec![Link { session: SessionId(2), window_index: 4 }], ..pane(1) };
     let mut rows = sessions(LOCAL, std::slice::from_ref(&shared));
     rows.push(SessionRow { session: SessionId(2), name: "mirror".to_owned(), ..rows[0].clone() });
     world.see(LOCAL, world.topology(LOCAL, rows, vec![shared]));
     let list = world.get("/v1/sessions");
     assert_eq!(list["summary"]["total"], 1, "a linked pane counts once");
     assert_eq!(list["items"][0]["identity"]["session_name"], "mirror");
-    assert_eq!(list["items"][0]["total_panes"], 0);
-    assert_eq!(list["items"][0]["top_state"], "unknown");
-    assert_eq!(world.get("/v1/sessions?state=unknown")["items"].as_array().unwrap().len(), 1);
-    let found = world.get("/v1/resolve?ref=pane:local/mirror/@1/%251");
-    assert_eq!(found["pane"]["linked_sessions"], json!(["$2"]));
+    assert_eq!(list["items"].as_array().unwrap().len(), 2);
+    for item in list["items"].as_array().unwrap() {
+        assert_eq!((&item["total_panes"], &item["total_windows"]), (&json!(1), &json!(1)));
+    }
+    for path in [
+        "/v1/panes?session=mirror",
+        "/v1/windows?session=mirror",
+        "/v1/sessions?session=mirror&state=unknown",
+        "/v1/panes?target_session=local/mirror",
+    ] {
+        let found = world.get(path);
+        assert_eq!(found["items"].as_array().unwrap().len(), 1, "{path}: {found:#}");
+        assert_eq!(found["summary"]["total"], 1, "{path}");
+    }
+    for reference in ["pane:local/mirror/@1/%251", "mirror:4", "mirror:@1.%251"] {
+        let found = world.get(&format!("/v1/resolve?ref={reference}"));
+        assert_eq!(found["pane"]["linked_sessions"], json!(["$2"]), "{reference}");
+    }
+    // Its index in one session says nothing about the other.
+    assert_eq!(world.http.get("/v1/resolve?ref=mirror:0").status, 404);
 }
 
 #[test]

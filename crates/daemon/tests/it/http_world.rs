@@ -363,7 +363,7 @@ pub(crate) fn pane(pane: u32) -> PaneFacts {
         pane_index: 0,
         pane_active: true,
         window_active: pane == 1,
-        linked_sessions: Vec::new(),
+        links: Vec::new(),
         width: 80,
         height: 24,
         tty: format!("/dev/pts/{pane}"),

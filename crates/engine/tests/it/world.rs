@@ -313,7 +313,7 @@ pub(crate) fn shell(pane: u32) -> PaneFacts {
         pane_index: 0,
         pane_active: true,
         window_active: false,
-        linked_sessions: Vec::new(),
+        links: Vec::new(),
         width: 80,
         height: 24,
         tty: format!("/dev/pts/{pane}"),

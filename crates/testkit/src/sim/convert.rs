@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use engine::event::SessionRow;
 use engine::ids::{AgentType, PaneId, SessionId, TargetId, WindowId};
-use engine::pane::{AgentProcess, PaneFacts, ProcessIdentity};
+use engine::pane::{AgentProcess, Link, PaneFacts, ProcessIdentity};
 use tmux::hub::is_hub_name;
 use tmux::rows::{PaneBrief, PaneRow, SessionRow as TmuxSession};
 
@@ -56,9 +56,13 @@ pub(crate) fn facts(
 ) -> Option<PaneFacts> {
     let row = rows.first()?;
     let brief = &row.brief;
-    let mut linked: Vec<SessionId> = rows.iter().map(|it| SessionId(it.brief.session.0)).collect();
-    linked.dedup();
-    linked.retain(|it| it.0 != brief.session.0);
+    let link = |it: &PaneRow| Link {
+        session: SessionId(it.brief.session.0),
+        window_index: it.brief.window_index,
+    };
+    let mut links: Vec<Link> = rows.iter().map(link).collect();
+    links.dedup_by_key(|it| it.session);
+    links.retain(|it| it.session.0 != brief.session.0);
     let mut facts = PaneFacts {
         pane: PaneId(brief.pane.0),
         window: WindowId(brief.window.0),
@@ -69,7 +73,7 @@ pub(crate) fn facts(
         pane_index: row.pane_index,
         pane_active: brief.pane_active,
         window_active: brief.window_active,
-        linked_sessions: linked,
+        links,
         width: brief.width,
         height: brief.height,
         tty: row.tty.clone(),

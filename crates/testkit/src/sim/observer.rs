@@ -581,7 +581,7 @@ impl Observer {
             let same_place = known.window.0 == row.brief.window.0
                 && known.session.0 == row.brief.session.0
                 && known.window_index == row.brief.window_index
-                && known.linked_sessions.is_empty();
+                && known.links.is_empty();
             if !same_place {
                 self.hurried = true;
                 continue;

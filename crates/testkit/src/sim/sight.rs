@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use engine::event::SessionRow;
 use engine::ids::{AgentType, BootId, PaneId, SessionId, TargetId, WindowId};
 use engine::input::Topology;
-use engine::pane::{AgentProcess, PaneFacts, ProcessIdentity};
+use engine::pane::{AgentProcess, Link, PaneFacts, ProcessIdentity};
 use engine::target::{ObserverMode, ServerFacts};
 use engine::time::{MonoMs, WallMs};
 
@@ -113,10 +113,13 @@ impl Place<'_> {
         let pane = self.server.panes.get(&id)?;
         let (first, window_index) = *self.places.first()?;
         let session = self.server.sessions.get(&first)?;
-        let mut linked: Vec<SessionId> =
-            self.places[1..].iter().map(|(session, _)| SessionId(*session)).collect();
-        linked.dedup();
-        linked.retain(|it| it.0 != first);
+        let link = |(session, window_index): &(u32, u32)| Link {
+            session: SessionId(*session),
+            window_index: *window_index,
+        };
+        let mut links: Vec<Link> = self.places[1..].iter().map(link).collect();
+        links.dedup_by_key(|it| it.session);
+        links.retain(|it| it.session.0 != first);
         let mut facts = PaneFacts {
             pane: PaneId(id),
             window: WindowId(self.window),
@@ -127,7 +130,7 @@ impl Place<'_> {
             pane_index: u32::try_from(self.index).unwrap_or(u32::MAX),
             pane_active: self.shown.active == id,
             window_active: session.current == window_index,
-            linked_sessions: linked,
+            links,
             width: pane.width,
             height: pane.height,
             tty: format!("/dev/pts/{}", pane.tty),

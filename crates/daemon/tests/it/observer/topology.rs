@@ -6,8 +6,14 @@ use std::time::Duration;
 
 use super::on_every_reach;
 use super::scene::{Reach, Scene, Setting, env};
+use engine::ids::SessionId;
 use engine::pane::PaneFacts;
 use testkit::{TestEnv, wait};
+
+/// The other sessions that show a pane.
+fn shown_in(pane: &PaneFacts) -> Vec<SessionId> {
+    pane.links.iter().map(|link| link.session).collect()
+}
 
 on_every_reach!(
     a_new_session_window_and_pane_appear,
@@ -125,24 +131,24 @@ fn a_pane_of_a_linked_window_is_listed_once_and_outlives_one_of_its_sessions(rea
     let home = scene.lists(&other).session;
     let window = tmux.show(&pane, "#{window_id}");
     tmux.ok(&["link-window", "-d", "-s", &window, "-t", "other:"]);
-    let linked = scene.pane_where(&pane, "linked", |it| it.linked_sessions == [home]);
+    let linked = scene.pane_where(&pane, "linked", |it| shown_in(it) == [home]);
     assert_eq!(linked.session_name, "work");
     // Asked alone, tmux may name either session; the pane stays where it was.
     tmux.type_line(&pane, r"printf '\033]2;linked\007'");
     let titled = scene.pane_where(&pane, "titled", |it| it.title == "linked");
-    assert_eq!((titled.session_name.as_str(), titled.linked_sessions), ("work", vec![home]));
+    assert_eq!((titled.session_name.as_str(), shown_in(&titled)), ("work", vec![home]));
     tmux.ok(&["kill-session", "-t", "=work"]);
     let left = scene.pane_where(&pane, "in the other", |it| it.session_name == "other");
-    assert_eq!((left.process, left.linked_sessions.len()), (linked.process, 0));
+    assert_eq!((left.process, left.links.len()), (linked.process, 0));
 }
 
 fn a_group_of_sessions_lists_each_pane_once(reach: Reach) {
     let (env, scene, pane) = shell(reach);
     let tmux = env.tmux();
     tmux.ok(&["new-session", "-d", "-t", "=work", "-s", "twin"]);
-    scene.pane_where(&pane, "in both", |it| it.linked_sessions.len() == 1);
+    scene.pane_where(&pane, "in both", |it| it.links.len() == 1);
     let window = tmux.window("work", "two", "exec cat");
-    let both = scene.pane_where(&window, "in both", |it| it.linked_sessions.len() == 1);
+    let both = scene.pane_where(&window, "in both", |it| it.links.len() == 1);
     assert_eq!(both.session_name, "work");
     assert_eq!(scene.said().panes.len(), 2);
     assert_eq!(scene.said().sessions.len(), 2);
