@@ -281,7 +281,7 @@ pub(super) mod tests {
         let glances = [glance(&row(1, 7, 2)), glance(&row(1, 7, 0)), glance(&row(1, 7, 0))];
         let places = places(&glances, &users, 9);
         let place = &places[&PaneId(1)];
-        let link = Link { session: SessionId(2), window_index: 0 };
+        let link = Link { session: SessionId(2), window_index: 2 };
         assert_eq!((place.session(), &place.links), (SessionId(0), &vec![link]));
         let facts = compose(&row(1, 7, 2), place, &users, ProcessIdentity::default());
         assert_eq!((facts.session_name.as_str(), facts.window_index), ("a", 0));

@@ -98,10 +98,9 @@ pub(crate) fn sessions(
 
 /// Whether a session fits: one of its panes does, or it has none and is asked for itself.
 pub(crate) fn session_fits(follower: &Follower, filters: &Filters, part: &SessionPart<'_>) -> bool {
-    if part.panes.is_empty() {
-        return narrow::fits_empty_session(filters, &part.target, &part.session_name);
-    }
-    part.panes.iter().any(|pane| narrow::fits(follower, filters, pane))
+    let shows_one = || part.panes.iter().any(|pane| narrow::fits(follower, filters, pane));
+    narrow::asks_session(filters, &part.target, &part.session_name)
+        && (shows_one() || part.panes.is_empty() && narrow::asks_no_panes(filters))
 }
 
 pub(crate) fn session_identity(part: &SessionPart<'_>) -> SessionIdentity {

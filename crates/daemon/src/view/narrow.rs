@@ -38,14 +38,18 @@ fn is_shown_in(follower: &Follower, pane: &PaneItem, name: &str) -> bool {
     pane.identity.session_name == name || !pane.linked_sessions.is_empty() && linked().is_some()
 }
 
-/// Whether a session fits that shows no pane: it can, unless panes are asked about.
-pub(crate) fn fits_empty_session(filters: &Filters, target: &TargetName, name: &str) -> bool {
+/// Whether the filters let a session take part at all.
+pub(crate) fn asks_session(filters: &Filters, target: &TargetName, name: &str) -> bool {
     let in_session =
         |it: &api::reference::TargetSession| it.target == *target && it.session_name == name;
     asks_target(filters, target)
         && filters.target_session.as_ref().is_none_or(in_session)
         && filters.session.as_ref().is_none_or(|it| it == name)
-        && filters.state.is_empty()
+}
+
+/// Whether the filters say nothing about panes, so that a session without any can fit.
+pub(crate) fn asks_no_panes(filters: &Filters) -> bool {
+    filters.state.is_empty()
         && filters.agent.is_empty()
         && filters.category.is_empty()
         && filters.needs_action.is_none()
