@@ -87,7 +87,7 @@ fn pane(agent: &str) -> PaneFacts {
         pane_index: 0,
         pane_active: true,
         window_active: true,
-        linked_sessions: Vec::new(),
+        links: Vec::new(),
         width: 120,
         height: 40,
         tty: "/dev/pts/1".to_owned(),
