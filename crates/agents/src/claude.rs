@@ -451,7 +451,9 @@ fn how_it_ended(view: &View, top: usize) -> Option<Seen> {
     let start = view.paragraph(last);
     let ended = view.find_above(last + 1, |line| line.trim_start().starts_with('⎿'));
     let result = |at: usize| view.line(at).trim_start().trim_start_matches('⎿').trim_start();
-    let interrupted = |at: usize| result(at).starts_with("Interrupted ·");
+    // A refused edit is told in its own words.
+    let marks = ["Interrupted ·", "User rejected "];
+    let interrupted = |at: usize| marks.iter().any(|mark| result(at).starts_with(mark));
     if ended.is_some_and(|at| at >= start && interrupted(at)) {
         return Some(Seen::new(State::Idle, "interrupted", "`Interrupted` as the last entry"));
     }

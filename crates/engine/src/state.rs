@@ -336,9 +336,9 @@ fn is_plain(claim: &Claim) -> bool {
 fn overrules(seen: Claimed<'_>, told: Claimed<'_>, believed: &[Claimed<'_>]) -> bool {
     let (_, heard) = seen;
     // What a report asks for is known better than what a dialog looks like.
-    let open = told.0.is_reading() || bearing(told) != Bearing::Waiting;
-    if open && is_plain(&told.1.claim) && bearing(seen) == bearing(told) {
-        return !is_plain(&heard.claim);
+    if bearing(seen) == bearing(told) {
+        let open = told.0.is_reading() || bearing(told) != Bearing::Waiting;
+        return open && is_plain(&told.1.claim) && !is_plain(&heard.claim);
     }
     let vouched = believed
         .iter()

@@ -93,6 +93,12 @@ fn that_nothing_goes_on_leaves_standing_how_the_turn_ended() {
         scene.later(50);
         scene.look(&[(Source::Title, says(State::Idle, "idle"))]);
         assert_eq!(scene.shown(), (state, reason.into()));
+
+        let mut unvouched = Scene::new();
+        unvouched.hook(state, reason);
+        unvouched.later(50);
+        unvouched.look(&[(Source::Screen, says(State::Idle, "idle"))]);
+        assert_eq!(unvouched.shown(), (state, reason.into()), "an idle composer says less");
     }
 }
 

@@ -42,14 +42,16 @@ pub struct Moment {
     pub request: u64,
     /// The text that held the script; for requests without one, the newest of the user's.
     pub prompt: String,
+    /// The request stands beside the conversation: no script is played for it.
+    pub beside: bool,
     pub what: What,
 }
 
 /// What it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A request came in. `beside` the conversation: no script is played for it.
-    Asked { beside: bool },
+    /// A request came in.
+    Asked,
     /// The first bytes of an answer went out.
     Begun,
     /// A call of this tool went out, whole.
@@ -266,7 +268,9 @@ impl Exchange {
     }
 
     fn log(&self, what: What) {
-        let moment = Moment { at: now(), request: self.number, prompt: self.prompt.clone(), what };
+        let (request, beside) = (self.number, self.asked.is_aside());
+        let prompt = self.prompt.clone();
+        let moment = Moment { at: now(), request, prompt, beside, what };
         lock(&self.state.moments).push(moment);
     }
 
@@ -276,7 +280,7 @@ impl Exchange {
 
     async fn play(mut self) -> Result<Response<Streamed>, HangUp> {
         let beside = self.asked.is_aside();
-        self.log(What::Asked { beside });
+        self.log(What::Asked);
         let prompt = self.prompt.clone();
         let step = script::step(&prompt, self.done);
         let (before, reply) = if beside {

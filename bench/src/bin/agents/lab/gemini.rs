@@ -1,0 +1,79 @@
+//! Gemini CLI.
+
+use serde_json::json;
+
+use super::{Keys, Lab, Marks, Site, grouped};
+
+pub(super) const LAB: Lab = Lab {
+    name: "gemini",
+    package: "@google/gemini-cli",
+    version: "0.61.0",
+    always: true,
+    extras: &[],
+    program: "gemini",
+    arguments: &[],
+    environment: |site| {
+        vec![("GEMINI_API_KEY", "dummy-key".into()), ("GOOGLE_GEMINI_BASE_URL", site.url.clone())]
+    },
+    prepare,
+    trust,
+    hooks,
+    paste_ms: 500,
+    marks: Marks {
+        startup: &["Do you trust the files"],
+        ready: &["? for shortcuts"],
+        busy: &["esc to cancel"],
+        approval: &["Allow execution of", "Apply this change?"],
+        question: &["Enter to select"],
+        interrupted: &["Request cancelled."],
+        failed: &["✕ [API Error"],
+        retrying: &["esc to cancel"],
+        compacted: &["compressed", "compress"],
+        narrow: &["Allow execution of"],
+    },
+    keys: Keys {
+        trust: &["Enter"],
+        approve: &["Enter"],
+        deny: &["Escape"],
+        interrupt: &["Escape"],
+        answer: &["Enter"],
+        clear: &["C-u"],
+        exit: "/quit",
+        compact: "/compress",
+    },
+    cannot: &[("retry", "it shows nothing while it tries again: that it works is all there is")],
+    hooked: &["turn", "approval", "question", "done"],
+};
+
+fn prepare(site: &Site) -> anyhow::Result<()> {
+    let settings = json!({
+        "security": { "auth": { "selectedType": "gemini-api-key" } },
+        "general": { "enableAutoUpdate": false, "enableAutoUpdateNotification": false },
+        "privacy": { "usageStatisticsEnabled": false },
+        "telemetry": { "enabled": false },
+        // As a person would who is tired of being asked.
+        "tools": { "allowed": ["run_shell_command(sleep)"] },
+    });
+    site.write(".gemini/settings.json", &settings.to_string())
+}
+
+fn trust(site: &Site) -> anyhow::Result<()> {
+    let project = site.project_text();
+    site.change(".gemini/trustedFolders.json", |folders| folders[project] = json!("TRUST_FOLDER"))
+}
+
+const EVENTS: &[&str] = &[
+    "SessionStart",
+    "SessionEnd",
+    "BeforeAgent",
+    "AfterAgent",
+    "BeforeTool",
+    "AfterTool",
+    "PreCompress",
+    "Notification",
+];
+
+fn hooks(site: &Site) -> anyhow::Result<()> {
+    let hooks = grouped(site, "gemini", EVENTS);
+    site.change(".gemini/settings.json", |settings| settings["hooks"] = hooks)
+}

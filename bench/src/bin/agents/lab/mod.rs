@@ -1,0 +1,126 @@
+//! What has to be known of a real agent to run it in the dark: how it is installed, started without
+//! an account, watched with the naked eye, and typed to. Nothing here is shared with the adapters:
+//! what is true must not be taken from what is tested.
+
+mod claude;
+mod codex;
+mod gemini;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+/// All of them, in the order in which they run.
+pub(crate) const LABS: &[&Lab] = &[&claude::LAB, &codex::LAB, &gemini::LAB];
+
+/// One agent.
+pub(crate) struct Lab {
+    pub(crate) name: &'static str,
+    pub(crate) package: &'static str,
+    /// The version that the corpus was recorded from.
+    pub(crate) version: &'static str,
+    /// It runs with each change that is checked by machines.
+    pub(crate) always: bool,
+    /// Packages that it would fetch by itself when it starts.
+    pub(crate) extras: &'static [&'static str],
+    pub(crate) program: &'static str,
+    pub(crate) arguments: &'static [&'static str],
+    /// Variables that it needs beside the usual ones.
+    pub(crate) environment: fn(&Site) -> Vec<(&'static str, String)>,
+    /// Writes its settings, without hooks.
+    pub(crate) prepare: fn(&Site) -> anyhow::Result<()>,
+    /// Trusts the project's folder, as a person did long ago.
+    pub(crate) trust: fn(&Site) -> anyhow::Result<()>,
+    /// Puts Quarterdeck's hooks into its settings.
+    pub(crate) hooks: fn(&Site) -> anyhow::Result<()>,
+    /// How long after a text Enter counts as Enter, in milliseconds.
+    pub(crate) paste_ms: u64,
+    pub(crate) marks: Marks,
+    pub(crate) keys: Keys,
+    /// What it does not do, and why it is therefore not asked to.
+    pub(crate) cannot: &'static [(&'static str, &'static str)],
+    /// What its hooks tell; everything else shows on the screen or in a file, if anywhere.
+    pub(crate) hooked: &'static [&'static str],
+}
+
+/// Words on the screen by which a person knows what is the case. Any of a list will do.
+pub(crate) struct Marks {
+    pub(crate) startup: &'static [&'static str],
+    pub(crate) ready: &'static [&'static str],
+    pub(crate) busy: &'static [&'static str],
+    pub(crate) approval: &'static [&'static str],
+    pub(crate) question: &'static [&'static str],
+    pub(crate) interrupted: &'static [&'static str],
+    pub(crate) failed: &'static [&'static str],
+    pub(crate) retrying: &'static [&'static str],
+    pub(crate) compacted: &'static [&'static str],
+    /// A permission in a pane of 30 columns.
+    pub(crate) narrow: &'static [&'static str],
+}
+
+/// What is typed for what, as tmux names keys.
+pub(crate) struct Keys {
+    pub(crate) trust: &'static [&'static str],
+    pub(crate) approve: &'static [&'static str],
+    pub(crate) deny: &'static [&'static str],
+    pub(crate) interrupt: &'static [&'static str],
+    pub(crate) answer: &'static [&'static str],
+    pub(crate) clear: &'static [&'static str],
+    pub(crate) exit: &'static str,
+    pub(crate) compact: &'static str,
+}
+
+/// Where one agent runs.
+pub(crate) struct Site {
+    pub(crate) home: PathBuf,
+    pub(crate) project: PathBuf,
+    /// The program whose hooks are installed.
+    pub(crate) qd: PathBuf,
+    /// The model's address, without a path.
+    pub(crate) url: String,
+    pub(crate) prefix: PathBuf,
+}
+
+impl Site {
+    pub(crate) fn write(&self, below: &str, text: &str) -> anyhow::Result<()> {
+        write(&self.home.join(below), text)
+    }
+
+    /// Changes a file of settings, which need not be there yet.
+    pub(crate) fn change(
+        &self,
+        below: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> anyhow::Result<()> {
+        let path = self.home.join(below);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|_| "{}".to_owned());
+        let mut value = serde_json::from_str(&text)?;
+        change(&mut value);
+        write(&path, &value.to_string())
+    }
+
+    pub(crate) fn project_text(&self) -> String {
+        self.project.to_string_lossy().into_owned()
+    }
+
+    /// The command of one hook.
+    fn hook(&self, agent: &str, event: &str) -> String {
+        format!("{} hook {agent} {event}", self.qd.display())
+    }
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    Ok(std::fs::write(path, text)?)
+}
+
+/// Hooks in the shape that several agents share: event, then groups, then commands.
+fn grouped(site: &Site, agent: &str, events: &[&str]) -> Value {
+    let group = |event: &str| {
+        let command = json!({ "type": "command", "command": site.hook(agent, event) });
+        json!([{ "hooks": [command] }])
+    };
+    events.iter().map(|event| ((*event).to_owned(), group(event))).collect()
+}

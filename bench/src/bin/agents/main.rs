@@ -1,0 +1,85 @@
+//! The real agents, live: each runs scripted and in the dark, and what Quarterdeck shows of it is
+//! compared with what the scenario did.
+//!
+//! `./x test agents` runs those that always run, `./x test agents NAME...` these, `--all` all of
+//! them and each once more with the daemon killed in the middle of everything. `--scene NAME` plays
+//! a scene alone, `--newest` takes the newest version instead of the corpus's, `--keep DIR` keeps
+//! what was seen, `--page` writes the figures into docs/reference/accuracy.md.
+
+mod install;
+mod lab;
+mod plan;
+mod report;
+mod run;
+mod scenes;
+mod shown;
+mod stage;
+mod truth;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use bench::world::Binary;
+
+use crate::lab::Lab;
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::run::Run;
+use crate::scenes::SCENES;
+use crate::stage::Stage;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let plan = Plan::from_arguments(std::env::args().skip(1))?;
+    if let Some(code) = plan.enter_the_dark()? {
+        return Ok(code);
+    }
+    let qd = Binary::find()?;
+    let mut report = Report::new(&qd, plan.is_dark());
+    for lab in plan.labs() {
+        let installed = match install::install(lab, plan.version(lab)) {
+            Ok(installed) => installed,
+            Err(error) => {
+                report.skipped(lab, &format!("{error:#}"));
+                continue;
+            }
+        };
+        for restarts in plan.rounds() {
+            let mut run =
+                Run::new(Stage::build(lab, &qd.path, &installed.prefix)?, restarts, plan.keep())?;
+            say(&format!(
+                "{} {}{}",
+                lab.name,
+                installed.version,
+                if restarts { ", the daemon killed again and again" } else { "" }
+            ));
+            play(&plan, lab, &mut run, &mut report);
+            report.ran(lab, &installed.version, restarts, run.end());
+        }
+    }
+    report.print();
+    report.keep(&plan)?;
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Plays the scenes one after the other; one that cannot go on ends the agent's run, because nobody
+/// knows any more what is true.
+fn play(plan: &Plan, lab: &Lab, run: &mut Run, report: &mut Report) {
+    for scene in SCENES.iter().filter(|scene| plan.wants(scene.name)) {
+        if let Some((_, why)) = lab.cannot.iter().find(|(name, _)| *name == scene.name) {
+            report.left_out(lab, scene.name, why);
+            continue;
+        }
+        run.begin(scene.name);
+        say(&format!("  {}", scene.name));
+        if let Err(error) = (scene.play)(run) {
+            report.stuck(lab, scene.name, &format!("{error:#}"));
+            run.lost();
+            return;
+        }
+    }
+}
+
+/// One line for whoever waits. A closed pipe ends the run anyway.
+pub(crate) fn say(line: &str) {
+    drop(writeln!(std::io::stdout(), "{line}"));
+}

@@ -1,0 +1,228 @@
+//! One agent on its stage, and the truth about its pane as the scenes make it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use testkit::model::What;
+use testkit::wait;
+
+use crate::shown::GONE;
+use crate::stage::{Stage, pause};
+use crate::truth::{Change, HOOKED, SEEN, Stretch, Truth, compare};
+
+/// How often what is shown is sampled while a state holds.
+const SAMPLE: Duration = Duration::from_millis(100);
+
+pub(crate) struct Run {
+    pub(crate) stage: Stage,
+    pub(crate) pane: String,
+    first_pane: String,
+    /// For each pane, what became true of it.
+    changes: BTreeMap<String, Vec<Change>>,
+    stretches: Vec<Stretch>,
+    scene: String,
+    /// The daemon is killed and started again in the middle of each state that holds.
+    restarts: bool,
+    /// Where to keep what was seen at a wrong moment, and what is worth a case of the corpus.
+    keep: Option<PathBuf>,
+    tags: u32,
+    begun: Instant,
+    samples: u32,
+    right_samples: u32,
+}
+
+/// What came of a run.
+pub(crate) struct Outcome {
+    pub(crate) stretches: Vec<Stretch>,
+    pub(crate) samples: u32,
+    pub(crate) right_samples: u32,
+    /// Processes that outlived the agent's terminal and were ended by the harness.
+    pub(crate) left_behind: Vec<String>,
+}
+
+impl Run {
+    pub(crate) fn new(stage: Stage, restarts: bool, keep: Option<PathBuf>) -> anyhow::Result<Self> {
+        let pane = stage.pane()?;
+        Ok(Self {
+            stage,
+            first_pane: pane.clone(),
+            pane,
+            changes: BTreeMap::new(),
+            stretches: Vec::new(),
+            scene: String::new(),
+            restarts,
+            keep,
+            tags: 0,
+            begun: wait::now(),
+            samples: 0,
+            right_samples: 0,
+        })
+    }
+
+    pub(crate) fn begin(&mut self, scene: &str) {
+        self.scene = scene.to_owned();
+    }
+
+    /// From a moment on something else is true. Whether a hook tells of it decides how soon it has
+    /// to be shown.
+    pub(crate) fn now(
+        &mut self,
+        name: &'static str,
+        begun: Instant,
+        certain: Instant,
+        truth: &'static str,
+    ) {
+        let hooked = self.stage.lab.hooked.contains(&name);
+        let window = if hooked { HOOKED } else { SEEN };
+        let (scene, truth) = (self.scene.clone(), Truth(truth));
+        let change = Change { scene, name, begun, certain, window, truth };
+        self.changes.entry(self.pane.clone()).or_default().push(change);
+    }
+
+    /// The pane in which the run began.
+    pub(crate) fn first_pane(&self) -> String {
+        self.first_pane.clone()
+    }
+
+    /// Lets a state hold, samples what is shown of it, and keeps it as a case.
+    pub(crate) fn hold(&mut self, ms: u64) {
+        let Some(change) = self.newest() else { return };
+        let restart = self.restarts;
+        self.sample_change(&change, ms, restart);
+        self.keep_case(&change);
+    }
+
+    /// Samples what is shown of a state that held already.
+    pub(crate) fn sample(&mut self, ms: u64) {
+        if let Some(change) = self.newest() {
+            self.sample_change(&change, ms, false);
+        }
+    }
+
+    fn newest(&self) -> Option<Change> {
+        self.changes.get(&self.pane)?.last().cloned()
+    }
+
+    fn sample_change(&mut self, change: &Change, ms: u64, mut restart: bool) {
+        let begun = wait::now();
+        let length = Duration::from_millis(ms);
+        let settled = (change.certain + change.window).max(self.seeing());
+        let mut kept = false;
+        while begun.elapsed() < length {
+            if restart && begun.elapsed() > length / 2 {
+                self.stage.restart_daemon();
+                restart = false;
+            }
+            if wait::now() > settled.max(self.seeing()) {
+                self.take_sample(change, &mut kept);
+            }
+            pause(SAMPLE);
+        }
+    }
+
+    /// From when on a daemon that was restarted has had its time to look.
+    fn seeing(&self) -> Instant {
+        let restarted = self.stage.blind.last().map(|(_, until)| *until);
+        restarted.unwrap_or(self.begun)
+    }
+
+    fn take_sample(&mut self, change: &Change, kept: &mut bool) {
+        let shown = self.stage.watcher.now(&self.pane);
+        let state = shown.map_or_else(|| GONE.to_owned(), |shown| shown.state);
+        let right = change.truth.has_state(&state);
+        self.samples += 1;
+        self.right_samples += u32::from(right);
+        if !right && !*kept {
+            *kept = true;
+            self.keep_wrong(change, &state);
+        }
+    }
+
+    /// Types a prompt with a script, and waits until the agent is at work on it.
+    pub(crate) fn prompt(&mut self, script: &str) -> anyhow::Result<String> {
+        let (tag, begun) = self.type_prompt(script);
+        let certain = self.stage.model_does(&tag, |what| *what == What::Asked)?;
+        self.now("turn", begun, certain, "running");
+        Ok(tag)
+    }
+
+    /// Types a prompt with a script; gives the word by which the model's log knows it.
+    pub(crate) fn type_prompt(&mut self, script: &str) -> (String, Instant) {
+        self.stage.keys(&self.pane, self.stage.lab.keys.clear);
+        self.type_unclean(script)
+    }
+
+    /// Types a prompt into a composer that is not cleared before.
+    pub(crate) fn type_unclean(&mut self, script: &str) -> (String, Instant) {
+        self.tags += 1;
+        let tag = format!("part{}x", self.tags);
+        let begun = self.stage.line(&self.pane, &format!("Do {tag} {script}"));
+        (tag, begun)
+    }
+
+    /// Waits until the model has said its last word, after so many answers, and the agent shows
+    /// that the turn is over.
+    pub(crate) fn finishes(&mut self, tag: &str, answers: usize) -> anyhow::Result<()> {
+        let begun = self.stage.model_ends(tag, answers)?;
+        let certain = self.unsees(self.stage.lab.marks.busy)?;
+        self.now("done", begun, certain, "completed");
+        Ok(())
+    }
+
+    pub(crate) fn key(&mut self, keys: &[&str]) -> Instant {
+        self.stage.keys(&self.pane, keys)
+    }
+
+    pub(crate) fn sees(&self, words: &[&str]) -> anyhow::Result<Instant> {
+        self.stage.sees(&self.pane, words)
+    }
+
+    pub(crate) fn unsees(&self, words: &[&str]) -> anyhow::Result<Instant> {
+        self.stage.unsees(&self.pane, words)
+    }
+
+    /// What is true of any pane is not known from here on.
+    pub(crate) fn lost(&mut self) {
+        let end = wait::now();
+        for (pane, changes) in std::mem::take(&mut self.changes) {
+            let shown = self.stage.watcher.of(&pane);
+            self.stretches.extend(compare(&changes, &shown, &self.stage.blind, end));
+        }
+    }
+
+    pub(crate) fn end(mut self) -> Outcome {
+        self.lost();
+        Outcome {
+            stretches: self.stretches,
+            samples: self.samples,
+            right_samples: self.right_samples,
+            left_behind: self.stage.clear(),
+        }
+    }
+
+    fn keep_wrong(&self, change: &Change, state: &str) {
+        let Some(folder) = &self.keep else { return };
+        let name = format!("{}-{}-{}-{state}", self.stage.lab.name, change.scene, change.name);
+        let text = format!(
+            "truth {}\ntitle {}\n{}\n{}",
+            change.truth.0,
+            self.stage.title(&self.pane),
+            self.stage.screen(&self.pane),
+            self.stage.explain(&self.pane),
+        );
+        // Whoever looks for it finds none; the figures say that it was wrong.
+        std::fs::write(folder.join(format!("wrong-{name}.txt")), text).ok();
+    }
+
+    fn keep_case(&self, change: &Change) {
+        let Some(folder) = &self.keep else { return };
+        let name = format!("{}-{}", change.scene, change.name);
+        let folder = folder.join(self.stage.lab.name);
+        std::fs::create_dir_all(&folder).ok();
+        let screen = self.stage.screen(&self.pane);
+        let label = format!("{}\t{}\t{}", name, change.truth.0, self.stage.title(&self.pane));
+        std::fs::write(folder.join(format!("{name}.txt")), screen).ok();
+        std::fs::write(folder.join(format!("{name}.label")), label).ok();
+    }
+}

@@ -1,0 +1,291 @@
+//! The world in which one agent runs: a home, a tmux server, a model and a daemon, all of its own.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use testkit::model::{ModelServer, Moment, What};
+use testkit::process::{self, Signal};
+use testkit::{Daemon, TestEnv, wait};
+
+use crate::lab::{Lab, Site};
+use crate::shown::Watcher;
+
+/// How often the harness looks at a screen while it waits for a word on it.
+const LOOK: Duration = Duration::from_millis(15);
+
+/// How long anything may take that an agent does by itself.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a shell's prompt looks like here.
+const PROMPT: &str = "ready$";
+
+pub(crate) struct Stage {
+    pub(crate) lab: &'static Lab,
+    pub(crate) site: Site,
+    pub(crate) model: ModelServer,
+    pub(crate) watcher: Watcher,
+    pub(crate) blind: Vec<(Instant, Instant)>,
+    daemon: Option<Daemon>,
+    env: TestEnv,
+}
+
+impl Stage {
+    /// A stage with the agent installed below `prefix`, set up but not started.
+    pub(crate) fn build(lab: &'static Lab, qd: &Path, prefix: &Path) -> anyhow::Result<Self> {
+        let env = TestEnv::of(qd.to_owned());
+        let model = ModelServer::start()?;
+        let project = env.path("project");
+        fs::create_dir_all(&project)?;
+        fs::write(project.join("notes.txt"), "one\ntwo\n")?;
+        let site = Site {
+            home: env.path("home"),
+            project,
+            qd: qd.to_owned(),
+            url: model.url(),
+            prefix: prefix.to_owned(),
+        };
+        repository(&env, &site)?;
+        (lab.prepare)(&site)?;
+        (lab.hooks)(&site)?;
+        launcher(&env, lab, &site)?;
+        env.tmux().ok(&["new-session", "-d", "-s", "keep", "-x", "120", "-y", "40", &shell()]);
+        let daemon = env.daemon();
+        let watcher = Watcher::start(env.api());
+        Ok(Self { lab, site, model, watcher, blind: Vec::new(), daemon: Some(daemon), env })
+    }
+
+    /// A new pane with a shell in the project's folder.
+    pub(crate) fn pane(&self) -> anyhow::Result<String> {
+        let folder = self.site.project_text();
+        let pane = self.env.tmux().ok(&[
+            "new-window",
+            "-d",
+            "-P",
+            "-F",
+            "#{pane_id}",
+            "-t",
+            "keep:",
+            "-c",
+            &folder,
+            &shell(),
+        ]);
+        self.sees(&pane, &[PROMPT])?;
+        Ok(pane)
+    }
+
+    pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
+        self.env.tmux().ok(arguments)
+    }
+
+    pub(crate) fn screen(&self, pane: &str) -> String {
+        let shown = self.env.tmux().run(&["capture-pane", "-p", "-t", pane]);
+        shown.stdout
+    }
+
+    /// The screen without what stands far above its end.
+    fn lower(&self, pane: &str) -> String {
+        let screen = self.screen(pane);
+        let lines: Vec<&str> = screen.trim_end().lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    /// Types a line, and gives the moment of Enter.
+    pub(crate) fn line(&self, pane: &str, text: &str) -> Instant {
+        self.env.tmux().ok(&["send-keys", "-t", pane, "-l", "--", text]);
+        pause(Duration::from_millis(self.lab.paste_ms));
+        self.keys(pane, &["Enter"])
+    }
+
+    /// Presses keys, and gives the moment of the first.
+    pub(crate) fn keys(&self, pane: &str, keys: &[&str]) -> Instant {
+        let begun = wait::now();
+        for key in keys {
+            self.env.tmux().ok(&["send-keys", "-t", pane, key]);
+        }
+        begun
+    }
+
+    /// Waits until a screen shows one of these words.
+    pub(crate) fn sees(&self, pane: &str, words: &[&str]) -> anyhow::Result<Instant> {
+        self.looks(pane, PATIENCE, |screen| words.iter().any(|word| screen.contains(word)))
+            .with_context(|| format!("waiting for {words:?} on\n{}", self.lower(pane)))
+    }
+
+    /// Waits until a screen shows none of these words any more.
+    pub(crate) fn unsees(&self, pane: &str, words: &[&str]) -> anyhow::Result<Instant> {
+        self.looks(pane, PATIENCE, |screen| !words.iter().any(|word| screen.contains(word)))
+            .with_context(|| format!("waiting for {words:?} to go from\n{}", self.lower(pane)))
+    }
+
+    fn looks(
+        &self,
+        pane: &str,
+        bound: Duration,
+        fits: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<Instant> {
+        let begun = wait::now();
+        loop {
+            let looked = wait::now();
+            if fits(&self.lower(pane)) {
+                return Ok(looked);
+            }
+            if begun.elapsed() > bound {
+                bail!("not within {bound:?}");
+            }
+            pause(LOOK);
+        }
+    }
+
+    pub(crate) fn sees_shell(&self, pane: &str) -> anyhow::Result<Instant> {
+        self.looks(pane, PATIENCE, |screen| {
+            screen.trim_end().lines().last().is_some_and(|line| line.trim_end().ends_with(PROMPT))
+        })
+        .with_context(|| format!("waiting for the shell on\n{}", self.lower(pane)))
+    }
+
+    /// Waits for something that the model does about a prompt that holds `tag`.
+    pub(crate) fn model_does(
+        &self,
+        tag: &str,
+        what: impl Fn(&What) -> bool,
+    ) -> anyhow::Result<Instant> {
+        let fits = |it: &Moment| !it.beside && it.prompt.contains(tag) && what(&it.what);
+        let found = wait::within(PATIENCE, || self.model.moments(0).into_iter().find(&fits));
+        found.map(|moment| moment.at).with_context(|| format!("the model was never asked: {tag}"))
+    }
+
+    /// Waits until the model has ended so many answers to a prompt.
+    pub(crate) fn model_ends(&self, tag: &str, answers: usize) -> anyhow::Result<Instant> {
+        let found = wait::within(PATIENCE, || {
+            let moments = self.model.moments(0).into_iter();
+            let of_prompt = moments.filter(|it| !it.beside && it.prompt.contains(tag));
+            of_prompt.filter(|it| it.what == What::Ended).nth(answers - 1)
+        });
+        found.map(|moment| moment.at).with_context(|| format!("the model never ended: {tag}"))
+    }
+
+    /// Kills the daemon as a crash would, and starts another one.
+    pub(crate) fn restart_daemon(&mut self) {
+        let begun = wait::now();
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill9();
+        }
+        self.daemon = Some(self.env.daemon());
+        self.blind.push((begun, wait::now()));
+    }
+
+    /// What Quarterdeck says about how it came to a state.
+    pub(crate) fn explain(&self, pane: &str) -> String {
+        let list = self.env.api().try_get("/v1/panes?limit=1000");
+        let items = list.map(|list| list.json()["items"].clone()).unwrap_or_default();
+        let fits = |item: &&serde_json::Value| item["identity"]["pane_id"] == pane;
+        let item = items.as_array().into_iter().flatten().find(fits).cloned().unwrap_or_default();
+        let runtime = item["runtime_id"].as_str().unwrap_or_default();
+        let told = self.env.api().try_get(&format!("/v1/runtimes/{runtime}/explain"));
+        format!("{item:#}\n{:#}", told.map(|told| told.json()).unwrap_or_default())
+    }
+
+    pub(crate) fn title(&self, pane: &str) -> String {
+        self.env.tmux().run(&["display-message", "-p", "-t", pane, "#{pane_title}"]).stdout
+    }
+
+    /// Kills what runs in a pane's shell, all of it at once; gives the moment of the first.
+    pub(crate) fn kill_agent(&self, pane: &str) -> anyhow::Result<Instant> {
+        let shell: u32 =
+            self.tmux(&["display-message", "-p", "-t", pane, "#{pane_pid}"]).parse()?;
+        let mut found = children(shell);
+        let mut at = 0;
+        while let Some(pid) = found.get(at) {
+            found.extend(children(*pid));
+            at += 1;
+        }
+        anyhow::ensure!(!found.is_empty(), "nothing runs in the shell");
+        let begun = wait::now();
+        for pid in found {
+            process::signal(pid, Signal::KILL);
+        }
+        Ok(begun)
+    }
+
+    /// Ends what an agent started and left behind, by the mark of this world in its environment;
+    /// gives what that was.
+    pub(crate) fn clear(mut self) -> Vec<String> {
+        drop(self.daemon.take());
+        // There may be none any more.
+        drop(self.env.tmux().run(&["kill-server"]));
+        let gone = || self.env.members().is_empty().then_some(());
+        wait::within(Duration::from_secs(2), gone);
+        let mut left = Vec::new();
+        // What is killed may have been about to start something else.
+        for _ in 0..20 {
+            let members = self.env.members();
+            if members.is_empty() {
+                break;
+            }
+            for member in members {
+                process::signal(member.pid, Signal::KILL);
+                left.push(member.arguments.join(" "));
+            }
+            wait::within(Duration::from_millis(200), gone);
+        }
+        left
+    }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
+/// Lets the harness wait for time itself: people pause, and so do scripts.
+pub(crate) fn pause(length: Duration) {
+    std::thread::sleep(length);
+}
+
+fn shell() -> String {
+    format!("env PS1='{PROMPT} ' ENV= sh")
+}
+
+/// Some agents ask their questions only in a repository.
+fn repository(env: &TestEnv, site: &Site) -> anyhow::Result<()> {
+    env.install("git");
+    let mut command = env.command(env.path("bin/git"));
+    command.args(["init", "-q"]).arg(&site.project);
+    let done = command.output().context("git is needed here")?;
+    anyhow::ensure!(done.status.success(), "git init failed");
+    Ok(())
+}
+
+/// A program on the path that starts the agent with nothing of the caller's environment.
+fn launcher(env: &TestEnv, lab: &Lab, site: &Site) -> anyhow::Result<()> {
+    let path = format!("{}/bin:/usr/local/bin:/usr/bin:/bin", site.prefix.display());
+    let mut text = String::from("#!/bin/sh\nexec env -i TMUX=\"$TMUX\" TMUX_PANE=\"$TMUX_PANE\"");
+    let mut give = |name: &str, value: &str| {
+        text.push_str(&format!(" {name}='{value}'"));
+    };
+    give("PATH", &path);
+    give("HOME", &site.home.to_string_lossy());
+    give("QD_HOME", &env.home().to_string_lossy());
+    give("TERM", "tmux-256color");
+    give("LANG", "C.UTF-8");
+    give("SHELL", "/bin/sh");
+    for (name, value) in (lab.environment)(site) {
+        give(name, &value);
+    }
+    text.push_str(&format!(
+        " {} {} \"$@\"\n",
+        program(lab, site).display(),
+        lab.arguments.join(" ")
+    ));
+    let file = env.path("bin").join(lab.program);
+    fs::write(&file, text)?;
+    Ok(fs::set_permissions(&file, fs::Permissions::from_mode(0o700))?)
+}
+
+fn program(lab: &Lab, site: &Site) -> PathBuf {
+    site.prefix.join("bin").join(lab.program)
+}
