@@ -8,6 +8,7 @@
 
 mod install;
 mod lab;
+mod page;
 mod plan;
 mod report;
 mod run;
@@ -61,9 +62,10 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Plays the scenes one after the other; one that cannot go on ends the agent's run, because nobody
-/// knows any more what is true.
+/// Plays the scenes one after the other. After one that could not go on nobody knows what is true:
+/// the next begins in another pane.
 fn play(plan: &Plan, lab: &Lab, run: &mut Run, report: &mut Report) {
+    let mut stuck = false;
     for scene in SCENES.iter().filter(|scene| plan.wants(scene.name)) {
         if let Some((_, why)) = lab.cannot.iter().find(|(name, _)| *name == scene.name) {
             report.left_out(lab, scene.name, why);
@@ -71,10 +73,11 @@ fn play(plan: &Plan, lab: &Lab, run: &mut Run, report: &mut Report) {
         }
         run.begin(scene.name);
         say(&format!("  {}", scene.name));
-        if let Err(error) = (scene.play)(run) {
+        let ready = if stuck { scenes::recover(run, scene) } else { Ok(()) };
+        let played = ready.and_then(|()| (scene.play)(run));
+        stuck = played.is_err();
+        if let Err(error) = played {
             report.stuck(lab, scene.name, &format!("{error:#}"));
-            run.lost();
-            return;
         }
     }
 }

@@ -8,10 +8,11 @@ use bench::world::Binary;
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
+use crate::page;
 use crate::plan::Plan;
 use crate::run::Outcome;
 use crate::say;
-use crate::truth::Stretch;
+use crate::truth::{HOOKED, Stretch};
 
 /// The share of time in which the right state has to be shown, in percent.
 const RIGHT_MIN: f64 = 99.5;
@@ -20,11 +21,24 @@ const RIGHT_MIN: f64 = 99.5;
 const WRONG_MAX: Duration = Duration::from_millis(1_500);
 
 /// One agent's run.
-struct Ran {
-    agent: &'static str,
-    version: String,
-    restarts: bool,
+pub(crate) struct Ran {
+    pub(crate) agent: &'static str,
+    pub(crate) version: String,
+    pub(crate) date: String,
+    pub(crate) restarts: bool,
+    /// Scenes that were left out or did not come to their end, and why.
+    pub(crate) untold: Vec<String>,
     outcome: Outcome,
+}
+
+/// All that became true under one name.
+pub(crate) struct Row {
+    pub(crate) times: usize,
+    pub(crate) hooked: bool,
+    /// In percent of the time that counts.
+    pub(crate) right: f64,
+    pub(crate) reasoned: f64,
+    pub(crate) latencies: Samples,
 }
 
 pub(crate) struct Report {
@@ -56,12 +70,14 @@ impl Report {
 
     pub(crate) fn stuck(&mut self, lab: &Lab, scene: &str, why: &str) {
         say(&format!("STUCK {} in {scene}: {why}", lab.name));
-        self.stuck.push(format!("{} {scene}", lab.name));
+        self.stuck.push(format!("{} {scene}: it did not come to its end", lab.name));
     }
 
     pub(crate) fn ran(&mut self, lab: &Lab, version: &str, restarts: bool, outcome: Outcome) {
-        let version = version.to_owned();
-        self.ran.push(Ran { agent: lab.name, version, restarts, outcome });
+        let (version, date) = (version.to_owned(), today());
+        let of_lab = |told: &&String| told.starts_with(lab.name);
+        let untold = self.left_out.iter().chain(&self.stuck).filter(of_lab).cloned().collect();
+        self.ran.push(Ran { agent: lab.name, version, date, restarts, untold, outcome });
     }
 
     pub(crate) fn is_good(&self) -> bool {
@@ -92,6 +108,10 @@ impl Report {
         if let Some(folder) = plan.keep() {
             std::fs::write(folder.join("agents.json"), format!("{:#}\n", self.to_json()))?;
         }
+        if plan.page && !self.ran.is_empty() {
+            anyhow::ensure!(plan.is_whole(), "the page tells of whole runs only");
+            page::write(&self.ran)?;
+        }
         Ok(())
     }
 
@@ -121,21 +141,18 @@ impl Ran {
         self.share(|it| it.right) >= RIGHT_MIN && self.longest_wrong() <= WRONG_MAX
     }
 
-    /// Latencies by what became true.
-    fn latencies(&self) -> BTreeMap<&'static str, Samples> {
-        let mut found: BTreeMap<&'static str, Samples> = BTreeMap::new();
+    /// The stretches by what became true.
+    pub(crate) fn rows(&self) -> BTreeMap<&'static str, Row> {
+        let mut found: BTreeMap<&'static str, Vec<&Stretch>> = BTreeMap::new();
         for stretch in &self.outcome.stretches {
-            let samples = found.entry(stretch.change.name).or_default();
-            if let Some(latency) = stretch.latency {
-                samples.push_ms(latency);
-            }
+            found.entry(stretch.change.name).or_default().push(stretch);
         }
-        found
+        found.into_iter().map(|(name, stretches)| (name, row(&stretches))).collect()
     }
 
-    fn sum(&self) -> String {
+    pub(crate) fn sum(&self) -> String {
         format!(
-            "  in all {:.1} s: right {:.2} %, right reason {:.2} %, unknown {:.2} %, \
+            "In all {:.1} s: right {:.2} %, right reason {:.2} %, unknown {:.2} %, \
              longest wrong {:.2} s; {} of {} samples right",
             self.total(|it| it.counted).as_secs_f64(),
             self.share(|it| it.right),
@@ -166,6 +183,29 @@ impl Ran {
             "left_behind": self.outcome.left_behind, "stretches": stretches,
         })
     }
+}
+
+fn row(stretches: &[&Stretch]) -> Row {
+    let total = |of: fn(&Stretch) -> Duration| stretches.iter().map(|it| of(it)).sum::<Duration>();
+    let counted = total(|it| it.counted);
+    let mut latencies = Samples::none();
+    for latency in stretches.iter().filter_map(|it| it.latency) {
+        latencies.push_ms(latency);
+    }
+    Row {
+        times: stretches.len(),
+        hooked: stretches.iter().all(|it| it.change.window == HOOKED),
+        right: percent(total(|it| it.right), counted),
+        reasoned: percent(total(|it| it.reasoned), counted),
+        latencies,
+    }
+}
+
+/// The day of the run, from a program that every machine has.
+fn today() -> String {
+    let mut command = testkit::process::command("/bin/date");
+    let output = command.arg("+%Y-%m-%d").output();
+    output.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned()).unwrap_or_default()
 }
 
 fn line(stretch: &Stretch) -> String {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use testkit::model::What;
+use testkit::model::{Moment, What};
 use testkit::wait;
 
 use crate::shown::GONE;
 use crate::stage::{Stage, pause};
-use crate::truth::{Change, HOOKED, SEEN, Stretch, Truth, compare};
+use crate::truth::{Change, HOOKED, SEEN, Stretch, Truth, UNJUDGED, compare};
 
 /// How often what is shown is sampled while a state holds.
 const SAMPLE: Duration = Duration::from_millis(100);
@@ -182,8 +182,20 @@ impl Run {
         self.stage.unsees(&self.pane, words)
     }
 
-    /// What is true of any pane is not known from here on.
-    pub(crate) fn lost(&mut self) {
+    /// What is true of the pane is not known from here on; another one takes its place.
+    pub(crate) fn lost(&mut self) -> anyhow::Result<()> {
+        if let Some(last) = self.changes.get_mut(&self.pane).and_then(|it| it.last_mut()) {
+            last.truth = UNJUDGED;
+        }
+        self.judge();
+        self.stage.kill_pane(&self.pane);
+        self.pane = self.stage.pane()?;
+        self.first_pane.clone_from(&self.pane);
+        Ok(())
+    }
+
+    /// Compares all that was true with what was shown of it.
+    fn judge(&mut self) {
         let end = wait::now();
         for (pane, changes) in std::mem::take(&mut self.changes) {
             let shown = self.stage.watcher.of(&pane);
@@ -192,7 +204,8 @@ impl Run {
     }
 
     pub(crate) fn end(mut self) -> Outcome {
-        self.lost();
+        self.judge();
+        self.keep_log();
         Outcome {
             stretches: self.stretches,
             samples: self.samples,
@@ -213,6 +226,20 @@ impl Run {
         );
         // Whoever looks for it finds none; the figures say that it was wrong.
         std::fs::write(folder.join(format!("wrong-{name}.txt")), text).ok();
+    }
+
+    /// What the model was asked and did, for whoever asks why a scene got stuck.
+    fn keep_log(&self) {
+        let Some(folder) = &self.keep else { return };
+        let line = |moment: &Moment| {
+            let since = moment.at.saturating_duration_since(self.begun).as_millis();
+            let Moment { request, beside, what, prompt, .. } = moment;
+            let end: String = prompt.chars().rev().take(200).collect();
+            let end: String = end.chars().rev().collect();
+            format!("{since:>7} {request:>4} {beside:<5} {what:?} {end:?}\n")
+        };
+        let log: String = self.stage.model.moments(0).iter().map(line).collect();
+        std::fs::write(folder.join(format!("{}-model.txt", self.stage.lab.name)), log).ok();
     }
 
     fn keep_case(&self, change: &Change) {

@@ -21,6 +21,7 @@ pub(crate) const SCENES: &[Scene] = &[
     Scene { name: "approved", play: approved },
     Scene { name: "denied", play: denied },
     Scene { name: "escaped", play: escaped },
+    Scene { name: "edit", play: edit },
     Scene { name: "question", play: question },
     Scene { name: "interrupted", play: interrupted },
     Scene { name: "interrupted_text", play: interrupted_text },
@@ -31,11 +32,12 @@ pub(crate) const SCENES: &[Scene] = &[
     Scene { name: "queued", play: queued },
     Scene { name: "subagent", play: subagent },
     Scene { name: "compaction", play: compaction },
-    Scene { name: "quoted", play: quoted },
     Scene { name: "copy_mode", play: copy_mode },
     Scene { name: "narrow", play: narrow },
     Scene { name: "suspended", play: suspended },
     Scene { name: "two_agents", play: two_agents },
+    // Its words stay on the screen, and would look like another scene's.
+    Scene { name: "quoted", play: quoted },
     Scene { name: "exit", play: exit },
     Scene { name: "again", play: again },
     Scene { name: "killed", play: killed },
@@ -54,6 +56,13 @@ fn launch(run: &mut Run, line: &str) -> anyhow::Result<()> {
     run.now("ready", ready, ready, "idle");
     run.hold(3_000);
     Ok(())
+}
+
+/// Begins anew in another pane, with nothing true of the one before, as `next` expects it.
+pub(crate) fn recover(run: &mut Run, next: &Scene) -> anyhow::Result<()> {
+    run.lost()?;
+    let from_shell = ["again", "wrapped", "pane_killed"].contains(&next.name);
+    if from_shell { Ok(()) } else { launch(run, run.stage.lab.program) }
 }
 
 fn startup(run: &mut Run) -> anyhow::Result<()> {
@@ -126,10 +135,16 @@ fn denied(run: &mut Run) -> anyhow::Result<()> {
 }
 
 fn escaped(run: &mut Run) -> anyhow::Result<()> {
-    ask(run, "{{write fresh.txt|new}} {{say written}}")?;
+    ask(run, PERMISSION)?;
     // A reminder comes seconds later; it must change nothing.
     run.hold(9_000);
     refuse(run, &["Escape"])
+}
+
+fn edit(run: &mut Run) -> anyhow::Result<()> {
+    ask(run, "{{write fresh.txt|new}} {{say written}}")?;
+    run.hold(2_000);
+    refuse(run, run.stage.lab.keys.deny)
 }
 
 fn question(run: &mut Run) -> anyhow::Result<()> {
@@ -266,11 +281,11 @@ fn copy_mode(run: &mut Run) -> anyhow::Result<()> {
 
 fn narrow(run: &mut Run) -> anyhow::Result<()> {
     run.stage.tmux(&["resize-window", "-t", &run.pane, "-x", "30", "-y", "40"]);
-    run.prompt(PERMISSION)?;
-    run.hold(500);
+    let tag = run.prompt(PERMISSION)?;
+    let called = run.stage.model_does(&tag, |what| matches!(what, What::Called(_)))?;
     let marks = run.stage.lab.marks.narrow;
     let asked = run.sees(marks)?;
-    run.now("approval", asked, asked, "waiting_approval/approval_requested");
+    run.now("approval", called, asked, "waiting_approval/approval_requested");
     run.hold(4_000);
     let pressed = run.key(run.stage.lab.keys.deny);
     let closed = run.unsees(marks)?;
@@ -351,9 +366,8 @@ fn killed(run: &mut Run) -> anyhow::Result<()> {
     let killed = run.stage.kill_agent(&run.pane)?;
     run.now("killed", killed, wait::now(), "unknown/no_agent");
     run.hold(4_000);
-    run.stage.tmux(&["send-keys", "-t", &run.pane, "-R"]);
-    run.stage.line(&run.pane, "stty sane");
-    run.stage.line(&run.pane, "clear");
+    // The terminal is as the agent left it: Enter is no end of a line there.
+    run.key(&["-R", "stty sane", "C-j", "clear", "C-j"]);
     run.stage.sees_shell(&run.pane)?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -192,6 +192,11 @@ impl Stage {
         self.env.tmux().run(&["display-message", "-p", "-t", pane, "#{pane_title}"]).stdout
     }
 
+    /// Takes a pane away, which may be gone already.
+    pub(crate) fn kill_pane(&self, pane: &str) {
+        drop(self.env.tmux().run(&["kill-pane", "-t", pane]));
+    }
+
     /// Kills what runs in a pane's shell, all of it at once; gives the moment of the first.
     pub(crate) fn kill_agent(&self, pane: &str) -> anyhow::Result<Instant> {
         let shell: u32 =
@@ -247,7 +252,7 @@ pub(crate) fn pause(length: Duration) {
 }
 
 fn shell() -> String {
-    format!("env PS1='{PROMPT} ' ENV= sh")
+    format!("exec env PS1='{PROMPT} ' ENV= sh")
 }
 
 /// Some agents ask their questions only in a repository.
@@ -265,7 +270,9 @@ fn launcher(env: &TestEnv, lab: &Lab, site: &Site) -> anyhow::Result<()> {
     let path = format!("{}/bin:/usr/local/bin:/usr/bin:/bin", site.prefix.display());
     let mut text = String::from("#!/bin/sh\nexec env -i TMUX=\"$TMUX\" TMUX_PANE=\"$TMUX_PANE\"");
     let mut give = |name: &str, value: &str| {
-        text.push_str(&format!(" {name}='{value}'"));
+        for part in [" ", name, "='", value, "'"] {
+            text.push_str(part);
+        }
     };
     give("PATH", &path);
     give("HOME", &site.home.to_string_lossy());
@@ -276,16 +283,11 @@ fn launcher(env: &TestEnv, lab: &Lab, site: &Site) -> anyhow::Result<()> {
     for (name, value) in (lab.environment)(site) {
         give(name, &value);
     }
-    text.push_str(&format!(
-        " {} {} \"$@\"\n",
-        program(lab, site).display(),
-        lab.arguments.join(" ")
-    ));
+    let program = site.prefix.join("bin").join(lab.program);
+    for part in [" ", &program.to_string_lossy(), " ", &lab.arguments.join(" "), " \"$@\"\n"] {
+        text.push_str(part);
+    }
     let file = env.path("bin").join(lab.program);
     fs::write(&file, text)?;
     Ok(fs::set_permissions(&file, fs::Permissions::from_mode(0o700))?)
-}
-
-fn program(lab: &Lab, site: &Site) -> PathBuf {
-    site.prefix.join("bin").join(lab.program)
 }

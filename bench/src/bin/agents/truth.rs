@@ -13,6 +13,9 @@ pub(crate) const SEEN: Duration = Duration::from_millis(1_500);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Truth(pub(crate) &'static str);
 
+/// Nobody knows what is true.
+pub(crate) const UNJUDGED: Truth = Truth("?");
+
 impl Truth {
     pub(crate) fn has_state(self, state: &str) -> bool {
         self.parts().any(|(name, _)| name == state)
@@ -29,10 +32,6 @@ impl Truth {
             Some((state, reason)) => (state, Some(reason)),
             None => (part, None),
         })
-    }
-
-    pub(crate) fn state(self) -> &'static str {
-        self.parts().next().map_or("", |(state, _)| state)
     }
 }
 
@@ -73,7 +72,8 @@ pub(crate) fn compare(
     end: Instant,
 ) -> Vec<Stretch> {
     let mut stretches = Vec::new();
-    for (at, change) in changes.iter().enumerate() {
+    let judged = changes.iter().enumerate().filter(|(_, change)| change.truth != UNJUDGED);
+    for (at, change) in judged {
         let until = changes.get(at + 1).map_or(end, |next| next.begun).min(end);
         let before = at.checked_sub(1).map(|at| changes[at].truth);
         stretches.push(stretch(change, before, shown, blind, until));

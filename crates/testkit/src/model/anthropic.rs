@@ -9,7 +9,8 @@ use super::wire::{Part, Parts, TOKENS_IN, TOKENS_OUT, failure_kind, failure_text
 pub(super) fn read(body: &Value) -> Asked {
     let mut turns = Vec::new();
     for message in list(&body["messages"]) {
-        let by_user = message["role"] == "user";
+        // What the user says in the middle of a turn is handed on as the system's.
+        let by_user = message["role"] != "assistant";
         if let Some(text) = message["content"].as_str() {
             turns.push(if by_user { Turn::User(text.to_owned()) } else { Turn::Model });
         }

@@ -27,7 +27,6 @@ pub(super) const LAB: Lab = Lab {
             "Do you want to create",
         ],
         question: &["Enter to select"],
-        interrupted: &["Interrupted"],
         failed: &["API Error"],
         retrying: &["Retrying in"],
         compacted: &["Compacted"],

@@ -21,7 +21,6 @@ pub(super) const LAB: Lab = Lab {
         busy: &["esc to interrupt"],
         approval: &["Would you like to run", "Would you like to make"],
         question: &["enter to submit"],
-        interrupted: &["Conversation interrupted"],
         failed: &["■"],
         retrying: &["econnecting"],
         compacted: &["compacted"],
@@ -38,6 +37,7 @@ pub(super) const LAB: Lab = Lab {
         compact: "/compact",
     },
     cannot: &[
+        ("edit", "it offers no tool for files to a model that it does not know"),
         ("question", "its tool for questions is not offered in the usual mode"),
         ("subagent", "it starts none for a model that it does not know"),
     ],
@@ -58,6 +58,10 @@ fn trust(site: &Site) -> anyhow::Result<()> {
     let path = site.home.join(".codex/config.toml");
     let known = std::fs::read_to_string(&path)?;
     let project = site.project_text();
+    // Who answers its question has it written there already.
+    if known.contains(&project) {
+        return Ok(());
+    }
     let entry = format!("[projects.\"{project}\"]\ntrust_level = \"trusted\"\n");
     site.write(".codex/config.toml", &(known + &entry))
 }

@@ -25,7 +25,6 @@ pub(super) const LAB: Lab = Lab {
         busy: &["esc to cancel"],
         approval: &["Allow execution of", "Apply this change?"],
         question: &["Enter to select"],
-        interrupted: &["Request cancelled."],
         failed: &["✕ [API Error"],
         retrying: &["esc to cancel"],
         compacted: &["compressed", "compress"],

@@ -50,7 +50,6 @@ pub(crate) struct Marks {
     pub(crate) busy: &'static [&'static str],
     pub(crate) approval: &'static [&'static str],
     pub(crate) question: &'static [&'static str],
-    pub(crate) interrupted: &'static [&'static str],
     pub(crate) failed: &'static [&'static str],
     pub(crate) retrying: &'static [&'static str],
     pub(crate) compacted: &'static [&'static str],

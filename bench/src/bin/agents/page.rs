@@ -1,0 +1,74 @@
+//! The section of docs/reference/accuracy.md about the real agents: one part for each run, which
+//! stays until the same agent runs again.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::report::Ran;
+
+/// The heading of the section. What stands before it is written by the test of the corpus.
+const HEADING: &str = "\n## The real agents, live\n";
+
+const ABOUT: &str = "
+Written by `./x test agents --page`. Each agent runs in a pane of its own with a scripted model and
+no network, its hooks installed, a daemon watching; what `GET /v1/watch` shows is compared with what
+the scenario did. *Right* is the share of time with the right state outside of the windows in which a
+change may still be under way: 300 ms after one that a hook tells of, 1.5 s after one that only the
+screen or a file tells of. `unknown` counts as not right. *Longest wrong* is the longest time for
+which a definite state stood that was not true, windows included. Latencies run from the moment at
+which the agent showed it or the model was asked to the moment at which a watcher had it; a state
+that was there before counts as 0.
+";
+
+/// Puts these runs into the page, in the place of earlier ones of the same kind.
+pub(crate) fn write(ran: &[Ran]) -> anyhow::Result<()> {
+    let page = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/accuracy.md"));
+    let text = std::fs::read_to_string(&page)?;
+    let (before, section) = text.split_once(HEADING).unwrap_or((&text, ""));
+    let mut parts: BTreeMap<String, String> = BTreeMap::new();
+    for part in section.split("\n### ").skip(1) {
+        let (title, body) = part.split_once('\n').unwrap_or((part, ""));
+        parts.insert(title.to_owned(), body.to_owned());
+    }
+    for run in ran {
+        let title = title(run);
+        parts.retain(|known, _| known.split(" · ").next() != title.split(" · ").next());
+        parts.insert(title, body(run)?);
+    }
+    let mut text = format!("{before}{HEADING}{ABOUT}");
+    for (title, body) in parts {
+        write!(text, "\n### {title}\n{}\n", body.trim_end_matches('\n'))?;
+    }
+    Ok(std::fs::write(page, text)?)
+}
+
+fn title(run: &Ran) -> String {
+    let how = if run.restarts { ", the daemon killed in the middle of each state" } else { "" };
+    format!("{}{how} · {} on {}", run.agent, run.version, run.date)
+}
+
+fn body(run: &Ran) -> anyhow::Result<String> {
+    let mut text = String::new();
+    writeln!(text, "\n{}\n", run.sum())?;
+    text.push_str(
+        "| became true | times | hook tells | right | right reason | median | slowest |\n",
+    );
+    text.push_str("| --- | ---: | --- | ---: | ---: | ---: | ---: |\n");
+    for (name, row) in run.rows() {
+        let hooked = if row.hooked { "yes" } else { "no" };
+        writeln!(
+            text,
+            "| {name} | {} | {hooked} | {:.2} % | {:.2} % | {:.0} ms | {:.0} ms |",
+            row.times,
+            row.right,
+            row.reasoned,
+            row.latencies.median(),
+            row.latencies.max(),
+        )?;
+    }
+    for told in &run.untold {
+        writeln!(text, "\nNot played: {told}.")?;
+    }
+    Ok(text)
+}
