@@ -451,8 +451,8 @@ fn how_it_ended(view: &View, top: usize) -> Option<Seen> {
     let start = view.paragraph(last);
     let ended = view.find_above(last + 1, |line| line.trim_start().starts_with('⎿'));
     let result = |at: usize| view.line(at).trim_start().trim_start_matches('⎿').trim_start();
-    // A refused edit is told in its own words.
-    let marks = ["Interrupted ·", "User rejected "];
+    // A narrow pane cuts the word, and a refused edit is told in other ones.
+    let marks = ["Interrupted ·", "Interrup·", "User rejected "];
     let interrupted = |at: usize| marks.iter().any(|mark| result(at).starts_with(mark));
     if ended.is_some_and(|at| at >= start && interrupted(at)) {
         return Some(Seen::new(State::Idle, "interrupted", "`Interrupted` as the last entry"));

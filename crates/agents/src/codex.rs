@@ -336,12 +336,21 @@ fn look(view: &View) -> Option<Seen> {
     // Later a list of commands can stand in their place.
     let ready = (composer + 1..view.len()).any(|at| names_folder(view.line(at)));
     if !ready {
-        let begun = view.find_above(composer, |line| line.starts_with(['•', '›', '■', '✔', '✗']));
+        let begun = view.find_above(composer, |line| line.starts_with(ENTRIES));
         let seen = Seen::new(State::Unknown, "starting", "a composer without the model's name");
         return begun.is_none().then(|| seen.unsure());
     }
+    // A session without a turn has only its banner above, whatever that looks like.
+    let entry = |line: &str| line.starts_with(ENTRIES) || line.starts_with("  Worked for ");
+    if view.find_above(composer, entry).is_none() {
+        let seen = Seen::new(State::Idle, reason::IDLE, "a composer without a turn above");
+        return Some(seen.unsure());
+    }
     above_composer(view, composer)
 }
+
+/// How the entries of a session begin, at the margin.
+const ENTRIES: [char; 6] = ['•', '◦', '›', '■', '✔', '✗'];
 
 fn names_folder(line: &str) -> bool {
     line.contains(" · ~") || line.contains(" · /")

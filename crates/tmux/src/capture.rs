@@ -52,6 +52,8 @@ pub struct Captured {
     pub alternate: bool,
     /// Column and row, from zero, while it is shown.
     pub cursor: Option<(u32, u32)>,
+    /// Its title at the same instant.
+    pub title: String,
     /// The lines with SGR sequences, as the pane's program wrote them: hostile.
     pub text: Vec<u8>,
 }
@@ -78,7 +80,7 @@ impl Capture {
         let server = [Var("pid"), Var("start_time")];
         let head = Format::new().mark(self.nonce, Mark::Server).plain(&[&server]);
         let facts = Format::new().mark(self.nonce, Mark::Begin).plain(&[FACTS]);
-        let facts = facts.mark(self.nonce, Mark::End);
+        let facts = facts.free(self.nonce, Var("pane_title")).mark(self.nonce, Mark::End);
         let done = Format::new().mark(self.nonce, Mark::Done);
         let show = Command::new(Verb::DisplayMessage).flag("-p").target_pane(self.pane);
         let head = Batch::from(Command::print(Arg::format(&head)));
@@ -106,9 +108,7 @@ impl Capture {
             return Err(ScanError::Misplaced);
         }
         let facts = pieces.text();
-        if pieces.mark()? != Mark::End {
-            return Err(ScanError::Misplaced);
-        }
+        let title = pieces.free()?.pop().ok_or(ScanError::FieldCount)?;
         let text = pieces.text().strip_prefix(b"\n").ok_or(ScanError::Foreign)?;
         if pieces.mark()? != Mark::Done {
             return Err(ScanError::Misplaced);
@@ -131,6 +131,7 @@ impl Capture {
                 "1" => Some((number("cursor_x", x)?, number("cursor_y", y)?)),
                 _ => None,
             },
+            title: String::from_utf8_lossy(&title).into_owned(),
             text: self.decoded(text),
         }))
     }

@@ -129,16 +129,7 @@ impl<R: Row> Scan<R> {
     /// Reads one record behind its first mark; `None` if it is of a pane that is gone.
     fn row(&self, pieces: &mut Pieces<'_>) -> Result<Option<R>, ScanError> {
         let plain = pieces.text();
-        let mut free: Vec<Vec<u8>> = Vec::with_capacity(R::SHAPE.free.len());
-        loop {
-            match pieces.mark()? {
-                Mark::Text => free.push(unescaped(pieces.text())),
-                Mark::Newline => resume(&mut free, b'\n', pieces.text())?,
-                Mark::Backslash => resume(&mut free, b'\\', pieces.text())?,
-                Mark::End => break,
-                Mark::Server | Mark::Begin | Mark::Done => return Err(ScanError::Misplaced),
-            }
-        }
+        let free = pieces.free()?;
         if !line(pieces.text())?.is_empty() {
             return Err(ScanError::Foreign);
         }
@@ -253,6 +244,20 @@ impl<'a> Pieces<'a> {
         let letter = self.rest.get(self.nonce.len()).ok_or(ScanError::Cut)?;
         self.rest = &self.rest[self.nonce.len() + 1..];
         Mark::from_letter(*letter).ok_or(ScanError::Misplaced)
+    }
+
+    /// The free texts that end a record, with its last mark.
+    pub(crate) fn free(&mut self) -> Result<Vec<Vec<u8>>, ScanError> {
+        let mut free: Vec<Vec<u8>> = Vec::new();
+        loop {
+            match self.mark()? {
+                Mark::Text => free.push(unescaped(self.text())),
+                Mark::Newline => resume(&mut free, b'\n', self.text())?,
+                Mark::Backslash => resume(&mut free, b'\\', self.text())?,
+                Mark::End => return Ok(free),
+                Mark::Server | Mark::Begin | Mark::Done => return Err(ScanError::Misplaced),
+            }
+        }
     }
 }
 

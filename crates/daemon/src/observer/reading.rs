@@ -167,7 +167,8 @@ impl<R: Reporter> Watch<'_, R> {
                 continue;
             }
             let screen = screen(&seen);
-            let title = known.facts.title.as_str();
+            // Of the same instant as the screen: the one that is listed may be older.
+            let title = seen.title.as_str();
             let find = || recognise::version(&self.cx.target, &agent);
             let version = self.reader.version(pane, find);
             let version = version.as_deref();

@@ -362,9 +362,7 @@ impl Exchange {
         (pace, thinks): (Duration, Duration),
     ) {
         self.log(What::Begun);
-        // A comment makes the head go out, whatever the time that follows.
-        let mut sent = sender.send(Bytes::from_static(b": scripted\n\n")).await.is_ok();
-        sent = sent && pause(&sender, thinks).await;
+        let mut sent = pause(&sender, thinks).await;
         for part in parts {
             if part.word {
                 sent = sent && pause(&sender, pace).await;
