@@ -40,7 +40,14 @@ pub(super) const LAB: Lab = Lab {
         exit: "/quit",
         compact: "/compress",
     },
-    cannot: &[("retry", "it shows nothing while it tries again: that it works is all there is")],
+    cannot: &[
+        ("retry", "it shows nothing while it tries again: that it works is all there is"),
+        ("long_tool", "it asks before each command, so none runs without an approval"),
+        ("interrupted_tool", "it asks before each command, so none runs without an approval"),
+        ("queued", "it asks before each command, so none runs without an approval"),
+        ("two_agents", "it asks before each command, so none runs without an approval"),
+        ("subagent", "it asks before each command, so none runs without an approval"),
+    ],
     hooked: &["turn", "approval", "question", "done"],
 };
 
@@ -50,8 +57,6 @@ fn prepare(site: &Site) -> anyhow::Result<()> {
         "general": { "enableAutoUpdate": false, "enableAutoUpdateNotification": false },
         "privacy": { "usageStatisticsEnabled": false },
         "telemetry": { "enabled": false },
-        // As a person would who is tired of being asked.
-        "tools": { "allowed": ["run_shell_command(sleep)"] },
     });
     site.write(".gemini/settings.json", &settings.to_string())
 }
