@@ -340,14 +340,18 @@ fn look(view: &View) -> Option<Seen> {
         let seen = Seen::new(State::Unknown, "starting", "a composer without the model's name");
         return begun.is_none().then(|| seen.unsure());
     }
-    // A session without a turn has only its banner above, whatever that looks like.
+    // A session without a turn has only its banner above, however large that is drawn.
     let entry = |line: &str| line.starts_with(ENTRIES) || line.starts_with("  Worked for ");
-    if view.find_above(composer, entry).is_none() {
+    let banner = view.find_above(composer, |line| line.trim_start().starts_with(BANNER));
+    if banner.is_some() && view.find_above(composer, entry).is_none() {
         let seen = Seen::new(State::Idle, reason::IDLE, "a composer without a turn above");
         return Some(seen.unsure());
     }
     above_composer(view, composer)
 }
+
+/// How the banner begins that stands above the first turn.
+const BANNER: &str = ">_ OpenAI Codex";
 
 /// How the entries of a session begin, at the margin.
 const ENTRIES: [char; 6] = ['•', '◦', '›', '■', '✔', '✗'];
@@ -386,7 +390,7 @@ fn above_composer(view: &View, composer: usize) -> Option<Seen> {
     if let Some(notice) = text.strip_prefix('■') {
         return Some(notice_of(notice.trim_start()));
     }
-    let banner = first.trim_start().starts_with(">_ OpenAI Codex") || first.starts_with('╭');
+    let banner = first.trim_start().starts_with(BANNER) || first.starts_with('╭');
     banner.then(|| Seen::new(State::Idle, reason::IDLE, "nothing but the banner above").unsure())
 }
 

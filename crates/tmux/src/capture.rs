@@ -187,7 +187,7 @@ mod tests {
         text.replace('~', N).into_bytes()
     }
 
-    const HEAD: &str = "~S10\t20\n~B%7\t99\t80\t24\t1\t1\t2\t3~E\n";
+    const HEAD: &str = "~S10\t20\n~B%7\t99\t80\t24\t1\t1\t2\t3~Ta~Rb~E\n";
 
     #[test]
     fn releases_that_leak_go_through_a_buffer_and_only_over_a_control_connection() {
@@ -209,6 +209,7 @@ mod tests {
         assert_eq!(read.server, ServerInstance { pid: 10, start_time: 20 });
         assert_eq!((read.pid, read.width, read.height), (99, 80, 24));
         assert_eq!((read.alternate, read.cursor), (true, Some((2, 3))));
+        assert_eq!(read.title, "a\\b");
         assert_eq!(read.text, b"one\n\x1b[1mtwo\n");
     }
 
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn a_pane_that_is_gone_has_no_screen_and_a_cut_one_is_refused() {
         let capture = capture("tmux 3.6", true);
-        let gone = output("~S10\t20\n~B\t\t\t\t\t\t\t~E\n~D\n");
+        let gone = output("~S10\t20\n~B\t\t\t\t\t\t\t~T~E\n~D\n");
         assert_eq!(capture.read(&gone), Ok(None));
         let whole = output(&format!("{HEAD}one\n~D\n"));
         for cut in 0..whole.len() - 1 {

@@ -16,6 +16,9 @@ use crate::shown::Watcher;
 /// How often the harness looks at a screen while it waits for a word on it.
 const LOOK: Duration = Duration::from_millis(15);
 
+/// How long what was typed may take to appear.
+const ECHO: Duration = Duration::from_secs(3);
+
 /// How long anything may take that an agent does by itself.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -92,9 +95,13 @@ impl Stage {
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
-    /// Types a line, and gives the moment of Enter.
+    /// Types a line, and gives the moment of Enter. Like a person, the harness waits until it sees
+    /// what it typed: some agents take an Enter that comes sooner for a part of the text.
     pub(crate) fn line(&self, pane: &str, text: &str) -> Instant {
         self.env.tmux().ok(&["send-keys", "-t", pane, "-l", "--", text]);
+        let first: String = text.split_inclusive(' ').take(2).collect();
+        // An agent that never shows it is found out by what does not happen then.
+        self.looks(pane, ECHO, |screen| screen.contains(first.trim_end())).ok();
         pause(Duration::from_millis(self.lab.paste_ms));
         self.keys(pane, &["Enter"])
     }

@@ -374,8 +374,9 @@ impl Model {
         }
         let Some(screen) = newest(&|it| it.source == Source::Screen) else { return Some(told) };
         let asked = !is_read(told.source) && told.kind() == Kind::Waiting;
-        if told.is_plain() && !asked && screen.kind() == told.kind() {
-            return Some(if screen.is_plain() { told } else { screen });
+        if screen.kind() == told.kind() {
+            let says_more = told.is_plain() && !asked && !screen.is_plain();
+            return Some(if says_more { screen } else { told });
         }
         let confirmed = counting
             .iter()
