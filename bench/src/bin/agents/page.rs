@@ -59,16 +59,21 @@ fn body(run: &Ran) -> anyhow::Result<String> {
         let hooked = if row.hooked { "yes" } else { "no" };
         writeln!(
             text,
-            "| {name} | {} | {hooked} | {:.2} % | {:.2} % | {:.0} ms | {:.0} ms |",
+            "| {name} | {} | {hooked} | {:.2} % | {:.2} % | {} | {} |",
             row.times,
             row.right,
             row.reasoned,
-            row.latencies.median(),
-            row.latencies.max(),
+            latency(row.latencies.median()),
+            latency(row.latencies.max()),
         )?;
     }
     for told in &run.untold {
         writeln!(text, "\nNot played: {told}.")?;
     }
     Ok(text)
+}
+
+/// A latency as it is read; none where the state was never shown, because it did not last.
+fn latency(ms: f64) -> String {
+    if ms.is_nan() { "-".to_owned() } else { format!("{ms:.0} ms") }
 }
