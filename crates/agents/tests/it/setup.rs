@@ -303,9 +303,7 @@ fn files_of_a_start_are_named_where_they_will_be() {
     assert_eq!(claude.arguments, ["--settings", "/run/start/settings.json"]);
     assert_eq!(claude.files[0].0, "settings.json");
     let (gemini, _) = started("gemini");
-    let defaults =
-        ("GEMINI_CLI_SYSTEM_DEFAULTS_PATH", "/run/start/system-defaults.json".to_owned());
-    assert_eq!(gemini.environment, [defaults]);
+    assert_eq!(gemini.environment, [("GEMINI_CLI_HOME", "/run/start".to_owned())]);
     let (copilot, _) = started("copilot");
     assert_eq!(copilot.arguments, ["--plugin-dir", "/run/start"]);
 }
