@@ -60,6 +60,8 @@ pub struct Engine {
     pub(crate) runtimes: BTreeMap<RuntimeId, PaneKey>,
     pub(crate) evidence: BTreeMap<RuntimeId, Evidence>,
     pub(crate) inbox: BTreeMap<InboxId, InboxRow>,
+    /// When everything that was due by time alone was last settled.
+    pub(crate) ticked: MonoMs,
 }
 
 impl Engine {
@@ -72,6 +74,7 @@ impl Engine {
             runtimes: BTreeMap::new(),
             evidence: BTreeMap::new(),
             inbox: BTreeMap::new(),
+            ticked: MonoMs(i64::MIN),
         }
     }
 
@@ -291,6 +294,7 @@ impl Engine {
                     memory.pulse.beat(memory.row.health, *beat, now, &self.settings);
                 }
             }
+            Note::Ticked => self.ticked = now.mono,
             Note::BurstOver { target, pane } => {
                 if let Some(memory) = self.panes.get_mut(&PaneKey::new(target, *pane)) {
                     memory.burst_reported = None;

@@ -209,6 +209,8 @@ pub enum Note {
         target: TargetId,
         beat: crate::target::Beat,
     },
+    /// Everything that was due by time alone is settled.
+    Ticked,
     /// A pane has been quiet for a while.
     BurstOver {
         target: TargetId,

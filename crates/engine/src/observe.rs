@@ -205,6 +205,7 @@ impl Engine {
                 Note::Printed { .. }
                 | Note::Caption { .. }
                 | Note::Beat { .. }
+                | Note::Ticked
                 | Note::BurstOver { .. } => false,
             })
         };

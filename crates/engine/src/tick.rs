@@ -41,7 +41,24 @@ impl Engine {
         let caption =
             memory.captions.due().map(|at| Deadline { at, why: "a caption may be journalled" });
         let state = self.state_due(memory).map(|(at, _)| Deadline { at, why: "a state expires" });
-        [burst, caption, state].into_iter().flatten()
+        let claim = self
+            .next_stale(memory)
+            .map(|at| Deadline { at, why: "a claim that others stand beside expires" });
+        [burst, caption, state, claim].into_iter().flatten()
+    }
+
+    /// When the next of several claims expires that stand beside each other: also one that is not
+    /// shown may keep another from being.
+    fn next_stale(&self, memory: &PaneMemory) -> Option<MonoMs> {
+        let evidence = self.evidence.get(&memory.row.runtime.as_ref()?.runtime)?;
+        if evidence.heads().nth(1).is_none() {
+            return None;
+        }
+        let sight = Sight::of(&memory.row);
+        let stale = |(source, heard)| {
+            evidence.confirmed(source, heard, &sight).plus(self.settings.stale_ttl_ms + 1)
+        };
+        evidence.heads().map(stale).filter(|at| *at > self.ticked).min()
     }
 
     /// When the shown state expires by itself, and the event that says so.
@@ -67,6 +84,7 @@ impl Engine {
             }
         }
         self.tick_bursts(now, &mut decision);
+        decision.notes.push(Note::Ticked);
         for memory in self.panes.values() {
             if memory.captions.due().is_some_and(|due| due <= now.mono) {
                 let mut row = memory.row.clone();

@@ -376,6 +376,9 @@ mod tests {
         let env = TestEnv::new("/nonexistent/qd");
         let mut command = env.command(env.path("bin/sleep"));
         let mut sleeper = command.arg("1000").spawn().unwrap();
+        // A process that has only begun does not show yet whose it is.
+        let is_known = || env.members().iter().any(|it| it.pid == sleeper.id()).then_some(());
+        wait::until("it is known as ours", is_known);
         let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(env)));
         assert!(dropped.is_err());
         assert!(!process::alive(sleeper.id()));

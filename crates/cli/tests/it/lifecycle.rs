@@ -322,7 +322,8 @@ fn a_daemon_whose_place_was_deleted_ends() {
     let env = deck();
     env.qd(&["daemon", "start"]).success();
     let first = env.daemons()[0].pid;
-    fs::remove_dir_all(env.home()).unwrap();
+    // At once, for a daemon that still has its lock would bind its socket again meanwhile.
+    fs::rename(env.home(), env.path("deleted")).unwrap();
     wait::until("it ends", || (!process::alive(first)).then_some(()));
     env.qd(&["daemon", "start"]).success();
     assert_eq!(env.daemons().len(), 1);

@@ -209,7 +209,7 @@ fn all_pages_of_a_list_become_one_unless_one_was_asked_for() {
         format!(
             r#"{{"schema_version":"v1","generated_at":"2026-11-21T15:33:42.007Z","as_of":1,
             "filters":{filters},"summary":{summary},"partial":false,"requested_targets":[],
-            "responded_targets":[],"target_errors":[],"items":[{item}],"next_page":{next}}}"#
+            "responded_targets":[],"target_errors":[],"warnings":[],"items":[{item}],"next_page":{next}}}"#
         )
     };
     let session = r#"{"identity":{"target":null,"session_id":null,"session_name":"S"},

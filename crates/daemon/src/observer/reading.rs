@@ -41,6 +41,8 @@ const QUICK_MS: i64 = 3_000;
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     panes: BTreeMap<PaneId, Read>,
+    /// What agents that are gone have left in the titles of their panes.
+    left: BTreeMap<PaneId, String>,
 }
 
 /// One pane with an agent.
@@ -52,6 +54,10 @@ struct Read {
     last_output: MonoMs,
     burst_began: MonoMs,
     said: Readings,
+    /// The title that was read last.
+    title: String,
+    /// The title that the pane had already: it tells nothing of this agent until it changes.
+    inherited: Option<String>,
     /// The agent's version, once it was looked for.
     version: Option<Option<String>>,
 }
@@ -64,8 +70,20 @@ impl Reader {
             let never = MonoMs(i64::MIN / 2);
             let said = Readings::new();
             let (due, last, last_output, burst_began) = (None, never, never, now);
-            let version = None;
-            let read = Read { agent, due, last, last_output, burst_began, said, version };
+            let (version, title) = (None, String::new());
+            self.forget(pane);
+            let inherited = self.left.remove(&pane);
+            let read = Read {
+                agent,
+                due,
+                last,
+                last_output,
+                burst_began,
+                said,
+                title,
+                inherited,
+                version,
+            };
             self.panes.insert(pane, read);
             self.output(pane, now);
         }
@@ -85,7 +103,26 @@ impl Reader {
     }
 
     pub(super) fn forget(&mut self, pane: PaneId) {
-        self.panes.remove(&pane);
+        if let Some(read) = self.panes.remove(&pane) {
+            self.left.insert(pane, read.title);
+        }
+    }
+
+    /// Forgets what was left in panes that are gone too.
+    fn clear_away(&mut self, is_there: impl Fn(PaneId) -> bool) {
+        self.left.retain(|pane, _| is_there(*pane));
+    }
+
+    /// As much of a pane's title as is the word of the agent that runs there now. One that was
+    /// killed leaves its own behind, which may say for ever that it works.
+    fn own_title<'t>(&mut self, pane: PaneId, title: &'t str) -> &'t str {
+        let Some(read) = self.panes.get_mut(&pane) else { return "" };
+        title.clone_into(&mut read.title);
+        if read.inherited.as_deref() == Some(title) {
+            return "";
+        }
+        read.inherited = None;
+        title
     }
 
     pub(super) fn next_due(&self) -> Option<MonoMs> {
@@ -168,7 +205,7 @@ impl<R: Reporter> Watch<'_, R> {
             }
             let screen = screen(&seen);
             // Of the same instant as the screen: the one that is listed may be older.
-            let title = seen.title.as_str();
+            let title = self.reader.own_title(pane, &seen.title);
             let find = || recognise::version(&self.cx.target, &agent);
             let version = self.reader.version(pane, find);
             let version = version.as_deref();
@@ -215,6 +252,7 @@ impl<R: Reporter> Watch<'_, R> {
     /// No agent runs in a pane any more.
     pub(super) fn forget_agent(&mut self, pane: PaneId) {
         self.reader.forget(pane);
+        self.reader.clear_away(|pane| self.picture.panes.contains_key(&pane));
         let idle = self.follow.forget(pane);
         self.give_up(idle);
     }
@@ -356,5 +394,22 @@ mod tests {
         let another = ProcessIdentity { pid: 7, ..ProcessIdentity::default() };
         reader.found(PANE, another, MonoMs(9));
         assert_eq!(reader.news(PANE, seen("b")).len(), 1, "another agent said nothing yet");
+    }
+
+    #[test]
+    fn a_title_that_another_agent_left_is_not_the_new_ones_until_it_changes() {
+        let mut reader = Reader::default();
+        reader.found(PANE, ProcessIdentity::default(), MonoMs(0));
+        assert_eq!(reader.own_title(PANE, "works"), "works");
+        reader.forget(PANE);
+        let another = ProcessIdentity { pid: 9, ..ProcessIdentity::default() };
+        reader.found(PANE, another, MonoMs(9));
+        assert_eq!(reader.own_title(PANE, "works"), "");
+        assert_eq!(reader.own_title(PANE, "rests"), "rests");
+        assert_eq!(reader.own_title(PANE, "works"), "works", "now it is its own word");
+        reader.forget(PANE);
+        reader.clear_away(|_| false);
+        reader.found(PANE, ProcessIdentity::default(), MonoMs(20));
+        assert_eq!(reader.own_title(PANE, "works"), "works", "a pane of the same number");
     }
 }
