@@ -102,6 +102,19 @@ error_codes! {
     /// The process id that a signal would need is not known.
     PidUnavailable = "E_PID_UNAVAILABLE", 400, Failure,
         "Send a key instead of a signal.";
+    /// Nothing that is typed reaches the pane's process now: the pane is in a mode, its input is
+    /// off, or it is synchronized with others.
+    PaneBlocked = "E_PANE_BLOCKED", 409, Conflict,
+        "Leave copy mode, or switch the pane's input on, and repeat it with a new request reference.";
+    /// The agent takes no prompt now.
+    AgentBusy = "E_AGENT_BUSY", 409, Conflict,
+        "Wait until it is idle: `qd watch` shows when.";
+    /// It reached the process that was meant, and nothing proves that it was taken.
+    NotConfirmed = "E_NOT_CONFIRMED", 502, Failure,
+        "Look at the pane with `qd view-output` before it is sent again.";
+    /// It was cut off before it was done; nothing was done.
+    Interrupted = "E_INTERRUPTED", 503, Failure,
+        "Ask again with a new request reference.";
     /// The target does not answer.
     TargetUnreachable = "E_TARGET_UNREACHABLE", 502, Failure,
         "See why with `qd target list`, then `qd target connect NAME`.";

@@ -30,6 +30,7 @@ pub mod filters;
 pub mod list;
 pub mod sort;
 
+pub mod actions;
 pub mod agents;
 pub mod config;
 pub mod events;

@@ -30,6 +30,24 @@ limits! {
     /// Longest body of any request; longer ones answer `E_BODY_TOO_LARGE`.
     BODY_BYTES_MAX: usize = 1024 * 1024;
 
+    /// Longest body of a request to send, with a text of full length and its escapes.
+    SEND_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+    /// Longest text that is sent at once; longer ones answer `E_BAD_REQUEST`.
+    SEND_TEXT_BYTES_MAX: usize = 1024 * 1024;
+
+    /// Most keys in one request; more answer `E_BAD_REQUEST`.
+    ACTION_KEYS_MAX: usize = 64;
+
+    /// Longest name of a request.
+    REQUEST_REF_BYTES_MAX: usize = 128;
+
+    /// Most lines of a pane in one answer; more answer `E_BAD_REQUEST`.
+    OUTPUT_LINES_MAX: u32 = 10_000;
+
+    /// Most actions in one answer; more answer `E_BAD_REQUEST`.
+    ACTIONS_LISTED_MAX: u32 = 500;
+
     /// Longest head of a request; a longer one answers `E_BAD_REQUEST` and ends the connection.
     HEAD_BYTES_MAX: usize = 64 * 1024;
 

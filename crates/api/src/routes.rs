@@ -7,6 +7,10 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use crate::actions::{
+    ActionAnswer, ActionEvents, ActionList, ActionsQuery, AttachRequest, KillRequest, SendRequest,
+    ViewOutputRequest,
+};
 use crate::config::ConfigAnswer;
 use crate::error_code::ErrorCode;
 use crate::events::{EventAccepted, EventEnvelope};
@@ -51,6 +55,20 @@ pub const RESOLVE: &str = "/v1/resolve";
 pub const EVENTS: &str = "/v1/events";
 /// `POST`: what a hook reports.
 pub const HOOK: &str = "/v1/hooks/{event}";
+/// `GET`: what was done.
+pub const ACTIONS: &str = "/v1/actions";
+/// `POST`: show a pane.
+pub const ACTION_ATTACH: &str = "/v1/actions/attach";
+/// `POST`: type into a pane.
+pub const ACTION_SEND: &str = "/v1/actions/send";
+/// `POST`: read what a pane shows.
+pub const ACTION_VIEW_OUTPUT: &str = "/v1/actions/view-output";
+/// `POST`: interrupt or signal.
+pub const ACTION_KILL: &str = "/v1/actions/kill";
+/// `GET`: one action.
+pub const ACTION: &str = "/v1/actions/{id}";
+/// `GET`: its events.
+pub const ACTION_EVENTS: &str = "/v1/actions/{id}/events";
 /// `GET`: the configuration in use.
 pub const CONFIG: &str = "/v1/config";
 /// `POST`: end the daemon.
@@ -134,6 +152,20 @@ pub enum RouteId {
     EmitEvent,
     /// What a hook reports.
     ReportHook,
+    /// What was done.
+    ListActions,
+    /// Show a pane.
+    Attach,
+    /// Type into a pane.
+    Send,
+    /// Read what a pane shows.
+    ViewOutput,
+    /// Interrupt or signal.
+    Kill,
+    /// One action.
+    ShowAction,
+    /// The events of one action.
+    ShowActionEvents,
     /// The configuration in use.
     ShowConfig,
     /// End the daemon.
@@ -245,6 +277,33 @@ const READ: Route = Route {
     own_socket_only: false,
     since: "0.1.0",
     summary: "",
+};
+
+/// What routes that act have in common.
+const ACT: Route = Route {
+    method: Method::Post,
+    answer: Answer::Json(TypeRef::of::<ActionAnswer>()),
+    errors: &[
+        ErrorCode::AgentBusy,
+        ErrorCode::BodyTooLarge,
+        ErrorCode::IdempotencyConflict,
+        ErrorCode::Interrupted,
+        ErrorCode::OutcomeUnknown,
+        ErrorCode::PaneBlocked,
+        ErrorCode::PidUnavailable,
+        ErrorCode::PreconditionFailed,
+        ErrorCode::RefAmbiguous,
+        ErrorCode::RefInvalid,
+        ErrorCode::RefInvalidEncoding,
+        ErrorCode::RefNotFound,
+        ErrorCode::RuntimeStale,
+        ErrorCode::SnapshotExpired,
+        ErrorCode::StoreFull,
+        ErrorCode::StoreReadOnly,
+        ErrorCode::TargetNotFound,
+        ErrorCode::TargetUnreachable,
+    ],
+    ..READ
 };
 
 /// Every route, in the order of the reference page.
@@ -427,6 +486,72 @@ pub const ROUTES: &[Route] = &[
             ErrorCode::StoreReadOnly,
         ],
         summary: "Takes what a hook reports of the agent in whose pane it runs.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ListActions,
+        path: ACTIONS,
+        operation: "listActions",
+        query: ActionsQuery::parameters,
+        answer: Answer::Json(TypeRef::of::<ActionList>()),
+        errors: &[
+            ErrorCode::RefAmbiguous,
+            ErrorCode::RefInvalid,
+            ErrorCode::RefInvalidEncoding,
+            ErrorCode::RefNotFound,
+            ErrorCode::TargetNotFound,
+        ],
+        summary: "What was done to panes, by whom and with what outcome, newest first.",
+        ..READ
+    },
+    Route {
+        id: RouteId::Attach,
+        path: ACTION_ATTACH,
+        operation: "attach",
+        request: Some(TypeRef::of::<AttachRequest>()),
+        summary: "Makes a pane the one that its session shows, and says how to get there.",
+        ..ACT
+    },
+    Route {
+        id: RouteId::Send,
+        path: ACTION_SEND,
+        operation: "send",
+        request: Some(TypeRef::of::<SendRequest>()),
+        summary: "Types a text and keys into a pane that still holds what was seen there.",
+        ..ACT
+    },
+    Route {
+        id: RouteId::ViewOutput,
+        path: ACTION_VIEW_OUTPUT,
+        operation: "viewOutput",
+        request: Some(TypeRef::of::<ViewOutputRequest>()),
+        summary: "Reads what a pane shows.",
+        ..ACT
+    },
+    Route {
+        id: RouteId::Kill,
+        path: ACTION_KILL,
+        operation: "kill",
+        request: Some(TypeRef::of::<KillRequest>()),
+        summary: "Interrupts what runs in a pane by key, or signals its process.",
+        ..ACT
+    },
+    Route {
+        id: RouteId::ShowAction,
+        path: ACTION,
+        operation: "getAction",
+        answer: Answer::Json(TypeRef::of::<ActionAnswer>()),
+        errors: &[ErrorCode::RefNotFound],
+        summary: "One action and what became of it.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ShowActionEvents,
+        path: ACTION_EVENTS,
+        operation: "getActionEvents",
+        answer: Answer::Json(TypeRef::of::<ActionEvents>()),
+        errors: &[ErrorCode::RefNotFound],
+        summary: "The events that bear an action's id.",
         ..READ
     },
     Route {

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::commands::attach::{AttachArgs, NextArgs};
 use crate::commands::bar::BarArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::config::ConfigCommand;
@@ -13,14 +14,18 @@ use crate::commands::daemon::DaemonArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::event::EventCommand;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::history::HistoryArgs;
 use crate::commands::hook::HookArgs;
 use crate::commands::journal::JournalCommand;
+use crate::commands::kill::KillArgs;
 use crate::commands::list::{ListCommand, PanesArgs};
 use crate::commands::man::ManArgs;
 use crate::commands::overview::OverviewArgs;
+use crate::commands::send::SendArgs;
 use crate::commands::setup::SetupArgs;
 use crate::commands::target::TargetCommand;
 use crate::commands::uninstall::UninstallArgs;
+use crate::commands::view_output::ViewOutputArgs;
 use crate::commands::wait::WaitArgs;
 use crate::commands::watch::WatchArgs;
 
@@ -108,6 +113,12 @@ pub(crate) enum Command {
     Wait(WaitArgs),
     Bar(BarArgs),
     Explain(ExplainArgs),
+    Attach(AttachArgs),
+    Next(NextArgs),
+    Send(SendArgs),
+    ViewOutput(ViewOutputArgs),
+    Kill(KillArgs),
+    History(HistoryArgs),
     /// Report what happened in a pane
     #[command(subcommand)]
     Event(EventCommand),

@@ -6,6 +6,10 @@ mod reach;
 use std::sync::Arc;
 
 use api::ErrorCode;
+use api::actions::{
+    ActionAnswer, ActionList, ActionsQuery, AttachRequest, KillRequest, SendRequest,
+    ViewOutputRequest,
+};
 use api::config::ConfigAnswer;
 use api::events::{EventAccepted, EventEnvelope};
 use api::explain::ExplainAnswer;
@@ -178,6 +182,51 @@ impl Client {
         event: &EventEnvelope,
     ) -> Result<Answer<EventAccepted>, ClientError> {
         self.ask(&Ask::post(routes::EVENTS, Some(event))?).await
+    }
+
+    /// Shows a pane.
+    pub async fn attach(
+        &mut self,
+        request: &AttachRequest,
+    ) -> Result<Answer<ActionAnswer>, ClientError> {
+        self.ask(&Ask::post(routes::ACTION_ATTACH, Some(request))?).await
+    }
+
+    /// Types into a pane.
+    pub async fn send_to_pane(
+        &mut self,
+        request: &SendRequest,
+    ) -> Result<Answer<ActionAnswer>, ClientError> {
+        self.ask(&Ask::post(routes::ACTION_SEND, Some(request))?).await
+    }
+
+    /// Reads what a pane shows.
+    pub async fn view_output(
+        &mut self,
+        request: &ViewOutputRequest,
+    ) -> Result<Answer<ActionAnswer>, ClientError> {
+        self.ask(&Ask::post(routes::ACTION_VIEW_OUTPUT, Some(request))?).await
+    }
+
+    /// Interrupts or signals what runs in a pane.
+    pub async fn kill(
+        &mut self,
+        request: &KillRequest,
+    ) -> Result<Answer<ActionAnswer>, ClientError> {
+        self.ask(&Ask::post(routes::ACTION_KILL, Some(request))?).await
+    }
+
+    /// What was done, newest first.
+    pub async fn actions(
+        &mut self,
+        query: &ActionsQuery,
+    ) -> Result<Answer<ActionList>, ClientError> {
+        self.ask(&Ask::query(routes::ACTIONS, query)).await
+    }
+
+    /// One action.
+    pub async fn action(&mut self, id: &str) -> Result<Answer<ActionAnswer>, ClientError> {
+        self.ask(&Ask::get(fill(routes::ACTION, id))).await
     }
 
     /// The configuration in use.

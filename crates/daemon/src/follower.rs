@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use api::target_name::TargetName;
 use engine::Engine;
+use engine::action::ActionRow;
 use engine::event::Event;
-use engine::ids::TargetId;
+use engine::ids::{ActionId, TargetId};
 use engine::input::Note;
 use engine::pane::{PaneRow, Place};
 use engine::settings::Settings;
@@ -23,6 +24,9 @@ use crate::standing::Standing;
 /// Names of removed targets that are still known.
 const GONE_TARGETS_MAX: usize = 256;
 
+/// Actions that ended and can be told without a look into the database.
+const ENDED_ACTIONS_MAX: usize = 256;
+
 /// What the daemon knows, as of one sequence number of the journal.
 #[derive(Debug)]
 pub struct Follower {
@@ -32,6 +36,7 @@ pub struct Follower {
     names: BTreeMap<TargetId, TargetName>,
     gone_targets: Remembered<TargetId, TargetName>,
     standing: Standing,
+    ended_actions: Remembered<ActionId, ActionRow>,
 }
 
 impl Follower {
@@ -45,6 +50,7 @@ impl Follower {
             stream_id: stream_id.into(),
             gone_targets: Remembered::new(GONE_TARGETS_MAX),
             standing: Standing::Writable,
+            ended_actions: Remembered::new(ENDED_ACTIONS_MAX),
         }
     }
 
@@ -106,6 +112,12 @@ impl Follower {
             | Event::EventPended(_)
             | Event::EventBound { .. }
             | Event::EventDropped { .. } => None,
+            Event::ActionChanged(row) => {
+                if !row.is_open() {
+                    self.ended_actions.put(row.action.clone(), (**row).clone());
+                }
+                None
+            }
         };
         self.engine.apply(&change.event);
         self.as_of = change.seq;
@@ -126,6 +138,11 @@ impl Follower {
     pub(crate) fn target_name(&self, target: &TargetId) -> TargetName {
         let known = self.names.get(target).or_else(|| self.gone_targets.get(target));
         known.cloned().unwrap_or_else(|| TargetName::lossy(target.as_str()))
+    }
+
+    /// An action under way, or one that ended lately.
+    pub(crate) fn action(&self, action: &ActionId) -> Option<&ActionRow> {
+        self.engine.action(action).or_else(|| self.ended_actions.get(action))
     }
 
     /// The target of that name.

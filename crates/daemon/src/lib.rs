@@ -17,6 +17,8 @@ pub mod service;
 pub mod deck;
 pub mod run;
 
+mod executors;
+
 mod adapters;
 mod descriptors;
 mod file_watch;

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::action::ActionRow;
 use engine::ids::TargetId;
 use engine::input::Effect;
 use engine::target::TargetRow;
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{Config, ObserverConfig};
+use crate::executors::{Deed, Turn};
 use crate::observer::{Desk, Observer};
 use crate::sentinel::Sentinel;
 use crate::targets::Target;
@@ -65,7 +67,8 @@ impl Observers {
         &self.sentinel
     }
 
-    pub(crate) fn carry_out(&mut self, effect: Effect) {
+    /// Does what an effect asks of observers; gives back one that asks for an act.
+    pub(crate) fn carry_out(&mut self, effect: Effect) -> Option<Deed> {
         match effect {
             Effect::Observe(row) => {
                 self.waiting.push(*row);
@@ -82,7 +85,16 @@ impl Observers {
                     observer.rescan();
                 }
             }
+            Effect::Act(row) => return Some(self.deed(row, Turn::Act)),
+            Effect::Settle(row) => return Some(self.deed(row, Turn::Settle)),
         }
+        None
+    }
+
+    fn deed(&self, row: Box<ActionRow>, turn: Turn) -> Deed {
+        let observed = self.at_work.get(&row.pane.target);
+        let reach = observed.map(|(_, observer)| observer.reach().clone());
+        Deed { row, turn, reach }
     }
 
     /// What was observed got lost on its way into the database: it is observed anew, after a

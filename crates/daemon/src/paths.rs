@@ -18,6 +18,8 @@ pub struct Paths {
     pub database: PathBuf,
     pub lock: PathBuf,
     pub spool: PathBuf,
+    /// Texts that wait to be sent.
+    pub outbox: PathBuf,
     pub logs: PathBuf,
     pub config: PathBuf,
 }
@@ -89,6 +91,7 @@ impl Paths {
             database: home.join("qd.db"),
             lock: home.join("qd.lock"),
             spool: home.join("spool"),
+            outbox: home.join("outbox"),
             logs: home.join("logs"),
             config,
         }

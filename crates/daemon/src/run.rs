@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::deck::{self, Chore, Deck, Publication};
+use crate::executors::{Executors, Outbox, Shown};
 use crate::follower::Follower;
 use crate::http::app::{App, Facts};
 use crate::http::config::ConfigInUse;
@@ -180,6 +181,7 @@ struct House {
     lookout: Lookout,
     app: Arc<App>,
     observers: Observers,
+    executors: Executors,
     config: watch::Sender<Arc<ConfigInUse>>,
     log: Log,
     retention: Retention,
@@ -222,11 +224,31 @@ impl House {
             refused: None,
         }));
         let spool = watch::Sender::default();
+        let outbox = Outbox::open(&paths.outbox)
+            .map_err(|it| RunError::System("keep texts to be sent", it))?;
+        let shown = Shown::default();
+        let executors =
+            Executors::new(running.deck.clone(), lookout.clone(), outbox.clone(), shown.clone());
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
-        let app = Arc::new(app.with_spool(spool.subscribe()));
-        let mut house =
-            Self { clock, running, lookout, app, observers, config, log, retention, spool };
-        under_way.into_iter().for_each(|effect| house.observers.carry_out(effect));
+        let app = app.with_spool(spool.subscribe()).with_outbox(outbox.clone(), shown.clone());
+        let app = Arc::new(app);
+        let mut house = Self {
+            clock,
+            running,
+            lookout,
+            app,
+            observers,
+            executors,
+            config,
+            log,
+            retention,
+            spool,
+        };
+        for effect in under_way {
+            if let Some(deed) = house.observers.carry_out(effect) {
+                house.executors.take(deed);
+            }
+        }
         Ok(house)
     }
 
@@ -334,7 +356,9 @@ impl House {
     async fn publish(&mut self, mut publication: Publication) {
         self.lookout.publish(&publication);
         for effect in std::mem::take(&mut publication.effects) {
-            self.observers.carry_out(effect);
+            if let Some(deed) = self.observers.carry_out(effect) {
+                self.executors.take(deed);
+            }
         }
         if publication.lost.is_some() {
             self.observers.forgotten();

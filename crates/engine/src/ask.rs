@@ -1,4 +1,4 @@
-//! What clients ask for: adding, removing and reconnecting targets.
+//! What clients ask for: adding, removing and reconnecting targets; acts are in [`crate::acting`].
 
 use crate::engine::Engine;
 use crate::event::Event;
@@ -6,18 +6,20 @@ use crate::ids::TargetId;
 use crate::input::{Decision, Effect, Refusal, Reply, Request};
 use crate::limits;
 use crate::observe::removed;
+use crate::past::Past;
 use crate::target::TargetRow;
 use crate::time::Now;
 use crate::words::{EndReason, Health, TargetKind};
 
 impl Engine {
-    pub(crate) fn ask(&self, now: Now, request: &Request) -> Decision {
+    pub(crate) fn ask(&self, now: Now, request: &Request, past: &dyn Past) -> Decision {
         match request {
             Request::AddTarget { target, name, kind, connection_ref } => {
                 self.add_target(now, target, name, *kind, connection_ref)
             }
             Request::RemoveTarget { name } => self.remove_target(name),
             Request::ConnectTarget { name } => self.connect_target(name),
+            Request::Act(request) => self.act(now, request, past),
         }
     }
 

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::ActionRow;
 use crate::caption::Captions;
 use crate::event::{Event, SessionRow};
-use crate::ids::{InboxId, PaneKey, RuntimeId, SessionId, TargetId};
+use crate::ids::{ActionId, InboxId, PaneKey, RuntimeId, SessionId, TargetId};
 use crate::input::{Decision, Effect, Input, Note, Seen};
 use crate::limits;
 use crate::pane::{Cause, PaneRow};
@@ -31,6 +32,9 @@ pub struct Tables {
     pub panes: Vec<PaneRow>,
     pub evidence: Vec<(RuntimeId, Evidence)>,
     pub inbox: Vec<InboxRow>,
+    /// Those of which more may become known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<ActionRow>,
 }
 
 /// A target with what is volatile about it.
@@ -62,6 +66,7 @@ pub struct Engine {
     pub(crate) inbox: BTreeMap<InboxId, InboxRow>,
     /// When everything that was due by time alone was last settled.
     pub(crate) ticked: MonoMs,
+    pub(crate) actions: BTreeMap<ActionId, ActionRow>,
 }
 
 impl Engine {
@@ -75,6 +80,7 @@ impl Engine {
             evidence: BTreeMap::new(),
             inbox: BTreeMap::new(),
             ticked: MonoMs(i64::MIN),
+            actions: BTreeMap::new(),
         }
     }
 
@@ -94,6 +100,9 @@ impl Engine {
         for row in tables.inbox {
             engine.inbox.insert(row.inbox.clone(), row);
         }
+        for row in tables.actions {
+            engine.actions.insert(row.action.clone(), row);
+        }
         engine.rebase(now);
         engine
     }
@@ -106,6 +115,7 @@ impl Engine {
             panes: self.panes.values().map(|memory| memory.row.clone()).collect(),
             evidence: self.evidence.iter().map(|(id, it)| (id.clone(), it.clone())).collect(),
             inbox: self.inbox.values().cloned().collect(),
+            actions: self.actions.values().cloned().collect(),
         }
     }
 
@@ -139,6 +149,9 @@ impl Engine {
         }
         for row in self.inbox.values_mut() {
             row.ingested_at.rebase(now);
+        }
+        for row in self.actions.values_mut() {
+            row.requested.rebase(now);
         }
     }
 
@@ -227,7 +240,9 @@ impl Engine {
                 let written = now.earlier(signal.event_time, limits::SPOOLED_MS_MAX);
                 self.hear(now, written, signal, past)
             }
-            Input::Asked(request) => self.ask(now, request),
+            Input::Asked(request) => self.ask(now, request, past),
+            Input::Acted { action, outcome } => self.acted(now, action, outcome),
+            Input::Resumed(pane) => self.resume(now, pane),
             Input::Offered { inbox, complete } => self.offer(now, inbox, *complete, past),
             Input::Ticked => self.tick(now),
         }
@@ -235,7 +250,8 @@ impl Engine {
 
     /// What has to be under way for the present state: asked once after a start.
     pub fn standing_effects(&self) -> Vec<Effect> {
-        self.targets().map(|row| Effect::Observe(Box::new(row.clone()))).collect()
+        let observed = self.targets().map(|row| Effect::Observe(Box::new(row.clone())));
+        observed.chain(self.unsettled()).collect()
     }
 
     /// Folds one committed event.
@@ -263,6 +279,7 @@ impl Engine {
                     self.note_activity(&PaneKey::new(target, *pane), *at, true);
                 }
             }
+            Event::EventRecorded(row) if row.is_record() => {}
             Event::EventRecorded(row) => {
                 let evidence = self.evidence.entry(row.runtime.clone()).or_default();
                 absorb(evidence, row, &self.settings);
@@ -272,6 +289,12 @@ impl Engine {
             }
             Event::EventBound { inbox, .. } | Event::EventDropped { inbox, .. } => {
                 self.inbox.remove(inbox);
+            }
+            Event::ActionChanged(row) if row.is_open() => {
+                self.actions.insert(row.action.clone(), (**row).clone());
+            }
+            Event::ActionChanged(row) => {
+                self.actions.remove(&row.action);
             }
         }
     }

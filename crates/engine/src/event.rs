@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::ActionRow;
 use crate::ids::{InboxId, PaneId, PaneKey, RuntimeId, SessionId, TargetId};
 use crate::pane::{Cause, PaneRow, Place};
 use crate::signal::{DropReason, EventRow, InboxRow};
@@ -53,6 +54,8 @@ pub enum Event {
         inbox: InboxId,
         reason: DropReason,
     },
+    /// An action was asked for, or more became known of it.
+    ActionChanged(Box<ActionRow>),
 }
 
 impl Event {
@@ -70,6 +73,7 @@ impl Event {
             Self::EventPended(_) => "event_pended",
             Self::EventBound { .. } => "event_bound",
             Self::EventDropped { .. } => "event_dropped",
+            Self::ActionChanged(_) => "action_changed",
         }
     }
 }

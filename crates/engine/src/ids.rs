@@ -53,6 +53,14 @@ text_id!(
     InboxId
 );
 text_id!(
+    /// One action.
+    ActionId
+);
+text_id!(
+    /// What was seen when one action was decided.
+    SnapshotId
+);
+text_id!(
     /// The kind of agent that runs in a runtime (`claude`, `codex`, ...).
     AgentType
 );

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::action::{ActRequest, ActionRow, Outcome};
 use crate::event::{Event, SessionRow};
-use crate::ids::{EventId, InboxId, PaneId, RuntimeId, TargetId};
+use crate::ids::{ActionId, EventId, InboxId, PaneId, PaneKey, RuntimeId, TargetId};
 use crate::pane::{PaneFacts, ProcessIdentity};
 use crate::signal::Signal;
 use crate::state::Claim;
@@ -26,6 +27,10 @@ pub enum Input {
     /// A waiting event is offered what is known now. `complete` is when a look at everything
     /// began, if one has just ended.
     Offered { inbox: InboxId, complete: Option<MonoMs> },
+    /// What became of an act.
+    Acted { action: ActionId, outcome: Outcome },
+    /// An action that waits in this pane may go on.
+    Resumed(PaneKey),
     /// Time passed; whatever is due is settled.
     Ticked,
 }
@@ -90,11 +95,14 @@ pub enum Request {
     ConnectTarget {
         name: String,
     },
+    /// Do something to a pane.
+    Act(Box<ActRequest>),
 }
 
 /// What has to be done outside once the events are committed.
 ///
-/// All of these are repeatable: after a crash they are derived again from the tables.
+/// All but [`Effect::Act`] are repeatable: after a crash they are derived again from the tables.
+/// That one is carried out at most once: after a crash [`Effect::Settle`] looks what became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Start observing a target.
@@ -103,6 +111,10 @@ pub enum Effect {
     Forget(TargetId),
     /// Look at it now.
     Rescan(TargetId),
+    /// Do it, once.
+    Act(Box<ActionRow>),
+    /// Find out whether it was done.
+    Settle(Box<ActionRow>),
 }
 
 /// What the asker is told once the events are committed.
@@ -111,6 +123,7 @@ pub enum Reply {
     Done,
     Target(Box<TargetRow>),
     Accepted(Acceptance),
+    Action(Box<ActionRow>),
 }
 
 /// What became of an event.
@@ -154,6 +167,10 @@ pub enum Refusal {
     EventIdConflict(EventId),
     #[error("{} events wait to be bound already", crate::limits::PENDING_EVENTS_MAX)]
     InboxFull,
+    #[error("request reference `{request_ref}` was used for another request")]
+    ActionConflict { request_ref: String, action: ActionId },
+    #[error("too many actions are under way")]
+    TooManyActions,
 }
 
 /// What is to become true, what is to be done then, and what to answer.

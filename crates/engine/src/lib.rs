@@ -11,6 +11,7 @@ pub mod settings;
 pub mod time;
 pub mod words;
 
+pub mod action;
 pub mod caption;
 pub mod event;
 pub mod input;
@@ -23,6 +24,7 @@ pub mod target;
 pub mod engine;
 pub mod explain;
 
+mod acting;
 mod ask;
 mod hear;
 mod observe;

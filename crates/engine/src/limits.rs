@@ -15,6 +15,18 @@ pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
 /// Targets; one more is refused.
 pub const TARGETS_MAX: usize = 256;
 
+/// Actions of which more may become known; one more is refused as overload.
+pub const OPEN_ACTIONS_MAX: usize = 1_024;
+/// The same in one pane.
+pub const OPEN_ACTIONS_PER_PANE_MAX: usize = 16;
+/// Acts in one pane of which nobody heard the answer: the next one waits until a look has told what
+/// became of one, because a pane keeps the traces of no more than these and the next.
+pub const UNSETTLED_ACTIONS_PER_PANE_MAX: usize = 3;
+/// How long what was seen counts for an action that waits for others in its pane.
+pub const SNAPSHOT_TTL_MS: i64 = 30_000;
+/// How long an act may take. The server that acts refuses it afterwards, to the second.
+pub const ACT_MS: i64 = 2_000;
+
 /// A process that replaces itself this soon after its start is still starting: `sh -c` handing
 /// over to its command is not a new life.
 pub const STARTUP_EXEC_MS: i64 = 1_000;

@@ -195,7 +195,8 @@ impl Engine {
                 | Event::EventRecorded(_)
                 | Event::EventPended(_)
                 | Event::EventBound { .. }
-                | Event::EventDropped { .. } => None,
+                | Event::EventDropped { .. }
+                | Event::ActionChanged(_) => None,
             })
             .collect();
         let confirmed = |pane: PaneId| {

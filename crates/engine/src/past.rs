@@ -1,7 +1,8 @@
 //! What the engine asks the store about the past: answers to exact questions, nothing more.
 
+use crate::action::ActionRow;
 use crate::ids::{BootId, EventId, PaneKey, RuntimeId};
-use crate::words::Source;
+use crate::words::{ActionKind, Source};
 
 /// A read-only memory of what is no longer in the engine's own state.
 pub trait Past {
@@ -20,6 +21,9 @@ pub trait Past {
 
     /// Whether a runtime of this id ever existed.
     fn runtime_existed(&self, runtime: &RuntimeId) -> bool;
+
+    /// The action of this kind that was asked for under this reference.
+    fn action_by_request(&self, kind: ActionKind, request_ref: &str) -> Option<ActionRow>;
 }
 
 /// As much of an earlier event as tells a repetition from a conflict.

@@ -18,6 +18,9 @@ pub mod synthetic {
     pub const TARGET_HEALTH_CHANGED: &str = "target-health-changed";
 }
 
+/// How the types of the events begin by which actions show in the history of a runtime.
+pub const ACTION_PREFIX: &str = "action.";
+
 /// One event of envelope v1, its type normalised and its payload redacted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {
@@ -165,6 +168,11 @@ pub struct EventRow {
 }
 
 impl EventRow {
+    /// Whether it only records an action of ours: it says nothing about the runtime.
+    pub fn is_record(&self) -> bool {
+        self.signal.event_type.starts_with(ACTION_PREFIX)
+    }
+
     pub fn order(&self) -> OrderKey {
         let claim = self.signal.claim.as_ref();
         OrderKey {

@@ -30,7 +30,12 @@ impl Engine {
             at: row.ingested_at.plus(self.settings.pending_ttl_ms + 1),
             why: "a waiting event expires",
         });
-        panes.chain(waiting).min()
+        let acts = self
+            .actions
+            .values()
+            .filter(|row| row.waits())
+            .map(|row| Deadline { at: row.expiry(), why: "an action has waited too long" });
+        panes.chain(waiting).chain(acts).min()
     }
 
     fn pane_deadlines(&self, memory: &PaneMemory) -> impl Iterator<Item = Deadline> {
@@ -85,6 +90,7 @@ impl Engine {
         }
         self.tick_bursts(now, &mut decision);
         decision.notes.push(Note::Ticked);
+        self.tick_actions(now, &mut decision);
         for memory in self.panes.values() {
             if memory.captions.due().is_some_and(|due| due <= now.mono) {
                 let mut row = memory.row.clone();

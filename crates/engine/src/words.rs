@@ -205,3 +205,72 @@ pub mod reason {
     pub const COMPLETED_DEMOTED: &str = "completed_demoted";
     pub const PROCESS_EXITED: &str = "process_exited";
 }
+
+words! {
+    /// What an action does.
+    ActionKind {
+        Attach = "attach",
+        Send = "send",
+        ViewOutput = "view-output",
+        Kill = "kill",
+    }
+}
+
+words! {
+    /// How far an action is.
+    Phase {
+        /// Nothing of its outcome is known yet.
+        Pending = "pending",
+        Completed = "completed",
+        /// It reached the process that was seen, and nothing proves that it was taken.
+        NotConfirmed = "not_confirmed",
+        /// A check said no; nothing was done.
+        Refused = "refused",
+        /// It could not be done; nothing was done.
+        Failed = "failed",
+        /// It may have been done.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// How it is known that an act was done.
+    Proof {
+        /// The server said so at once.
+        Answer = "answer",
+        /// The act's trace was found on the pane later.
+        Trace = "trace",
+        /// The kernel took the signal.
+        Signal = "signal",
+    }
+}
+
+words! {
+    /// A signal that a process can be sent.
+    KillSignal {
+        Int = "INT",
+        Term = "TERM",
+        Kill = "KILL",
+    }
+}
+
+words! {
+    /// Why an action was not done, spelled as the API's error codes.
+    ActionProblem {
+        RuntimeStale = "E_RUNTIME_STALE",
+        PreconditionFailed = "E_PRECONDITION_FAILED",
+        SnapshotExpired = "E_SNAPSHOT_EXPIRED",
+        PidUnavailable = "E_PID_UNAVAILABLE",
+        TargetUnreachable = "E_TARGET_UNREACHABLE",
+        /// Input does not reach the pane's process now.
+        PaneBlocked = "E_PANE_BLOCKED",
+        /// The agent takes no prompt now.
+        AgentBusy = "E_AGENT_BUSY",
+        NotConfirmed = "E_NOT_CONFIRMED",
+        /// The daemon ended before it was done.
+        Interrupted = "E_INTERRUPTED",
+        Forbidden = "E_FORBIDDEN",
+        OutcomeUnknown = "E_OUTCOME_UNKNOWN",
+        Internal = "E_INTERNAL",
+    }
+}

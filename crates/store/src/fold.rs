@@ -22,7 +22,7 @@ use rusqlite::Connection;
 use crate::fault::Fault;
 use crate::journal::Change;
 use crate::row::{counter, integer, integer_or_null, text, text_or_null};
-use crate::tables;
+use crate::{actions, tables};
 
 /// What a transaction made true and has not written yet. The row of what is left is the one in
 /// the change; nothing means that it is gone.
@@ -70,6 +70,7 @@ impl Unwritten {
                 let seen = panes.iter().map(|(pane, at)| (PaneKey::new(target, *pane), *at));
                 self.activity.extend(seen);
             }
+            Event::EventRecorded(row) if row.is_record() => {}
             Event::EventRecorded(row) => {
                 let sources = row.retires.iter().map(|(source, _)| *source);
                 for source in sources.chain([row.signal.source]) {
@@ -79,6 +80,7 @@ impl Unwritten {
             Event::EventPended(row) => add_inbox(db, row, change.seq)?,
             Event::EventBound { inbox, runtime } => settle_inbox(db, inbox, Ok(runtime))?,
             Event::EventDropped { inbox, reason } => settle_inbox(db, inbox, Err(*reason))?,
+            Event::ActionChanged(row) => actions::put(db, row)?,
         }
         Ok(())
     }
@@ -214,6 +216,9 @@ pub(crate) fn write_present(db: &Connection, engine: &Engine, seq: u64) -> Resul
     }
     for row in engine.inbox() {
         add_inbox(db, row, seq)?;
+    }
+    for row in engine.actions() {
+        actions::put(db, row)?;
     }
     Ok(())
 }

@@ -5,11 +5,14 @@
 
 use std::path::PathBuf;
 
+use engine::action::ActionRow;
 use engine::event::{Actor, Event};
 use engine::ids::RuntimeId;
 use engine::time::WallMs;
+use engine::words::ActionKind;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::actions::{self, ActionEvent, ActionsQuery};
 use crate::chain::{ChainHash, Link};
 use crate::connect;
 use crate::events::{self, Recorded};
@@ -107,7 +110,8 @@ fn body_of(event: &Event) -> Option<&str> {
         | Event::PaneRemoved { .. }
         | Event::ActivitySeen { .. }
         | Event::EventBound { .. }
-        | Event::EventDropped { .. } => None,
+        | Event::EventDropped { .. }
+        | Event::ActionChanged(_) => None,
     }
 }
 
@@ -349,6 +353,30 @@ impl Journal {
     /// A runtime of that id, if there was one and it ended.
     pub fn ended(&self, runtime: &RuntimeId) -> Result<Option<Ended>, Fault> {
         lives::ended(&self.db, runtime)
+    }
+
+    /// An action, as long as it is kept.
+    pub fn action(&self, action: &str) -> Result<Option<ActionRow>, Fault> {
+        actions::by_id(&self.db, action)
+    }
+
+    /// The action of this kind that was asked for under this reference.
+    pub fn action_by_request(
+        &self,
+        kind: ActionKind,
+        request_ref: &str,
+    ) -> Result<Option<ActionRow>, Fault> {
+        actions::by_request(&self.db, kind, request_ref)
+    }
+
+    /// Actions, newest first.
+    pub fn actions(&self, query: &ActionsQuery) -> Result<Vec<ActionRow>, Fault> {
+        actions::list(&self.db, query)
+    }
+
+    /// The events that bear an action's id, in the order of the journal.
+    pub fn action_events(&self, action: &str) -> Result<Vec<ActionEvent>, Fault> {
+        actions::events(&self.db, action)
     }
 
     /// At most `limit` changes after `seq`, in order and without a gap.

@@ -404,7 +404,7 @@ impl<'l> Turn<'l> {
         let not_done = |fault| CommitError::from_fault(fault, false);
         let past = SqlPast::new(&self.live.db);
         let decision = self.engine.decide(now, input, &past);
-        past.finish().map_err(|error| not_done(error.into()))?;
+        past.finish().map_err(not_done)?;
         if !decision.events.is_empty() {
             self.live.probe(Step::Decided)?;
             self.begin()?;

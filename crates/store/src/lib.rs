@@ -23,6 +23,7 @@ mod events;
 mod journal;
 mod meta;
 
+mod actions;
 mod fold;
 mod lives;
 mod load;
@@ -40,6 +41,7 @@ mod salvage;
 mod trust;
 mod verify;
 
+pub use actions::{ActionEvent, ActionsQuery};
 pub use commit::{CommitError, CommitErrorKind, CommitOutcome};
 pub use connect::Durability;
 pub use damage::{Damage, Finding};

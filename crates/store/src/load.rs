@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::lives::{self, pane_key};
-use crate::tables;
+use crate::{actions, tables};
 
 /// The status of an event that waits for its runtime.
 pub(crate) const PENDING: &str = "pending_bind";
@@ -32,7 +32,8 @@ pub(crate) fn load(db: &Connection) -> Result<Tables, Fault> {
     let mut targets = load_targets(db)?;
     targets.sort_by(|one, other| one.target.cmp(&other.target));
     let evidence = load_evidence(db, &panes)?;
-    Ok(Tables { targets, sessions, panes, evidence, inbox })
+    let actions = actions::open(db)?;
+    Ok(Tables { targets, sessions, panes, evidence, inbox, actions })
 }
 
 fn json<T: DeserializeOwned>(text: &str) -> Option<T> {

@@ -2,10 +2,14 @@
 
 use std::cell::RefCell;
 
+use engine::action::ActionRow;
 use engine::ids::{BootId, EventId, PaneKey, RuntimeId};
 use engine::past::{Past, PastEvent};
-use engine::words::Source;
+use engine::words::{ActionKind, Source};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
+
+use crate::actions;
+use crate::fault::Fault;
 
 /// The event that a source reported about a runtime.
 pub(crate) const EVENT_BY_KEY: &str = "\
@@ -37,7 +41,7 @@ pub(crate) const RUNTIME_EXISTED: &str =
 /// engine must [`finish`](Self::finish) before believing what it concluded.
 pub(crate) struct SqlPast<'db> {
     db: &'db Connection,
-    failed: RefCell<Option<rusqlite::Error>>,
+    failed: RefCell<Option<Fault>>,
 }
 
 impl<'db> SqlPast<'db> {
@@ -46,7 +50,7 @@ impl<'db> SqlPast<'db> {
     }
 
     /// The first look-up that failed, if any did.
-    pub(crate) fn finish(self) -> Result<(), rusqlite::Error> {
+    pub(crate) fn finish(self) -> Result<(), Fault> {
         self.failed.into_inner().map_or(Ok(()), Err)
     }
 
@@ -61,7 +65,7 @@ impl<'db> SqlPast<'db> {
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row(params, read).optional());
         found.unwrap_or_else(|error| {
-            self.failed.borrow_mut().get_or_insert(error);
+            self.failed.borrow_mut().get_or_insert(error.into());
             None
         })
     }
@@ -102,5 +106,12 @@ impl Past for SqlPast<'_> {
 
     fn runtime_existed(&self, runtime: &RuntimeId) -> bool {
         self.one(RUNTIME_EXISTED, [runtime.as_str()], |row| row.get(0)).unwrap_or(false)
+    }
+
+    fn action_by_request(&self, kind: ActionKind, request_ref: &str) -> Option<ActionRow> {
+        actions::by_request(self.db, kind, request_ref).unwrap_or_else(|fault| {
+            self.failed.borrow_mut().get_or_insert(fault);
+            None
+        })
     }
 }

@@ -86,9 +86,13 @@ fn make(files: &Files, ledger: &Ledger, damage: &Damage, now: Now) -> Result<(u6
     let carry = |table, wanted: &dyn Fn(&Values<'_>) -> bool| {
         old.as_ref().map_or(0, |old| carry_over(old, &transaction, table, wanted))
     };
+    let closed =
+        |row: &Values<'_>| row.integer_or_null("completed_at").is_ok_and(|at| at.is_some());
     let proven = |row: &Values<'_>| row.narrow("journal_seq").is_ok_and(|seq: u64| seq <= through);
     carry(&tables::RUNTIMES, &is_over);
     write_present(&transaction, engine, through)?;
+    carry(&tables::ACTIONS, &closed);
+    carry(&tables::ACTION_SNAPSHOTS, &|_| true);
     let events = old.as_ref().map_or(0, |old| carry_events(old, &transaction, through));
     carry(&tables::EVENT_INBOX, &|row| proven(row) && is_settled(row));
     let Head { seq, .. } = foundation.head;

@@ -44,7 +44,8 @@ impl Replay {
             | Event::EventRecorded(_)
             | Event::EventPended(_)
             | Event::EventBound { .. }
-            | Event::EventDropped { .. } => {}
+            | Event::EventDropped { .. }
+            | Event::ActionChanged(_) => {}
         }
         self.engine.apply(event);
     }

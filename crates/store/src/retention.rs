@@ -17,7 +17,7 @@ use crate::ledger::{Backing, Ledger, Live};
 use crate::load::{PENDING, load};
 use crate::meta::Meta;
 use crate::row::{signed, unsigned};
-use crate::{limits, tables};
+use crate::{actions, limits, tables};
 
 pub(crate) const EXPIRED_PAYLOADS: &str = "SELECT journal_seq, ingested_at FROM events \
     WHERE ingested_at >= ? AND ingested_at < ? ORDER BY ingested_at LIMIT ?";
@@ -177,6 +177,7 @@ impl Horizons {
         Ok(self.clear_payloads(db)?
             + self.delete_settled(db)?
             + self.delete_alone(db)?
+            + actions::forget(db, self.events, limits::RETAIN_ROWS_MAX)?
             + self.prune_journal(db)?
             + self.delete_runtimes(db)?)
     }

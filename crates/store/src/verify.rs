@@ -22,7 +22,7 @@ use crate::meta::Meta;
 use crate::open::OpenError;
 use crate::proof::{Doubt, hold, prove_checkpoint, prove_schema};
 use crate::replay::Replay;
-use crate::{schema, tables};
+use crate::{actions, schema, tables};
 
 mod inbox;
 
@@ -178,8 +178,12 @@ impl Verification {
         let mut walk = Walk::from(self.meta.pruned);
         let walked = walk.go(&self.db, usize::MAX, |row| {
             self.report.rows += u64::from(row.recorded.is_some());
-            if differing.is_none() && row.kind == "event_pended" {
-                differing = check_pended(&self.db, &row, &self.meta).err();
+            if differing.is_none() {
+                differing = match row.kind {
+                    "event_pended" => check_pended(&self.db, &row, &self.meta).err(),
+                    "action_changed" => actions::check(&self.db, &row).err(),
+                    _ => None,
+                };
             }
             Ok(())
         });
@@ -285,8 +289,14 @@ fn first_difference(stored: &Tables, replayed: &Tables) -> Option<BadRow> {
         format!("{}/{}", row.key.target, row.key.pane)
     });
     let inbox = differing(&stored_inbox, &replayed.inbox, |row| row.inbox.to_string());
-    let found =
-        [("targets", targets), ("sessions", sessions), ("panes", panes), ("event_inbox", inbox)];
+    let actions = differing(&stored.actions, &replayed.actions, |row| row.action.to_string());
+    let found = [
+        ("targets", targets),
+        ("sessions", sessions),
+        ("panes", panes),
+        ("event_inbox", inbox),
+        ("actions", actions),
+    ];
     let (table, key) = found.into_iter().find_map(|(table, key)| Some((table, key?)))?;
     let from = "what the journal comes to".to_owned();
     Some(BadRow { table, key, what: Wrong::Differs { from } })

@@ -18,6 +18,7 @@
 use thiserror::Error;
 
 use crate::{
+    command::{Batch, BatchTooLong},
     format::Format,
     ids::{PaneId, SessionId, WindowId},
     limits::OWN_NAME_BYTES_MAX,
@@ -96,6 +97,28 @@ impl Arg {
         Arg(format!("{LIFELINE}{pid}/fd/{fd}; exec sleep 1").into_bytes())
     }
 
+    /// Commands of ours, for a position where tmux reads commands once more.
+    pub(crate) fn commands(batch: &Batch) -> Result<Arg, BatchTooLong> {
+        let mut line = batch.control_line()?;
+        line.pop();
+        Ok(Arg(line))
+    }
+
+    /// A window in one of the sessions that show it.
+    pub(crate) fn window_in(session: SessionId, window: WindowId) -> Arg {
+        Arg(format!("{session}:{window}").into_bytes())
+    }
+
+    /// A line of a pane's history, counted from its screen.
+    pub(crate) fn lines_above(lines: u32) -> Arg {
+        Arg(format!("-{lines}").into_bytes())
+    }
+
+    /// A key.
+    pub(crate) fn key(key: &Key) -> Arg {
+        Arg(key.0.clone().into_bytes())
+    }
+
     /// Text for a position that tmux takes as it is.
     pub fn verbatim(text: &[u8]) -> Result<Arg, ArgError> {
         without_nul(text).map(|text| Arg(text.to_vec()))
@@ -119,7 +142,7 @@ fn without_nul(text: &[u8]) -> Result<&[u8], ArgError> {
 ///
 /// tmux keeps a run of `#` directly before `[` as it is (it is a style for the status line), so
 /// such a run must not be doubled.
-fn inert(text: &[u8]) -> Vec<u8> {
+pub(crate) fn inert(text: &[u8]) -> Vec<u8> {
     let mut safe = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.iter().position(|&byte| byte == b'#') {
@@ -168,6 +191,57 @@ impl ClientName {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// One key by the name that tmux has for it: `Enter`, `C-c`, `M-Left`, `F5`, `a`.
+///
+/// What tmux does not know as a key it types as text, so only names from a closed list are keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key(String);
+
+/// A text that is no key of tmux's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "a key is one character or a name such as Enter, Escape or F5, perhaps behind C-, M- or S-"
+)]
+pub struct NotAKey;
+
+/// The keys that have a name.
+const NAMED_KEYS: [&str; 32] = [
+    "Enter", "Escape", "Tab", "BTab", "BSpace", "Space", "Up", "Down", "Left", "Right", "Home",
+    "End", "PageUp", "PageDown", "PgUp", "PgDn", "PPage", "NPage", "IC", "DC", "F1", "F2", "F3",
+    "F4", "F5", "F6", "F7", "F8", "F9", "F10", "F11", "F12",
+];
+
+impl Key {
+    pub fn enter() -> Key {
+        Key("Enter".to_owned())
+    }
+
+    /// The key that interrupts.
+    pub fn interrupt() -> Key {
+        Key("C-c".to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Key {
+    type Err = NotAKey;
+
+    fn from_str(text: &str) -> Result<Key, NotAKey> {
+        let mut base = text;
+        let mut left = vec!["C-", "M-", "S-"];
+        while let Some(at) =
+            left.iter().position(|it| base.len() > it.len() && base.starts_with(it))
+        {
+            base = &base[left.remove(at).len()..];
+        }
+        let one = base.len() == 1 && base.bytes().all(|byte| byte.is_ascii_graphic());
+        if one || NAMED_KEYS.contains(&base) { Ok(Key(text.to_owned())) } else { Err(NotAKey) }
     }
 }
 
@@ -268,6 +342,17 @@ mod tests {
         }
         for wrong in ["", "pts/3", "-x", "/dev/pts/3 ", "/dev/#(x)", "client-1;", "{marked}"] {
             assert_eq!(ClientName::read(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_tmux_knows_as_a_key_is_one() {
+        for key in ["Enter", "C-c", "M-Enter", "C-M-Left", "a", ";", "-", "C--", "S-F12", "~"] {
+            assert_eq!(key.parse::<Key>().map(|key| key.0), Ok(key.to_owned()));
+        }
+        for no in ["", "enter", "C-", "C-C-c", "ls", "Enter ", "\u{e9}", "F13", "0x41", "Any", " "]
+        {
+            assert_eq!(no.parse::<Key>(), Err(NotAKey), "{no:?}");
         }
     }
 

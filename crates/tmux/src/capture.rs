@@ -40,6 +40,9 @@ pub struct Capture {
     nonce: Nonce,
     pane: PaneId,
     way: Way,
+    /// Lines above the screen.
+    history: u32,
+    attributes: bool,
 }
 
 /// One screen.
@@ -73,7 +76,19 @@ impl Capture {
         } else {
             Way::Printed
         };
-        Ok(Capture { nonce, pane, way })
+        Ok(Capture { nonce, pane, way, history: 0, attributes: true })
+    }
+
+    /// With so many lines of what scrolled off the screen.
+    #[must_use]
+    pub fn with_history(self, lines: u32) -> Capture {
+        Capture { history: lines, ..self }
+    }
+
+    /// As characters only.
+    #[must_use]
+    pub fn without_attributes(self) -> Capture {
+        Capture { attributes: false, ..self }
     }
 
     pub fn batch(&self) -> Batch {
@@ -85,7 +100,13 @@ impl Capture {
         let show = Command::new(Verb::DisplayMessage).flag("-p").target_pane(self.pane);
         let head = Batch::from(Command::print(Arg::format(&head)));
         let head = head.then(show.arg(Arg::format(&facts)));
-        let capture = Command::new(Verb::CapturePane).flag("-e");
+        let mut capture = Command::new(Verb::CapturePane);
+        if self.attributes {
+            capture = capture.flag("-e");
+        }
+        if self.history > 0 {
+            capture = capture.option("-S", Arg::lines_above(self.history));
+        }
         let batch = match &self.way {
             Way::Printed => head.then(capture.flag("-p").target_pane(self.pane)),
             Way::Buffered { buffer, .. } => {
@@ -148,8 +169,8 @@ fn number(name: &'static str, value: &str) -> Result<u32, ScanError> {
     value.parse().map_err(|_| ScanError::Field { name, value: value.to_owned() })
 }
 
-/// The text of a buffer that was printed with `\\` for a backslash and three octal digits for a
-/// control byte.
+/// The text of a buffer that was printed with `\\` for a backslash, `\$` for a `$` before a name, and
+/// three octal digits for a control byte.
 fn unencoded(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -158,6 +179,7 @@ fn unencoded(text: &[u8]) -> Vec<u8> {
         let after = &rest[at + 1..];
         let (byte, after) = match after {
             [b'\\', after @ ..] => (b'\\', after),
+            [b'$', after @ ..] => (b'$', after),
             [b'0'..=b'3', ..] => octal(after).unwrap_or((b'\\', after)),
             _ => (b'\\', after),
         };
@@ -218,6 +240,7 @@ mod tests {
         let text = output(&format!("{HEAD}a\\\\b \\033[1m \\\\033\n~D\n"));
         let read = capture("tmux 3.3a", true).read(&text).unwrap().unwrap();
         assert_eq!(read.text, b"a\\b \x1b[1m \\033\n");
+        assert_eq!(unencoded(b"\\$HOME \\\\$1"), b"$HOME \\$1");
         assert_eq!(unencoded(b"\\"), b"\\");
         assert_eq!(unencoded(b"\\9x"), b"\\9x");
     }

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::{
     arg::Arg,
+    format::Format,
     ids::{PaneId, SessionId, WindowId},
     limits::{ARGV_BYTES_MAX, COMMAND_LINE_BYTES_MAX},
 };
@@ -17,15 +18,21 @@ pub enum Verb {
     DeleteBuffer,
     DisplayMessage,
     HasSession,
+    IfShell,
     KillSession,
     ListClients,
     ListCommands,
     ListPanes,
     ListSessions,
+    LoadBuffer,
     MoveWindow,
     NewSession,
     RenameSession,
+    PasteBuffer,
     RunShell,
+    SelectPane,
+    SelectWindow,
+    SendKeys,
     SetOption,
     ShowBuffer,
     ShowOptions,
@@ -41,15 +48,21 @@ impl Verb {
             Verb::DeleteBuffer => "delete-buffer",
             Verb::DisplayMessage => "display-message",
             Verb::HasSession => "has-session",
+            Verb::IfShell => "if-shell",
             Verb::KillSession => "kill-session",
             Verb::ListClients => "list-clients",
             Verb::ListCommands => "list-commands",
             Verb::ListPanes => "list-panes",
             Verb::ListSessions => "list-sessions",
+            Verb::LoadBuffer => "load-buffer",
             Verb::MoveWindow => "move-window",
             Verb::NewSession => "new-session",
             Verb::RenameSession => "rename-session",
+            Verb::PasteBuffer => "paste-buffer",
             Verb::RunShell => "run-shell",
+            Verb::SelectPane => "select-pane",
+            Verb::SelectWindow => "select-window",
+            Verb::SendKeys => "send-keys",
             Verb::SetOption => "set-option",
             Verb::ShowBuffer => "show-buffer",
             Verb::ShowOptions => "show-options",
@@ -63,11 +76,13 @@ impl Verb {
 pub struct Command {
     verb: Verb,
     args: Vec<Arg>,
+    /// How many replies it makes: one, and those of whatever it runs.
+    replies: usize,
 }
 
 impl Command {
     pub fn new(verb: Verb) -> Command {
-        Command { verb, args: Vec::new() }
+        Command { verb, args: Vec::new(), replies: 1 }
     }
 
     /// Prints a format that is about the server alone.
@@ -77,6 +92,27 @@ impl Command {
     pub fn print(format: Arg) -> Command {
         let word = Arg::word(Verb::ListCommands.as_str());
         Command::new(Verb::ListCommands).option("-F", format).arg(word)
+    }
+
+    /// Runs one of two batches, by what `condition` expands to for a pane, with nothing in between:
+    /// tmux puts the commands directly behind this one and handles nobody else meanwhile.
+    ///
+    /// It has to be the last of its batch. A command that fails in a branch ends the branch and
+    /// not the batch around it, and what came behind would be answered after all.
+    pub(crate) fn either(
+        pane: PaneId,
+        condition: &Format,
+        yes: Batch,
+        no: Batch,
+    ) -> Result<Command, BatchTooLong> {
+        let inner = yes.commands().max(no.commands());
+        let command = Command::new(Verb::IfShell)
+            .flag("-F")
+            .target_pane(pane)
+            .arg(Arg::format(condition))
+            .arg(Arg::commands(&yes.padded(inner))?)
+            .arg(Arg::commands(&no.padded(inner))?);
+        Ok(Command { replies: 1 + inner, ..command })
     }
 
     /// Adds a flag without a value.
@@ -143,7 +179,21 @@ impl Batch {
 
     /// How many commands, and therefore how many replies if none fails.
     pub fn commands(&self) -> usize {
-        1 + self.rest.len()
+        self.iter().map(|command| command.replies).sum()
+    }
+
+    /// The same behind commands that print nothing, until there are so many: whoever waits for the
+    /// replies of one of two batches has to know their number.
+    fn padded(self, commands: usize) -> Batch {
+        let missing = commands.saturating_sub(self.commands());
+        let nothing = Command::print(Arg::word(""));
+        (0..missing).fold(self, |batch, _| batch.behind(nothing.clone()))
+    }
+
+    /// The same with one more command before all others.
+    pub(crate) fn behind(self, command: Command) -> Batch {
+        let rest = std::iter::once(self.first).chain(self.rest).collect();
+        Batch { first: command, rest }
     }
 
     fn iter(&self) -> impl Iterator<Item = &Command> {
@@ -337,6 +387,24 @@ mod tests {
     }
 
     #[test]
+    fn both_branches_make_as_many_replies() {
+        let condition = Format::new();
+        let yes = Batch::from(show(b"a")).then(show(b"b")).then(show(b"c"));
+        let either = Command::either(PaneId(1), &condition, yes, show(b"no").into()).unwrap();
+        let batch = Batch::from(show(b"first")).then(either);
+        assert_eq!(batch.commands(), 5, "two commands, and three in whichever branch");
+        let words = words(&batch.control_line().unwrap());
+        assert_eq!(branch(&words[9]).iter().filter(|word| *word == b";").count(), 2);
+        assert_eq!(branch(&words[10]).iter().filter(|word| *word == b";").count(), 2);
+        assert_eq!(branch(&words[10]).last().unwrap(), b"no");
+    }
+
+    /// The words of a branch, which tmux cuts once more.
+    fn branch(text: &[u8]) -> Vec<Vec<u8>> {
+        words(&[text, b"\n"].concat())
+    }
+
+    #[test]
     fn every_verb_is_a_word_of_its_own() {
         let line = Batch::from(Command::new(Verb::AttachSession)).control_line().unwrap();
         assert_eq!(words(&line), [b"attach-session".to_vec()]);
@@ -361,6 +429,21 @@ mod tests {
             }
             expected.pop();
             prop_assert_eq!(words(&batch.control_line().unwrap()), expected);
+        }
+
+        #[test]
+        fn every_text_survives_inside_a_branch(yes in text(), no in text()) {
+            let condition = Format::new();
+            let either = Command::either(
+                PaneId(1), &condition, show(&yes).into(), show(&no).into(),
+            ).unwrap();
+            let expected = |text: Vec<u8>| vec![b"display-message".to_vec(), b"--".to_vec(), text];
+            let line = words(&Batch::from(either.clone()).control_line().unwrap());
+            prop_assert_eq!(branch(&line[5]), expected(yes.clone()));
+            prop_assert_eq!(branch(&line[6]), expected(no.clone()));
+            let argv = commands(Batch::from(either).argv().unwrap());
+            prop_assert_eq!(branch(&argv[0][5]), expected(yes));
+            prop_assert_eq!(branch(&argv[0][6]), expected(no));
         }
 
         #[test]

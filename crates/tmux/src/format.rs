@@ -111,6 +111,44 @@ impl Format {
     }
 }
 
+/// Conditions: formats that expand to `1` or `0`.
+impl Format {
+    /// Whether a variable is exactly this text.
+    pub(crate) fn equals(Var(name): Var, text: &str) -> Format {
+        Format { text: format!("#{{==:#{{{name}}},{}}}", operand(text)) }
+    }
+
+    /// Whether the server's clock has not come to this second since 1970.
+    pub(crate) fn clock_before(second: u64) -> Format {
+        Format { text: format!("#{{e|<|:{CLOCK},{second}}}") }
+    }
+
+    /// Whether both hold.
+    pub(crate) fn and(self, other: &Format) -> Format {
+        Format { text: format!("#{{&&:{self},{other}}}") }
+    }
+
+    /// The server's clock, behind a tab.
+    pub(crate) fn clock(mut self) -> Format {
+        self.text.extend(["\t", CLOCK]);
+        self
+    }
+
+    /// A nonce, and what is left of a variable within so many characters behind it.
+    pub(crate) fn before(nonce: Nonce, chars: usize, Var(name): Var) -> Format {
+        Format { text: format!("{nonce} #{{={chars}:{name}}}") }
+    }
+}
+
+/// Seconds since 1970 by the server's clock, in every place of a format.
+const CLOCK: &str = "#{T:#{l:%s}}";
+
+/// A text as an operand, where a comma or a brace would end it.
+fn operand(text: &str) -> String {
+    let inert = crate::arg::inert(text.as_bytes());
+    String::from_utf8_lossy(&inert).replace(',', "#,").replace('}', "#}")
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -144,6 +182,14 @@ mod tests {
             format.to_string(),
             "00000000000000abT#{s/\n/00000000000000abN/;s/\\\\/00000000000000abR/:a}"
         );
+    }
+
+    #[test]
+    fn an_operand_cannot_end_itself() {
+        let equals = |text| Format::equals(Var("a"), text).to_string();
+        assert_eq!(equals("bash"), "#{==:#{a},bash}");
+        assert_eq!(equals("a,b}c#d"), "#{==:#{a},a#,b#}c##d}");
+        assert_eq!(equals("#{pid}"), "#{==:#{a},##{pid#}}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod arg;
 pub mod command;
 pub mod exchange;
 
+pub mod act;
 pub mod capture;
 pub mod format;
 pub mod rows;

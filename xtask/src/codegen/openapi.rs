@@ -109,7 +109,13 @@ fn success(route: &Route, definitions: &mut Definitions) -> Value {
         | RouteId::ExplainRuntime
         | RouteId::Resolve
         | RouteId::ReportHook
+        | RouteId::ListActions
+        | RouteId::ShowAction
+        | RouteId::ShowActionEvents
         | RouteId::ShowConfig => "The answer.",
+        RouteId::Attach | RouteId::Send | RouteId::ViewOutput | RouteId::Kill => {
+            "It was done, now or when the same request came before."
+        }
     };
     json!({ "description": description, "headers": headers, "content": content })
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use agents::registry::Registry;
 use engine::Engine;
+use engine::action::ActionRow;
 use engine::event::{Event, SessionRow};
 use engine::ids::{
     AgentType, BootId, EventId, PaneId, PaneKey, RuntimeId, SessionId, TargetId, WindowId,
@@ -19,7 +20,7 @@ use engine::signal::{About, Hints, Signal};
 use engine::state::Evidence;
 use engine::target::{ObserverMode, ServerFacts};
 use engine::time::{MonoMs, Now, WallMs};
-use engine::words::{Bearing, Source, State, TargetKind};
+use engine::words::{ActionKind, Bearing, Source, State, TargetKind};
 
 use crate::corpus::{Kind, Recording, Step, read, recordings};
 
@@ -56,6 +57,10 @@ impl Past for Known {
 
     fn runtime_existed(&self, _: &RuntimeId) -> bool {
         true
+    }
+
+    fn action_by_request(&self, _: ActionKind, _: &str) -> Option<ActionRow> {
+        None
     }
 }
 

@@ -43,6 +43,11 @@ pub(crate) async fn pane(client: &mut Client) -> Result<PaneItem, Failure> {
     })
 }
 
+/// The tmux server that this terminal is in.
+pub(crate) fn server_pid() -> Option<u32> {
+    here(|name| std::env::var_os(name)).ok().map(|here| here.server_pid)
+}
+
 fn here(variable: impl Fn(&str) -> Option<OsString>) -> Result<Here, Failure> {
     let text = |name| variable(name).and_then(|value| value.into_string().ok());
     // `TMUX` is socket, pid of the server and session; a socket may hold commas.

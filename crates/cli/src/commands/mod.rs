@@ -11,6 +11,13 @@ pub(crate) mod bar;
 pub(crate) mod wait;
 pub(crate) mod watch;
 
+mod acting;
+pub(crate) mod attach;
+pub(crate) mod history;
+pub(crate) mod kill;
+pub(crate) mod send;
+pub(crate) mod view_output;
+
 pub(crate) mod explain;
 mod here;
 
@@ -65,6 +72,12 @@ fn dispatch(console: &Console, cli: Cli) -> Outcome {
         Command::Wait(args) => wait::run(console, &args),
         Command::Bar(_) => bar::run(console),
         Command::Explain(args) => explain::run(console, &args),
+        Command::Attach(args) => attach::attach(console, &args),
+        Command::Next(args) => attach::next(console, &args),
+        Command::Send(args) => send::run(console, &args),
+        Command::ViewOutput(args) => view_output::run(console, &args),
+        Command::Kill(args) => kill::run(console, &args),
+        Command::History(args) => history::run(console, &args),
         Command::Event(command) => event::run(console, &command),
         Command::Hook(args) => hook::run(&args),
         Command::Daemon(command) => daemon::run(console, &command),

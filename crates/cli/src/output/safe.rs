@@ -24,12 +24,24 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(filter.text)
 }
 
+/// The same with colours and attributes, which end with the line.
+pub(crate) fn painted(text: &str) -> Cow<'_, str> {
+    let mut filter = Filter { keeps_paint: true, ..Filter::default() };
+    vte::Parser::new().advance(&mut filter, text.as_bytes());
+    if filter.is_painted {
+        filter.text.push_str("\x1b[0m");
+    }
+    Cow::Owned(filter.text)
+}
+
 /// Collects what is left when escape sequences are taken out.
 #[derive(Default)]
 struct Filter {
     text: String,
     /// Marks since the last character that has a width.
     marks: usize,
+    keeps_paint: bool,
+    is_painted: bool,
 }
 
 impl vte::Perform for Filter {
@@ -57,6 +69,17 @@ impl vte::Perform for Filter {
         };
         self.marks = 0;
         self.text.push(visible);
+    }
+
+    fn csi_dispatch(&mut self, params: &vte::Params, marks: &[u8], ignored: bool, action: char) {
+        if !self.keeps_paint || ignored || !marks.is_empty() || action != 'm' {
+            return;
+        }
+        let param =
+            |values: &[u16]| values.iter().map(u16::to_string).collect::<Vec<_>>().join(":");
+        let params: Vec<String> = params.iter().map(param).collect();
+        self.text.extend(["\x1b[", &params.join(";"), "m"]);
+        self.is_painted = true;
     }
 }
 
@@ -119,6 +142,20 @@ mod tests {
             assert_eq!(line(hostile), *shown, "{hostile:?}");
             assert!(is_harmless(&line(hostile)), "{hostile:?}");
         }
+    }
+
+    #[test]
+    fn s_18_of_what_a_pane_shows_only_its_paint_is_kept() {
+        for (hostile, shown) in CORPUS {
+            let paint = painted(hostile);
+            let plain = line(&paint);
+            assert_eq!(plain, *shown, "{hostile:?}");
+            for sequence in paint.split('\x1b').skip(1) {
+                let end = sequence.find(|c: char| !c.is_ascii_digit() && !"[;:".contains(c));
+                assert_eq!(sequence.chars().nth(end.unwrap()), Some('m'), "{hostile:?}");
+            }
+        }
+        assert_eq!(painted("\x1b[1;38:5:9mx"), "\x1b[1;38:5:9mx\x1b[0m");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 
 use crate::failure::Failure;
-use crate::output::json;
 use crate::output::text::Text;
+use crate::output::{json, safe};
 
 /// What a terminal that does not tell its size is taken for.
 const COLUMNS_DEFAULT: usize = 80;
@@ -78,6 +78,13 @@ impl Terminal {
         let mut line = json::escape(text).into_owned();
         line.push('\n');
         self.write(&line)
+    }
+
+    /// Writes lines out of a pane: harmless, with colours and attributes where those were asked for.
+    pub(crate) fn shown(&self, text: &str, ansi: bool) -> Result<(), Failure> {
+        let line = |line| if ansi { safe::painted(line) } else { safe::line(line) };
+        let lines: String = text.lines().flat_map(|it| [line(it), "\n".into()]).collect();
+        self.write(&lines)
     }
 
     /// Writes a text that was made from our own words only, such as a completion script.

@@ -7,6 +7,8 @@
 mod deck;
 
 mod access;
+mod actions;
+mod actions_crash;
 mod adapters;
 mod agents;
 mod catalogue;
@@ -31,6 +33,7 @@ mod topology;
 mod traces;
 mod waiting;
 mod watch;
+mod wrong_pane;
 
 /// A file that is not listed above would be compiled by nobody and pass for ever.
 #[test]

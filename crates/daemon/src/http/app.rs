@@ -17,6 +17,7 @@ use super::problem::Problem;
 use super::to_api::timestamp;
 use crate::clock::Clock;
 use crate::deck::{Deck, Settled};
+use crate::executors::{Outbox, Shown};
 use crate::follower::Follower;
 use crate::ids::Ids;
 use crate::lookout::Lookout;
@@ -51,6 +52,9 @@ pub struct App {
     pub(crate) spool: watch::Receiver<Tally>,
     /// Where it listens now.
     socket: watch::Sender<PathBuf>,
+    /// Texts on their way to a pane, and what panes showed.
+    pub(crate) outbox: Option<Outbox>,
+    pub(crate) shown: Shown,
     /// Whether somebody asked the daemon to end.
     stop: watch::Sender<Option<ShutdownReason>>,
 }
@@ -67,7 +71,8 @@ impl App {
         let socket = watch::Sender::new(facts.socket.clone());
         let stop = watch::Sender::new(None);
         let spool = watch::Sender::default().subscribe();
-        Self { deck, lookout, clock, ids, facts, config, spool, socket, stop }
+        let (outbox, shown) = (None, Shown::default());
+        Self { deck, lookout, clock, ids, facts, config, spool, outbox, shown, socket, stop }
     }
 
     /// The same, with a spool that somebody reads.
@@ -83,6 +88,11 @@ impl App {
     /// Where the daemon listens.
     pub(crate) fn socket(&self) -> PathBuf {
         self.socket.borrow().clone()
+    }
+
+    /// The same, with somebody who acts.
+    pub(crate) fn with_outbox(self, outbox: Outbox, shown: Shown) -> Self {
+        Self { outbox: Some(outbox), shown, ..self }
     }
 
     /// Tells whoever runs the daemon when it is asked to end.

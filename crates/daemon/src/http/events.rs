@@ -28,7 +28,7 @@ pub(crate) async fn emit(
         || Problem::internal("the event was neither taken nor refused", &"no acceptance");
     let acceptance = match settled.reply {
         Reply::Accepted(acceptance) => acceptance,
-        Reply::Done | Reply::Target(_) => return Err(not_accepted()),
+        Reply::Done | Reply::Target(_) | Reply::Action(_) => return Err(not_accepted()),
     };
     let (event, status, runtime, inbox) = match acceptance {
         Acceptance::Bound { event, runtime } => (event, EventStatus::Bound, Some(runtime), None),

@@ -1,7 +1,7 @@
 //! What handlers take from a request, each refused in our own envelope.
 
 use api::error_code::ErrorCode;
-use api::limits::BODY_BYTES_MAX;
+use api::limits::{BODY_BYTES_MAX, SEND_BODY_BYTES_MAX};
 use api::query::Query;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
@@ -75,7 +75,19 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Sent<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        read_json(&read_body(request).await?).map(Self)
+        read_json(&read_body(request, BODY_BYTES_MAX).await?).map(Self)
+    }
+}
+
+/// The JSON body of a request that may hold a long text.
+#[derive(Debug)]
+pub(crate) struct SentLong<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for SentLong<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read_json(&read_body(request, SEND_BODY_BYTES_MAX).await?).map(Self)
     }
 }
 
@@ -90,28 +102,28 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for SentWhole<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let body = read_body(request).await?;
+        let body = read_body(request, BODY_BYTES_MAX).await?;
         let value = read_json(&body)?;
         Ok(Self { body, value })
     }
 }
 
-async fn read_body(request: Request) -> Result<Bytes, Problem> {
+async fn read_body(request: Request, most: usize) -> Result<Bytes, Problem> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
-        return Err(too_large());
+    if announced.is_some_and(|length| length > most as u64) {
+        return Err(too_large(most));
     }
-    match Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await {
+    match Limited::new(request.into_body(), most).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(most)),
         Err(_) => Err(Problem::new(ErrorCode::BadRequest, "the body ended too early")),
     }
 }
 
-fn too_large() -> Problem {
-    let message = format!("a body has at most {BODY_BYTES_MAX} bytes");
-    Problem::new(ErrorCode::BodyTooLarge, message).detail("limit_bytes", BODY_BYTES_MAX)
+fn too_large(most: usize) -> Problem {
+    let message = format!("a body has at most {most} bytes");
+    Problem::new(ErrorCode::BodyTooLarge, message).detail("limit_bytes", most)
 }
 
 fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use agents::redact;
+use api::actions::KillSignal;
 use api::error_code::ErrorCode;
 use api::events::EventEnvelope;
 use api::targets::TargetCreate;
-use api::words::{Source, TargetKind};
+use api::words::{Source, State, TargetKind};
 use engine::ids::{AgentType, EventId, PaneId, PaneKey, RuntimeId, TargetId};
 use engine::input::Request;
 use engine::signal::{About, Hints, Signal};
@@ -19,6 +20,27 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use crate::follower::Follower;
 use crate::ids::Ids;
+
+/// The signal of a request; the one that interrupts if it names none.
+pub(crate) fn kill_signal(signal: Option<KillSignal>) -> known::KillSignal {
+    match signal {
+        None | Some(KillSignal::Int) => known::KillSignal::Int,
+        Some(KillSignal::Term) => known::KillSignal::Term,
+        Some(KillSignal::Kill) => known::KillSignal::Kill,
+    }
+}
+
+pub(crate) fn state(state: State) -> known::State {
+    match state {
+        State::Error => known::State::Error,
+        State::WaitingApproval => known::State::WaitingApproval,
+        State::WaitingInput => known::State::WaitingInput,
+        State::Running => known::State::Running,
+        State::Completed => known::State::Completed,
+        State::Idle => known::State::Idle,
+        State::Unknown => known::State::Unknown,
+    }
+}
 
 fn source(source: Source) -> known::Source {
     match source {

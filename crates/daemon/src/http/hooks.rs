@@ -51,7 +51,9 @@ pub(crate) async fn report(
         Reply::Accepted(
             Acceptance::Bound { .. } | Acceptance::Pending { .. } | Acceptance::Duplicate { .. },
         ) => HookStatus::Ok,
-        Reply::Accepted(Acceptance::Void) | Reply::Done | Reply::Target(_) => HookStatus::Ignored,
+        Reply::Accepted(Acceptance::Void) | Reply::Done | Reply::Target(_) | Reply::Action(_) => {
+            HookStatus::Ignored
+        }
     };
     Ok(answer(&app, status, None))
 }

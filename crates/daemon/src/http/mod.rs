@@ -21,6 +21,7 @@ mod lists;
 mod page;
 pub(crate) mod problem;
 
+mod actions;
 mod events;
 mod health;
 mod hooks;

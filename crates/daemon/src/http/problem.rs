@@ -168,6 +168,14 @@ impl From<Refusal> for Problem {
             Refusal::EventIdConflict(event) => {
                 problem(ErrorCode::IdempotencyConflict).detail("event_id", event.to_string())
             }
+            Refusal::ActionConflict { request_ref, action } => {
+                problem(ErrorCode::IdempotencyConflict)
+                    .detail("request_ref", request_ref)
+                    .detail("action_id", action.to_string())
+            }
+            Refusal::TooManyActions => {
+                problem(ErrorCode::Overloaded).detail("limit", engine::limits::OPEN_ACTIONS_MAX)
+            }
             Refusal::InboxFull => {
                 problem(ErrorCode::Overloaded).detail("limit", engine::limits::PENDING_EVENTS_MAX)
             }
@@ -233,6 +241,9 @@ mod tests {
         check(Refusal::DedupeConflict("k".to_owned()), ErrorCode::IdempotencyConflict);
         check(Refusal::EventIdConflict(EventId::new("e")), ErrorCode::IdempotencyConflict);
         check(Refusal::InboxFull, ErrorCode::Overloaded);
+        check(Refusal::TooManyActions, ErrorCode::Overloaded);
+        let (request_ref, action) = ("r".to_owned(), engine::ids::ActionId::new("ac-1"));
+        check(Refusal::ActionConflict { request_ref, action }, ErrorCode::IdempotencyConflict);
     }
 
     #[test]

@@ -30,21 +30,34 @@ pub(crate) async fn resolve(
     State(app): State<Arc<App>>,
     Asked(query): Asked<ResolveQuery>,
 ) -> Result<Said<ResolveAnswer>, Problem> {
-    let selector = query.reference.parse().map_err(|error: SelectorError| {
-        Problem::new(error.code(), error.about(&query.reference)).detail("ref", &*query.reference)
-    })?;
+    let selector = parse(&query.reference)?;
     if let Selector::Exact(Reference::Runtime(id)) = &selector {
         return runtime(&app, query.reference, &RuntimeId::new(id.as_str())).await;
     }
     app.read(|follower, now| {
-        let found = select(follower, &selector)?;
-        let row = match found.as_slice() {
-            [one] => *one,
-            [] => return Err(not_found(&query.reference, &selector)),
-            several => return Err(ambiguous(follower, &query.reference, several, now)),
-        };
+        let row = one(follower, &query.reference, &selector, now)?;
         Ok(Said(StatusCode::OK, answer(follower, query.reference, row, now)))
     })
+}
+
+pub(crate) fn parse(reference: &str) -> Result<Selector, Problem> {
+    reference.parse().map_err(|error: SelectorError| {
+        Problem::new(error.code(), error.about(reference)).detail("ref", reference)
+    })
+}
+
+/// The one pane that a selector means.
+pub(crate) fn one<'a>(
+    follower: &'a Follower,
+    reference: &str,
+    selector: &Selector,
+    now: Now,
+) -> Result<&'a PaneRow, Problem> {
+    match select(follower, selector)?.as_slice() {
+        [one] => Ok(one),
+        [] => Err(not_found(reference, selector)),
+        several => Err(ambiguous(follower, reference, several, now)),
+    }
 }
 
 /// The runtime of that id, also one that ended and has no pane any more.

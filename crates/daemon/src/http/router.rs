@@ -13,8 +13,8 @@ use http::Uri;
 use super::app::App;
 use super::problem::Problem;
 use super::{
-    config, events, health, hooks, panes, resolve, runtimes, sessions, shutdown, targets, watch,
-    windows,
+    actions, config, events, health, hooks, panes, resolve, runtimes, sessions, shutdown, targets,
+    watch, windows,
 };
 
 /// The router of every row of the table.
@@ -53,6 +53,13 @@ fn handler(route: &Route) -> MethodRouter<Arc<App>> {
         RouteId::Resolve => on(method, resolve::resolve),
         RouteId::EmitEvent => on(method, events::emit),
         RouteId::ReportHook => on(method, hooks::report),
+        RouteId::ListActions => on(method, actions::list),
+        RouteId::Attach => on(method, actions::attach),
+        RouteId::Send => on(method, actions::send),
+        RouteId::ViewOutput => on(method, actions::view_output),
+        RouteId::Kill => on(method, actions::kill),
+        RouteId::ShowAction => on(method, actions::show),
+        RouteId::ShowActionEvents => on(method, actions::events),
         RouteId::ShowConfig => on(method, config::show),
         RouteId::Shutdown => on(method, shutdown::shut_down),
     }

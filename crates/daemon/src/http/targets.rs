@@ -209,7 +209,7 @@ fn find(app: &App, name: &str) -> Result<TargetRow, Problem> {
 fn answer(app: &App, reply: Reply) -> Result<TargetAnswer, Problem> {
     let row = match reply {
         Reply::Target(row) => row,
-        Reply::Done | Reply::Accepted(_) => {
+        Reply::Done | Reply::Accepted(_) | Reply::Action(_) => {
             return Err(Problem::internal("the target was not named in the reply", &"no target"));
         }
     };

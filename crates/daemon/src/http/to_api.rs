@@ -1,7 +1,11 @@
 //! From what the engine knows to what the API promises. Together with [`super::from_api`] the only
 //! place that speaks both languages.
 
+use api::actions::{
+    ActionEventItem, ActionItem, ActionType, AttachItem, OutputItem, ResultCode, SnapshotItem,
+};
 use api::agents::AgentDetails;
+use api::error_code::ErrorCode;
 use api::explain::{DecisionRule, Evidence, ExplainAnswer, WhyNot};
 use api::panes::{LastKnown, PaneIdentity, PaneItem};
 use api::runtimes::RuntimeItem;
@@ -11,6 +15,7 @@ use api::words::{
     ActivityState, AgentPresence, AwaitingResponseKind, Confidence, DisplayCategory, EndReason,
     EvidenceSource, Health, ObserverMode, SchemaVersion, State, TargetKind,
 };
+use engine::action::{Act, ActionRow};
 use engine::explain::{Explanation, Piece, Rule, Standing};
 use engine::ids::{AgentType, PaneKey};
 use engine::pane::{PaneRow, Place, Runtime};
@@ -18,9 +23,10 @@ use engine::state::StateRow;
 use engine::target::TargetRow;
 use engine::time::{Now, Stamp, WallMs};
 use engine::words as known;
-use store::Ended;
+use store::{ActionEvent, Ended};
 
 use super::agent::{self, Extent};
+use crate::executors::Screen;
 use crate::follower::Follower;
 
 pub(crate) fn timestamp(at: WallMs) -> Timestamp {
@@ -433,4 +439,115 @@ fn next_change(follower: &Follower, explained: &Explanation, now: Now) -> Option
     let demoted = settings.completed_ttl_ms - won.age_ms;
     let wait = if shown_as_news { stale.min(demoted) } else { stale };
     Some(timestamp(WallMs(now.wall.0.saturating_add(wait.max(0)))))
+}
+
+/// An action as its history shows it.
+pub(crate) fn action(follower: &Follower, row: &ActionRow) -> ActionItem {
+    let seen = &row.snapshot;
+    ActionItem {
+        action_id: row.action.to_string(),
+        action_type: action_type(row.act.kind()),
+        request_ref: row.request_ref.clone(),
+        result_code: result_code(row.phase),
+        error_code: row.failure.as_ref().map(|failure| action_problem(failure.problem)),
+        message: row.failure.as_ref().map(|failure| failure.message.clone()),
+        proof: row.proof.map(|proof| proof.as_str().to_owned()),
+        target: follower.target_name(&row.pane.target).to_string(),
+        pane_id: row.pane.pane.to_string(),
+        runtime_id: row.runtime.to_string(),
+        requested_by: row.by.to_string(),
+        requested_at: stamp(row.requested),
+        completed_at: row.completed_at.map(timestamp),
+        detail: serde_json::json!({ "act": row.act, "guards": row.guards }),
+        snapshot: SnapshotItem {
+            snapshot_id: seen.snapshot.to_string(),
+            server_boot_id: seen.boot.to_string(),
+            pane_pid: seen.pane_pid,
+            current_cmd: seen.command.clone(),
+            state: state(seen.state),
+            state_version: seen.state_version,
+            observed_at: timestamp(seen.observed_at),
+            expires_at: timestamp(seen.expires_at),
+        },
+    }
+}
+
+/// Where a terminal finds the pane of an attach, while it is there.
+pub(crate) fn attach(follower: &Follower, row: &ActionRow) -> Option<AttachItem> {
+    let Act::Attach { read_only } = row.act else { return None };
+    let engine = follower.engine();
+    let server = engine.target(&row.pane.target)?.server.as_ref()?;
+    let pane = engine.pane(&row.pane).filter(|_| server.boot == row.snapshot.boot)?;
+    Some(AttachItem {
+        socket: server.socket.clone(),
+        server_pid: server.pid,
+        session_id: pane.facts.session.to_string(),
+        read_only,
+    })
+}
+
+pub(crate) fn output(screen: &Screen) -> OutputItem {
+    let Screen { text, lines, width, height } = screen;
+    OutputItem { text: text.clone(), lines: *lines, width: *width, height: *height }
+}
+
+pub(crate) fn action_event(event: &ActionEvent) -> ActionEventItem {
+    ActionEventItem {
+        event_id: event.event_id.clone(),
+        runtime_id: event.runtime.to_string(),
+        event_type: event.event_type.clone(),
+        source: event.source.clone(),
+        event_time: timestamp(event.event_time),
+        ingested_at: timestamp(event.ingested_at),
+        journal_seq: event.journal_seq,
+    }
+}
+
+fn action_type(kind: known::ActionKind) -> ActionType {
+    match kind {
+        known::ActionKind::Attach => ActionType::Attach,
+        known::ActionKind::Send => ActionType::Send,
+        known::ActionKind::ViewOutput => ActionType::ViewOutput,
+        known::ActionKind::Kill => ActionType::Kill,
+    }
+}
+
+pub(crate) fn result_code(phase: known::Phase) -> ResultCode {
+    match phase {
+        known::Phase::Pending => ResultCode::Pending,
+        known::Phase::Completed => ResultCode::Completed,
+        known::Phase::NotConfirmed => ResultCode::NotConfirmed,
+        known::Phase::Refused => ResultCode::Refused,
+        known::Phase::Failed => ResultCode::Failed,
+        known::Phase::Unknown => ResultCode::Unknown,
+    }
+}
+
+pub(crate) fn action_problem(problem: known::ActionProblem) -> ErrorCode {
+    match problem {
+        known::ActionProblem::RuntimeStale => ErrorCode::RuntimeStale,
+        known::ActionProblem::PreconditionFailed => ErrorCode::PreconditionFailed,
+        known::ActionProblem::SnapshotExpired => ErrorCode::SnapshotExpired,
+        known::ActionProblem::PidUnavailable => ErrorCode::PidUnavailable,
+        known::ActionProblem::TargetUnreachable => ErrorCode::TargetUnreachable,
+        known::ActionProblem::PaneBlocked => ErrorCode::PaneBlocked,
+        known::ActionProblem::AgentBusy => ErrorCode::AgentBusy,
+        known::ActionProblem::NotConfirmed => ErrorCode::NotConfirmed,
+        known::ActionProblem::Interrupted => ErrorCode::Interrupted,
+        known::ActionProblem::Forbidden => ErrorCode::Forbidden,
+        known::ActionProblem::OutcomeUnknown => ErrorCode::OutcomeUnknown,
+        known::ActionProblem::Internal => ErrorCode::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tc_053_every_problem_of_an_action_is_spelled_as_its_code() {
+        for problem in known::ActionProblem::ALL {
+            assert_eq!(action_problem(*problem).as_str(), problem.as_str());
+        }
+    }
 }

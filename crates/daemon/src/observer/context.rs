@@ -9,6 +9,7 @@ use engine::target::Trouble;
 use engine::time::{MonoMs, Now};
 use tokio::sync::watch;
 
+use super::link::Speaker;
 use super::reporter::{Closed, Reporter};
 use crate::clock::Clock;
 use crate::sentinel::{Hint, Lookout, Sentinel};
@@ -60,6 +61,8 @@ pub(super) struct Context<R> {
     pub clock: Clock,
     pub ears: Ears,
     pub orders: Ordered,
+    /// Where others find the connection, while there is one.
+    pub speaker: watch::Sender<Option<Speaker>>,
     /// Failures were reported since the target last answered.
     pub failing: bool,
     /// What is limited although the target works, and what was last said about that.

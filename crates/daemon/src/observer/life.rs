@@ -288,9 +288,11 @@ impl<R: Reporter> Life<R> {
                 return Halt::Stopped;
             }
         };
+        self.cx.speaker.send_replace(Some(link.speaker()));
         let mut watch =
             Watch::new(&mut self.cx, server, Line::Control(link), Some(seat), self.pace);
         let halt = watch.run().await;
+        watch.cx.speaker.send_replace(None);
         match (watch.finish(), &halt) {
             ((Line::Control(link), Some(seat)), Halt::Stopped | Halt::Vacated) => {
                 seat.leave(link).await;

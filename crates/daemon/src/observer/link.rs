@@ -27,7 +27,7 @@ const READ_BYTES: usize = 64 * 1024;
 const OUTGOING_BYTES_MAX: usize = 256 * 1024;
 
 /// The outputs of several batches, in their order.
-pub(super) type Outputs = Result<Vec<Vec<u8>>, Refused>;
+pub(crate) type Outputs = Result<Vec<Vec<u8>>, Refused>;
 
 /// Why a connection is over.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,31 @@ pub(super) struct Link {
     task: JoinHandle<()>,
 }
 
+/// A way to ask over a connection for as long as it lasts.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    requests: mpsc::Sender<Request>,
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unheard {
+    /// The connection was over before it took the question.
+    NotTaken,
+    /// It ended with the question; the server may have heard it.
+    Ended,
+}
+
+impl Speaker {
+    /// Asks several batches in one go.
+    pub(crate) async fn ask(&self, batches: Vec<Batch>) -> Result<Outputs, Unheard> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request { batches, answer };
+        self.requests.send(request).await.map_err(|_| Unheard::NotTaken)?;
+        answered.await.map_err(|_| Unheard::Ended)
+    }
+}
+
 #[derive(Debug)]
 struct Request {
     batches: Vec<Batch>,
@@ -104,12 +129,13 @@ impl Link {
         &self,
         batches: Vec<Batch>,
     ) -> impl Future<Output = Option<Outputs>> + Send + use<> {
-        let (answer, answered) = oneshot::channel();
-        let requests = self.requests.clone();
-        async move {
-            requests.send(Request { batches, answer }).await.ok()?;
-            answered.await.ok()
-        }
+        let speaker = self.speaker();
+        async move { speaker.ask(batches).await.ok() }
+    }
+
+    /// A way to ask for somebody who does not hold the connection.
+    pub(super) fn speaker(&self) -> Speaker {
+        Speaker { requests: self.requests.clone() }
     }
 
     /// Waits for news. Nothing is lost when the wait is given up.

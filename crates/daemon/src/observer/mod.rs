@@ -22,7 +22,7 @@ mod picture;
 mod reading;
 mod recognise;
 mod schedule;
-mod server;
+pub(crate) mod server;
 mod status;
 mod wires;
 
@@ -30,6 +30,7 @@ mod context;
 mod hub;
 mod line;
 mod link;
+mod reach;
 mod reporter;
 mod trouble;
 
@@ -41,6 +42,7 @@ use tmux::hub::Hub;
 use tokio::sync::watch as orders;
 use tokio::task::JoinHandle;
 
+pub(crate) use reach::{NoAnswer, Reach};
 pub(crate) use reporter::Desk;
 pub use reporter::{Closed, Reporter};
 pub use trouble::{FORKED, POLLED, TOO_MANY_PANES};
@@ -57,6 +59,7 @@ use schedule::Pace;
 #[derive(Debug)]
 pub struct Observer {
     orders: orders::Sender<Orders>,
+    reach: Reach,
     task: JoinHandle<()>,
 }
 
@@ -75,10 +78,15 @@ impl Observer {
     ) -> Result<Self, ArgError> {
         let hub = Hub::new(installation)?;
         let (sender, receiver) = orders::channel(Orders::default());
+        let (speaker, heard) = orders::channel(None);
+        let ears = Ears::of(&target, sentinel);
+        let target = Arc::new(target);
+        let reach = Reach { target: Arc::clone(&target), speaker: heard };
         let cx = Context {
             id: row.target.clone(),
-            ears: Ears::of(&target, sentinel),
-            target: Arc::new(target),
+            ears,
+            target,
+            speaker,
             reporter,
             clock,
             orders: Ordered::new(receiver),
@@ -92,12 +100,17 @@ impl Observer {
             full_ms: config.scan_full.as_ms(),
         };
         let life = Life::new(cx, hub, pace, row.server.clone());
-        Ok(Self { orders: sender, task: tokio::spawn(life.run()) })
+        Ok(Self { orders: sender, reach, task: tokio::spawn(life.run()) })
     }
 
     /// Looks at everything now, and tries again now whatever waits for a better time.
     pub fn rescan(&self) {
         self.orders.send_modify(|orders| orders.rescans += 1);
+    }
+
+    /// The way to the server, for whoever acts there.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// Leaves the server and ends; returns when both are done.

@@ -66,11 +66,23 @@ impl Server {
 
     /// When a process of this server's host began, in nanoseconds since 1970.
     pub(super) fn started_ns(&self, stat: &ProcessStat) -> Option<i64> {
-        let since = i128::from(stat.start_ticks) - i128::from(self.start_ticks?);
-        let since_ns = since * 1_000_000_000 / i128::from(ticks_per_second());
-        let server_ns = i128::from(self.facts.started_at.0) * 1_000_000;
-        i64::try_from(server_ns + since_ns).ok()
+        started_ns(self.facts.started_at, self.start_ticks?, stat.start_ticks)
     }
+}
+
+/// When a process began, in nanoseconds since 1970, counted from the start of its tmux server.
+pub(crate) fn started_ns(server: WallMs, server_ticks: u64, ticks: u64) -> Option<i64> {
+    let since = i128::from(ticks) - i128::from(server_ticks);
+    let since_ns = since * 1_000_000_000 / i128::from(ticks_per_second());
+    i64::try_from(i128::from(server.0) * 1_000_000 + since_ns).ok()
+}
+
+/// The server of a boot id, as tmux itself names it.
+pub(crate) fn instance_of(boot: &BootId) -> Option<ServerInstance> {
+    let mut parts = boot.as_str().rsplit('-');
+    let start_time = parts.next()?.parse().ok()?;
+    let pid = parts.nth(1)?.parse().ok()?;
+    Some(ServerInstance { pid, start_time })
 }
 
 /// The pid alone comes again, and so may a start time of whole seconds. With the boot of the host

@@ -310,7 +310,8 @@ fn settle(answer: Answer, tally: &mut Tally) -> Settling {
             }
             Reply::Accepted(Acceptance::Duplicate { .. } | Acceptance::Void)
             | Reply::Done
-            | Reply::Target(_) => tally.repeated += 1,
+            | Reply::Target(_)
+            | Reply::Action(_) => tally.repeated += 1,
         },
         Err(Fault::Refused(Refusal::InboxFull) | Fault::Store(_)) => return Settling::Later,
         Err(Fault::Refused(Refusal::EventIdConflict(_) | Refusal::DedupeConflict(_))) => {
@@ -323,7 +324,9 @@ fn settle(answer: Answer, tally: &mut Tally) -> Settling {
             | Refusal::RuntimeStale(_)
             | Refusal::TargetExists(_)
             | Refusal::TooManyTargets
-            | Refusal::SameServer { .. },
+            | Refusal::SameServer { .. }
+            | Refusal::ActionConflict { .. }
+            | Refusal::TooManyActions,
         )) => tally.homeless += 1,
         Err(Fault::Stopping) => return Settling::Never,
     }

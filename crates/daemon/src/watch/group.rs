@@ -236,7 +236,8 @@ impl<G: Group> View for GroupView<G> {
             | Event::EventRecorded(_)
             | Event::EventPended(_)
             | Event::EventBound { .. }
-            | Event::EventDropped { .. } => {}
+            | Event::EventDropped { .. }
+            | Event::ActionChanged(_) => {}
         }
         None
     }

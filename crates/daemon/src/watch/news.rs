@@ -84,6 +84,7 @@ pub(crate) fn touch<'a>(follower: &Follower, event: &'a Event) -> Touch<'a> {
         | Event::SessionRemoved { .. }
         | Event::EventPended(_)
         | Event::EventBound { .. }
-        | Event::EventDropped { .. } => Touch::Soft(Vec::new()),
+        | Event::EventDropped { .. }
+        | Event::ActionChanged(_) => Touch::Soft(Vec::new()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::action::ActionRow;
 use engine::engine::Engine;
 use engine::event::{Event, SessionRow};
 use engine::ids::{BootId, EventId, PaneId, PaneKey, RuntimeId, SessionId, TargetId, WindowId};
@@ -15,7 +16,7 @@ use engine::signal::{About, EventRow, Hints, InboxRow, Signal};
 use engine::state::Claim;
 use engine::target::{ObserverMode, ServerFacts, Trouble};
 use engine::time::{MonoMs, Now, WallMs};
-use engine::words::{Confidence, Source, State, TargetKind};
+use engine::words::{ActionKind, Confidence, Source, State, TargetKind};
 
 /// The moment at which every test begins.
 pub(crate) const EPOCH_MS: i64 = 1_700_000_000_000;
@@ -27,6 +28,7 @@ pub(crate) struct Memory {
     inbox: Vec<(PaneKey, InboxRow)>,
     epochs: BTreeMap<(PaneKey, BootId), u64>,
     runtimes: BTreeMap<RuntimeId, PaneKey>,
+    actions: BTreeMap<(ActionKind, String), ActionRow>,
 }
 
 impl Memory {
@@ -46,6 +48,10 @@ impl Memory {
                 if let About::Pane(key) = &row.signal.about {
                     self.inbox.push((key.clone(), (**row).clone()));
                 }
+            }
+            Event::ActionChanged(row) => {
+                let key = (row.act.kind(), row.request_ref.clone());
+                self.actions.insert(key, (**row).clone());
             }
             _ => {}
         }
@@ -91,6 +97,11 @@ impl Past for Memory {
 
     fn runtime_existed(&self, runtime: &RuntimeId) -> bool {
         self.runtimes.contains_key(runtime)
+    }
+
+    fn action_by_request(&self, kind: ActionKind, request_ref: &str) -> Option<ActionRow> {
+        let key = (kind, request_ref.to_owned());
+        self.actions.get(&key).cloned()
     }
 }
 

@@ -228,7 +228,9 @@ impl Checker {
                 }
             }
             Event::TargetChanged(row) => self.take_target(row),
-            Event::SessionChanged(_) | Event::SessionRemoved { .. } => Ok(()),
+            Event::SessionChanged(_) | Event::SessionRemoved { .. } | Event::ActionChanged(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -432,9 +434,12 @@ impl Checker {
                 violated("I2", format!("{event} repeats {earlier}, which nobody knows"))
             }
             Ok(Reply::Accepted(Acceptance::Void)) if signal.expects_version.is_some() => Ok(()),
-            Ok(Reply::Accepted(Acceptance::Void) | Reply::Done | Reply::Target(_)) => {
-                violated("I2", format!("{event} was answered by {result:?}"))
-            }
+            Ok(
+                Reply::Accepted(Acceptance::Void)
+                | Reply::Done
+                | Reply::Target(_)
+                | Reply::Action(_),
+            ) => violated("I2", format!("{event} was answered by {result:?}")),
             Err(Refusal::EventIdConflict(_) | Refusal::DedupeConflict(_)) => Ok(()),
             Err(refusal) if kept && !self.acknowledged.contains(event) => {
                 violated("I2", format!("{event} is refused ({refusal}) and kept"))

@@ -213,9 +213,12 @@ impl Core {
         self.checker.looked(&input, moment);
         let signal = match &input {
             Input::Signalled(signal) | Input::Spooled(signal) => Some(signal.clone()),
-            Input::Observed { .. } | Input::Asked(_) | Input::Offered { .. } | Input::Ticked => {
-                None
-            }
+            Input::Observed { .. }
+            | Input::Asked(_)
+            | Input::Acted { .. }
+            | Input::Resumed(_)
+            | Input::Offered { .. }
+            | Input::Ticked => None,
         };
         let Ok(outcomes) = self.mind.transact(now, vec![(actor, input)]) else {
             return violated("I6", "an engine without a disk cannot fail");

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::action::ActionRow;
 use engine::event::Event;
 use engine::ids::{BootId, EventId, PaneKey, RuntimeId};
 use engine::past::{Past, PastEvent};
 use engine::signal::{About, Signal};
-use engine::words::Source;
+use engine::words::{ActionKind, Source};
 
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
@@ -15,6 +16,7 @@ pub(crate) struct Memory {
     events: BTreeSet<EventId>,
     epochs: BTreeMap<(PaneKey, BootId), u64>,
     runtimes: BTreeMap<RuntimeId, PaneKey>,
+    actions: BTreeMap<(ActionKind, String), ActionRow>,
 }
 
 impl Memory {
@@ -52,6 +54,10 @@ impl Memory {
             | Event::ActivitySeen { .. }
             | Event::EventBound { .. }
             | Event::EventDropped { .. } => {}
+            Event::ActionChanged(row) => {
+                let key = (row.act.kind(), row.request_ref.clone());
+                self.actions.insert(key, (**row).clone());
+            }
         }
     }
 }
@@ -97,5 +103,9 @@ impl Past for Memory {
 
     fn runtime_existed(&self, runtime: &RuntimeId) -> bool {
         self.runtimes.contains_key(runtime)
+    }
+
+    fn action_by_request(&self, kind: ActionKind, request_ref: &str) -> Option<ActionRow> {
+        self.actions.get(&(kind, request_ref.to_owned())).cloned()
     }
 }

@@ -128,7 +128,8 @@ impl Watcher {
             | Event::EventRecorded(_)
             | Event::EventPended(_)
             | Event::EventBound { .. }
-            | Event::EventDropped { .. } => {}
+            | Event::EventDropped { .. }
+            | Event::ActionChanged(_) => {}
         }
         Ok(())
     }

@@ -309,6 +309,8 @@ impl Whole {
                 let observer = index(target).and_then(|index| daemon.observers[index].as_mut());
                 observer.into_iter().for_each(Observer::rescan);
             }
+            // Nobody in this world acts on a pane.
+            Effect::Act(_) | Effect::Settle(_) => {}
         }
     }
 

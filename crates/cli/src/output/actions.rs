@@ -1,0 +1,109 @@
+//! How acts on panes and their history are told.
+
+use api::actions::{ActionAnswer, ActionItem, ActionList, ActionType, ResultCode};
+
+use crate::output::style;
+use crate::output::table::{Column, Table};
+use crate::output::text::Text;
+
+/// What became of one action.
+pub(crate) fn told(answer: &ActionAnswer) -> Text {
+    let action = &answer.action;
+    let what = match action.action_type {
+        ActionType::Attach => "shown",
+        ActionType::Send => "sent",
+        ActionType::ViewOutput => "read",
+        ActionType::Kill => "signalled",
+    };
+    let said = match answer.result_code {
+        ResultCode::Completed => Text::styled(what, style::GOOD),
+        ResultCode::NotConfirmed => Text::styled("not confirmed", style::WARNING),
+        ResultCode::Pending | ResultCode::Unknown => Text::styled("unknown", style::WARNING),
+        ResultCode::Refused | ResultCode::Failed => Text::styled("not done", style::ERROR),
+    };
+    let mut text = said.then(format!(" {} ({})", action.pane_id, action.snapshot.current_cmd));
+    if let Some(message) = &action.message {
+        text = text.then(format!(": {message}"));
+    }
+    let names = format!("  {} --request-ref {}", action.action_id, action.request_ref);
+    text.then_styled(names, style::QUIET)
+}
+
+/// The history as a table.
+pub(crate) fn history(list: &ActionList, width: Option<usize>) -> Vec<Text> {
+    if list.items.is_empty() {
+        return vec![Text::styled("Nothing was done yet.", style::QUIET)];
+    }
+    let mut table = Table::new([
+        Column::fixed("WHEN"),
+        Column::fixed("WHAT"),
+        Column::fixed("PANE"),
+        Column::fixed("RESULT"),
+        Column::yielding("DETAIL", 2).down_to(12),
+        Column::yielding("BY", 3),
+        Column::yielding("ACTION", 4),
+    ]);
+    for item in &list.items {
+        table.row([
+            Text::plain(item.requested_at.to_string()),
+            Text::plain(item.action_type.as_str()),
+            Text::plain(format!("{} {}", item.target, item.pane_id)),
+            Text::styled(item.result_code.as_str(), style_of(item.result_code)),
+            Text::plain(detail(item)),
+            Text::styled(&item.requested_by, style::QUIET),
+            Text::styled(&item.action_id, style::QUIET),
+        ]);
+    }
+    let mut lines = table.lines(width);
+    if let Some(before) = &list.next_before {
+        let more = format!("More with `qd history --before {before}`.");
+        lines.push(Text::styled(more, style::QUIET));
+    }
+    lines
+}
+
+fn style_of(result: ResultCode) -> anstyle::Style {
+    match result {
+        ResultCode::Completed => style::GOOD,
+        ResultCode::NotConfirmed | ResultCode::Pending | ResultCode::Unknown => style::WARNING,
+        ResultCode::Refused | ResultCode::Failed => style::ERROR,
+    }
+}
+
+/// Why it was not done, or what was typed.
+fn detail(item: &ActionItem) -> String {
+    if let Some(code) = item.error_code {
+        return format!("{code}: {}", item.message.as_deref().unwrap_or_default());
+    }
+    let text = |pointer: &str| item.detail.pointer(pointer).and_then(serde_json::Value::as_str);
+    let preview = text("/act/send/text/preview").map(|preview| format!("{preview:?}"));
+    let keys = item.detail.pointer("/act/send/keys").and_then(serde_json::Value::as_array);
+    let keys = keys.into_iter().flatten().filter_map(serde_json::Value::as_str).map(str::to_owned);
+    let signal = text("/act/kill_by_signal/signal").map(str::to_owned);
+    preview.into_iter().chain(keys).chain(signal).collect::<Vec<_>>().join(" ")
+}
+
+/// What a pane printed since it was looked at: the lines of `now` behind those of `before`.
+pub(crate) fn added<'a>(before: &str, now: &'a str) -> &'a str {
+    let old: Vec<&str> = before.lines().collect();
+    let new: Vec<&str> = now.lines().collect();
+    let overlap = (0..=old.len())
+        .map(|shift| old.len() - shift)
+        .find(|&length| length <= new.len() && old[old.len() - length..] == new[..length]);
+    let skipped: usize = new.iter().take(overlap.unwrap_or(0)).map(|line| line.len() + 1).sum();
+    now.get(skipped..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_added_begins_where_the_last_look_ended() {
+        assert_eq!(added("a\nb\n", "a\nb\nc\n"), "c\n");
+        assert_eq!(added("a\nb\nc\n", "b\nc\nd\ne\n"), "d\ne\n", "the window slides");
+        assert_eq!(added("a\nb\n", "a\nb\n"), "");
+        assert_eq!(added("a\n", "x\ny\n"), "x\ny\n", "everything is new");
+        assert_eq!(added("", "x\n"), "x\n");
+    }
+}

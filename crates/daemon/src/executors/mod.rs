@@ -1,0 +1,143 @@
+//! Executors: what the engine decided to do, done once, and what became of it reported.
+//!
+//! An effect comes here after its commit. Each has a task of its own; the engine hands out one at
+//! a time for each pane. Whatever happens, the engine is told exactly one outcome, or, where the
+//! tmux server gives no answer, that there is none yet and later the one.
+
+mod outbox;
+mod process;
+mod shown;
+mod tmux;
+
+use std::time::Duration;
+
+use engine::action::{Act, ActionRow, Failure, Outcome};
+use engine::event::Actor;
+use engine::input::Input;
+use engine::words::ActionProblem;
+
+use crate::deck::{Deck, Fault};
+use crate::lookout::Lookout;
+use crate::observer::Reach;
+
+pub(crate) use outbox::Outbox;
+pub(crate) use shown::{Screen, Shown};
+
+/// The pause before an outcome is reported again that could not be stored.
+const REPORT_PAUSE: Duration = Duration::from_secs(1);
+
+/// One effect on a pane, with the way to its server where that is observed.
+#[derive(Debug)]
+pub(crate) struct Deed {
+    pub(crate) row: Box<ActionRow>,
+    pub(crate) turn: Turn,
+    pub(crate) reach: Option<Reach>,
+}
+
+/// What is to be done about an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Do it.
+    Act,
+    /// Look whether it was done.
+    Settle,
+}
+
+/// Everything that acts on panes.
+#[derive(Clone, Debug)]
+pub(crate) struct Executors {
+    deck: Deck,
+    lookout: Lookout,
+    outbox: Outbox,
+    shown: Shown,
+}
+
+impl Executors {
+    pub(crate) fn new(deck: Deck, lookout: Lookout, outbox: Outbox, shown: Shown) -> Self {
+        Self { deck, lookout, outbox, shown }
+    }
+
+    /// Begins with a deed, in the background.
+    pub(crate) fn take(&self, deed: Deed) {
+        let executors = self.clone();
+        tokio::spawn(async move { executors.carry_out(deed).await });
+    }
+
+    async fn carry_out(&self, Deed { row, turn, reach }: Deed) {
+        let outcome = match (&reach, turn) {
+            (None, Turn::Act) => not_watched(),
+            (None, Turn::Settle) => {
+                Outcome::Unknown { message: "its target is not watched any more".to_owned() }
+            }
+            (Some(reach), Turn::Act) => self.act(&row, reach).await,
+            (Some(reach), Turn::Settle) => self.settle(&row, reach).await,
+        };
+        self.outbox.forget(&row.action);
+        self.report(&row, outcome).await;
+    }
+
+    async fn act(&self, row: &ActionRow, reach: &Reach) -> Outcome {
+        match &row.act {
+            Act::Attach { .. } | Act::Send { .. } | Act::KillByKey => self.touch(row, reach).await,
+            Act::ViewOutput { lines, ansi } => self.view(row, reach, *lines, *ansi).await,
+            Act::KillBySignal { signal, tree } => {
+                let server = self.server_started(row);
+                process::signal(&reach.target, server, &row.snapshot, *signal, *tree)
+            }
+        }
+    }
+
+    /// Finds out what became of an act that a daemon before this one may have begun.
+    async fn settle(&self, row: &ActionRow, reach: &Reach) -> Outcome {
+        if !row.is_issued() {
+            let message = "the daemon ended before it was done";
+            return Outcome::Failed(Failure::new(ActionProblem::Interrupted, message));
+        }
+        match &row.act {
+            Act::Attach { .. } | Act::Send { .. } | Act::KillByKey => self.look(row, reach).await,
+            Act::ViewOutput { .. } => {
+                let message = "the daemon ended before it was answered";
+                Outcome::Failed(Failure::new(ActionProblem::Interrupted, message))
+            }
+            Act::KillBySignal { .. } => {
+                let pid = row.snapshot.process.pid;
+                let started =
+                    process::started(&reach.target, self.server_started(row), &row.snapshot);
+                let fate = if started == row.snapshot.process.started_ns {
+                    "still runs"
+                } else {
+                    "is gone, perhaps by itself"
+                };
+                let message = format!("the daemon ended meanwhile; process {pid} {fate}");
+                Outcome::Unknown { message }
+            }
+        }
+    }
+
+    /// Reports until it is stored, or until there is nobody to report to.
+    async fn report(&self, row: &ActionRow, outcome: Outcome) {
+        let input = Input::Acted { action: row.action.clone(), outcome };
+        loop {
+            match self.deck.ask(Actor::Daemon, input.clone()).await {
+                Ok(_) | Err(Fault::Stopping) => return,
+                Err(error @ (Fault::Refused(_) | Fault::Store(_))) => {
+                    tracing::warn!(action = %row.action, %error, "an outcome was not stored");
+                    tokio::time::sleep(REPORT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// When the tmux server of an action began, if it is still the one of its target.
+    fn server_started(&self, row: &ActionRow) -> Option<engine::time::WallMs> {
+        self.lookout.read(|follower| {
+            let server = follower.engine().target(&row.pane.target)?.server.as_ref()?;
+            (server.boot == row.snapshot.boot).then_some(server.started_at)
+        })
+    }
+}
+
+fn not_watched() -> Outcome {
+    let message = "its target is not watched now";
+    Outcome::Failed(Failure::new(ActionProblem::TargetUnreachable, message))
+}

@@ -1,0 +1,72 @@
+//! The outbox: a text from its acceptance to the act, in a file that nobody else can read.
+//!
+//! tmux reads it from there, so it never stands in a command, in the server's message log or in the
+//! database. What is left of an earlier daemon is of no use: nothing is done a second time.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::ids::ActionId;
+
+/// A handle on the folder. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox {
+    folder: Arc<Path>,
+}
+
+impl Outbox {
+    /// Makes the folder, and empties it.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(folder)?;
+        for entry in fs::read_dir(folder)? {
+            fs::remove_file(entry?.path())?;
+        }
+        Ok(Self { folder: folder.into() })
+    }
+
+    pub(crate) fn path(&self, action: &ActionId) -> PathBuf {
+        self.folder.join(action.as_str())
+    }
+
+    /// Keeps the text of an action.
+    pub(crate) fn put(&self, action: &ActionId, text: &[u8]) -> io::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(self.path(action));
+        file.and_then(|mut file| file.write_all(text))
+    }
+
+    /// Removes it, if there is one.
+    pub(crate) fn forget(&self, action: &ActionId) {
+        match fs::remove_file(self.path(action)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%action, %error, "a text was not removed");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_for_nobody_else_and_is_gone_after_a_restart() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("outbox");
+        let outbox = Outbox::open(&folder).unwrap();
+        let action = ActionId::new("ac-1");
+        outbox.put(&action, b"secret").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&outbox.path(&action))), (0o700, 0o600));
+        assert!(outbox.put(&action, b"again").is_err(), "an action has one text");
+        let again = Outbox::open(&folder).unwrap();
+        assert!(!again.path(&action).exists());
+        again.forget(&action);
+    }
+}

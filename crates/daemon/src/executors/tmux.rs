@@ -1,0 +1,294 @@
+//! Acts inside a tmux server, and looks whether they were done.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::time::Duration;
+
+use engine::action::{Act, ActionRow, Failure, Outcome};
+use engine::words::{ActionProblem, Proof};
+use tmux::act::{self, Expected, Look, Objection, Said, Trace, Typing, Visit};
+use tmux::arg::Key;
+use tmux::capture::Capture;
+use tmux::format::Nonce;
+use tmux::version::Version;
+
+use super::{Executors, Screen};
+use crate::observer::{NoAnswer, Reach, server};
+
+/// How long an answer is waited for.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(engine::limits::ACT_MS.unsigned_abs());
+/// The pauses between looks: soon at first, then rarely, for as long as a server gives no answer.
+const LOOK_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
+/// How often a server is looked at with the short pause.
+const HURRIED_LOOKS: u32 = 20;
+/// Most bytes of what a pane shows that are handed out; the older lines are left out.
+const SHOWN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Why an act is not even tried.
+#[derive(Debug, thiserror::Error)]
+enum NotTried {
+    #[error("it is not known which tmux server it is for")]
+    Server,
+    #[error("the pane has no place any more")]
+    Place,
+    #[error(transparent)]
+    Act(#[from] act::ActError),
+    #[error(transparent)]
+    Key(#[from] tmux::arg::NotAKey),
+}
+
+impl Executors {
+    /// Acts, and tells what became of it. Without an answer it looks until there is one.
+    pub(super) async fn touch(&self, row: &ActionRow, reach: &Reach) -> Outcome {
+        let act = match self.compose(row) {
+            Ok(act) => act,
+            Err(error) => {
+                let failure = Failure::new(ActionProblem::TargetUnreachable, error.to_string());
+                return Outcome::Failed(failure);
+            }
+        };
+        let answer = reach.act(act.batch(), ANSWER_TIMEOUT).await;
+        // Whoever still has the command has no text any more.
+        self.outbox.forget(&row.action);
+        match answer {
+            Ok(output) => match act.read(&output) {
+                Ok(Said::Done) => done(row, Proof::Answer),
+                Ok(Said::Refused(objection)) => refused(row, objection),
+                Err(error) => {
+                    tracing::warn!(action = %row.action, %error, "an answer makes no sense");
+                    self.look(row, reach).await
+                }
+            },
+            Err(NoAnswer::NotAsked(failure)) => {
+                let failure = Failure::new(ActionProblem::TargetUnreachable, failure.to_string());
+                Outcome::Failed(failure)
+            }
+            Err(error @ (NoAnswer::Unheard(_) | NoAnswer::Timeout(_))) => {
+                tracing::info!(action = %row.action, %error, "an act was not answered");
+                if matches!(error, NoAnswer::Timeout(_)) {
+                    self.report(row, unanswered()).await;
+                }
+                self.look(row, reach).await
+            }
+        }
+    }
+
+    fn compose(&self, row: &ActionRow) -> Result<act::Act, NotTried> {
+        let (nonce, expected) = (nonce(row).ok_or(NotTried::Server)?, expected(row)?);
+        match &row.act {
+            Act::Send { text, keys, paste } => {
+                let path = self.outbox.path(&row.action);
+                let text = text.as_ref().map(|_| act::Pasted {
+                    path: path.as_os_str().as_bytes().to_vec(),
+                    bracketed: *paste || row.snapshot.agent.is_some(),
+                });
+                let keys = keys.iter().map(|key| key.parse()).collect::<Result<_, _>>()?;
+                let version = self.version(row).ok_or(NotTried::Server)?;
+                Ok(act::Act::typing(nonce, expected, &Typing { text, keys }, &version)?)
+            }
+            Act::KillByKey => {
+                let typing = Typing { text: None, keys: vec![Key::interrupt()] };
+                let version = self.version(row).ok_or(NotTried::Server)?;
+                Ok(act::Act::typing(nonce, expected, &typing, &version)?)
+            }
+            Act::Attach { .. } | Act::ViewOutput { .. } | Act::KillBySignal { .. } => {
+                let place = self.lookout.read(|follower| {
+                    follower.engine().pane(&row.pane).map(|pane| pane.facts.place())
+                });
+                let place = place.ok_or(NotTried::Place)?;
+                let visit = Visit {
+                    session: tmux::ids::SessionId(place.session.0),
+                    window: tmux::ids::WindowId(place.window.0),
+                };
+                Ok(act::Act::visit(nonce, expected, &visit)?)
+            }
+        }
+    }
+
+    /// Looks until it is known what became of an act, or that nobody can tell.
+    pub(super) async fn look(&self, row: &ActionRow, reach: &Reach) -> Outcome {
+        let (Some(act), Ok(expected)) = (nonce(row), expected(row)) else {
+            let message = "it is not known which tmux server it was for";
+            return Outcome::Unknown { message: message.to_owned() };
+        };
+        let mut looks = 0;
+        let outcome = loop {
+            let look = Look::new(fresh(), act, expected.clone());
+            let trace = match reach.fork(&look.batch(), ANSWER_TIMEOUT).await {
+                Ok(output) => look.read(&output).ok(),
+                Err(NoAnswer::NotAsked(_)) => Some(Trace::Gone),
+                Err(NoAnswer::Timeout(_)) => {
+                    self.report(row, unanswered()).await;
+                    None
+                }
+                Err(NoAnswer::Unheard(_)) => None,
+            };
+            match trace {
+                Some(Trace::Done) => break done(row, Proof::Trace),
+                Some(Trace::NotDone) => {
+                    let message = "it was cut off, and the tmux server will not do it any more";
+                    break Outcome::Failed(Failure::new(ActionProblem::Interrupted, message));
+                }
+                Some(Trace::Gone) => {
+                    let message = "its tmux server or its pane is gone, so nothing can tell";
+                    break Outcome::Unknown { message: message.to_owned() };
+                }
+                Some(Trace::NotYet) | None => {
+                    let pause = usize::from(looks >= HURRIED_LOOKS);
+                    looks += 1;
+                    tokio::time::sleep(LOOK_PAUSES[pause]).await;
+                }
+            }
+        };
+        if let Ok(sweep) = act::sweep(act) {
+            // There is nothing to take away where the act was done or refused.
+            reach.fork(&sweep, ANSWER_TIMEOUT).await.ok();
+        }
+        outcome
+    }
+
+    /// Reads what a pane shows.
+    pub(super) async fn view(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        lines: Option<u32>,
+        ansi: bool,
+    ) -> Outcome {
+        let unreachable = |message: String| {
+            Outcome::Failed(Failure::new(ActionProblem::TargetUnreachable, message))
+        };
+        let (Ok(expected), Some(version)) = (expected(row), self.version(row)) else {
+            return unreachable(NotTried::Server.to_string());
+        };
+        let capture = Capture::new(fresh(), expected.pane, &version, reach.is_controlled());
+        let Ok(mut capture) = capture else { return unreachable(NotTried::Server.to_string()) };
+        if let Some(lines) = lines {
+            capture = capture.with_history(lines);
+        }
+        if !ansi {
+            capture = capture.without_attributes();
+        }
+        let output = match reach.act(&capture.batch(), ANSWER_TIMEOUT).await {
+            Ok(output) => output,
+            Err(error) => return unreachable(error.to_string()),
+        };
+        match capture.read(&output) {
+            Ok(Some(seen)) if seen.server != expected.server => refused(row, Objection::Server),
+            Ok(Some(seen)) if seen.pid != expected.pid => refused(row, Objection::Process),
+            Ok(Some(seen)) => {
+                let (text, count) = last_lines(&seen.text, lines);
+                let screen = Screen { text, lines: count, width: seen.width, height: seen.height };
+                self.shown.put(&row.action, screen);
+                Outcome::Done(Proof::Answer)
+            }
+            Ok(None) => refused(row, Objection::Pane),
+            Err(error) => unreachable(error.to_string()),
+        }
+    }
+
+    fn version(&self, row: &ActionRow) -> Option<Version> {
+        self.lookout.read(|follower| {
+            let server = follower.engine().target(&row.pane.target)?.server.as_ref()?;
+            server.version.parse().ok()
+        })
+    }
+}
+
+/// The last lines that are not empty, and how many they are.
+fn last_lines(text: &[u8], most: Option<u32>) -> (String, u32) {
+    let text = String::from_utf8_lossy(text);
+    let text = text.trim_end_matches(['\n', ' ']);
+    let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    let mut bytes = 0;
+    let mut kept: Vec<&str> = text
+        .rsplit('\n')
+        .take(most)
+        .take_while(|line| {
+            bytes += line.len() + 1;
+            bytes <= SHOWN_BYTES_MAX
+        })
+        .collect();
+    kept.reverse();
+    let count = if text.is_empty() { 0 } else { u32::try_from(kept.len()).unwrap_or(u32::MAX) };
+    let mut shown = kept.join("\n");
+    if count > 0 {
+        shown.push('\n');
+    }
+    (shown, count)
+}
+
+fn nonce(row: &ActionRow) -> Option<Nonce> {
+    u64::from_str_radix(&row.snapshot.nonce, 16).ok().map(|it| Nonce::from_random(it.to_be_bytes()))
+}
+
+fn fresh() -> Nonce {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&crate::ids::random_bytes()[..8]);
+    Nonce::from_random(bytes)
+}
+
+fn expected(row: &ActionRow) -> Result<Expected, NotTried> {
+    let seen = &row.snapshot;
+    Ok(Expected {
+        server: server::instance_of(&seen.boot).ok_or(NotTried::Server)?,
+        pane: tmux::ids::PaneId(row.pane.pane.0),
+        pid: seen.pane_pid,
+        command: seen.command.clone(),
+        until: row.until_s.ok_or(NotTried::Server)?,
+    })
+}
+
+/// An agent may have dropped what it was sent; of any other program nobody can know more.
+fn done(row: &ActionRow, proof: Proof) -> Outcome {
+    match (&row.act, &row.snapshot.agent) {
+        (Act::Send { text: Some(_), .. }, Some(agent)) => Outcome::NotConfirmed {
+            proof,
+            message: format!(
+                "the text reached `{agent}`, and nothing proved yet that it was taken"
+            ),
+        },
+        _ => Outcome::Done(proof),
+    }
+}
+
+fn unanswered() -> Outcome {
+    let message = "the tmux server gives no answer; it is told here once it does";
+    Outcome::Unanswered { message: message.to_owned() }
+}
+
+/// What the server's objection means to whoever asked.
+fn refused(row: &ActionRow, objection: Objection) -> Outcome {
+    let stale = |message: String| Failure::new(ActionProblem::RuntimeStale, message);
+    let blocked = |message: &str| Failure::new(ActionProblem::PaneBlocked, message);
+    let failed =
+        |message: &str| Outcome::Failed(Failure::new(ActionProblem::TargetUnreachable, message));
+    let pane = row.pane.pane;
+    Outcome::Refused(match objection {
+        Objection::Server => stale("another tmux server answers there now".to_owned()),
+        Objection::Pane => stale(format!("pane {pane} is gone")),
+        Objection::Process => stale(format!("pane {pane} holds another process, or a dead one")),
+        Objection::Command { now } => {
+            let seen = &row.snapshot.command;
+            stale(format!("`{now}` is in the foreground of pane {pane} now, no longer `{seen}`"))
+        }
+        Objection::Mode => blocked("the pane is in a mode, such as copy mode"),
+        Objection::InputOff => blocked("the pane's input is switched off"),
+        Objection::Synchronized => blocked("what is typed there is copied into other panes"),
+        Objection::Late => return failed("the tmux server came to it too late"),
+        Objection::Passing => return failed("something was in the way for a moment"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_end_where_the_text_does() {
+        let text = b"one\ntwo\n\nthree\n\n   \n\n";
+        assert_eq!(last_lines(text, None), ("one\ntwo\n\nthree\n".to_owned(), 4));
+        assert_eq!(last_lines(text, Some(2)), ("\nthree\n".to_owned(), 2));
+        assert_eq!(last_lines(text, Some(1)), ("three\n".to_owned(), 1));
+        assert_eq!(last_lines(b"\n\n\n", Some(5)), (String::new(), 0));
+    }
+}

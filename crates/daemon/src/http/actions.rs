@@ -1,0 +1,394 @@
+//! `/v1/actions`: acts on panes, and the history of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agents::redact;
+use api::actions::{
+    ACTIONS_LISTED_DEFAULT, ActionAnswer, ActionEvents, ActionList, ActionsQuery, AttachRequest,
+    Common, KillMode, KillRequest, OUTPUT_LINES_DEFAULT, SendRequest, ViewOutputRequest,
+};
+use api::error_code::ErrorCode;
+use api::query::NoQuery;
+use api::reference::Reference;
+use api::selector::Selector;
+use api::words::SchemaVersion;
+use axum::extract::State;
+use engine::action::{Act, ActRequest, ActionRow, Guards, TextFacts};
+use engine::ids::{ActionId, RuntimeId, SnapshotId};
+use engine::input::{Input, Reply, Request};
+use engine::words::{ActionKind, Phase};
+use http::StatusCode;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::app::App;
+use super::extract::{Asked, Named, Peer, Said, Sent, SentLong};
+use super::from_api;
+use super::problem::Problem;
+use super::to_api::{self, timestamp};
+use super::{resolve, runtimes};
+
+/// The longest that a request waits for its outcome: an action may have to wait for others in its
+/// pane until what was seen counts no more.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(40);
+/// Characters of a text that its history shows.
+const PREVIEW_CHARS_MAX: usize = 80;
+/// Characters of a text that are looked through for secrets before they are shown.
+const REDACTED_CHARS_MAX: usize = 4 * PREVIEW_CHARS_MAX;
+
+type Answered = Result<Said<ActionAnswer>, Problem>;
+
+/// A request about to be carried out.
+struct Wanted<'a> {
+    common: Common<'a>,
+    act: Act,
+    fingerprint: String,
+    text: Option<&'a str>,
+}
+
+pub(crate) async fn attach(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    _: Asked<NoQuery>,
+    Sent(request): Sent<AttachRequest>,
+) -> Answered {
+    request.common().check()?;
+    let fingerprint = fingerprint(&AttachRequest { request_ref: String::new(), ..request.clone() });
+    let act = Act::Attach { read_only: request.read_only };
+    perform(&app, peer, Wanted { common: request.common(), act, fingerprint, text: None }).await
+}
+
+pub(crate) async fn send(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    _: Asked<NoQuery>,
+    SentLong(request): SentLong<SendRequest>,
+) -> Answered {
+    request.check()?;
+    let mut keys = request.keys.clone();
+    for key in &keys {
+        if let Err(error) = key.parse::<tmux::arg::Key>() {
+            return Err(Problem::field("keys", &format!("holds {key:?}: {error}")));
+        }
+    }
+    if request.enter {
+        keys.push(tmux::arg::Key::enter().as_str().to_owned());
+    }
+    let text = request.text.as_deref();
+    let act = Act::Send { text: text.map(facts), keys, paste: request.paste };
+    let fingerprint = fingerprint(&SendRequest { request_ref: String::new(), ..request.clone() });
+    perform(&app, peer, Wanted { common: request.common(), act, fingerprint, text }).await
+}
+
+pub(crate) async fn view_output(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    _: Asked<NoQuery>,
+    Sent(request): Sent<ViewOutputRequest>,
+) -> Answered {
+    request.check()?;
+    let lines = (!request.screen).then(|| request.lines.unwrap_or(OUTPUT_LINES_DEFAULT));
+    let act = Act::ViewOutput { lines, ansi: request.ansi };
+    let nameless = ViewOutputRequest { request_ref: String::new(), ..request.clone() };
+    let fingerprint = fingerprint(&nameless);
+    perform(&app, peer, Wanted { common: request.common(), act, fingerprint, text: None }).await
+}
+
+pub(crate) async fn kill(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    _: Asked<NoQuery>,
+    Sent(request): Sent<KillRequest>,
+) -> Answered {
+    request.check()?;
+    let act = match request.mode {
+        KillMode::Key => Act::KillByKey,
+        KillMode::Signal => {
+            let signal = from_api::kill_signal(request.signal);
+            Act::KillBySignal { signal, tree: request.tree }
+        }
+    };
+    let fingerprint = fingerprint(&KillRequest { request_ref: String::new(), ..request.clone() });
+    perform(&app, peer, Wanted { common: request.common(), act, fingerprint, text: None }).await
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Named(id): Named,
+    _: Asked<NoQuery>,
+) -> Result<Said<ActionAnswer>, Problem> {
+    let row = find(&app, &id).await?;
+    Ok(said(&app, &row))
+}
+
+pub(crate) async fn events(
+    State(app): State<Arc<App>>,
+    Named(id): Named,
+    _: Asked<NoQuery>,
+) -> Result<Said<ActionEvents>, Problem> {
+    let row = find(&app, &id).await?;
+    let events = app.lookout.in_journal(move |journal| journal.action_events(&id)).await;
+    let events = read(events)?;
+    Ok(Said(
+        StatusCode::OK,
+        ActionEvents {
+            schema_version: SchemaVersion::V1,
+            generated_at: app.now(),
+            action_id: row.action.to_string(),
+            items: events.iter().map(to_api::action_event).collect(),
+        },
+    ))
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<ActionsQuery>,
+) -> Result<Said<ActionList>, Problem> {
+    let limit = query.limit.unwrap_or(ACTIONS_LISTED_DEFAULT);
+    let mut wanted =
+        store::ActionsQuery { before: query.before, limit: limit + 1, ..Default::default() };
+    if let Some(reference) = &query.reference {
+        match resolve::parse(reference)? {
+            Selector::Exact(Reference::Runtime(id)) => {
+                wanted.runtime = Some(RuntimeId::new(id.as_str()));
+            }
+            selector @ (Selector::Exact(Reference::Pane(_))
+            | Selector::Pane(_)
+            | Selector::Place(_)
+            | Selector::RuntimePrefix(_)) => {
+                let key = app.read(|follower, now| {
+                    let row = resolve::one(follower, reference, &selector, now)?;
+                    Ok::<_, Problem>(row.key.clone())
+                })?;
+                wanted.pane = Some(key);
+            }
+        }
+    }
+    let mut rows = read(app.lookout.in_journal(move |journal| journal.actions(&wanted)).await)?;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > most;
+    rows.truncate(most);
+    Ok(app.read(|follower, now| {
+        let list = ActionList {
+            schema_version: SchemaVersion::V1,
+            generated_at: timestamp(now.wall),
+            as_of: follower.as_of(),
+            next_before: rows.last().filter(|_| more).map(|row| row.action.to_string()),
+            items: rows.iter().map(|row| to_api::action(follower, row)).collect(),
+        };
+        Said(StatusCode::OK, list)
+    }))
+}
+
+/// Has an action carried out, or finds the one that it repeats, and waits for its outcome.
+async fn perform(app: &App, peer: Peer, wanted: Wanted<'_>) -> Answered {
+    app.writable()?;
+    let runtime = match runtime(app, wanted.common.reference).await {
+        Ok(runtime) => runtime,
+        Err(problem) => return repeated(app, &wanted, problem).await,
+    };
+    let action = ActionId::new(app.ids.next("ac"));
+    if let Some(text) = wanted.text {
+        let outbox = app.outbox.as_ref();
+        let outbox = outbox.ok_or_else(|| Problem::internal("nobody acts here", &"no outbox"))?;
+        let kept = outbox.put(&action, text.as_bytes());
+        kept.map_err(|error| {
+            Problem::new(ErrorCode::StoreFull, format!("the text cannot be kept: {error}"))
+        })?;
+    }
+    let request = request(app, peer, &wanted, action.clone(), runtime)?;
+    let settled = app.ask(peer.actor(), Input::Asked(Request::Act(Box::new(request)))).await;
+    let row = match settled.map(|settled| settled.reply) {
+        Ok(Reply::Action(row)) => Ok(*row),
+        Ok(Reply::Done | Reply::Target(_) | Reply::Accepted(_)) => {
+            Err(Problem::internal("the action was neither taken nor refused", &"no action"))
+        }
+        Err(problem) => Err(problem),
+    };
+    // The text belongs to the action that is carried out, and to no repetition of it.
+    if row.as_ref().is_ok_and(|row| row.action != action || row.phase != Phase::Pending)
+        && let Some(outbox) = &app.outbox
+    {
+        outbox.forget(&action);
+    }
+    conclude(app, row?).await
+}
+
+fn request(
+    app: &App,
+    peer: Peer,
+    wanted: &Wanted<'_>,
+    action: ActionId,
+    runtime: RuntimeId,
+) -> Result<ActRequest, Problem> {
+    let common = &wanted.common;
+    let nonce = &crate::ids::random_bytes()[..8];
+    Ok(ActRequest {
+        action,
+        snapshot: SnapshotId::new(app.ids.next("sn")),
+        nonce: engine::ids::hex(nonce),
+        request_ref: common.request_ref.to_owned(),
+        fingerprint: wanted.fingerprint.clone(),
+        by: peer.actor(),
+        runtime,
+        act: wanted.act.clone(),
+        guards: Guards {
+            if_runtime: common.if_runtime.map(RuntimeId::new),
+            if_state: common.if_state.map(from_api::state),
+            if_updated_within_ms: common.updated_within_ms()?,
+            force_stale: common.force_stale,
+        },
+    })
+}
+
+/// The one runtime that a reference means.
+async fn runtime(app: &App, reference: &str) -> Result<RuntimeId, Problem> {
+    let selector = resolve::parse(reference)?;
+    let found = app.read(|follower, now| {
+        let row = resolve::one(follower, reference, &selector, now)?;
+        Ok(row.runtime.as_ref().map(|runtime| runtime.runtime.clone()))
+    });
+    match (found, &selector) {
+        (Ok(Some(runtime)), _) => Ok(runtime),
+        (Ok(None), _) => {
+            let message = format!("`{reference}` is a dead pane: nothing lives in it");
+            Err(Problem::new(ErrorCode::RuntimeStale, message).detail("ref", reference))
+        }
+        (Err(_), Selector::Exact(Reference::Runtime(id))) => {
+            let ended = runtimes::ended(app, &RuntimeId::new(id.as_str())).await?;
+            let message = format!("runtime `{}` has ended", ended.runtime_id);
+            Err(Problem::new(ErrorCode::RuntimeStale, message).detail("ref", reference))
+        }
+        (Err(problem), _) => Err(problem),
+    }
+}
+
+/// The action that a request repeats, although what it names is no longer there.
+async fn repeated(app: &App, wanted: &Wanted<'_>, problem: Problem) -> Answered {
+    let (kind, request_ref) = (wanted.act.kind(), wanted.common.request_ref.to_owned());
+    let asked = request_ref.clone();
+    let before =
+        app.lookout.in_journal(move |journal| journal.action_by_request(kind, &asked)).await;
+    match read(before)? {
+        Some(row) if row.fingerprint == wanted.fingerprint => conclude(app, row).await,
+        Some(row) => {
+            let action = row.action;
+            Err(engine::input::Refusal::ActionConflict { request_ref, action }.into())
+        }
+        None => Err(problem),
+    }
+}
+
+/// Waits until an action has an outcome, and tells it.
+async fn conclude(app: &App, row: ActionRow) -> Answered {
+    let row = if row.phase == Phase::Pending { outcome(app, row).await? } else { row };
+    let answer = said(app, &row);
+    match (row.phase, &row.failure) {
+        (Phase::Completed | Phase::NotConfirmed | Phase::Pending, _) | (_, None) => Ok(answer),
+        (Phase::Refused | Phase::Failed | Phase::Unknown, Some(failure)) => {
+            let Said(_, answer) = answer;
+            let completed_at = answer.completed_at.map(|at| at.to_string());
+            Err(Problem::new(to_api::action_problem(failure.problem), failure.message.clone())
+                .detail("action_id", answer.action_id)
+                .detail("result_code", answer.result_code.as_str())
+                .detail("completed_at", completed_at)
+                .detail("request_ref", row.request_ref)
+                .detail("runtime_id", row.runtime.to_string()))
+        }
+    }
+}
+
+async fn outcome(app: &App, row: ActionRow) -> Result<ActionRow, Problem> {
+    let mut publications = app.lookout.publications();
+    let ended = async {
+        loop {
+            let known = app.read(|follower, _| follower.action(&row.action).cloned());
+            match known {
+                Some(known) if known.phase != Phase::Pending => return Ok(known),
+                Some(_) => {}
+                None => return find(app, row.action.as_str()).await,
+            }
+            if publications.changed().await.is_err() {
+                return Err(crate::deck::Fault::Stopping.into());
+            }
+        }
+    };
+    match tokio::time::timeout(OUTCOME_TIMEOUT, ended).await {
+        Ok(known) => known,
+        Err(_) => Ok(row),
+    }
+}
+
+/// An action, as long as it is kept.
+async fn find(app: &App, id: &str) -> Result<ActionRow, Problem> {
+    let action = ActionId::new(id);
+    if let Some(row) = app.read(|follower, _| follower.action(&action).cloned()) {
+        return Ok(row);
+    }
+    let asked = id.to_owned();
+    let found = app.lookout.in_journal(move |journal| journal.action(&asked)).await;
+    let unknown = || {
+        let message = "no action has this id";
+        Problem::new(ErrorCode::RefNotFound, message).detail("action_id", id)
+    };
+    read(found)?.ok_or_else(unknown)
+}
+
+fn read<T>(found: Option<Result<T, store::Fault>>) -> Result<T, Problem> {
+    match found {
+        Some(Ok(found)) => Ok(found),
+        Some(Err(error)) => Err(Problem::internal("the database could not be read", &error)),
+        None => Err(Problem::internal("the database could not be read", &"the reading broke off")),
+    }
+}
+
+fn said(app: &App, row: &ActionRow) -> Said<ActionAnswer> {
+    let screen = match row.act.kind() {
+        ActionKind::ViewOutput => app.shown.get(&row.action),
+        ActionKind::Attach | ActionKind::Send | ActionKind::Kill => None,
+    };
+    let answer = app.read(|follower, now| ActionAnswer {
+        schema_version: SchemaVersion::V1,
+        generated_at: timestamp(now.wall),
+        as_of: follower.as_of(),
+        action_id: row.action.to_string(),
+        result_code: to_api::result_code(row.phase),
+        completed_at: row.completed_at.map(timestamp),
+        action: to_api::action(follower, row),
+        output: screen.map(|screen| to_api::output(&screen)),
+        attach: to_api::attach(follower, row),
+    });
+    Said(StatusCode::OK, answer)
+}
+
+/// A hash of everything in a request that has an effect.
+fn fingerprint(request: &impl Serialize) -> String {
+    // These types have no map, so their JSON has one spelling; a text cannot fail to be written.
+    let bytes = serde_json::to_vec(request).unwrap_or_default();
+    engine::ids::hex(&Sha256::digest(bytes))
+}
+
+/// What is kept of a text.
+fn facts(text: &str) -> TextFacts {
+    let beginning: String = text.chars().take(REDACTED_CHARS_MAX).collect();
+    let preview = redact::text(&beginning).chars().take(PREVIEW_CHARS_MAX).collect();
+    TextFacts {
+        bytes: text.len() as u64,
+        sha256: engine::ids::hex(&Sha256::digest(text.as_bytes())),
+        preview,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_text_its_history_keeps_a_short_beginning_without_secrets() {
+        let facts = facts(&format!("export TOKEN=ghp_{} {}", "a".repeat(36), "x".repeat(500)));
+        assert!(!facts.preview.contains(&"a".repeat(36)), "{}", facts.preview);
+        assert!(facts.preview.chars().count() <= PREVIEW_CHARS_MAX);
+        assert_eq!(facts.sha256.len(), 64);
+    }
+}

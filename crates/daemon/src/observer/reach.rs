@@ -1,0 +1,71 @@
+//! The way to one target's server for whoever acts there: over the observer's control connection
+//! while there is one, else by a `tmux` of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tmux::command::Batch;
+use tokio::sync::watch;
+
+use super::link::{Speaker, Unheard};
+use crate::targets::Target;
+use crate::targets::failure::TmuxFailure;
+
+/// A handle on the way. Cheap to clone; it outlives the connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(crate) target: Arc<Target>,
+    pub(super) speaker: watch::Receiver<Option<Speaker>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    /// It was never asked.
+    #[error(transparent)]
+    NotAsked(TmuxFailure),
+    /// It may have been asked, and may do what it was asked.
+    #[error("{0}")]
+    Unheard(String),
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+}
+
+impl Reach {
+    /// Has a batch carried out at most once, and gives what it printed.
+    pub(crate) async fn act(&self, batch: &Batch, limit: Duration) -> Result<Vec<u8>, NoAnswer> {
+        let speaker = self.speaker.borrow().clone();
+        let Some(speaker) = speaker else { return self.fork(batch, limit).await };
+        match tokio::time::timeout(limit, speaker.ask(vec![batch.clone()])).await {
+            Err(_) => Err(NoAnswer::Timeout(limit)),
+            Ok(Ok(Ok(outputs))) => Ok(outputs.concat()),
+            Ok(Ok(Err(refused))) => Err(NoAnswer::Unheard(refused.to_string())),
+            Ok(Err(Unheard::Ended)) => {
+                Err(NoAnswer::Unheard("the control connection ended".to_owned()))
+            }
+            Ok(Err(Unheard::NotTaken)) => self.fork(batch, limit).await,
+        }
+    }
+
+    /// The same by a `tmux` of its own, for what must not wait for a connection.
+    pub(crate) async fn fork(&self, batch: &Batch, limit: Duration) -> Result<Vec<u8>, NoAnswer> {
+        self.target.tmux(batch, limit).await.map_err(|failure| match failure {
+            TmuxFailure::NoServer
+            | TmuxFailure::Missing { .. }
+            | TmuxFailure::Denied
+            | TmuxFailure::Mismatch { .. }
+            | TmuxFailure::TooLong(_) => NoAnswer::NotAsked(failure),
+            TmuxFailure::Timeout { limit } => NoAnswer::Timeout(limit),
+            TmuxFailure::Broken(_)
+            | TmuxFailure::NoVersion(_)
+            | TmuxFailure::Refused { .. }
+            | TmuxFailure::Lost { .. }
+            | TmuxFailure::TooMuch => NoAnswer::Unheard(failure.to_string()),
+        })
+    }
+
+    /// Whether an answer comes over a control connection.
+    pub(crate) fn is_controlled(&self) -> bool {
+        self.speaker.borrow().is_some()
+    }
+}

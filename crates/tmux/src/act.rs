@@ -1,0 +1,519 @@
+//! Acts on a pane: the check and the act as one command inside the tmux server.
+//!
+//! Whatever was found out about a pane before may be wrong by the time a command arrives. So the
+//! server itself compares, in the same run of its queue in which it acts: that it is the server
+//! that was meant, that the pane holds the process that was seen, that this process is still in
+//! the foreground, that input reaches it, and that it is not too late. `docs/design/actions.md`
+//! says what follows from each.
+//!
+//! What was done leaves its nonce on the pane ([`DONE`]), in the same run, so that whoever did not
+//! hear the answer can look later whether it was ([`Look`]).
+
+use crate::{
+    arg::{Arg, ArgError, Key, OwnName},
+    command::{Batch, BatchTooLong, Command, Verb},
+    format::{Format, Mark, Nonce, Var},
+    ids::{PaneId, SessionId, WindowId},
+    scan::{Pieces, ScanError, ServerInstance, line},
+    version::Version,
+};
+
+/// The pane option that holds the nonces of the last acts in the pane, newest first.
+const DONE: &str = "@qd_act";
+/// How many nonces before the newest it keeps. A pane has no more acts at once of which it is not
+/// known whether they were done.
+pub const DONE_BEFORE_MAX: usize = 3;
+
+/// What must hold for an act to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    pub server: ServerInstance,
+    pub pane: PaneId,
+    /// The pane's own process.
+    pub pid: u32,
+    /// What runs in the foreground, letter by letter.
+    pub command: String,
+    /// The first second since 1970, by the server's clock, in which it is too late.
+    pub until: u64,
+}
+
+/// What is typed into a pane: a text, then keys.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Typing {
+    pub text: Option<Pasted>,
+    pub keys: Vec<Key>,
+}
+
+/// A text that lies in a file: what is part of a command stays in the server's message log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pasted {
+    pub path: Vec<u8>,
+    /// In brackets, where the program asked for them.
+    pub bracketed: bool,
+}
+
+/// Making a pane the one that its session shows, for a client that comes to the session next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visit {
+    pub session: SessionId,
+    pub window: WindowId,
+}
+
+/// Why an act cannot be written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ActError {
+    #[error(transparent)]
+    TooLong(#[from] BatchTooLong),
+    #[error(transparent)]
+    Arg(#[from] ArgError),
+}
+
+/// One act on one pane.
+#[derive(Debug, Clone)]
+pub struct Act {
+    nonce: Nonce,
+    expected: Expected,
+    batch: Batch,
+}
+
+/// What the server said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    Done,
+    /// Nothing was done, because of this.
+    Refused(Objection),
+}
+
+/// What stood in the way, most fundamental first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Objection {
+    /// Another server answers there.
+    Server,
+    /// The pane is gone.
+    Pane,
+    /// The pane's process is dead, or another one.
+    Process,
+    /// Something else is in the foreground.
+    Command { now: String },
+    /// The pane is in a mode, such as copy mode.
+    Mode,
+    /// The pane's input is switched off.
+    InputOff,
+    /// What is typed there is copied into other panes.
+    Synchronized,
+    /// The server came to it too late.
+    Late,
+    /// Everything is as it should be by now.
+    Passing,
+}
+
+/// Which checks an act needs beyond the identity of server, pane and process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Identity,
+    Paste,
+    Keys,
+}
+
+impl Act {
+    /// Types into a pane.
+    pub fn typing(
+        nonce: Nonce,
+        expected: Expected,
+        typing: &Typing,
+        version: &Version,
+    ) -> Result<Act, ActError> {
+        let pane = expected.pane;
+        let buffer = OwnName::new("_qd-", &nonce.to_string())?;
+        let of = |verb| Command::new(verb).option("-b", Arg::own_name(&buffer));
+        let mut deed: Vec<Command> = Vec::new();
+        if let Some(text) = &typing.text {
+            let mut paste = of(Verb::PasteBuffer).flag("-r").flag("-d");
+            if text.bracketed {
+                paste = paste.flag("-p");
+            }
+            if version.paste_needs_raw_flag() {
+                paste = paste.flag("-S");
+            }
+            deed.push(paste.target_pane(pane));
+        }
+        if !typing.keys.is_empty() {
+            let keys = Command::new(Verb::SendKeys).target_pane(pane).end_of_flags();
+            deed.push(typing.keys.iter().fold(keys, |keys, key| keys.arg(Arg::key(key))));
+        }
+        let needs = if typing.keys.is_empty() { Needs::Paste } else { Needs::Keys };
+        let clean_up = typing.text.is_some().then(|| of(Verb::DeleteBuffer));
+        let act = either(nonce, &expected, needs, deed, clean_up)?;
+        let batch = match &typing.text {
+            Some(text) => {
+                let load = of(Verb::LoadBuffer).arg(Arg::expanded(&text.path)?);
+                Batch::from(load).then(act)
+            }
+            None => act.into(),
+        };
+        Ok(Act { nonce, expected, batch })
+    }
+
+    /// Makes a pane the one that its session shows.
+    pub fn visit(nonce: Nonce, expected: Expected, visit: &Visit) -> Result<Act, ActError> {
+        let window = Arg::window_in(visit.session, visit.window);
+        let deed = vec![
+            Command::new(Verb::SelectWindow).option("-t", window),
+            Command::new(Verb::SelectPane).target_pane(expected.pane),
+        ];
+        let batch = either(nonce, &expected, Needs::Identity, deed, None)?.into();
+        Ok(Act { nonce, expected, batch })
+    }
+
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Reads what the whole batch printed.
+    pub fn read(&self, output: &[u8]) -> Result<Said, ScanError> {
+        let mut pieces = Pieces::new(self.nonce, output);
+        pieces.text();
+        match pieces.mark()? {
+            Mark::Done => Ok(Said::Done),
+            Mark::Begin => {
+                let seen = Seen::read(&mut pieces)?;
+                Ok(Said::Refused(seen.objection(&self.expected)))
+            }
+            Mark::Server | Mark::Text | Mark::Newline | Mark::Backslash | Mark::End => {
+                Err(ScanError::Misplaced)
+            }
+        }
+    }
+}
+
+/// The guarded command: `deed` and its trace, or what was in the way.
+fn either(
+    nonce: Nonce,
+    expected: &Expected,
+    needs: Needs,
+    deed: Vec<Command>,
+    clean_up: Option<Command>,
+) -> Result<Command, BatchTooLong> {
+    let pane = expected.pane;
+    let show = |format: &Format| {
+        let print = Command::new(Verb::DisplayMessage).flag("-p").target_pane(pane);
+        print.arg(Arg::format(format))
+    };
+    let kept = DONE_BEFORE_MAX * (Nonce::BYTES + 1);
+    let trace = Command::new(Verb::SetOption).flag("-p").flag("-F").target_pane(pane);
+    let trace =
+        trace.arg(Arg::word(DONE)).arg(Arg::format(&Format::before(nonce, kept, Var(DONE))));
+    let said = show(&Format::new().mark(nonce, Mark::Done));
+    let deed = deed.into_iter().chain([trace]).rev();
+    let yes = deed.fold(Batch::from(said), Batch::behind);
+    let no = Batch::from(show(&Seen::format(nonce)));
+    let no = clean_up.into_iter().fold(no, Batch::then);
+    Command::either(pane, &guard(expected, needs), yes, no)
+}
+
+fn guard(expected: &Expected, needs: Needs) -> Format {
+    let number = |name, number: u64| Format::equals(Var(name), &number.to_string());
+    let identity = number("pid", expected.server.pid.into())
+        .and(&number("start_time", expected.server.start_time))
+        .and(&Format::equals(Var("pane_id"), &expected.pane.to_string()))
+        .and(&number("pane_pid", expected.pid.into()))
+        .and(&number("pane_dead", 0))
+        .and(&Format::clock_before(expected.until));
+    let input = |guard: Format| {
+        guard
+            .and(&Format::equals(Var("pane_current_command"), &expected.command))
+            .and(&number("pane_in_mode", 0))
+            .and(&number("pane_input_off", 0))
+    };
+    match needs {
+        Needs::Identity => identity,
+        Needs::Paste => input(identity),
+        // Keys, unlike a paste, are copied to the panes that are synchronized with this one.
+        Needs::Keys => input(identity).and(&number("pane_synchronized", 0)),
+    }
+}
+
+const FACTS: &[Var] = &[
+    Var("pid"),
+    Var("start_time"),
+    Var("pane_id"),
+    Var("pane_pid"),
+    Var("pane_dead"),
+    Var("pane_in_mode"),
+    Var("pane_input_off"),
+    Var("pane_synchronized"),
+];
+
+/// What a server shows of a pane when it is asked about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    server: ServerInstance,
+    /// The pane and its process, unless it is gone.
+    pane: Option<(String, Option<u32>)>,
+    dead: bool,
+    in_mode: bool,
+    input_off: bool,
+    synchronized: bool,
+    clock: u64,
+    command: String,
+    done: String,
+}
+
+impl Seen {
+    fn format(nonce: Nonce) -> Format {
+        let facts = Format::new().mark(nonce, Mark::Begin).plain(&[FACTS]).clock();
+        let texts = facts.free(nonce, Var("pane_current_command")).free(nonce, Var(DONE));
+        texts.mark(nonce, Mark::End)
+    }
+
+    /// Reads behind the mark that begins it.
+    fn read(pieces: &mut Pieces<'_>) -> Result<Seen, ScanError> {
+        let plain = std::str::from_utf8(pieces.text()).map_err(|_| ScanError::Foreign)?;
+        let mut texts: Vec<Vec<u8>> = Vec::new();
+        loop {
+            let mark = pieces.mark()?;
+            let last = texts.last_mut();
+            match (mark, last) {
+                (Mark::Text, _) => texts.push(pieces.text().to_vec()),
+                (Mark::Newline, Some(last)) => last.extend([b"\n", pieces.text()].concat()),
+                (Mark::Backslash, Some(last)) => last.extend([b"\\", pieces.text()].concat()),
+                (Mark::End, _) => break,
+                (Mark::Newline | Mark::Backslash, None)
+                | (Mark::Server | Mark::Begin | Mark::Done, _) => return Err(ScanError::Misplaced),
+            }
+        }
+        let fields: Vec<&str> = plain.split('\t').collect();
+        let [pid, start, pane, pane_pid, dead, in_mode, input_off, synchronized, clock] =
+            fields.as_slice()
+        else {
+            return Err(ScanError::FieldCount);
+        };
+        let [command, done] = texts.as_slice() else { return Err(ScanError::FieldCount) };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Seen {
+            server: ServerInstance {
+                pid: number("pid", pid)?,
+                start_time: number("start_time", start)?,
+            },
+            pane: (!pane.is_empty()).then(|| ((*pane).to_owned(), pane_pid.parse().ok())),
+            dead: flag(dead),
+            in_mode: flag(in_mode),
+            input_off: flag(input_off),
+            synchronized: flag(synchronized),
+            clock: number("clock", clock)?,
+            command: text(command),
+            done: text(done),
+        })
+    }
+
+    /// Whether it is about the pane, and not about the one of whoever asked.
+    fn is_of(&self, pane: PaneId) -> bool {
+        self.pane.as_ref().is_some_and(|(id, _)| *id == pane.to_string())
+    }
+
+    fn objection(self, expected: &Expected) -> Objection {
+        let pid = self.pane.as_ref().and_then(|(_, pid)| *pid);
+        if self.server != expected.server {
+            Objection::Server
+        } else if !self.is_of(expected.pane) {
+            Objection::Pane
+        } else if self.dead || pid != Some(expected.pid) {
+            Objection::Process
+        } else if self.clock >= expected.until {
+            Objection::Late
+        } else if self.in_mode {
+            Objection::Mode
+        } else if self.input_off {
+            Objection::InputOff
+        } else if self.command != expected.command {
+            Objection::Command { now: self.command }
+        } else if self.synchronized {
+            Objection::Synchronized
+        } else {
+            Objection::Passing
+        }
+    }
+}
+
+/// tmux prints a flag as `1` or `0`, a mode as how many are stacked, and what is not there as
+/// nothing.
+fn flag(value: &str) -> bool {
+    !matches!(value, "" | "0")
+}
+
+fn number<T: std::str::FromStr>(name: &'static str, value: &str) -> Result<T, ScanError> {
+    value.parse().map_err(|_| ScanError::Field { name, value: value.chars().take(64).collect() })
+}
+
+/// A look whether an act was done, by whoever did not hear the answer.
+#[derive(Debug, Clone)]
+pub struct Look {
+    nonce: Nonce,
+    act: Nonce,
+    expected: Expected,
+}
+
+/// What a look shows of an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trace {
+    /// It was done.
+    Done,
+    /// It was not done, and cannot be any more: it is too late for it.
+    NotDone,
+    /// It was not done yet.
+    NotYet,
+    /// The server or the pane is gone, and with it whatever could tell.
+    Gone,
+}
+
+impl Look {
+    /// `nonce` is a fresh one, `act` that of the act.
+    pub fn new(nonce: Nonce, act: Nonce, expected: Expected) -> Look {
+        Look { nonce, act, expected }
+    }
+
+    pub fn batch(&self) -> Batch {
+        let head = Format::new().mark(self.nonce, Mark::Server);
+        let server = [Var("pid"), Var("start_time")];
+        let head = Command::print(Arg::format(&head.plain(&[&server])));
+        let show = Command::new(Verb::DisplayMessage).flag("-p").target_pane(self.expected.pane);
+        Batch::from(head).then(show.arg(Arg::format(&Seen::format(self.nonce))))
+    }
+
+    /// Reads what the whole batch printed.
+    pub fn read(&self, output: &[u8]) -> Result<Trace, ScanError> {
+        let mut pieces = Pieces::new(self.nonce, output);
+        pieces.text();
+        if pieces.mark()? != Mark::Server {
+            return Err(ScanError::Foreign);
+        }
+        if ServerInstance::read(line(pieces.text())?)? != self.expected.server {
+            return Ok(Trace::Gone);
+        }
+        if pieces.mark()? != Mark::Begin {
+            return Err(ScanError::Misplaced);
+        }
+        let seen = Seen::read(&mut pieces)?;
+        let act = self.act.to_string();
+        Ok(if !seen.is_of(self.expected.pane) {
+            Trace::Gone
+        } else if seen.done.split(' ').any(|done| done == act) {
+            Trace::Done
+        } else if seen.clock >= self.expected.until {
+            Trace::NotDone
+        } else {
+            Trace::NotYet
+        })
+    }
+}
+
+/// Takes a buffer away that an act may have left, when it was cut off between loading its text and
+/// the check.
+pub fn sweep(act: Nonce) -> Result<Batch, ArgError> {
+    let buffer = OwnName::new("_qd-", &act.to_string())?;
+    Ok(Command::new(Verb::DeleteBuffer).option("-b", Arg::own_name(&buffer)).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONCE: &str = "0102030405060708";
+
+    fn nonce() -> Nonce {
+        Nonce::from_random([1, 2, 3, 4, 5, 6, 7, 8])
+    }
+
+    fn expected() -> Expected {
+        Expected {
+            server: ServerInstance { pid: 10, start_time: 20 },
+            pane: PaneId(7),
+            pid: 99,
+            command: "bash".to_owned(),
+            until: 1_000,
+        }
+    }
+
+    fn act() -> Act {
+        let typing = Typing {
+            text: Some(Pasted { path: b"/tmp/a#b".to_vec(), bracketed: true }),
+            keys: vec![Key::enter()],
+        };
+        Act::typing(nonce(), expected(), &typing, &"tmux 3.3a".parse().unwrap()).unwrap()
+    }
+
+    fn output(text: &str) -> Vec<u8> {
+        text.replace('~', NONCE).into_bytes()
+    }
+
+    /// What the server prints when it refuses, with one fact changed.
+    fn refusal(facts: &str, command: &str) -> Vec<u8> {
+        output(&format!("~B{facts}~T{command}~T~E\n"))
+    }
+
+    #[test]
+    fn the_text_is_loaded_from_its_file_and_the_deed_is_in_the_guarded_branch() {
+        let line = String::from_utf8(act().batch().control_line().unwrap()).unwrap();
+        let load = format!("load-buffer -b \"_qd-{NONCE}\" \"/tmp/a##b\" ; if-shell -F -t \"%7\" ");
+        assert!(line.starts_with(&load), "{line}");
+        for part in ["#{pane_pid},99}", "#{pane_current_command},bash}", "#{l:%s}},1000}"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        assert_eq!(act().batch().commands(), 6, "load, if-shell, and four in either branch");
+    }
+
+    #[test]
+    fn each_fact_that_differs_is_named() {
+        let good = "10\t20\t%7\t99\t0\t0\t0\t0\t999";
+        for (facts, command, objection) in [
+            ("11\t20\t%7\t99\t0\t0\t0\t0\t999", "bash", Objection::Server),
+            ("10\t21\t%7\t99\t0\t0\t0\t0\t999", "bash", Objection::Server),
+            ("10\t20\t%8\t99\t0\t0\t0\t0\t999", "bash", Objection::Pane),
+            ("10\t20\t\t\t\t\t\t\t999", "", Objection::Pane),
+            ("10\t20\t%7\t98\t0\t0\t0\t0\t999", "bash", Objection::Process),
+            ("10\t20\t%7\t99\t1\t0\t0\t0\t999", "bash", Objection::Process),
+            ("10\t20\t%7\t99\t0\t2\t0\t0\t999", "bash", Objection::Mode),
+            ("10\t20\t%7\t99\t0\t0\t1\t0\t999", "bash", Objection::InputOff),
+            ("10\t20\t%7\t99\t0\t0\t0\t1\t999", "bash", Objection::Synchronized),
+            ("10\t20\t%7\t99\t0\t0\t0\t0\t1000", "bash", Objection::Late),
+            (good, "vim", Objection::Command { now: "vim".to_owned() }),
+            (good, "bash", Objection::Passing),
+        ] {
+            let said = act().read(&refusal(facts, command)).unwrap();
+            assert_eq!(said, Said::Refused(objection), "{facts}");
+        }
+        assert_eq!(act().read(&output("~D\n")), Ok(Said::Done));
+        assert!(act().read(b"").is_err());
+        assert!(act().read(b"no server running").is_err());
+    }
+
+    #[test]
+    fn a_look_tells_what_was_done_what_cannot_be_any_more_and_what_nobody_can_tell() {
+        let other = Nonce::from_random([9; 8]);
+        let look = Look::new(nonce(), other, expected());
+        let shows = |facts: &str, done: &str| {
+            let text = format!("~S10\t20\n~B{facts}~Tbash~T{done}~E\n");
+            look.read(&output(&text))
+        };
+        let alive = "10\t20\t%7\t99\t0\t0\t0\t0\t999";
+        let late = "10\t20\t%7\t99\t0\t0\t0\t0\t1000";
+        assert_eq!(shows(alive, ""), Ok(Trace::NotYet));
+        assert_eq!(shows(late, "somebody else's"), Ok(Trace::NotDone));
+        assert_eq!(shows(late, &format!("aa {other} ")), Ok(Trace::Done));
+        let respawned = "10\t20\t%7\t100\t0\t0\t0\t0\t1000";
+        assert_eq!(shows(respawned, &other.to_string()), Ok(Trace::Done));
+        assert_eq!(shows("10\t20\t\t\t\t\t\t\t1000", ""), Ok(Trace::Gone));
+        let elsewhere = format!("~S11\t20\n~B{alive}~Tbash~T{other}~E\n");
+        assert_eq!(look.read(&output(&elsewhere)), Ok(Trace::Gone));
+    }
+
+    #[test]
+    fn nothing_but_the_identity_keeps_a_visit_away() {
+        let visit = Visit { session: SessionId(1), window: WindowId(2) };
+        let act = Act::visit(nonce(), expected(), &visit).unwrap();
+        let line = String::from_utf8(act.batch().control_line().unwrap()).unwrap();
+        assert!(line.contains("#{pane_pid},99}"), "{line}");
+        assert!(!line.contains("#{==:#{pane_in_mode}"), "{line}");
+        assert_eq!(act.batch().commands(), 5);
+    }
+}
