@@ -11,6 +11,7 @@ use engine::state::Claim;
 use engine::words::{Confidence, Detail, Source, State};
 use serde_json::Value;
 
+use crate::composer::Composer;
 use crate::launch::{Launch, Place};
 use crate::screen::Screen;
 use crate::setup::Setup;
@@ -275,6 +276,11 @@ pub trait Adapter: Send + Sync {
 
     /// What can be seen of it now.
     fn reads(&self, surface: &Surface<'_>) -> Readings;
+
+    /// What its composer holds; nothing where none can be seen, and then nothing may be typed.
+    fn composer(&self, _screen: &Screen) -> Option<Composer> {
+        None
+    }
 
     /// The variable of its environment that moves its folder elsewhere.
     fn folder_variable(&self) -> Option<&'static str> {

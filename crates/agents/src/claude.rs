@@ -8,9 +8,11 @@ use serde_json::Value;
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
+use crate::composer::{self, Composer};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::{Program, lies_in};
+use crate::screen::Screen;
 use crate::setup::Setup;
 use crate::tail;
 use crate::view::{self, Seen, View};
@@ -80,6 +82,11 @@ impl Adapter for Claude {
             .telling(Detail::Session, payload::text(payload, "session_id"))
             .telling(Detail::Directory, payload::text(payload, "cwd"))
             .telling(Detail::Model, payload::text(payload, "model"))
+    }
+
+    fn composer(&self, screen: &Screen) -> Option<Composer> {
+        let frame = composer(&View::of(screen))?;
+        Some(composer::contents(screen, frame.prompt..frame.bottom, '❯'))
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {
@@ -367,9 +374,12 @@ fn look(view: &View) -> Option<Seen> {
 }
 
 /// The frame for the next prompt: a rule, what is typed after a `❯`, and a rule.
-struct Composer {
+struct Frame {
     /// The line of the upper rule.
     top: usize,
+    /// The first line that is typed into, and the lower rule.
+    prompt: usize,
+    bottom: usize,
     draft: String,
     footer: String,
 }
@@ -377,7 +387,7 @@ struct Composer {
 /// Lines that may stand below the composer: hints, a status line, a list of commands.
 const FOOTER_LINES_MAX: usize = 16;
 
-fn composer(view: &View) -> Option<Composer> {
+fn composer(view: &View) -> Option<Frame> {
     let bottom = view.find_above(view.len(), view::is_rule)?;
     if view.len() - bottom > FOOTER_LINES_MAX {
         return None;
@@ -393,11 +403,11 @@ fn composer(view: &View) -> Option<Composer> {
         return None;
     }
     let draft = view.joined(prompt, bottom).trim_start_matches('❯').trim().to_owned();
-    Some(Composer { top, draft, footer })
+    Some(Frame { top, prompt, bottom, draft, footer })
 }
 
-fn at_composer(view: &View, composer: &Composer) -> Option<Seen> {
-    let Composer { top, draft, footer } = composer;
+fn at_composer(view: &View, composer: &Frame) -> Option<Seen> {
+    let Frame { top, draft, footer, .. } = composer;
     if footer.contains("esc to interrupt") {
         return Some(busy(view, *top));
     }

@@ -10,9 +10,11 @@ use serde_json::Value;
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
+use crate::composer::{self, Composer};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
+use crate::screen::Screen;
 use crate::setup::Setup;
 use crate::tail;
 use crate::view::{self, Seen, View};
@@ -90,6 +92,16 @@ impl Adapter for Codex {
             .telling(Detail::Session, payload::text(payload, "session_id"))
             .telling(Detail::Directory, payload::text(payload, "cwd"))
             .telling(Detail::Model, payload::text(payload, "model"))
+    }
+
+    fn composer(&self, screen: &Screen) -> Option<Composer> {
+        let view = View::of(screen);
+        if offers_keys(&view.closing()) {
+            return None;
+        }
+        let first = prompt(&view)?;
+        let end = (first + 1..view.len()).find(|at| view.line(*at).is_empty())?;
+        Some(composer::contents(screen, first..end, '›'))
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {
@@ -326,12 +338,7 @@ fn look(view: &View) -> Option<Seen> {
     if offers_keys(&keys) {
         return dialog(view);
     }
-    // The composer is the last line that begins at the margin.
-    let composer =
-        view.find_above(view.len(), |line| !line.is_empty() && !line.starts_with(' '))?;
-    if !view.line(composer).starts_with('›') || composer + 1 == view.len() {
-        return None;
-    }
+    let composer = prompt(view)?;
     // It is painted before anything can be typed; then the model's name and the folder appear.
     // Later a list of commands can stand in their place.
     let ready = (composer + 1..view.len()).any(|at| names_folder(view.line(at)));
@@ -355,6 +362,12 @@ const BANNER: &str = ">_ OpenAI Codex";
 
 /// How the entries of a session begin, at the margin.
 const ENTRIES: [char; 6] = ['•', '◦', '›', '■', '✔', '✗'];
+
+/// The line of the composer: the last one that begins at the margin.
+fn prompt(view: &View) -> Option<usize> {
+    let last = view.find_above(view.len(), |line| !line.is_empty() && !line.starts_with(' '))?;
+    (view.line(last).starts_with('›') && last + 1 < view.len()).then_some(last)
+}
 
 fn names_folder(line: &str) -> bool {
     line.contains(" · ~") || line.contains(" · /")

@@ -9,9 +9,11 @@ use serde_json::Value;
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
+use crate::composer::{self, Composer};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
+use crate::screen::Screen;
 use crate::setup::Setup;
 use crate::tail;
 use crate::view::{self, Seen, View};
@@ -78,6 +80,12 @@ impl Adapter for Copilot {
         meaning(event, payload)
             .telling(Detail::Session, payload::text(payload, "sessionId"))
             .telling(Detail::Directory, payload::text(payload, "cwd"))
+    }
+
+    fn composer(&self, screen: &Screen) -> Option<Composer> {
+        let (top, bottom) = frame(&View::of(screen))?;
+        let first = if screen.lines[top].text().starts_with('❯') { top } else { top + 1 };
+        Some(composer::contents(screen, first..bottom, '❯'))
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {
@@ -298,12 +306,17 @@ const FOOTER_LINES_MAX: usize = 4;
 
 /// The upper of the two rules between which the next prompt is typed.
 fn composer(view: &View) -> Option<usize> {
+    frame(view).map(|(top, _)| top)
+}
+
+/// Both of these rules.
+fn frame(view: &View) -> Option<(usize, usize)> {
     let bottom = view.find_above(view.len(), view::is_rule)?;
     let prompt = view.find_above(bottom, |line| line.starts_with('❯') || view::is_rule(line))?;
     let top = prompt.saturating_sub(1);
     let framed = prompt == 0 || view::is_rule(view.line(top));
     let near = view.len() - bottom <= FOOTER_LINES_MAX + 1;
-    (near && framed && view.line(prompt).starts_with('❯')).then_some(top)
+    (near && framed && view.line(prompt).starts_with('❯')).then_some((top, bottom))
 }
 
 fn at_composer(view: &View, top: usize) -> Option<Seen> {

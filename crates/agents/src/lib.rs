@@ -3,6 +3,7 @@
 //! and the only crate with vendors' names.
 
 pub mod adapter;
+pub mod composer;
 pub mod launch;
 pub mod program;
 pub mod registry;

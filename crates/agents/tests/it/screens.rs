@@ -117,3 +117,23 @@ fn a_pane_of_few_lines_shows_the_same_or_less() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn s_17_a_composer_shows_wherever_an_agent_is_idle_and_in_no_dialog() {
+    let registry = agents::registry::Registry::built_in();
+    let mut composers = 0;
+    for recording in crate::corpus::recordings() {
+        let adapter = registry.get(&recording.agent).unwrap();
+        for case in recording.of(crate::corpus::Kind::Screen) {
+            let screen = recording.screen(&case.name);
+            let composer = adapter.composer(&screen);
+            let dialog = case.truth.allows_state(engine::words::State::WaitingApproval);
+            assert!(!dialog || composer.is_none(), "{} {}", recording.agent, case.name);
+            composers += usize::from(composer.is_some());
+            if recording.agent == "claude" && case.name.starts_with("idle") {
+                assert_eq!(composer, Some(agents::composer::Composer::Empty), "{}", case.name);
+            }
+        }
+    }
+    assert!(composers > 20, "{composers}");
+}

@@ -26,7 +26,9 @@ const PROGRAM: &str = r#"stty raw -echo
 if [ "$2" = plain ]; then exec cat > "$1/$$-cat"; fi
 set -m
 while :; do
+  stty raw -echo
   scribe >> "$1/$$-scribe"
+  stty raw -echo
   cat >> "$1/$$-cat"
 done
 "#;
@@ -197,7 +199,8 @@ fn logged(folder: &Path) -> BTreeMap<String, Vec<String>> {
                     found.entry(text).or_default().push(name.clone());
                     rest = &rest[8..];
                 }
-                (b'\r', _) => rest = tail,
+                // Enter, as a terminal in either mode hands it on.
+                (b'\r' | b'\n', _) => rest = tail,
                 _ => panic!("{name} holds a piece of a text: {:?}", String::from_utf8_lossy(rest)),
             }
         }

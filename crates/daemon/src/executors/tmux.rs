@@ -3,15 +3,20 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
+use agents::composer::Composer;
+use agents::screen::Screen;
 use engine::action::{Act, ActionRow, Failure, Outcome};
+use engine::ids::AgentType;
 use engine::words::{ActionProblem, Proof};
 use tmux::act::{self, Expected, Look, Objection, Said, Trace, Typing, Visit};
 use tmux::arg::Key;
-use tmux::capture::Capture;
+use tmux::capture::{Capture, Captured};
 use tmux::format::Nonce;
 use tmux::version::Version;
 
-use super::{Executors, Screen};
+use super::Executors;
+use super::shown::Screen as Excerpt;
+use crate::adapters::adapters;
 use crate::observer::{NoAnswer, Reach, server};
 
 /// How long an answer is waited for.
@@ -46,6 +51,11 @@ impl Executors {
                 return Outcome::Failed(failure);
             }
         };
+        if let (Act::Send { text: Some(_), .. }, Some(agent)) = (&row.act, &row.snapshot.agent)
+            && let Some(outcome) = self.composer_objects(row, reach, agent).await
+        {
+            return outcome;
+        }
         let answer = reach.act(act.batch(), ANSWER_TIMEOUT).await;
         // Whoever still has the command has no text any more.
         self.outbox.forget(&row.action);
@@ -69,6 +79,28 @@ impl Executors {
                 }
                 self.look(row, reach).await
             }
+        }
+    }
+
+    /// Why an agent's composer takes no prompt: none is shown, or somebody's draft is in it.
+    async fn composer_objects(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        agent: &AgentType,
+    ) -> Option<Outcome> {
+        let busy =
+            |message: &str| Some(Outcome::Refused(Failure::new(ActionProblem::AgentBusy, message)));
+        let seen = match self.capture(row, reach, None, true).await {
+            Ok(seen) => seen,
+            Err(outcome) => return Some(outcome),
+        };
+        let screen = Screen::from_capture(&seen.text, seen.width, seen.height);
+        let adapter = adapters().get(agent.as_str());
+        match adapter.and_then(|adapter| adapter.composer(&screen)) {
+            Some(Composer::Empty) => None,
+            Some(Composer::Draft) => busy("something that was not sent stands in its composer"),
+            None => busy("it shows no composer that is known"),
         }
     }
 
@@ -154,35 +186,49 @@ impl Executors {
         lines: Option<u32>,
         ansi: bool,
     ) -> Outcome {
+        match self.capture(row, reach, lines, ansi).await {
+            Ok(seen) => {
+                let (text, count) = last_lines(&seen.text, lines);
+                let shown = Excerpt { text, lines: count, width: seen.width, height: seen.height };
+                self.shown.put(&row.action, shown);
+                Outcome::Done(Proof::Answer)
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// The screen of the pane, if it is still the one that was seen.
+    async fn capture(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        lines: Option<u32>,
+        ansi: bool,
+    ) -> Result<Captured, Outcome> {
         let unreachable = |message: String| {
             Outcome::Failed(Failure::new(ActionProblem::TargetUnreachable, message))
         };
-        let (Ok(expected), Some(version)) = (expected(row), self.version(row)) else {
-            return unreachable(NotTried::Server.to_string());
-        };
+        let unknown = || unreachable(NotTried::Server.to_string());
+        let expected = expected(row).map_err(|_| unknown())?;
+        let version = self.version(row).ok_or_else(unknown)?;
         let capture = Capture::new(fresh(), expected.pane, &version, reach.is_controlled());
-        let Ok(mut capture) = capture else { return unreachable(NotTried::Server.to_string()) };
+        let mut capture = capture.map_err(|_| unknown())?;
         if let Some(lines) = lines {
             capture = capture.with_history(lines);
         }
         if !ansi {
             capture = capture.without_attributes();
         }
-        let output = match reach.act(&capture.batch(), ANSWER_TIMEOUT).await {
-            Ok(output) => output,
-            Err(error) => return unreachable(error.to_string()),
-        };
+        let output = reach.act(&capture.batch(), ANSWER_TIMEOUT).await;
+        let output = output.map_err(|error| unreachable(error.to_string()))?;
         match capture.read(&output) {
-            Ok(Some(seen)) if seen.server != expected.server => refused(row, Objection::Server),
-            Ok(Some(seen)) if seen.pid != expected.pid => refused(row, Objection::Process),
-            Ok(Some(seen)) => {
-                let (text, count) = last_lines(&seen.text, lines);
-                let screen = Screen { text, lines: count, width: seen.width, height: seen.height };
-                self.shown.put(&row.action, screen);
-                Outcome::Done(Proof::Answer)
+            Ok(Some(seen)) if seen.server != expected.server => {
+                Err(refused(row, Objection::Server))
             }
-            Ok(None) => refused(row, Objection::Pane),
-            Err(error) => unreachable(error.to_string()),
+            Ok(Some(seen)) if seen.pid != expected.pid => Err(refused(row, Objection::Process)),
+            Ok(Some(seen)) => Ok(seen),
+            Ok(None) => Err(refused(row, Objection::Pane)),
+            Err(error) => Err(unreachable(error.to_string())),
         }
     }
 

@@ -109,7 +109,11 @@ impl Checker {
                 return self.model.spooled(&signal.event_id, signal.event_time, now);
             }
             Input::Signalled(signal) => return self.model.signalled(&signal.event_id),
-            Input::Asked(_) | Input::Offered { .. } | Input::Ticked => return,
+            Input::Asked(_)
+            | Input::Acted { .. }
+            | Input::Resumed(_)
+            | Input::Offered { .. }
+            | Input::Ticked => return,
         };
         self.count(target, sight);
         match sight {
