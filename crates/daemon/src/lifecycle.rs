@@ -240,7 +240,8 @@ fn home_folder(home: &Path) -> Result<(), LifecycleError> {
 /// Whether everything in a folder has a name that we give.
 fn holds_only_ours(folder: &Path) -> bool {
     let is_ours = |name: &str| {
-        name.starts_with("qd.") || matches!(name, "config.toml" | "logs" | "setup" | "spool")
+        name.starts_with("qd.")
+            || matches!(name, "config.toml" | "logs" | "outbox" | "setup" | "spool")
     };
     std::fs::read_dir(folder).is_ok_and(|mut entries| {
         entries.all(|entry| entry.is_ok_and(|it| it.file_name().to_str().is_some_and(is_ours)))

@@ -56,9 +56,7 @@ impl Engine {
     /// shown may keep another from being.
     fn next_stale(&self, memory: &PaneMemory) -> Option<MonoMs> {
         let evidence = self.evidence.get(&memory.row.runtime.as_ref()?.runtime)?;
-        if evidence.heads().nth(1).is_none() {
-            return None;
-        }
+        evidence.heads().nth(1)?;
         let sight = Sight::of(&memory.row);
         let stale = |(source, heard)| {
             evidence.confirmed(source, heard, &sight).plus(self.settings.stale_ttl_ms + 1)

@@ -208,6 +208,12 @@ fn logged(folder: &Path) -> BTreeMap<String, Vec<String>> {
     found
 }
 
+/// Whether two logs are of one pane's own process and what runs below it.
+fn is_of_one_pane(log: &str, other: Option<&str>) -> bool {
+    let pid = |name: &str| name.split_once('-').map(|(pid, _)| pid.to_owned());
+    pid(log).is_some() && pid(log) == other.and_then(pid)
+}
+
 #[test]
 fn r_8_s_16_no_byte_reaches_another_process_than_the_one_that_was_seen() {
     let env = deck();
@@ -246,7 +252,7 @@ fn r_8_s_16_no_byte_reaches_another_process_than_the_one_that_was_seen() {
     settled();
     let logged = logged(&env.path("logs"));
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    let (mut unread, mut astray) = (0, Vec::new());
+    let (mut unread, mut overtaken, mut astray) = (0, 0, Vec::new());
     for Sent { text, code, file } in &sent {
         *counts.entry(code).or_default() += 1;
         let files = logged.get(text).map_or(&[][..], Vec::as_slice);
@@ -255,7 +261,13 @@ fn r_8_s_16_no_byte_reaches_another_process_than_the_one_that_was_seen() {
                 unread += 1;
                 true
             }
-            ("completed" | "unknown", [only]) => Some(only) == file.as_ref(),
+            ("completed" | "unknown", [only]) if Some(only) == file.as_ref() => true,
+            // The program that was seen had not read its terminal yet when it started another, or
+            // gave it back: what waits in a terminal is for whoever reads there next.
+            ("completed" | "unknown", [only]) if is_of_one_pane(only, file.as_deref()) => {
+                overtaken += 1;
+                true
+            }
             (_, []) => true,
             (_, _) => false,
         };
@@ -264,13 +276,14 @@ fn r_8_s_16_no_byte_reaches_another_process_than_the_one_that_was_seen() {
         }
     }
     println!(
-        "seed {seed}: {SENDS} sends, {counts:?}, {unread} ended unread with their process, {} \
-         disturbances, {} server restarts, {} astray",
+        "seed {seed}: {SENDS} sends, {counts:?}, {unread} ended unread with their process, \
+         {overtaken} were overtaken by a program that theirs started, {} disturbances, {} server restarts, {} astray",
         machine.shocks.load(Ordering::Relaxed),
         machine.restarts.load(Ordering::Relaxed),
         astray.len()
     );
     assert!(astray.is_empty(), "{astray:#?}");
+    assert!(overtaken <= SENDS / 200, "{overtaken}");
     assert!(counts.get("completed").is_some_and(|count| *count > SENDS / 10), "{counts:?}");
     assert!(counts.keys().all(|code| *code != "pending"), "every request has an outcome");
     let open = env.sqlite("SELECT count(*) FROM actions WHERE result_code = 'pending'");
