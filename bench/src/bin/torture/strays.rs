@@ -41,8 +41,9 @@ pub(crate) fn none_left(env: &TestEnv) -> anyhow::Result<()> {
 
 /// While it lives there is one daemon, and at most one session of its own.
 pub(crate) fn one_daemon(env: &TestEnv) -> anyhow::Result<()> {
-    let daemons = env.daemons();
-    ensure!(daemons.len() == 1, "not one daemon: {daemons:#?}");
+    // A child that is about to become tmux is still this program for a moment.
+    let one = wait::within(GONE_WITHIN, || (env.daemons().len() == 1).then_some(()));
+    ensure!(one.is_some(), "not one daemon: {:#?}", env.daemons());
     let one = wait::within(GONE_WITHIN, || (sessions(env).len() <= 1).then_some(()));
     ensure!(one.is_some(), "more than one session of its own: {:?}", sessions(env));
     Ok(())
