@@ -1,8 +1,7 @@
 //! Where Claude Code's hooks go.
 
 use crate::launch::{Launch, Place};
-use crate::setup::edit::Value;
-use crate::setup::hooks::Listing;
+use crate::setup::hooks::{self, Listing};
 use crate::setup::{Event, Folder, Manner, Moved, Setup, usual};
 
 pub(super) static SETUP: Setup = Setup {
@@ -40,13 +39,7 @@ pub(super) static LISTING: Listing = Listing {
     ],
     prelude: &[],
     grouped: true,
-    handler: |command, event| {
-        Value::object([
-            ("type", Value::text("command")),
-            ("command", Value::Text(command)),
-            ("timeout", Value::Number(event.seconds)),
-        ])
-    },
+    handler: hooks::command_handler,
 };
 
 /// Settings given at the start count beside the user's; hooks of both run.

@@ -2,8 +2,7 @@
 
 use super::trust::{self, TRUST};
 use crate::launch::{Launch, Place};
-use crate::setup::edit::Value;
-use crate::setup::hooks::Listing;
+use crate::setup::hooks::{self, Listing};
 use crate::setup::{Event, Folder, Manner, Moved, Setup, usual};
 
 pub(super) static SETUP: Setup = Setup {
@@ -39,13 +38,7 @@ pub(super) static LISTING: Listing = Listing {
     ],
     prelude: &[],
     grouped: true,
-    handler: |command, event| {
-        Value::object([
-            ("type", Value::text("command")),
-            ("command", Value::Text(command)),
-            ("timeout", Value::Number(event.seconds)),
-        ])
-    },
+    handler: hooks::command_handler,
 };
 
 /// Settings on the command line count beside the user's; hooks of both run, and trust in ours goes

@@ -21,6 +21,15 @@ pub(crate) struct Listing {
     pub(crate) handler: fn(command: String, event: &Event) -> Value,
 }
 
+/// The handler that most agents have: a command line and the seconds it is waited for.
+pub(crate) fn command_handler(command: String, event: &Event) -> Value {
+    Value::object([
+        ("type", Value::text("command")),
+        ("command", Value::Text(command)),
+        ("timeout", Value::Number(event.seconds)),
+    ])
+}
+
 /// Where one of our handlers stands.
 struct Own {
     event: usize,
