@@ -189,6 +189,7 @@ async fn perform(app: &App, peer: Peer, wanted: Wanted<'_>) -> Answered {
         Err(problem) => return repeated(app, &wanted, problem).await,
     };
     let action = ActionId::new(app.ids.next("ac"));
+    let request = request(app, peer, &wanted, action.clone(), runtime)?;
     if let Some(text) = wanted.text {
         let outbox = app.outbox.as_ref();
         let outbox = outbox.ok_or_else(|| Problem::internal("nobody acts here", &"no outbox"))?;
@@ -197,7 +198,6 @@ async fn perform(app: &App, peer: Peer, wanted: Wanted<'_>) -> Answered {
             Problem::new(ErrorCode::StoreFull, format!("the text cannot be kept: {error}"))
         })?;
     }
-    let request = request(app, peer, &wanted, action.clone(), runtime)?;
     let settled = app.ask(peer.actor(), Input::Asked(Request::Act(Box::new(request)))).await;
     let row = match settled.map(|settled| settled.reply) {
         Ok(Reply::Action(row)) => Ok(*row),
