@@ -4,17 +4,15 @@
 //! again: [`crate::input::Effect::Act`] is carried out at most once, and what is open after a
 //! crash is only looked at ([`crate::input::Effect::Settle`]).
 
-use std::collections::BTreeMap;
-
 use crate::action::{Act, ActRequest, ActionRow, Failure, Guards, Outcome, Snapshot};
 use crate::engine::Engine;
 use crate::event::Event;
-use crate::ids::{ActionId, EventId, PaneKey};
+use crate::ids::{ActionId, PaneKey};
 use crate::input::{Decision, Effect, Input, Refusal, Reply};
 use crate::limits;
 use crate::pane::PaneRow;
 use crate::past::Past;
-use crate::signal::{About, EventRow, Hints, Signal};
+use crate::signal::{EventRow, Signal};
 use crate::time::{Now, WallMs};
 use crate::words::{ActionProblem, Phase, Source, State};
 
@@ -281,25 +279,11 @@ fn told(row: ActionRow, now: Now) -> Decision {
 
 /// The event by which an action shows in the history of its runtime. It claims nothing.
 fn record(row: &ActionRow, now: Now) -> EventRow {
+    let event_type = format!("{}{}", crate::signal::ACTION_PREFIX, row.act.kind());
+    let keys = (format!("ev-{}", row.action), format!("action:{}", row.action));
     let signal = Signal {
-        event_id: EventId::new(format!("ev-{}", row.action)),
-        event_type: format!("{}{}", crate::signal::ACTION_PREFIX, row.act.kind()),
-        source: Source::Wrapper,
-        dedupe_key: format!("action:{}", row.action),
-        source_event_id: None,
-        source_seq: None,
-        event_time: now.wall,
-        about: About::Runtime(row.runtime.clone()),
-        hints: Hints::default(),
-        agent: None,
         action_id: Some(row.action.to_string()),
-        claim: None,
-        details: BTreeMap::new(),
-        begins_turn: false,
-        repeats: false,
-        session: None,
-        payload: None,
-        expects_version: None,
+        ..Signal::own(event_type, Source::Wrapper, keys, &row.runtime, now.wall)
     };
     EventRow {
         signal,

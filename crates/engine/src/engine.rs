@@ -210,6 +210,10 @@ impl Engine {
         self.sessions.values()
     }
 
+    pub fn session(&self, target: &TargetId, session: SessionId) -> Option<&SessionRow> {
+        self.sessions.get(&(target.clone(), session))
+    }
+
     pub fn panes(&self) -> impl Iterator<Item = &PaneRow> {
         self.panes.values().map(|memory| &memory.row)
     }

@@ -2,14 +2,14 @@
 
 use crate::engine::{Engine, absorb};
 use crate::event::Event;
-use crate::ids::{EventId, InboxId, PaneKey, RuntimeId, TargetId};
+use crate::ids::{InboxId, PaneKey, RuntimeId, TargetId};
 use crate::input::{Acceptance, Decision, Effect, Input, Reading, Refusal, Reply};
 use crate::limits;
 use crate::observe::recognise;
 use crate::pane::{PaneRow, ProcessIdentity};
 use crate::past::{Past, PastEvent};
 use crate::signal::{
-    About, Binding, DropReason, EventRow, Hints, InboxRow, Signal, bind, effective_time, synthetic,
+    About, Binding, DropReason, EventRow, InboxRow, Signal, bind, effective_time, synthetic,
 };
 use crate::state::{Sight, Voice};
 use crate::time::{MonoMs, Now, Stamp, WallMs};
@@ -308,24 +308,12 @@ fn told(runtime: &RuntimeId, reading: &Reading, voice: Option<&Voice>, now: Now)
     let after = cursor.map_or(i64::MIN, |cursor| cursor.order.effective.0.saturating_add(1));
     let source = reading.source;
     let id = format!("ev-{source}-{runtime}-{seq}");
+    let at = WallMs(now.wall.0.max(after));
     Signal {
-        event_id: EventId::new(id.clone()),
-        event_type: format!("{source}-read"),
-        source,
-        dedupe_key: id,
-        source_event_id: None,
         source_seq: Some(seq),
-        event_time: WallMs(now.wall.0.max(after)),
-        about: About::Runtime(runtime.clone()),
-        hints: Hints::default(),
-        agent: None,
-        action_id: None,
         claim: reading.claim.clone(),
         details: reading.details.clone(),
-        begins_turn: false,
         repeats: repeats(reading, voice),
-        session: None,
-        payload: None,
-        expects_version: None,
+        ..Signal::own(format!("{source}-read"), source, (id.clone(), id), runtime, at)
     }
 }

@@ -73,13 +73,22 @@ pub struct Place {
 }
 
 impl Place {
-    /// All sessions that show it.
+    /// All sessions that showed it.
     pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
-        std::iter::once(self.session).chain(self.links.iter().map(|link| link.session))
+        shown_in(self.session, &self.links)
     }
 }
 
+fn shown_in(home: SessionId, links: &[Link]) -> impl Iterator<Item = SessionId> {
+    std::iter::once(home).chain(links.iter().map(|link| link.session))
+}
+
 impl PaneFacts {
+    /// All sessions that show it.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        shown_in(self.session, &self.links)
+    }
+
     pub fn place(&self) -> Place {
         let session_name = self.session_name.clone();
         let links = self.links.clone();

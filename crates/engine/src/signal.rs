@@ -65,6 +65,38 @@ pub struct Signal {
     pub expects_version: Option<u64>,
 }
 
+impl Signal {
+    /// An event that the engine makes itself about a runtime, with nothing in it yet.
+    pub(crate) fn own(
+        event_type: String,
+        source: Source,
+        (event_id, dedupe_key): (String, String),
+        runtime: &RuntimeId,
+        event_time: WallMs,
+    ) -> Self {
+        Self {
+            event_id: EventId::new(event_id),
+            event_type,
+            source,
+            dedupe_key,
+            source_event_id: None,
+            source_seq: None,
+            event_time,
+            about: About::Runtime(runtime.clone()),
+            hints: Hints::default(),
+            agent: None,
+            action_id: None,
+            claim: None,
+            details: BTreeMap::new(),
+            repeats: false,
+            session: None,
+            begins_turn: false,
+            payload: None,
+            expects_version: None,
+        }
+    }
+}
+
 /// What an event says it is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

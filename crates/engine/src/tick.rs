@@ -1,16 +1,14 @@
 //! What time alone makes true. The reconciler finds what is due and reports it as events, which
 //! pass the same inbox as everyone's; it never writes a state.
 
-use std::collections::BTreeMap;
-
 use crate::engine::{Engine, PaneMemory};
 use crate::event::Event;
 use crate::hear::dropped;
-use crate::ids::{EventId, PaneId, TargetId};
+use crate::ids::{PaneId, TargetId};
 use crate::input::{Decision, Input, Note};
 use crate::limits;
 use crate::pane::Cause;
-use crate::signal::{About, DropReason, Hints, Signal, synthetic};
+use crate::signal::{DropReason, Signal, synthetic};
 use crate::state::Sight;
 use crate::time::{MonoMs, Now, Stamp};
 use crate::words::{Source, State};
@@ -128,27 +126,14 @@ impl Engine {
             return None;
         }
         let version = row.state.version;
-        let dedupe_key = format!("reconcile:{event_type}:{}:state-v{version}", runtime.runtime);
-        Some(Input::Signalled(Box::new(Signal {
-            event_id: EventId::new(format!("ev-{event_type}-{}-v{version}", runtime.runtime)),
-            event_type: event_type.to_owned(),
-            source: Source::Poller,
-            dedupe_key,
-            source_event_id: None,
-            source_seq: None,
-            event_time: now.wall,
-            about: About::Runtime(runtime.runtime.clone()),
-            hints: Hints::default(),
-            agent: None,
-            action_id: None,
-            claim: None,
-            details: BTreeMap::new(),
-            begins_turn: false,
-            repeats: false,
-            session: None,
-            payload: None,
-            expects_version: Some(version),
-        })))
+        let keys = (
+            format!("ev-{event_type}-{}-v{version}", runtime.runtime),
+            format!("reconcile:{event_type}:{}:state-v{version}", runtime.runtime),
+        );
+        let signal =
+            Signal::own(event_type.to_owned(), Source::Poller, keys, &runtime.runtime, now.wall);
+        let signal = Signal { expects_version: Some(version), ..signal };
+        Some(Input::Signalled(Box::new(signal)))
     }
 
     /// Ends the bursts that are over, and reports the ones that go on.

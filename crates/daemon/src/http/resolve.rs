@@ -124,9 +124,7 @@ fn exact<'a>(
 /// The names of all sessions that show a pane, each with the index of its window there.
 fn shown_in<'a>(follower: &'a Follower, row: &'a PaneRow) -> impl Iterator<Item = (&'a str, u32)> {
     let linked = row.facts.links.iter().filter_map(|link| {
-        let mut sessions = follower.engine().sessions();
-        let session = sessions
-            .find(|session| session.target == row.key.target && session.session == link.session)?;
+        let session = follower.engine().session(&row.key.target, link.session)?;
         Some((session.name.as_str(), link.window_index))
     });
     std::iter::once((row.facts.session_name.as_str(), row.facts.window_index)).chain(linked)

@@ -12,7 +12,7 @@ use api::watch::{Change, Watched};
 use api::windows::WindowItem;
 use engine::event::Event;
 use engine::ids::{SessionId, TargetId, WindowId};
-use engine::pane::Place;
+use engine::pane::PaneFacts;
 use engine::time::Now;
 
 use super::feed::{Ending, View};
@@ -30,8 +30,8 @@ pub(crate) trait Group: Debug + Send {
     type Id: Ord + Copy + Debug + Send;
     type Item: Watched + Ordered + Clone + PartialEq + Debug + Send;
 
-    /// The groups that a pane at this place belongs to.
-    fn at(place: &Place) -> Vec<Self::Id>;
+    /// The groups that a pane in this window belongs to, where `sessions` show it.
+    fn of(window: WindowId, sessions: impl Iterator<Item = SessionId>) -> Vec<Self::Id>;
 
     /// The group that an event about a session concerns.
     fn of_session(session: SessionId) -> Option<Self::Id>;
@@ -50,8 +50,15 @@ pub(crate) trait Group: Debug + Send {
 
 type Key<I> = (TargetId, I);
 
-fn keys<G: Group>(target: &TargetId, place: &Place) -> Vec<Key<G::Id>> {
-    G::at(place).into_iter().map(|id| (target.clone(), id)).collect()
+/// The groups that a pane with these facts is in.
+fn keys<G: Group>(target: &TargetId, facts: &PaneFacts) -> impl Iterator<Item = Key<G::Id>> {
+    G::of(facts.window, facts.sessions()).into_iter().map(|id| (target.clone(), id))
+}
+
+/// The groups that a pane was in before a change.
+fn keys_before<G: Group>(target: &TargetId, news: &News<'_>) -> impl Iterator<Item = Key<G::Id>> {
+    let ids = news.before.iter().flat_map(|place| G::of(place.window, place.sessions()));
+    ids.map(|id| (target.clone(), id))
 }
 
 /// Panes by their window.
@@ -62,8 +69,8 @@ impl Group for Windows {
     type Id = WindowId;
     type Item = WindowItem;
 
-    fn at(place: &Place) -> Vec<WindowId> {
-        vec![place.window]
+    fn of(window: WindowId, _: impl Iterator<Item = SessionId>) -> Vec<WindowId> {
+        vec![window]
     }
 
     fn of_session(_: SessionId) -> Option<WindowId> {
@@ -94,8 +101,8 @@ impl Group for Sessions {
     type Id = SessionId;
     type Item = SessionItem;
 
-    fn at(place: &Place) -> Vec<SessionId> {
-        place.sessions().collect()
+    fn of(_: WindowId, sessions: impl Iterator<Item = SessionId>) -> Vec<SessionId> {
+        sessions.collect()
     }
 
     fn of_session(session: SessionId) -> Option<SessionId> {
@@ -108,8 +115,7 @@ impl Group for Sessions {
         (target, session): &Key<SessionId>,
         panes: &[&PaneItem],
     ) -> Option<SessionItem> {
-        let mut sessions = follower.engine().sessions();
-        let row = sessions.find(|row| row.target == *target && row.session == *session)?;
+        let row = follower.engine().session(target, *session)?;
         let part = SessionPart {
             target: follower.target_name(target),
             session_id: session.to_string(),
@@ -145,7 +151,7 @@ pub(crate) struct GroupView<G: Group> {
 impl<G: Group> GroupView<G> {
     pub(crate) fn new(filters: Filters, follower: &Follower, now: Now) -> Self {
         let engine = follower.engine();
-        let panes = engine.panes().flat_map(|row| keys::<G>(&row.key.target, &row.facts.place()));
+        let panes = engine.panes().flat_map(|row| keys::<G>(&row.key.target, &row.facts));
         let sessions = engine.sessions();
         let bare =
             sessions.filter_map(|row| Some((row.target.clone(), G::of_session(row.session)?)));
@@ -164,7 +170,7 @@ impl<G: Group> GroupView<G> {
         let touched = std::mem::take(&mut self.touched);
         let mut panes: BTreeMap<Key<G::Id>, Vec<PaneItem>> = BTreeMap::new();
         for row in follower.engine().panes() {
-            for key in keys::<G>(&row.key.target, &row.facts.place()) {
+            for key in keys::<G>(&row.key.target, &row.facts) {
                 if touched.contains(&key) {
                     panes.entry(key).or_default().push(to_api::pane(follower, row, now));
                 }
@@ -218,11 +224,11 @@ impl<G: Group> View for GroupView<G> {
         match &news.change.event {
             Event::PaneChanged { row, .. } => {
                 let target = &row.key.target;
-                touched.extend(keys::<G>(target, &row.facts.place()));
-                touched.extend(news.before.iter().flat_map(|place| keys::<G>(target, place)));
+                touched.extend(keys::<G>(target, &row.facts));
+                touched.extend(keys_before::<G>(target, news));
             }
             Event::PaneRemoved { key, .. } => {
-                touched.extend(news.before.iter().flat_map(|place| keys::<G>(&key.target, place)));
+                touched.extend(keys_before::<G>(&key.target, news));
             }
             Event::SessionChanged(row) => {
                 touched.extend(G::of_session(row.session).map(|id| (row.target.clone(), id)));
