@@ -60,6 +60,19 @@ pub struct Capabilities {
     pub supports_completed: bool,
 }
 
+impl Capabilities {
+    /// Each flag by its name.
+    pub fn named(self) -> [(&'static str, bool); 5] {
+        [
+            ("event_driven", self.event_driven),
+            ("polling_required", self.polling_required),
+            ("supports_waiting_approval", self.supports_waiting_approval),
+            ("supports_waiting_input", self.supports_waiting_input),
+            ("supports_completed", self.supports_completed),
+        ]
+    }
+}
+
 /// What a report of the agent's own means.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {

@@ -14,6 +14,9 @@ pub struct Program<'a> {
 /// runs is a wrapper, and the agent is its child.
 const INTERPRETERS: &[&str] = &["node", "nodejs", "bun", "deno", "ruby", "perl"];
 
+/// Programs that run scripts too, and of which a script may be all that there is of an agent.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh", "fish"];
+
 /// Their options that take the next argument.
 const VALUED: &[&str] =
     &["-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "-W", "-X", "-I"];
@@ -48,6 +51,13 @@ impl<'a> Program<'a> {
         self.arguments.get(at).map(String::as_str)
     }
 
+    /// The script that it runs, if it is an interpreter or a shell.
+    pub(crate) fn any_script(&self) -> Option<&'a str> {
+        let runs = is_interpreter(self.file()) || SHELLS.contains(&self.file());
+        let at = runs.then(|| self.first_operand())??;
+        self.arguments.get(at).map(String::as_str)
+    }
+
     /// What follows its own name, or its script's.
     pub fn words(&self) -> &'a [String] {
         let first = self.script_index().unwrap_or(0) + 1;
@@ -70,9 +80,11 @@ impl<'a> Program<'a> {
     }
 
     fn script_index(&self) -> Option<usize> {
-        if !is_interpreter(self.file()) {
-            return None;
-        }
+        is_interpreter(self.file()).then(|| self.first_operand())?
+    }
+
+    /// The first argument that is no option, if it is a script.
+    fn first_operand(&self) -> Option<usize> {
         let mut at = 1;
         loop {
             let argument = self.arguments.get(at)?.as_str();

@@ -161,6 +161,12 @@ error_codes! {
     /// This target cannot be removed.
     TargetProtected = "E_TARGET_PROTECTED", 409, Conflict,
         "The default target stays; other targets can be removed.";
+    /// No adapter has that name, and none is for an agent of it.
+    AdapterNotFound = "E_ADAPTER_NOT_FOUND", 404, NotFound,
+        "See the adapters with `qd adapter list`.";
+    /// The adapter was made for another contract.
+    AdapterIncompatible = "E_ADAPTER_INCOMPATIBLE", 412, Conflict,
+        "Bring its file up to this contract; `qd adapter list` names the place.";
     /// There are as many of these as the daemon keeps.
     LimitReached = "E_LIMIT_REACHED", 409, Conflict,
         "Remove one that is no longer needed; the limit is in the details.";

@@ -72,6 +72,8 @@ words! {
         TargetDown = "target_down",
         /// The process has ended.
         ProcessEnded = "process_ended",
+        /// The adapter of its agent is disabled, so nothing that is said of it counts.
+        AdapterDisabled = "adapter_disabled",
         /// The newest fresh word of a source that knows for certain wins.
         NewestDeterministicClaim = "newest_deterministic_claim",
         /// No such word is fresh or tells enough; what the screen looks like decides.

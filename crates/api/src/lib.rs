@@ -31,6 +31,7 @@ pub mod list;
 pub mod sort;
 
 pub mod actions;
+pub mod adapters;
 pub mod agents;
 pub mod config;
 pub mod events;

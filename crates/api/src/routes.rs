@@ -11,6 +11,7 @@ use crate::actions::{
     ActionAnswer, ActionEvents, ActionList, ActionsQuery, AttachRequest, KillRequest, SendRequest,
     ViewOutputRequest,
 };
+use crate::adapters::{AdapterAnswer, AdapterList, AdaptersQuery};
 use crate::config::ConfigAnswer;
 use crate::error_code::ErrorCode;
 use crate::events::{EventAccepted, EventEnvelope};
@@ -69,6 +70,12 @@ pub const ACTION_KILL: &str = "/v1/actions/kill";
 pub const ACTION: &str = "/v1/actions/{id}";
 /// `GET`: its events.
 pub const ACTION_EVENTS: &str = "/v1/actions/{id}/events";
+/// `GET`: the adapters.
+pub const ADAPTERS: &str = "/v1/adapters";
+/// `POST`: turn an adapter on.
+pub const ADAPTER_ENABLE: &str = "/v1/adapters/{name}/enable";
+/// `POST`: turn an adapter off.
+pub const ADAPTER_DISABLE: &str = "/v1/adapters/{name}/disable";
 /// `GET`: the configuration in use.
 pub const CONFIG: &str = "/v1/config";
 /// `POST`: end the daemon.
@@ -166,6 +173,12 @@ pub enum RouteId {
     ShowAction,
     /// The events of one action.
     ShowActionEvents,
+    /// The adapters.
+    ListAdapters,
+    /// Turn an adapter on.
+    EnableAdapter,
+    /// Turn an adapter off.
+    DisableAdapter,
     /// The configuration in use.
     ShowConfig,
     /// End the daemon.
@@ -302,6 +315,21 @@ const ACT: Route = Route {
         ErrorCode::StoreReadOnly,
         ErrorCode::TargetNotFound,
         ErrorCode::TargetUnreachable,
+    ],
+    ..READ
+};
+
+/// What turning an adapter on and off have in common.
+const SET_ADAPTER: Route = Route {
+    method: Method::Post,
+    answer: Answer::Json(TypeRef::of::<AdapterAnswer>()),
+    errors: &[
+        ErrorCode::AdapterIncompatible,
+        ErrorCode::AdapterNotFound,
+        ErrorCode::LimitReached,
+        ErrorCode::OutcomeUnknown,
+        ErrorCode::StoreFull,
+        ErrorCode::StoreReadOnly,
     ],
     ..READ
 };
@@ -553,6 +581,29 @@ pub const ROUTES: &[Route] = &[
         errors: &[ErrorCode::RefNotFound],
         summary: "The events that bear an action's id.",
         ..READ
+    },
+    Route {
+        id: RouteId::ListAdapters,
+        path: ADAPTERS,
+        operation: "listAdapters",
+        query: AdaptersQuery::parameters,
+        answer: Answer::Json(TypeRef::of::<AdapterList>()),
+        summary: "What is known of which agent, and what is turned off.",
+        ..READ
+    },
+    Route {
+        id: RouteId::EnableAdapter,
+        path: ADAPTER_ENABLE,
+        operation: "enableAdapter",
+        summary: "Turns an adapter on; its panes are read again at once.",
+        ..SET_ADAPTER
+    },
+    Route {
+        id: RouteId::DisableAdapter,
+        path: ADAPTER_DISABLE,
+        operation: "disableAdapter",
+        summary: "Turns an adapter off; its panes show as unknown until it is on again.",
+        ..SET_ADAPTER
     },
     Route {
         id: RouteId::ShowConfig,

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::commands::adapter::AdapterCommand;
 use crate::commands::attach::{AttachArgs, NextArgs};
 use crate::commands::bar::BarArgs;
 use crate::commands::completions::CompletionsArgs;
@@ -109,6 +110,9 @@ pub(crate) enum Command {
     /// Add, list, connect or remove the tmux servers that are watched
     #[command(subcommand)]
     Target(TargetCommand),
+    /// List the agents that are known; enable or disable them
+    #[command(subcommand)]
+    Adapter(AdapterCommand),
     Watch(WatchArgs),
     Wait(WaitArgs),
     Bar(BarArgs),

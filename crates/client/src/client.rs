@@ -10,6 +10,7 @@ use api::actions::{
     ActionAnswer, ActionList, ActionsQuery, AttachRequest, KillRequest, SendRequest,
     ViewOutputRequest,
 };
+use api::adapters::{AdapterAnswer, AdapterList, AdaptersQuery};
 use api::config::ConfigAnswer;
 use api::events::{EventAccepted, EventEnvelope};
 use api::explain::ExplainAnswer;
@@ -227,6 +228,24 @@ impl Client {
     /// One action.
     pub async fn action(&mut self, id: &str) -> Result<Answer<ActionAnswer>, ClientError> {
         self.ask(&Ask::get(fill(routes::ACTION, id))).await
+    }
+
+    /// The adapters.
+    pub async fn adapters(
+        &mut self,
+        query: &AdaptersQuery,
+    ) -> Result<Answer<AdapterList>, ClientError> {
+        self.ask(&Ask::query(routes::ADAPTERS, query)).await
+    }
+
+    /// Turns an adapter on or off.
+    pub async fn set_adapter(
+        &mut self,
+        name: &str,
+        enabled: bool,
+    ) -> Result<Answer<AdapterAnswer>, ClientError> {
+        let path = if enabled { routes::ADAPTER_ENABLE } else { routes::ADAPTER_DISABLE };
+        self.ask(&Ask::post::<()>(fill(path, name), None)?).await
     }
 
     /// The configuration in use.

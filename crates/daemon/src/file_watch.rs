@@ -25,11 +25,24 @@ const PLACED: ReadFlags = ReadFlags::CREATE.union(ReadFlags::MOVED_TO);
 /// Watches the file from a thread of its own, which sleeps until something happens. Neither the
 /// file nor its folder need exist yet.
 pub(crate) fn watch(what: &'static str, file: &Path) -> mpsc::Receiver<()> {
-    let (changed, changes) = mpsc::channel(1);
     let file = file.to_owned();
+    begin(what, move || Watched::of(&file))
+}
+
+/// The same for every file in a folder.
+pub(crate) fn watch_within(what: &'static str, folder: &Path) -> mpsc::Receiver<()> {
+    let folder = folder.to_owned();
+    begin(what, move || Watched::within(&folder))
+}
+
+fn begin(
+    what: &'static str,
+    place: impl Fn() -> Option<Watched> + Send + 'static,
+) -> mpsc::Receiver<()> {
+    let (changed, changes) = mpsc::channel(1);
     let spawned = std::thread::Builder::new()
         .name(what.to_owned())
-        .spawn(move || follow(what, &file, &changed));
+        .spawn(move || follow(what, &place, &changed));
     if let Err(error) = spawned {
         tracing::warn!(%error, what, "a file is not watched");
     }
@@ -37,10 +50,10 @@ pub(crate) fn watch(what: &'static str, file: &Path) -> mpsc::Receiver<()> {
 }
 
 /// Ends when nobody listens or nothing can be watched.
-fn follow(what: &'static str, file: &Path, changed: &mpsc::Sender<()>) {
+fn follow(what: &'static str, place: &impl Fn() -> Option<Watched>, changed: &mpsc::Sender<()>) {
     let mut is_new = false;
     while !changed.is_closed() {
-        let Some(watched) = Watched::of(file) else { return };
+        let Some(watched) = place() else { return };
         let ended = watched.wait(|| tell(changed), is_new);
         is_new = true;
         if let Err(error) = ended {
@@ -58,6 +71,7 @@ fn tell(changed: &mpsc::Sender<()>) -> bool {
 /// The folders in which the next thing of interest happens.
 struct Watched {
     folders: Vec<PathBuf>,
+    /// What is of interest there; nothing means everything.
     names: Vec<OsString>,
     /// The file's own folder is there; else one above it.
     is_near: bool,
@@ -67,11 +81,8 @@ impl Watched {
     /// The file's folder, and that of the file a link leads to; else the nearest folder above it.
     fn of(file: &Path) -> Option<Self> {
         let folder = file.parent()?;
-        let there = folder.ancestors().find(|it| it.is_dir())?;
-        if there != folder {
-            let next = folder.strip_prefix(there).ok()?.components().next()?;
-            let names = vec![next.as_os_str().to_owned()];
-            return Some(Self { folders: vec![there.to_owned()], names, is_near: false });
+        if !folder.is_dir() {
+            return Self::above(folder);
         }
         let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         let files = [file, &real];
@@ -80,6 +91,22 @@ impl Watched {
             names: files.iter().filter_map(|file| Some(file.file_name()?.to_owned())).collect(),
             is_near: true,
         })
+    }
+
+    /// The folder itself; else the nearest one above it.
+    fn within(folder: &Path) -> Option<Self> {
+        if !folder.is_dir() {
+            return Self::above(folder);
+        }
+        Some(Self { folders: vec![folder.to_owned()], names: Vec::new(), is_near: true })
+    }
+
+    /// The nearest folder above one that is not there.
+    fn above(folder: &Path) -> Option<Self> {
+        let there = folder.ancestors().find(|it| it.is_dir())?;
+        let next = folder.strip_prefix(there).ok()?.components().next()?;
+        let names = vec![next.as_os_str().to_owned()];
+        Some(Self { folders: vec![there.to_owned()], names, is_near: false })
     }
 
     /// Tells of every change until the folders have to be found anew. `is_new` are folders that
@@ -109,13 +136,15 @@ impl Watched {
                 return Ok(());
             }
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-            if name.is_some_and(|name| self.names.iter().all(|it| it != name)) {
+            let of_interest =
+                |name| self.names.is_empty() || self.names.iter().any(|it| it == name);
+            if name.is_some_and(|name| !of_interest(name)) {
                 continue;
             }
             if !self.is_near {
                 return Ok(());
             }
-            let is_link = || self.folders[0].join(&self.names[0]).is_symlink();
+            let is_link = || name.is_some_and(|name| self.folders[0].join(name).is_symlink());
             match event.events() {
                 // A file that is only begun is told of when it is written.
                 it if it.contains(ReadFlags::CREATE) && !is_link() => {}

@@ -111,7 +111,8 @@ impl Follower {
             | Event::EventRecorded(_)
             | Event::EventPended(_)
             | Event::EventBound { .. }
-            | Event::EventDropped { .. } => None,
+            | Event::EventDropped { .. }
+            | Event::AdapterChanged(_) => None,
             Event::ActionChanged(row) => {
                 if !row.is_open() {
                     self.ended_actions.put(row.action.clone(), (**row).clone());

@@ -5,6 +5,7 @@
 //! [`observer`] sees through [`targets`] and the [`sentinel`]; [`follower`] and [`lookout`] are
 //! what [`http`] and the watch streams read.
 
+pub mod adapters;
 pub mod clock;
 pub mod config;
 pub mod ids;
@@ -19,7 +20,6 @@ pub mod run;
 
 mod executors;
 
-mod adapters;
 mod descriptors;
 mod file_watch;
 mod identity;

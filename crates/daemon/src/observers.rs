@@ -13,10 +13,11 @@ use engine::words::TargetKind;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::adapters::Roster;
 use crate::clock::Clock;
 use crate::config::{Config, ObserverConfig};
 use crate::executors::{Deed, Turn};
-use crate::observer::{Desk, Observer};
+use crate::observer::{Desk, Given, Observer};
 use crate::sentinel::Sentinel;
 use crate::targets::Target;
 use crate::targets::process::Environment;
@@ -30,6 +31,7 @@ pub(crate) struct Observers {
     clock: Clock,
     installation: String,
     config: ObserverConfig,
+    roster: Arc<Roster>,
     environment: Environment,
     sentinel: Sentinel,
     at_work: BTreeMap<TargetId, (TargetRow, Observer)>,
@@ -46,6 +48,7 @@ impl Observers {
         clock: Clock,
         installation: &str,
         config: &Config,
+        roster: Arc<Roster>,
         environment: Environment,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -53,6 +56,7 @@ impl Observers {
             clock,
             installation: installation.to_owned(),
             config: config.observer.clone(),
+            roster,
             environment,
             sentinel: Sentinel::start()?,
             at_work: BTreeMap::new(),
@@ -113,6 +117,16 @@ impl Observers {
             return;
         }
         self.config = config.observer.clone();
+        self.begin_anew();
+    }
+
+    /// Replaces every observer by one that goes by these adapters.
+    pub(crate) fn equip(&mut self, roster: Arc<Roster>) {
+        self.roster = roster;
+        self.begin_anew();
+    }
+
+    fn begin_anew(&mut self) {
         for (row, observer) in std::mem::take(&mut self.at_work).into_values() {
             self.waiting.push(row);
             self.leaving.spawn(observer.stop());
@@ -157,15 +171,14 @@ impl Observers {
                 return;
             }
         };
-        let observer = Observer::spawn(
-            &row,
-            target,
-            self.desk.clone(),
-            &self.sentinel,
-            self.clock,
-            &self.installation,
-            &self.config,
-        );
+        let given = Given {
+            sentinel: &self.sentinel,
+            clock: self.clock,
+            installation: &self.installation,
+            config: &self.config,
+            roster: &self.roster,
+        };
+        let observer = Observer::spawn(&row, target, self.desk.clone(), &given);
         match observer {
             Ok(observer) => {
                 self.at_work.insert(row.target.clone(), (row, observer));

@@ -1,18 +1,21 @@
 //! The daemon's life, from taking the lock to letting go of it.
 
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::adapters::AdapterProblem;
 use api::shutdown::ShutdownReason;
 use api::watch::ResetReason;
-use engine::event::Actor;
-use engine::input::{Input, Request};
+use engine::event::{Actor, Event};
+use engine::input::{Effect, Input, Request};
 use engine::words::TargetKind;
-use store::{Durability, Identity, Ledger, OpenError, Opened, Options, Retention};
+use store::{Change, Durability, Identity, Ledger, OpenError, Opened, Options, Retention};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::adapters::{self, Roster};
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::deck::{self, Chore, Deck, Publication};
@@ -186,6 +189,9 @@ struct House {
     log: Log,
     retention: Retention,
     spool: watch::Sender<Tally>,
+    adapters: watch::Sender<Arc<Roster>>,
+    /// The folder in which the user describes agents.
+    described: PathBuf,
 }
 
 impl House {
@@ -206,31 +212,32 @@ impl House {
         let lookout = Lookout::new(follower, journal, clock);
         let running = deck::start(ledger, clock)
             .map_err(|it| RunError::System("start the thread that decides", it))?;
-        let facts = Facts {
-            instance_id: identity.installation.clone(),
-            socket: paths.socket.clone(),
-            database: paths.database.clone(),
-            started: clock.now(),
-        };
         let retention = retention_of(&config);
         let desk = Desk { deck: running.deck.clone(), known: lookout.clone() };
-        let observers = Observers::start(desk, clock, &identity.installation, &config, environment)
+        let described = adapters::folder(&paths.config);
+        let roster = Arc::new(roster(&described, &lookout));
+        let adapters = watch::Sender::new(Arc::clone(&roster));
+        let installation = &identity.installation;
+        let observers = Observers::start(desk, clock, installation, &config, roster, environment)
             .map_err(|it| RunError::System("watch processes", it))?;
-        let loaded_at = clock.now().wall;
-        let (config, in_use) = watch::channel(Arc::new(ConfigInUse {
-            path: paths.config.clone(),
-            loaded_at,
-            config,
-            refused: None,
-        }));
+        let (path, loaded_at) = (paths.config.clone(), clock.now().wall);
+        let in_use = ConfigInUse { path, loaded_at, config, refused: None };
+        let (config, in_use) = watch::channel(Arc::new(in_use));
         let spool = watch::Sender::default();
         let outbox = Outbox::open(&paths.outbox)
             .map_err(|it| RunError::System("keep texts to be sent", it))?;
         let shown = Shown::default();
-        let executors =
-            Executors::new(running.deck.clone(), lookout.clone(), outbox.clone(), shown.clone());
+        let executors = Executors::new(
+            running.deck.clone(),
+            lookout.clone(),
+            outbox.clone(),
+            shown.clone(),
+            adapters.subscribe(),
+        );
+        let facts = facts(paths, &identity, clock);
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
         let app = app.with_spool(spool.subscribe()).with_outbox(outbox.clone(), shown.clone());
+        let app = app.with_adapters(adapters.subscribe());
         let app = Arc::new(app);
         let mut house = Self {
             clock,
@@ -243,13 +250,19 @@ impl House {
             log,
             retention,
             spool,
+            adapters,
+            described,
         };
-        for effect in under_way {
-            if let Some(deed) = house.observers.carry_out(effect) {
-                house.executors.take(deed);
+        house.carry_out(under_way);
+        Ok(house)
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            if let Some(deed) = self.observers.carry_out(effect) {
+                self.executors.take(deed);
             }
         }
-        Ok(house)
     }
 
     async fn live(
@@ -265,6 +278,7 @@ impl House {
         let mut hang_up = signal(SignalKind::hangup()).map_err(system("hear signals"))?;
         let mut asked = self.app.stop_requests();
         let mut edits = file_watch::watch("config", &paths.config);
+        let mut descriptions = file_watch::watch_within("adapters", &self.described);
         let mut moves = file_watch::watch("socket", presence.socket());
         let mut rounds = tokio::time::interval(BEAT_INTERVAL);
         let deck = self.running.deck.clone();
@@ -291,7 +305,11 @@ impl House {
                 },
                 () = self.observers.attend() => {}
                 Some(()) = edits.recv() => self.reconfigure(paths),
-                _ = hang_up.recv() => self.reconfigure(paths),
+                Some(()) = descriptions.recv() => self.equip(),
+                _ = hang_up.recv() => {
+                    self.reconfigure(paths);
+                    self.equip();
+                }
                 Some(()) = moves.recv() => if self.is_lost(presence, &server).await {
                     break ResetReason::Shutdown;
                 },
@@ -348,6 +366,7 @@ impl House {
             self.lookout.clone(),
             self.clock,
             self.observers.sentinel(),
+            self.adapters.subscribe(),
             self.spool.clone(),
         )
     }
@@ -355,17 +374,32 @@ impl House {
     /// Makes news readable, has done what follows from it, and tells who waits for it.
     async fn publish(&mut self, mut publication: Publication) {
         self.lookout.publish(&publication);
-        for effect in std::mem::take(&mut publication.effects) {
-            if let Some(deed) = self.observers.carry_out(effect) {
-                self.executors.take(deed);
-            }
-        }
+        self.carry_out(std::mem::take(&mut publication.effects));
         if publication.lost.is_some() {
             self.observers.forgotten();
+        }
+        let turned = |change: &Arc<Change>| matches!(change.event, Event::AdapterChanged(_));
+        if publication.changes.iter().any(turned) {
+            self.equip();
         }
         publication.release();
         // Watchers get to read before the next piece of news.
         tokio::task::yield_now().await;
+    }
+
+    /// Takes the adapters as they are described now, and as somebody turned them on or off.
+    fn equip(&mut self) {
+        let roster = Arc::new(roster(&self.described, &self.lookout));
+        if *roster == **self.adapters.borrow() {
+            return;
+        }
+        for left_out in roster.left_out() {
+            let AdapterProblem { path, line, column, message } = &left_out.problem;
+            tracing::warn!(path, line, column, message, "the description of an agent is left out");
+        }
+        self.observers.equip(Arc::clone(&roster));
+        self.adapters.send_replace(roster);
+        tracing::info!("adapters were read again");
     }
 
     /// Takes new settings, or keeps the old ones and says why.
@@ -464,6 +498,24 @@ async fn beat(pulse: Pulse, clock: Clock) {
     loop {
         beats.tick().await;
         pulse.beat(clock.file_time());
+    }
+}
+
+/// The adapters as they are described, less those that somebody turned off.
+fn roster(described: &Path, lookout: &Lookout) -> Roster {
+    let disabled = lookout.read(|follower| {
+        let rows = follower.engine().adapters().filter(|row| !row.enabled);
+        rows.map(|row| row.agent.as_str().to_owned()).collect()
+    });
+    Roster::load(described).without(disabled)
+}
+
+fn facts(paths: &Paths, identity: &Identity, clock: Clock) -> Facts {
+    Facts {
+        instance_id: identity.installation.clone(),
+        socket: paths.socket.clone(),
+        database: paths.database.clone(),
+        started: clock.now(),
     }
 }
 

@@ -20,6 +20,7 @@ impl Engine {
             Request::RemoveTarget { name } => self.remove_target(name),
             Request::ConnectTarget { name } => self.connect_target(name),
             Request::Act(request) => self.act(now, request, past),
+            Request::SetAdapter(wanted) => self.set_adapter(now, wanted),
         }
     }
 

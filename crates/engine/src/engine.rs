@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::action::ActionRow;
+use crate::adapter::AdapterRow;
 use crate::caption::Captions;
 use crate::event::{Event, SessionRow};
-use crate::ids::{ActionId, InboxId, PaneKey, RuntimeId, SessionId, TargetId};
+use crate::ids::{ActionId, AgentType, InboxId, PaneKey, RuntimeId, SessionId, TargetId};
 use crate::input::{Decision, Effect, Input, Note, Seen};
 use crate::limits;
 use crate::pane::{Cause, PaneRow};
@@ -35,6 +36,9 @@ pub struct Tables {
     /// Those of which more may become known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<ActionRow>,
+    /// Those that somebody turned off, or on again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<AdapterRow>,
 }
 
 /// A target with what is volatile about it.
@@ -67,6 +71,7 @@ pub struct Engine {
     /// When everything that was due by time alone was last settled.
     pub(crate) ticked: MonoMs,
     pub(crate) actions: BTreeMap<ActionId, ActionRow>,
+    pub(crate) adapters: BTreeMap<AgentType, AdapterRow>,
 }
 
 impl Engine {
@@ -81,6 +86,7 @@ impl Engine {
             inbox: BTreeMap::new(),
             ticked: MonoMs(i64::MIN),
             actions: BTreeMap::new(),
+            adapters: BTreeMap::new(),
         }
     }
 
@@ -103,6 +109,9 @@ impl Engine {
         for row in tables.actions {
             engine.actions.insert(row.action.clone(), row);
         }
+        for row in tables.adapters {
+            engine.adapters.insert(row.agent.clone(), row);
+        }
         engine.rebase(now);
         engine
     }
@@ -116,6 +125,7 @@ impl Engine {
             evidence: self.evidence.iter().map(|(id, it)| (id.clone(), it.clone())).collect(),
             inbox: self.inbox.values().cloned().collect(),
             actions: self.actions.values().cloned().collect(),
+            adapters: self.adapters.values().cloned().collect(),
         }
     }
 
@@ -300,6 +310,9 @@ impl Engine {
             Event::ActionChanged(row) => {
                 self.actions.remove(&row.action);
             }
+            Event::AdapterChanged(row) => {
+                self.adapters.insert(row.agent.clone(), row.clone());
+            }
         }
     }
 
@@ -425,7 +438,21 @@ impl Engine {
         health: Health,
         now: Now,
     ) -> Verdict {
-        fuse(&circumstances(row, evidence, Sight::of(row), health), now, &self.settings)
+        let sight = Sight::of(row);
+        fuse(&self.circumstances(row, evidence, sight, health), now, &self.settings)
+    }
+
+    fn circumstances<'a>(
+        &self,
+        row: &PaneRow,
+        evidence: &'a Evidence,
+        sight: Sight,
+        health: Health,
+    ) -> Circumstances<'a> {
+        let alive = row.runtime.is_some();
+        let has_agent = row.runtime.as_ref().is_some_and(|runtime| runtime.agent.is_some());
+        let supported = self.is_supported(row);
+        Circumstances { evidence, sight, health, alive, has_agent, supported }
     }
 
     /// Whether a pane shows what fusion says of it with this sight.
@@ -433,7 +460,7 @@ impl Engine {
         let runtime = row.runtime.as_ref();
         let nothing = Evidence::default();
         let evidence = runtime.and_then(|it| self.evidence.get(&it.runtime)).unwrap_or(&nothing);
-        let circumstances = circumstances(row, evidence, sight, health);
+        let circumstances = self.circumstances(row, evidence, sight, health);
         fuse(&circumstances, now, &self.settings).is_shown_by(&row.state)
     }
 
@@ -480,17 +507,6 @@ impl Engine {
             None => Ok(()),
         }
     }
-}
-
-fn circumstances<'a>(
-    row: &PaneRow,
-    evidence: &'a Evidence,
-    sight: Sight,
-    health: Health,
-) -> Circumstances<'a> {
-    let alive = row.runtime.is_some();
-    let has_agent = row.runtime.as_ref().is_some_and(|runtime| runtime.agent.is_some());
-    Circumstances { evidence, sight, health, alive, has_agent }
 }
 
 /// The row after a verdict that differs from it.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action::ActionRow;
+use crate::adapter::AdapterRow;
 use crate::ids::{InboxId, PaneId, PaneKey, RuntimeId, SessionId, TargetId};
 use crate::pane::{Cause, PaneRow, Place};
 use crate::signal::{DropReason, EventRow, InboxRow};
@@ -56,6 +57,8 @@ pub enum Event {
     },
     /// An action was asked for, or more became known of it.
     ActionChanged(Box<ActionRow>),
+    /// An adapter was turned on or off.
+    AdapterChanged(AdapterRow),
 }
 
 impl Event {
@@ -74,6 +77,7 @@ impl Event {
             Self::EventBound { .. } => "event_bound",
             Self::EventDropped { .. } => "event_dropped",
             Self::ActionChanged(_) => "action_changed",
+            Self::AdapterChanged(_) => "adapter_changed",
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Explanation {
 pub enum Rule {
     TargetDown,
     ProcessEnded,
+    /// Somebody turned the adapter of its agent off.
+    Disabled,
     /// The newest fresh claim of a hook, a notification or a wrapper.
     Deterministic,
     /// No deterministic claim was fresh; the newest thing the poller inferred.
@@ -45,6 +47,7 @@ impl Rule {
         match self {
             Self::TargetDown => "target_down",
             Self::ProcessEnded => "process_ended",
+            Self::Disabled => "adapter_disabled",
             Self::Deterministic => "newest_deterministic_claim",
             Self::Inferred => "newest_inferred_claim",
             Self::Demoted => "completed_demoted",
@@ -137,6 +140,7 @@ fn rule_of(verdict: &Verdict) -> Rule {
     match (verdict.state, verdict.reason.as_str(), verdict.source) {
         (State::Unknown, reason::TARGET_UNREACHABLE, None) => Rule::TargetDown,
         (State::Unknown, reason::PROCESS_EXITED, None) => Rule::ProcessEnded,
+        (State::Unknown, reason::UNSUPPORTED_SIGNAL, None) => Rule::Disabled,
         (State::Unknown, reason::STALE_SIGNAL, None) => Rule::Stale,
         (State::Unknown, reason::INCONCLUSIVE, None) => Rule::Silent,
         (_, reason::COMPLETED_DEMOTED, Some(_)) => Rule::Demoted,

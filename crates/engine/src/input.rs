@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::action::{ActRequest, ActionRow, Outcome};
+use crate::adapter::AdapterRow;
 use crate::event::{Event, SessionRow};
 use crate::ids::{ActionId, EventId, InboxId, PaneId, PaneKey, RuntimeId, TargetId};
 use crate::pane::{PaneFacts, ProcessIdentity};
@@ -97,6 +98,8 @@ pub enum Request {
     },
     /// Do something to a pane.
     Act(Box<ActRequest>),
+    /// Turn an adapter on or off.
+    SetAdapter(Box<AdapterRow>),
 }
 
 /// What has to be done outside once the events are committed.
@@ -171,6 +174,8 @@ pub enum Refusal {
     ActionConflict { request_ref: String, action: ActionId },
     #[error("too many actions are under way")]
     TooManyActions,
+    #[error("{} adapters were turned on or off already", crate::limits::ADAPTERS_MAX)]
+    TooManyAdapters,
 }
 
 /// What is to become true, what is to be done then, and what to answer.

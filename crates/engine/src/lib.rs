@@ -12,6 +12,7 @@ pub mod time;
 pub mod words;
 
 pub mod action;
+pub mod adapter;
 pub mod caption;
 pub mod event;
 pub mod input;

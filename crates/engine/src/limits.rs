@@ -15,6 +15,9 @@ pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
 /// Targets; one more is refused.
 pub const TARGETS_MAX: usize = 256;
 
+/// Adapters that were turned on or off; one more is refused.
+pub const ADAPTERS_MAX: usize = 256;
+
 /// Actions of which more may become known; one more is refused as overload.
 pub const OPEN_ACTIONS_MAX: usize = 1_024;
 /// The same in one pane.

@@ -196,7 +196,8 @@ impl Engine {
                 | Event::EventPended(_)
                 | Event::EventBound { .. }
                 | Event::EventDropped { .. }
-                | Event::ActionChanged(_) => None,
+                | Event::ActionChanged(_)
+                | Event::AdapterChanged(_) => None,
             })
             .collect();
         let confirmed = |pane: PaneId| {

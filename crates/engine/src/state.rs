@@ -452,16 +452,21 @@ pub struct Circumstances<'a> {
     pub alive: bool,
     /// An agent was recognised in the runtime.
     pub has_agent: bool,
+    /// What is said of it may be interpreted: nobody turned its adapter off.
+    pub supported: bool,
 }
 
 /// The one place where a state is concluded.
 pub fn fuse(circumstances: &Circumstances<'_>, now: Now, settings: &Settings) -> Verdict {
-    let Circumstances { evidence, sight, health, alive, has_agent } = circumstances;
+    let Circumstances { evidence, sight, health, alive, has_agent, supported } = circumstances;
     if *health == Health::Down {
         return Verdict::unknown(reason::TARGET_UNREACHABLE, Confidence::Low);
     }
     if !alive {
         return Verdict::unknown(reason::PROCESS_EXITED, Confidence::High);
+    }
+    if !supported {
+        return Verdict::unknown(reason::UNSUPPORTED_SIGNAL, Confidence::Low);
     }
     match evidence.winner(sight, now, settings) {
         Some((source, heard)) => shown(source, heard, now, settings),

@@ -201,6 +201,8 @@ pub mod reason {
     /// Somebody stopped the agent, and works with something else.
     pub const SUSPENDED: &str = "suspended";
     pub const STALE_SIGNAL: &str = "stale_signal";
+    /// The adapter of its agent is turned off.
+    pub const UNSUPPORTED_SIGNAL: &str = "unsupported_signal";
     pub const TARGET_UNREACHABLE: &str = "target_unreachable";
     pub const COMPLETED_DEMOTED: &str = "completed_demoted";
     pub const PROCESS_EXITED: &str = "process_exited";

@@ -111,7 +111,8 @@ fn body_of(event: &Event) -> Option<&str> {
         | Event::ActivitySeen { .. }
         | Event::EventBound { .. }
         | Event::EventDropped { .. }
-        | Event::ActionChanged(_) => None,
+        | Event::ActionChanged(_)
+        | Event::AdapterChanged(_) => None,
     }
 }
 

@@ -24,6 +24,7 @@ mod journal;
 mod meta;
 
 mod actions;
+mod adapters;
 mod fold;
 mod lives;
 mod load;

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::lives::{self, pane_key};
-use crate::{actions, tables};
+use crate::{actions, adapters, tables};
 
 /// The status of an event that waits for its runtime.
 pub(crate) const PENDING: &str = "pending_bind";
@@ -33,7 +33,8 @@ pub(crate) fn load(db: &Connection) -> Result<Tables, Fault> {
     targets.sort_by(|one, other| one.target.cmp(&other.target));
     let evidence = load_evidence(db, &panes)?;
     let actions = actions::open(db)?;
-    Ok(Tables { targets, sessions, panes, evidence, inbox, actions })
+    let adapters = adapters::load(db)?;
+    Ok(Tables { targets, sessions, panes, evidence, inbox, actions, adapters })
 }
 
 fn json<T: DeserializeOwned>(text: &str) -> Option<T> {

@@ -45,7 +45,8 @@ impl Replay {
             | Event::EventPended(_)
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
-            | Event::ActionChanged(_) => {}
+            | Event::ActionChanged(_)
+            | Event::AdapterChanged(_) => {}
         }
         self.engine.apply(event);
     }

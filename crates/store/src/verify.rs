@@ -290,12 +290,14 @@ fn first_difference(stored: &Tables, replayed: &Tables) -> Option<BadRow> {
     });
     let inbox = differing(&stored_inbox, &replayed.inbox, |row| row.inbox.to_string());
     let actions = differing(&stored.actions, &replayed.actions, |row| row.action.to_string());
+    let adapters = differing(&stored.adapters, &replayed.adapters, |row| row.name.clone());
     let found = [
         ("targets", targets),
         ("sessions", sessions),
         ("panes", panes),
         ("event_inbox", inbox),
         ("actions", actions),
+        ("adapters", adapters),
     ];
     let (table, key) = found.into_iter().find_map(|(table, key)| Some((table, key?)))?;
     let from = "what the journal comes to".to_owned();

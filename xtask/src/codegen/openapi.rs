@@ -112,6 +112,9 @@ fn success(route: &Route, definitions: &mut Definitions) -> Value {
         | RouteId::ListActions
         | RouteId::ShowAction
         | RouteId::ShowActionEvents
+        | RouteId::ListAdapters
+        | RouteId::EnableAdapter
+        | RouteId::DisableAdapter
         | RouteId::ShowConfig => "The answer.",
         RouteId::Attach | RouteId::Send | RouteId::ViewOutput | RouteId::Kill => {
             "It was done, now or when the same request came before."

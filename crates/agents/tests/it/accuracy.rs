@@ -50,6 +50,7 @@ impl Watched {
             health: Health::Ok,
             alive: true,
             has_agent: true,
+            supported: true,
         };
         fuse(&circumstances, at(ms), &Settings::default())
     }

@@ -3,7 +3,7 @@
 use agents::adapter::{
     Adapter, CONTRACT, Capabilities, Reading, Readings, Report, Surface, Version,
 };
-use agents::generic::{Description, Generic};
+use agents::generic::Generic;
 use agents::program::Program;
 use agents::registry::{Refused, Registry};
 use agents::screen::Screen;
@@ -93,9 +93,8 @@ fn tc_047_a_minor_version_is_taken_and_another_major_one_refused() {
 #[test]
 fn a_described_agent_stands_beside_the_built_in_ones() {
     let text = "agent = \"aider\"\nprograms = [\"aider\"]\n";
-    let description: Description = toml::from_str(text).unwrap();
     let mut registry = Registry::built_in();
-    registry.register(Box::new(Generic::new(description).unwrap())).unwrap();
+    registry.register(Box::new(Generic::parse(text).unwrap())).unwrap();
     let arguments = ["python3".to_owned(), "/opt/bin/aider".to_owned()];
     let program = Program { name: "aider", path: "/usr/bin/python3.11", arguments: &arguments };
     assert_eq!(registry.recognise(&program).map(Adapter::agent), Some("aider"));

@@ -1,9 +1,13 @@
 //! `qd config`: where the configuration is, what is in use, whether the file is right.
 
+use std::path::Path;
+
+use api::adapters::AdapterProblem;
 use api::config::{ConfigAnswer, ConfigProblem, SettingOrigin};
 use api::words::SchemaVersion;
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::Subcommand;
+use daemon::adapters::Roster;
 use daemon::config::{Config, ConfigError};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,9 +15,9 @@ use serde_json::Value;
 use crate::commands::Outcome;
 use crate::console::{Console, wait};
 use crate::failure::Failure;
-use crate::output::style;
 use crate::output::table::{Column, Table};
 use crate::output::text::Text;
+use crate::output::{self, style};
 use crate::starter::config_error;
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +53,8 @@ struct Checked {
     path: String,
     exists: bool,
     problems: Vec<ConfigProblem>,
+    /// Descriptions of agents that were left out.
+    adapters: Vec<AdapterProblem>,
 }
 
 fn path(console: &Console) -> Outcome {
@@ -114,6 +120,8 @@ fn problem(problem: &ConfigProblem) -> Text {
 fn check(console: &Console) -> Outcome {
     let path = console.paths()?.config;
     let outcome = Config::load(&path);
+    let adapters = left_out(&path);
+    let is_right = outcome.is_ok() && adapters.is_empty();
     if console.is_json() {
         let problems = outcome.as_ref().err().map(ConfigError::problem).into_iter().collect();
         let checked = Checked {
@@ -122,14 +130,28 @@ fn check(console: &Console) -> Outcome {
             path: path.display().to_string(),
             exists: path.exists(),
             problems,
+            adapters,
         };
         let text = serde_json::to_string(&checked);
         let text = text.map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
         console.terminal.json(&text)?;
-        return Ok(if outcome.is_ok() { ExitCode::Ok } else { ExitCode::Failure });
+        return Ok(if is_right { ExitCode::Ok } else { ExitCode::Failure });
     }
     outcome.map_err(|error| config_error(&error))?;
     let said = if path.exists() { "is right" } else { "is not there: all defaults are in use" };
     console.terminal.line(format!("{} {said}.", path.display()))?;
-    Ok(ExitCode::Ok)
+    let Some(first) = adapters.first() else { return Ok(ExitCode::Ok) };
+    let count = adapters.len();
+    let message = match count {
+        1 => output::adapters::placed(first),
+        _ => format!("{} ({count} such files)", output::adapters::placed(first)),
+    };
+    Err(Failure::new(ErrorCode::ConfigInvalid, message)
+        .with_hint("Correct it; until then that agent is not known. All: qd adapter list"))
+}
+
+/// The descriptions of agents beside a settings file that are none.
+pub(crate) fn left_out(config: &Path) -> Vec<AdapterProblem> {
+    let roster = Roster::load(&daemon::adapters::folder(config));
+    roster.left_out().iter().map(|it| it.problem.clone()).collect()
 }

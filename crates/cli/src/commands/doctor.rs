@@ -15,6 +15,7 @@ use daemon::paths::Paths;
 use serde::Serialize;
 
 use crate::commands::Outcome;
+use crate::commands::config::left_out;
 use crate::console::{Console, wait};
 use crate::failure::Failure;
 use crate::output;
@@ -83,6 +84,7 @@ pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
     let paths = console.paths()?;
     let (config, configured) = configuration(&paths);
     let mut checks = vec![program::tmux(&config.observer.tmux), configured];
+    checks.extend(descriptions(&paths));
     let home = machine::home(&paths);
     let (daemon, health) = daemon(console, home.verdict);
     let running = health.is_some();
@@ -153,6 +155,16 @@ fn configuration(paths: &Paths) -> (Config, Check) {
             (Config::default(), check.hint("Correct it there, then: qd config check"))
         }
     }
+}
+
+/// The descriptions of agents that are none.
+fn descriptions(paths: &Paths) -> Vec<Check> {
+    let left_out = left_out(&paths.config);
+    let check = |it| Check::new("adapter", Verdict::Warning, output::adapters::placed(it));
+    left_out
+        .iter()
+        .map(|it| check(it).hint("Correct it; until then that agent is not known."))
+        .collect()
 }
 
 /// Whether a daemon answers, and what it says of itself.

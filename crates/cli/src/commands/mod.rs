@@ -4,6 +4,7 @@ pub(crate) mod filters;
 
 pub(crate) mod overview;
 
+pub(crate) mod adapter;
 pub(crate) mod list;
 pub(crate) mod target;
 
@@ -68,6 +69,7 @@ fn dispatch(console: &Console, cli: Cli) -> Outcome {
         Command::List(command) => list::run(console, &command),
         Command::Ls(args) => list::panes(console, &args),
         Command::Target(command) => target::run(console, &command),
+        Command::Adapter(command) => adapter::run(console, &command),
         Command::Watch(args) => watch::run(console, &args),
         Command::Wait(args) => wait::run(console, &args),
         Command::Bar(_) => bar::run(console),

@@ -17,6 +17,7 @@ pub(crate) mod terminal;
 pub(crate) mod list;
 
 pub(crate) mod actions;
+pub(crate) mod adapters;
 pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod overview;

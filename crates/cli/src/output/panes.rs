@@ -25,7 +25,7 @@ pub(crate) fn table(items: &[PaneItem], now: Timestamp, several_targets: bool) -
         Column::fixed("PANE"),
         Column::fixed("STATE").down_to(7),
         Column::yielding("FOR", 2),
-        Column::yielding("AGENT", 3),
+        Column::yielding("AGENT", 1).down_to(6),
         Column::yielding("WHERE", 4).down_to(8),
         Column::yielding("WHAT", 5).down_to(12),
         // Two servers have panes of the same id.

@@ -14,6 +14,7 @@ mod agents;
 mod catalogue;
 mod command_line;
 mod config;
+mod described;
 mod events;
 mod faults;
 mod hooks;

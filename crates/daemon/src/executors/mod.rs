@@ -9,13 +9,16 @@ mod process;
 mod shown;
 mod tmux;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::action::{Act, ActionRow, Failure, Outcome};
 use engine::event::Actor;
 use engine::input::Input;
 use engine::words::ActionProblem;
+use tokio::sync::watch;
 
+use crate::adapters::Roster;
 use crate::deck::{Deck, Fault};
 use crate::lookout::Lookout;
 use crate::observer::Reach;
@@ -50,11 +53,18 @@ pub(crate) struct Executors {
     lookout: Lookout,
     outbox: Outbox,
     shown: Shown,
+    adapters: watch::Receiver<Arc<Roster>>,
 }
 
 impl Executors {
-    pub(crate) fn new(deck: Deck, lookout: Lookout, outbox: Outbox, shown: Shown) -> Self {
-        Self { deck, lookout, outbox, shown }
+    pub(crate) fn new(
+        deck: Deck,
+        lookout: Lookout,
+        outbox: Outbox,
+        shown: Shown,
+        adapters: watch::Receiver<Arc<Roster>>,
+    ) -> Self {
+        Self { deck, lookout, outbox, shown, adapters }
     }
 
     /// Begins with a deed, in the background.

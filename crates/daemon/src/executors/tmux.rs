@@ -1,6 +1,7 @@
 //! Acts inside a tmux server, and looks whether they were done.
 
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agents::composer::Composer;
@@ -16,7 +17,6 @@ use tmux::version::Version;
 
 use super::Executors;
 use super::shown::Screen as Excerpt;
-use crate::adapters::adapters;
 use crate::observer::{NoAnswer, Reach, server};
 
 /// How long an answer is waited for.
@@ -96,7 +96,8 @@ impl Executors {
             Err(outcome) => return Some(outcome),
         };
         let screen = Screen::from_capture(&seen.text, seen.width, seen.height);
-        let adapter = adapters().get(agent.as_str());
+        let roster = Arc::clone(&self.adapters.borrow());
+        let adapter = roster.get(agent.as_str());
         match adapter.and_then(|adapter| adapter.composer(&screen)) {
             Some(Composer::Empty) => None,
             Some(Composer::Draft) => busy("something that was not sent stands in its composer"),

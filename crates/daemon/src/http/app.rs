@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::config::ConfigInUse;
 use super::problem::Problem;
 use super::to_api::timestamp;
+use crate::adapters::Roster;
 use crate::clock::Clock;
 use crate::deck::{Deck, Settled};
 use crate::executors::{Outbox, Shown};
@@ -50,6 +51,8 @@ pub struct App {
     pub(crate) config: watch::Receiver<Arc<ConfigInUse>>,
     /// What became of what stood in the spool.
     pub(crate) spool: watch::Receiver<Tally>,
+    /// The adapters in use.
+    adapters: watch::Receiver<Arc<Roster>>,
     /// Where it listens now.
     socket: watch::Sender<PathBuf>,
     /// Texts on their way to a pane, and what panes showed.
@@ -71,13 +74,37 @@ impl App {
         let socket = watch::Sender::new(facts.socket.clone());
         let stop = watch::Sender::new(None);
         let spool = watch::Sender::default().subscribe();
+        let adapters = watch::Sender::default().subscribe();
         let (outbox, shown) = (None, Shown::default());
-        Self { deck, lookout, clock, ids, facts, config, spool, outbox, shown, socket, stop }
+        Self {
+            deck,
+            lookout,
+            clock,
+            ids,
+            facts,
+            config,
+            spool,
+            adapters,
+            outbox,
+            shown,
+            socket,
+            stop,
+        }
     }
 
     /// The same, with a spool that somebody reads.
     pub(crate) fn with_spool(self, spool: watch::Receiver<Tally>) -> Self {
         Self { spool, ..self }
+    }
+
+    /// The same, with the adapters in use.
+    pub(crate) fn with_adapters(self, adapters: watch::Receiver<Arc<Roster>>) -> Self {
+        Self { adapters, ..self }
+    }
+
+    /// The adapters in use now.
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.adapters.borrow())
     }
 
     /// The daemon listens elsewhere from now on.

@@ -45,7 +45,7 @@ pub(crate) async fn report(
     let Some(bound) = bound else {
         return Ok(answer(&app, HookStatus::Ignored, Some("it came from no pane that is watched")));
     };
-    let signal = intake::signal(record, bound);
+    let signal = intake::signal(record, bound, &app.roster());
     let settled = app.ask(peer.actor(), Input::Signalled(Box::new(signal))).await?;
     let status = match settled.reply {
         Reply::Accepted(

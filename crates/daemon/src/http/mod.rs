@@ -22,6 +22,7 @@ mod page;
 pub(crate) mod problem;
 
 mod actions;
+mod adapters;
 mod events;
 mod health;
 mod hooks;

@@ -153,6 +153,9 @@ impl From<Refusal> for Problem {
             Refusal::TooManyTargets => {
                 problem(ErrorCode::LimitReached).detail("limit", engine::limits::TARGETS_MAX)
             }
+            Refusal::TooManyAdapters => {
+                problem(ErrorCode::LimitReached).detail("limit", engine::limits::ADAPTERS_MAX)
+            }
             Refusal::SameServer { name: _, other } => {
                 problem(ErrorCode::TargetDuplicateServer).detail("target", other)
             }

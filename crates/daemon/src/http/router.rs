@@ -13,8 +13,8 @@ use http::Uri;
 use super::app::App;
 use super::problem::Problem;
 use super::{
-    actions, config, events, health, hooks, panes, resolve, runtimes, sessions, shutdown, targets,
-    watch, windows,
+    actions, adapters, config, events, health, hooks, panes, resolve, runtimes, sessions, shutdown,
+    targets, watch, windows,
 };
 
 /// The router of every row of the table.
@@ -60,6 +60,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<App>> {
         RouteId::Kill => on(method, actions::kill),
         RouteId::ShowAction => on(method, actions::show),
         RouteId::ShowActionEvents => on(method, actions::events),
+        RouteId::ListAdapters => on(method, adapters::list),
+        RouteId::EnableAdapter => on(method, adapters::enable),
+        RouteId::DisableAdapter => on(method, adapters::disable),
         RouteId::ShowConfig => on(method, config::show),
         RouteId::Shutdown => on(method, shutdown::shut_down),
     }

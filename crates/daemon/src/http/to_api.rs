@@ -393,6 +393,7 @@ fn rule(rule: Rule) -> DecisionRule {
     match rule {
         Rule::TargetDown => DecisionRule::TargetDown,
         Rule::ProcessEnded => DecisionRule::ProcessEnded,
+        Rule::Disabled => DecisionRule::AdapterDisabled,
         Rule::Deterministic => DecisionRule::NewestDeterministicClaim,
         Rule::Inferred => DecisionRule::NewestInferredClaim,
         Rule::Demoted => DecisionRule::CompletedDemoted,

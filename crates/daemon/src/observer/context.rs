@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::link::Speaker;
 use super::reporter::{Closed, Reporter};
+use crate::adapters::Roster;
 use crate::clock::Clock;
 use crate::sentinel::{Hint, Lookout, Sentinel};
 use crate::targets::Target;
@@ -56,6 +57,7 @@ impl Ordered {
 /// The context of one observer.
 pub(super) struct Context<R> {
     pub target: Arc<Target>,
+    pub roster: Arc<Roster>,
     pub id: TargetId,
     pub reporter: R,
     pub clock: Clock,

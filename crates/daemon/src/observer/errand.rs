@@ -11,7 +11,7 @@ use engine::pane::AgentProcess;
 use tokio::sync::mpsc;
 
 use super::recognise;
-use crate::adapters::adapters;
+use crate::adapters::Roster;
 use crate::targets::Target;
 use crate::targets::files::{Part, Refused};
 
@@ -56,11 +56,23 @@ pub(super) enum Outcome {
 
 impl Errand {
     /// Does it, and tells `home`. If nobody is there any more, nobody needs to know.
-    pub(super) fn run(self, pane: PaneId, target: Arc<Target>, home: mpsc::Sender<Outcome>) {
+    pub(super) fn run(
+        self,
+        pane: PaneId,
+        target: Arc<Target>,
+        roster: Arc<Roster>,
+        home: mpsc::Sender<Outcome>,
+    ) {
         tokio::task::spawn_blocking(move || {
             let outcome = match self {
-                Self::Search { agent, session } => search(&target, pane, agent, session),
-                Self::Read { agent, kept } => read(&target, pane, agent, &kept),
+                Self::Search { agent, session } => {
+                    let adapter = roster.get(agent.agent.as_str());
+                    search(&target, adapter, pane, agent, session)
+                }
+                Self::Read { agent, kept } => {
+                    let adapter = roster.get(agent.agent.as_str());
+                    read(&target, adapter, pane, agent, &kept)
+                }
             };
             drop(home.blocking_send(outcome));
         });
@@ -105,10 +117,16 @@ impl Facts {
     }
 }
 
-fn search(target: &Target, pane: PaneId, agent: AgentProcess, session: Option<String>) -> Outcome {
+fn search(
+    target: &Target,
+    adapter: Option<&dyn Adapter>,
+    pane: PaneId,
+    agent: AgentProcess,
+    session: Option<String>,
+) -> Outcome {
     let pid = agent.process.pid;
     let (mut kept, mut folders, mut lacks) = (Vec::new(), BTreeSet::new(), false);
-    if let Some(adapter) = adapters().get(agent.agent.as_str()) {
+    if let Some(adapter) = adapter {
         let facts = Facts::of(target, adapter, pid, session);
         if let Some(root) = facts.root() {
             let running = facts.running(pid);
@@ -140,11 +158,16 @@ fn find(target: &Target, agent: &Running<'_>, file: &StatusFile) -> Option<Strin
     }
 }
 
-fn read(target: &Target, pane: PaneId, agent: AgentProcess, kept: &[Kept]) -> Outcome {
+fn read(
+    target: &Target,
+    adapter: Option<&dyn Adapter>,
+    pane: PaneId,
+    agent: AgentProcess,
+    kept: &[Kept],
+) -> Outcome {
     let pid = agent.process.pid;
     let (mut reading, mut is_cut) = (None, false);
-    if let (Some(adapter), Some(user)) = (adapters().get(agent.agent.as_str()), target.user_of(pid))
-    {
+    if let (Some(adapter), Some(user)) = (adapter, target.user_of(pid)) {
         let facts = Facts::of(target, adapter, pid, None);
         for file in kept {
             let part = match file.kind {

@@ -15,6 +15,7 @@ use super::facts;
 use super::gate::Gate;
 use super::line::{AskError, Asked, Line, Question, nonce};
 use super::picture::{Closeness, Difference, Known, Picture, Processes, Sighting};
+use super::recognise::Eyes;
 use super::reporter::Reporter;
 use super::schedule::Scope;
 use super::trouble;
@@ -73,11 +74,14 @@ impl<R: Reporter> Watch<'_, R> {
         Ok(suspects)
     }
 
+    fn eyes(&self) -> Eyes<'_> {
+        Eyes { target: &self.cx.target, server: &self.server, roster: &self.cx.roster }
+    }
+
     fn has_other_processes(&self, pane: PaneId) -> bool {
         let Some(known) = self.picture.panes.get(&pane) else { return false };
-        let (target, server, before) = (&self.cx.target, &self.server, &known.processes);
-        let pid = known.place.pid();
-        Processes::read(target, server, pid, Some(before), Closeness::Glance).differ(before)
+        let (pid, before) = (known.place.pid(), &known.processes);
+        Processes::read(self.eyes(), pid, Some(before), Closeness::Glance).differ(before)
     }
 
     /// tmux can miss the end of a pane's process and then never learns its exit status, unless it
@@ -111,8 +115,7 @@ impl<R: Reporter> Watch<'_, R> {
         let rows = self.ask_rows(suspects).await?;
         let read = |pane: &PaneId, row: &PaneRow| {
             let before = self.picture.panes.get(pane).map(|known| &known.processes);
-            let (target, server) = (&self.cx.target, &self.server);
-            Processes::read(target, server, row.brief.pid, before, Closeness::Search)
+            Processes::read(self.eyes(), row.brief.pid, before, Closeness::Search)
         };
         let processes = rows.iter().map(|(pane, row)| (*pane, read(pane, row))).collect();
         let (changed, moved) = self.picture.renew(&rows, &processes, began);
@@ -291,7 +294,7 @@ impl<R: Reporter> Watch<'_, R> {
         for turn in pids.chunks(READS_PER_TURN) {
             let read = |(pane, pid): &(PaneId, Option<u32>)| {
                 let before = self.picture.panes.get(pane).map(|known| &known.processes);
-                (*pane, Processes::read(&self.cx.target, &self.server, *pid, before, closeness))
+                (*pane, Processes::read(self.eyes(), *pid, before, closeness))
             };
             processes.extend(turn.iter().map(read));
             self.breathe().await?;

@@ -47,6 +47,7 @@ pub(crate) use reporter::Desk;
 pub use reporter::{Closed, Reporter};
 pub use trouble::{FORKED, POLLED, TOO_MANY_PANES};
 
+use crate::adapters::Roster;
 use crate::clock::Clock;
 use crate::config::ObserverConfig;
 use crate::sentinel::Sentinel;
@@ -54,6 +55,17 @@ use crate::targets::Target;
 use context::{Context, Ears, Ordered, Orders};
 use life::Life;
 use schedule::Pace;
+
+/// What every observer of one daemon is given.
+#[derive(Debug)]
+pub struct Given<'a> {
+    pub sentinel: &'a Sentinel,
+    pub clock: Clock,
+    /// The id in our session's name, out of `a-z`, `0-9` and `-`.
+    pub installation: &'a str,
+    pub config: &'a ObserverConfig,
+    pub roster: &'a Arc<Roster>,
+}
 
 /// A running observer. Dropping it ends the observation, in the background.
 #[derive(Debug)]
@@ -65,17 +77,14 @@ pub struct Observer {
 
 impl Observer {
     /// Starts to observe a target. Call it on the thread that never ends: what the observer starts
-    /// dies with the thread. `installation` is the id in our session's name, out of `a-z`, `0-9`
-    /// and `-`.
+    /// dies with the thread.
     pub fn spawn(
         row: &TargetRow,
         target: Target,
         reporter: impl Reporter,
-        sentinel: &Sentinel,
-        clock: Clock,
-        installation: &str,
-        config: &ObserverConfig,
+        given: &Given<'_>,
     ) -> Result<Self, ArgError> {
+        let Given { sentinel, clock, installation, config, roster } = given;
         let hub = Hub::new(installation)?;
         let (sender, receiver) = orders::channel(Orders::default());
         let (speaker, heard) = orders::channel(None);
@@ -87,8 +96,9 @@ impl Observer {
             ears,
             target,
             speaker,
+            roster: Arc::clone(roster),
             reporter,
-            clock,
+            clock: *clock,
             orders: Ordered::new(receiver),
             failing: row.health != engine::words::Health::Ok,
             limit: None,

@@ -12,7 +12,7 @@ use engine::time::MonoMs;
 use tmux::rows::{PaneGlance, PaneRow};
 
 use super::facts::{self, Place};
-use super::recognise;
+use super::recognise::{self, Eyes};
 use super::server::Server;
 use crate::targets::Target;
 use crate::targets::host::ProcessStat;
@@ -41,13 +41,13 @@ pub(super) enum Closeness {
 impl Processes {
     /// Reads them. What cannot be read is absent, and then equal to anything.
     pub(super) fn read(
-        target: &Target,
-        server: &Server,
+        eyes: Eyes<'_>,
         pid: Option<u32>,
         before: Option<&Self>,
         closeness: Closeness,
     ) -> Self {
         let Some(pid) = pid else { return Self::default() };
+        let Eyes { target, server, .. } = eyes;
         let (own, foreground) = pair(target, server, pid);
         let mut seen = Self { own, foreground, agent: None };
         let known = before.filter(|before| !seen.moved_on(before));
@@ -55,7 +55,7 @@ impl Processes {
         seen.agent = agent.filter(|agent| recognise::lives(target, server, agent));
         let lost = known.is_some_and(|before| before.agent.is_some()) && seen.agent.is_none();
         if seen.agent.is_none() && (known.is_none() || lost || closeness == Closeness::Search) {
-            seen.agent = recognise::agent_below(target, server, pid);
+            seen.agent = recognise::agent_below(eyes, pid);
         }
         seen
     }

@@ -22,7 +22,7 @@ use super::recognise;
 use super::reporter::Reporter;
 use super::trouble;
 use super::watch::{Halt, Watch};
-use crate::adapters::{adapters, presentable};
+use crate::adapters::presentable;
 use crate::sentinel::WatchId;
 
 /// How long after output a pane is read: a program paints a screen in several writes.
@@ -197,7 +197,10 @@ impl<R: Reporter> Watch<'_, R> {
             if self.read_processes_of(pane, &agent).await? {
                 continue;
             }
-            let Some(adapter) = adapters().get(agent.agent.as_str()) else { continue };
+            // One that is turned off shows nothing that counts.
+            if self.cx.roster.get(agent.agent.as_str()).is_none() {
+                continue;
+            }
             let Some(seen) = self.capture(pane).await? else { continue };
             let Some(known) = self.picture.panes.get(&pane) else { continue };
             if seen.server != self.server.instance || known.place.pid() != Some(seen.pid) {
@@ -209,6 +212,7 @@ impl<R: Reporter> Watch<'_, R> {
             let find = || recognise::version(&self.cx.target, &agent);
             let version = self.reader.version(pane, find);
             let version = version.as_deref();
+            let Some(adapter) = self.cx.roster.get(agent.agent.as_str()) else { continue };
             let readings = adapter.reads(&Surface { version, title, screen: &screen });
             self.tell_news(pane, &agent, readings).await?;
         }

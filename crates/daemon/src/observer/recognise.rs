@@ -14,7 +14,7 @@ use engine::pane::{AgentProcess, ProcessIdentity};
 use engine::words::{Confidence, State, reason};
 
 use super::server::Server;
-use crate::adapters::adapters;
+use crate::adapters::Roster;
 use crate::targets::Target;
 
 /// How far below a pane's process an agent is looked for: wrappers and launchers stand between.
@@ -23,12 +23,21 @@ const DEPTH_MAX: usize = 8;
 /// How many processes of a pane are looked at.
 const PROCESSES_MAX: usize = 64;
 
+/// What processes are seen with.
+#[derive(Clone, Copy)]
+pub(super) struct Eyes<'a> {
+    pub target: &'a Target,
+    pub server: &'a Server,
+    pub roster: &'a Roster,
+}
+
 /// The outermost agent among a process and its descendants.
-pub(super) fn agent_below(target: &Target, server: &Server, pid: u32) -> Option<AgentProcess> {
+pub(super) fn agent_below(eyes: Eyes<'_>, pid: u32) -> Option<AgentProcess> {
+    let Eyes { target, server, roster } = eyes;
     below(target, pid).find_map(|pid| {
         let facts = target.program_of(pid)?;
         let program = Program { name: &facts.name, path: &facts.path, arguments: &facts.arguments };
-        let adapter = adapters().recognise(&program)?;
+        let adapter = roster.recognise(&program)?;
         let agent = AgentType::new(adapter.agent());
         Some(AgentProcess { agent, process: identity(target, server, pid)? })
     })

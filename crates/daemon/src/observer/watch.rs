@@ -167,7 +167,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
             self.follow.take(now, |pane| reporter.session(id, pane))
         };
         for (pane, errand) in errands {
-            errand.run(pane, Arc::clone(&self.cx.target), self.outcomes.0.clone());
+            let (target, roster) = (Arc::clone(&self.cx.target), Arc::clone(&self.cx.roster));
+            errand.run(pane, target, roster, self.outcomes.0.clone());
         }
         let checks = self.agenda.take_checks(now);
         let suspects = self.glance(checks).await?;

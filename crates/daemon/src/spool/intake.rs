@@ -13,14 +13,14 @@ use engine::words::Source;
 use serde_json::Value;
 
 use super::binding::Bound;
-use crate::adapters::{adapters, presentable};
+use crate::adapters::{Roster, presentable};
 
 /// What an agent's notification program is called for. What it notifies of is in the payload.
 const NOTIFY: &str = "notify";
 
 /// The signal of a record, under an id that is the record's for ever: so a record that is read
 /// again is known, whatever it would be bound to now.
-pub(crate) fn signal(record: Record, bound: Bound) -> Signal {
+pub(crate) fn signal(record: Record, bound: Bound, roster: &Roster) -> Signal {
     let agent = record.agent.to_lowercase();
     let event = vocabulary::normalise(&record.event);
     let source = if event == NOTIFY { Source::Notify } else { Source::Hook };
@@ -29,7 +29,7 @@ pub(crate) fn signal(record: Record, bound: Bound) -> Signal {
         Payload::None | Payload::Cut { .. } => None,
     };
     let value = payload.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let report = adapters().hear(&agent, &record.event, &value.unwrap_or(Value::Null));
+    let report = roster.hear(&agent, &record.event, &value.unwrap_or(Value::Null));
     Signal {
         event_id: EventId::new(format!("hook-{}", record.id)),
         event_type: vocabulary::normalise(&format!("{agent}-{event}")),
@@ -74,7 +74,7 @@ mod tests {
             payload,
         };
         let about = About::Pane(PaneKey::new(&TargetId::new("t"), PaneId(1)));
-        signal(record, Bound { about, hints: Hints::default() })
+        signal(record, Bound { about, hints: Hints::default() }, &Roster::default())
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::binding::{self, Bound};
 use super::folder::Folder;
 use super::intake;
 use super::tally::Tally;
+use crate::adapters::Roster;
 use crate::clock::Clock;
 use crate::deck::{Answer, Deck, Fault};
 use crate::lifecycle;
@@ -63,12 +64,14 @@ pub(crate) fn start(
     lookout: Lookout,
     clock: Clock,
     sentinel: &Sentinel,
+    adapters: watch::Receiver<Arc<Roster>>,
     tally: watch::Sender<Tally>,
 ) -> io::Result<Running> {
     let stop = Arc::new(Notify::new());
     let events = sentinel.lookout()?;
     let (folder, due) = (Folder::new(folder), Due::default());
-    let reader = Reader { folder, due, events, watched: false, deck, lookout, clock, tally };
+    let watched = false;
+    let reader = Reader { folder, due, events, watched, deck, lookout, clock, adapters, tally };
     let task = tokio::spawn(reader.follow(Arc::clone(&stop)));
     Ok(Running { stop, task })
 }
@@ -102,6 +105,7 @@ struct Reader {
     deck: Deck,
     lookout: Lookout,
     clock: Clock,
+    adapters: watch::Receiver<Arc<Roster>>,
     tally: watch::Sender<Tally>,
 }
 
@@ -252,7 +256,8 @@ impl Reader {
             line_begin = line.end;
         }
         let begins: Vec<u64> = found.iter().map(|(begin, ..)| *begin).collect();
-        let inputs = inputs(found).await;
+        let roster = Arc::clone(&self.adapters.borrow());
+        let inputs = inputs(found, roster).await;
         let answers = self.deck.ask_all(inputs).await;
         let mut taken = Taken::All;
         for (begin, answer) in begins.into_iter().zip(answers).rev() {
@@ -326,7 +331,8 @@ fn settle(answer: Answer, tally: &mut Tally) -> Settling {
             | Refusal::TooManyTargets
             | Refusal::SameServer { .. }
             | Refusal::ActionConflict { .. }
-            | Refusal::TooManyActions,
+            | Refusal::TooManyActions
+            | Refusal::TooManyAdapters,
         )) => tally.homeless += 1,
         Err(Fault::Stopping) => return Settling::Never,
     }
@@ -334,15 +340,17 @@ fn settle(answer: Answer, tally: &mut Tally) -> Settling {
 }
 
 /// The inputs of records. Cleaning a long payload takes long, and others wait for this thread.
-async fn inputs(found: Vec<(u64, Record, Bound)>) -> Vec<(Actor, Input)> {
+async fn inputs(found: Vec<(u64, Record, Bound)>, roster: Arc<Roster>) -> Vec<(Actor, Input)> {
     let bytes = |record: &Record| match &record.payload {
         Payload::Whole(bytes) => bytes.len(),
         Payload::None | Payload::Cut { .. } => 0,
     };
     let bytes: usize = found.iter().map(|(_, record, _)| bytes(record)).sum();
     let uid = rustix::process::geteuid().as_raw();
-    let all =
-        move || found.into_iter().map(|(_, record, bound)| input(uid, record, bound)).collect();
+    let all = move || {
+        let one = |(_, record, bound)| input(uid, record, bound, &roster);
+        found.into_iter().map(one).collect()
+    };
     if bytes <= SMALL_BYTES_MAX {
         return all();
     }
@@ -354,9 +362,9 @@ async fn inputs(found: Vec<(u64, Record, Bound)>) -> Vec<(Actor, Input)> {
 }
 
 /// Whoever wrote to a spool that is only ours speaks as us; the hook's parent is who it was.
-fn input(uid: u32, record: Record, bound: Bound) -> (Actor, Input) {
+fn input(uid: u32, record: Record, bound: Bound, roster: &Roster) -> (Actor, Input) {
     let pid = record.chain.first().map(|it| it.pid);
-    (Actor::Client { uid, pid }, Input::Spooled(Box::new(intake::signal(record, bound))))
+    (Actor::Client { uid, pid }, Input::Spooled(Box::new(intake::signal(record, bound, roster))))
 }
 
 fn is_over(due: Instant) -> bool {

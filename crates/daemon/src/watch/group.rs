@@ -243,7 +243,8 @@ impl<G: Group> View for GroupView<G> {
             | Event::EventPended(_)
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
-            | Event::ActionChanged(_) => {}
+            | Event::ActionChanged(_)
+            | Event::AdapterChanged(_) => {}
         }
         None
     }

@@ -85,6 +85,7 @@ pub(crate) fn touch<'a>(follower: &Follower, event: &'a Event) -> Touch<'a> {
         | Event::EventPended(_)
         | Event::EventBound { .. }
         | Event::EventDropped { .. }
-        | Event::ActionChanged(_) => Touch::Soft(Vec::new()),
+        | Event::ActionChanged(_)
+        | Event::AdapterChanged(_) => Touch::Soft(Vec::new()),
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod actions;
+mod adapters;
 mod health;
 mod identity;
 mod inbox;

@@ -232,9 +232,10 @@ impl Checker {
                 }
             }
             Event::TargetChanged(row) => self.take_target(row),
-            Event::SessionChanged(_) | Event::SessionRemoved { .. } | Event::ActionChanged(_) => {
-                Ok(())
-            }
+            Event::SessionChanged(_)
+            | Event::SessionRemoved { .. }
+            | Event::ActionChanged(_)
+            | Event::AdapterChanged(_) => Ok(()),
         }
     }
 

@@ -53,7 +53,8 @@ impl Memory {
             | Event::PaneRemoved { .. }
             | Event::ActivitySeen { .. }
             | Event::EventBound { .. }
-            | Event::EventDropped { .. } => {}
+            | Event::EventDropped { .. }
+            | Event::AdapterChanged(_) => {}
             Event::ActionChanged(row) => {
                 let key = (row.act.kind(), row.request_ref.clone());
                 self.actions.insert(key, (**row).clone());

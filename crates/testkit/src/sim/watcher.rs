@@ -129,7 +129,8 @@ impl Watcher {
             | Event::EventPended(_)
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
-            | Event::ActionChanged(_) => {}
+            | Event::ActionChanged(_)
+            | Event::AdapterChanged(_) => {}
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use daemon::clock::Clock;
 use daemon::config::{Config, ObserverConfig};
-use daemon::observer::{Closed, Observer, Reporter};
+use daemon::observer::{Closed, Given, Observer, Reporter};
 use daemon::sentinel::Sentinel;
 use daemon::targets::Target;
 use daemon::targets::process::Environment;
@@ -196,9 +196,10 @@ impl Scene {
         let run = async move {
             let sentinel = Sentinel::start().expect("a thread can be started");
             let clock = Clock::new();
-            let observer =
-                Observer::spawn(&row, target, recorder, &sentinel, clock, installation, &config)
-                    .expect("the installation's id is right");
+            let (sentinel, config, roster) = (&sentinel, &config, &Arc::default());
+            let given = Given { sentinel, clock, installation, config, roster };
+            let observer = Observer::spawn(&row, target, recorder, &given)
+                .expect("the installation's id is right");
             while let Some(order) = incoming.recv().await {
                 match order {
                     Order::Rescan => observer.rescan(),
