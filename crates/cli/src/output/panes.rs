@@ -167,19 +167,19 @@ mod tests {
         %4    no agent          2h              work:2.0          zsh             build
         ");
         insta::assert_snapshot!(shown(&lines(&list, Some(40))), @r"
-        PANE  STATE             FOR  TARGET
-        %3    running           2m   local
-        %4    waiting_approval  3m   local
-        %5    no agent          2h   local
-        %6    no agent          2h   local
-        %7    error             30s  local
-        %9    unknown           1m   local
-        %10   no agent          2h   local
-        %11   no agent          2h   local
-        %12   no agent          2h   local
-        %20   idle              1h   local
-        %3    waiting_input     11m  build
-        %4    no agent          2h   build
+        PANE  STATE             AGENT     TARGET
+        %3    running           claude    local
+        %4    waiting_approval  claude    local
+        %5    no agent                    local
+        %6    no agent                    local
+        %7    error             codex     local
+        %9    unknown           codex     local
+        %10   no agent                    local
+        %11   no agent                    local
+        %12   no agent                    local
+        %20   idle              claude3…  local
+        %3    waiting_input     gemini    build
+        %4    no agent                    build
         ");
     }
 }
