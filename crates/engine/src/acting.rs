@@ -290,6 +290,7 @@ fn record(row: &ActionRow, now: Now) -> EventRow {
         runtime: row.runtime.clone(),
         ingested_at: now.stamp(),
         effective_time: now.wall,
+        ahead_ms: 0,
         retires: Vec::new(),
     }
 }

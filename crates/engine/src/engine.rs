@@ -19,7 +19,7 @@ use crate::past::Past;
 use crate::settings::Settings;
 use crate::signal::{EventRow, InboxRow};
 use crate::state::{
-    Circumstances, Cursor, Evidence, Heard, LastKnown, Sight, StateRow, Verdict, fuse,
+    Arrival, Circumstances, Cursor, Evidence, Heard, LastKnown, Sight, StateRow, Verdict, fuse,
 };
 use crate::target::{Probe, Pulse, TargetRow};
 use crate::time::{MonoMs, Now, Stamp, WallMs};
@@ -546,6 +546,8 @@ pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Setting
         seq: signal.source_seq,
         ingested_at: row.ingested_at.wall,
     });
+    let ordered = WallMs(row.ingested_at.wall.0.saturating_add(row.ahead_ms));
+    voice.note_arrival(Arrival { at: row.ingested_at, ordered });
     for (detail, text) in &signal.details {
         voice.tell(*detail, text, &order);
     }

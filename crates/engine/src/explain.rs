@@ -113,7 +113,7 @@ impl Engine {
         let pieces = evidence.heads().map(|(source, heard)| Piece {
             source,
             heard: heard.clone(),
-            effective_time: heard.order.effective,
+            effective_time: heard.order.effective.min(heard.ingested_at.wall),
             age_ms: now.since(heard.ingested_at),
             confirmed_age_ms: now.since(evidence.confirmed(source, heard, &sight)),
             standing: standing(source, heard),

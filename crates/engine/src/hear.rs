@@ -33,7 +33,7 @@ impl Engine {
         signal: &Signal,
         past: &dyn Past,
     ) -> Decision {
-        match self.place(signal, past) {
+        match self.place(now, signal, past) {
             Ok(Place::Runtime(runtime)) => self.record(now, arrived, signal, runtime),
             Ok(Place::Waiting) => self.pend(now, signal, None),
             Ok(Place::Ambiguous) => self.pend(now, signal, Some(DropReason::BindAmbiguous)),
@@ -45,7 +45,7 @@ impl Engine {
     }
 
     /// Finds what the event is about, and whether it was here before.
-    fn place(&self, signal: &Signal, past: &dyn Past) -> Result<Place, Refusal> {
+    fn place(&self, now: Now, signal: &Signal, past: &dyn Past) -> Result<Place, Refusal> {
         let earlier = match &signal.about {
             About::Runtime(runtime) => {
                 past.event_by_key(runtime, signal.source, &signal.dedupe_key)
@@ -69,7 +69,7 @@ impl Engine {
             About::Pane(key) if !self.targets.contains_key(&key.target) => {
                 Err(Refusal::TargetUnknown(key.target.to_string()))
             }
-            About::Pane(key) => match self.bind(key, signal) {
+            About::Pane(key) => match self.bind(now, key, signal) {
                 Binding::One(runtime) => {
                     let known = past.event_by_key(&runtime, signal.source, &signal.dedupe_key);
                     known.map_or(Ok(Place::Runtime(runtime)), |it| repetition(signal, it))
@@ -83,9 +83,9 @@ impl Engine {
         }
     }
 
-    fn bind(&self, key: &PaneKey, signal: &Signal) -> Binding {
+    fn bind(&self, now: Now, key: &PaneKey, signal: &Signal) -> Binding {
         let panes = self.panes_of(&key.target).map(|memory| &memory.row);
-        bind(panes, key, &signal.hints, signal.event_time, &self.settings)
+        bind(panes, key, &signal.hints, signal.event_time, now.wall, &self.settings)
     }
 
     /// What one look read of the agent in a pane, as far as it is news. It is settled once, so that
@@ -103,10 +103,11 @@ impl Engine {
         let Some(runtime) = row.runtime.as_ref().filter(|_| same) else { return };
         let evidence = self.evidence.get(&runtime.runtime);
         let voice = |source| evidence.and_then(|it| it.voices.get(&source));
+        let ahead = evidence.map_or(0, |it| it.ahead_ms(now.stamp()));
         let signals: Vec<Signal> = readings
             .iter()
             .filter(|reading| is_news(reading, voice(reading.source)))
-            .map(|reading| told(&runtime.runtime, reading, voice(reading.source), now))
+            .map(|reading| told(&runtime.runtime, reading, voice(reading.source), now, ahead))
             .collect();
         if !signals.is_empty() {
             self.record_in(now, &signals, row, now.stamp(), decision);
@@ -144,11 +145,13 @@ impl Engine {
         let labelled = before.runtime.as_ref().is_some_and(|it| it.agent.is_some());
         let mut label = None;
         for signal in signals {
+            let ahead_ms = evidence.ahead_ms(ingested_at);
             let mut recorded = EventRow {
                 signal: signal.clone(),
                 runtime: runtime.clone(),
                 ingested_at,
-                effective_time: self.effective_time(signal, ingested_at.wall),
+                effective_time: self.effective_time(signal, ingested_at.wall, ahead_ms),
+                ahead_ms,
                 retires: Vec::new(),
             };
             if signal.event_type == synthetic::STALE_DETECTED {
@@ -176,12 +179,14 @@ impl Engine {
         }
     }
 
-    /// Our own readings need no budget for skew.
-    fn effective_time(&self, signal: &Signal, ingested_at: WallMs) -> WallMs {
-        if signal.source.is_reading() {
-            return signal.event_time;
-        }
-        effective_time(signal.event_time, ingested_at, &self.settings)
+    /// The time by which an event is ordered. Our own readings need no budget for skew.
+    fn effective_time(&self, signal: &Signal, ingested_at: WallMs, ahead_ms: i64) -> WallMs {
+        let told = if signal.source.is_reading() {
+            signal.event_time
+        } else {
+            effective_time(signal.event_time, ingested_at, &self.settings)
+        };
+        WallMs(told.0.saturating_add(ahead_ms))
     }
 
     /// Lets an event wait, or files it with the reason why it never will be bound.
@@ -226,7 +231,7 @@ impl Engine {
         let About::Pane(key) = &waiting.signal.about else { return decision };
         let (signal, inbox) = (&waiting.signal, waiting.inbox.clone());
         let missed = complete.is_some_and(|began| waiting.ingested_at.mono < began);
-        match self.bind(key, signal) {
+        match self.bind(now, key, signal) {
             Binding::One(runtime) => {
                 let known = past.event_by_key(&runtime, signal.source, &signal.dedupe_key);
                 let row = self.pane_of(&runtime);
@@ -301,14 +306,20 @@ fn repeats(reading: &Reading, voice: Option<&Voice>) -> bool {
 }
 
 /// A reading as an event of its source. Readings count up, and none is as old as the one before,
-/// so that the newest is the newest whatever the clock does.
-fn told(runtime: &RuntimeId, reading: &Reading, voice: Option<&Voice>, now: Now) -> Signal {
+/// so that the newest is the newest; `ahead` is how far their order is ahead of the wall clock.
+fn told(
+    runtime: &RuntimeId,
+    reading: &Reading,
+    voice: Option<&Voice>,
+    now: Now,
+    ahead: i64,
+) -> Signal {
     let cursor = voice.and_then(|voice| voice.cursor.as_ref());
     let seq = cursor.and_then(|cursor| cursor.seq).unwrap_or(0) + 1;
     let after = cursor.map_or(i64::MIN, |cursor| cursor.order.effective.0.saturating_add(1));
     let source = reading.source;
+    let at = WallMs(now.wall.0.max(after.saturating_sub(ahead)));
     let id = format!("ev-{source}-{runtime}-{seq}");
-    let at = WallMs(now.wall.0.max(after));
     Signal {
         source_seq: Some(seq),
         claim: reading.claim.clone(),

@@ -52,6 +52,10 @@ pub const COMMAND_REFILL_MS: i64 = 2_000;
 /// down; an older one counts as one of then.
 pub const SPOOLED_MS_MAX: i64 = 12 * 60 * 60 * 1_000;
 
+/// A wall clock that falls behind by more than this was set back. Two clocks that are read one after
+/// the other differ by less.
+pub const CLOCK_STEP_MS_MIN: i64 = 100;
+
 /// Cuts `text` to at most `max` bytes without splitting a character.
 pub fn cut(text: &mut String, max: usize) {
     if text.len() > max {

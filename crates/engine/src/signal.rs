@@ -155,6 +155,7 @@ pub fn bind<'a>(
     key: &PaneKey,
     hints: &Hints,
     at: WallMs,
+    now: WallMs,
     settings: &Settings,
 ) -> Binding {
     let (named, above): (Vec<_>, Vec<_>) = if hints.ancestors.is_empty() {
@@ -164,9 +165,11 @@ pub fn bind<'a>(
     };
     let nearest = above.iter().map(|(distance, _)| *distance).min();
     let nearest = above.iter().filter(|(distance, _)| Some(*distance) == nearest);
-    // A number that was given again names a process that is younger than the report.
+    // A number that was given again names a process that is younger than the report. None is from
+    // the future: where it seems so, the clock was set back since.
     let existed = |runtime: &&Runtime| {
-        hints.ancestors.is_empty() || runtime.started_at.0 <= at.0 + settings.bind_window_ms
+        let started = runtime.started_at.min(now);
+        hints.ancestors.is_empty() || started.0 <= at.0 + settings.bind_window_ms
     };
     let mut fitting = named
         .into_iter()
@@ -194,9 +197,16 @@ pub struct EventRow {
     pub runtime: RuntimeId,
     pub ingested_at: Stamp,
     pub effective_time: WallMs,
+    /// How far `effective_time` is ahead of the wall clock, because that was set back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ahead_ms: i64,
     /// The claims that a `stale-detected` event retires, with the sources that made them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retires: Vec<(Source, OrderKey)>,
+}
+
+fn is_zero(ms: &i64) -> bool {
+    *ms == 0
 }
 
 impl EventRow {

@@ -95,6 +95,24 @@ pub struct Cursor {
     pub ingested_at: WallMs,
 }
 
+/// When an event arrived: by our clocks, and by the time that orders events. The two differ while
+/// the wall clock stands behind what it showed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    pub at: Stamp,
+    pub ordered: WallMs,
+}
+
+impl Arrival {
+    /// How far behind the wall clock was set since, as seen at another moment.
+    fn behind(&self, at: Stamp) -> i64 {
+        let passed = at.mono.0.saturating_sub(self.at.mono.0);
+        let due = self.ordered.0.saturating_add(passed);
+        let behind = due.saturating_sub(at.wall.0);
+        if behind > limits::CLOCK_STEP_MS_MIN { behind } else { 0 }
+    }
+}
+
 /// What one source last said. Numbered and unnumbered events are two streams, because no total
 /// order exists over both; the newer of their two heads speaks for the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +126,9 @@ pub struct Voice {
     /// Reminders, which may not take a better reason away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeated: Option<Heard>,
+    /// The latest moment at which it was heard, as events are ordered by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<Arrival>,
     /// Claims up to here were found stale; only a newer one revives the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_through: Option<OrderKey>,
@@ -143,6 +164,12 @@ impl Voice {
         }
         if let Some(current) = &mut self.cursor {
             current.seq = seq;
+        }
+    }
+
+    pub fn note_arrival(&mut self, arrival: Arrival) {
+        if self.latest.is_none_or(|latest| latest.ordered <= arrival.ordered) {
+            self.latest = Some(arrival);
         }
     }
 
@@ -192,8 +219,11 @@ impl Voice {
         self.stale_through.as_ref().is_some_and(|through| heard.order <= *through)
     }
 
-    fn all_mut(&mut self) -> impl Iterator<Item = &mut Heard> {
-        self.numbered.iter_mut().chain(&mut self.unnumbered).chain(&mut self.repeated)
+    /// Every moment of it that is on the monotonic clock.
+    pub fn moments_mut(&mut self) -> impl Iterator<Item = &mut Stamp> {
+        let heard = self.numbered.iter_mut().chain(&mut self.unnumbered).chain(&mut self.repeated);
+        let latest = self.latest.iter_mut().map(|latest| &mut latest.at);
+        heard.map(|heard| &mut heard.ingested_at).chain(latest)
     }
 }
 
@@ -221,9 +251,17 @@ impl Evidence {
     }
 
     pub fn rebase(&mut self, now: Now) {
-        for heard in self.voices.values_mut().flat_map(Voice::all_mut) {
-            heard.ingested_at.rebase(now);
+        for moment in self.voices.values_mut().flat_map(Voice::moments_mut) {
+            moment.rebase(now);
         }
+    }
+
+    /// How far the time that orders events is ahead of the wall clock: as far as that was set back
+    /// since something was heard of this runtime. A later word counts as later for that reason,
+    /// whatever the clock says.
+    pub fn ahead_ms(&self, at: Stamp) -> i64 {
+        let arrivals = self.voices.values().filter_map(|voice| voice.latest);
+        arrivals.map(|latest| latest.behind(at)).max().unwrap_or(0)
     }
 
     /// What is told of a detail, by whichever source told it last.

@@ -90,6 +90,9 @@ struct Rest {
     /// The time it counts for, where that is not its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     effective_time: Option<WallMs>,
+    /// How far that is ahead of the wall clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ahead_ms: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     retires: Vec<(Source, OrderKey)>,
 }
@@ -111,6 +114,7 @@ pub(crate) fn rest(row: &EventRow) -> Result<String, Fault> {
         begins_turn: signal.begins_turn,
         expects_version: signal.expects_version,
         effective_time: Some(row.effective_time).filter(|time| *time != signal.event_time),
+        ahead_ms: Some(row.ahead_ms).filter(|ms| *ms != 0),
         retires: row.retires.clone(),
     };
     Ok(serde_json::to_string(&rest)?)
@@ -268,6 +272,7 @@ impl<'r> Recorded<'r> {
             runtime,
             ingested_at: Stamp::stored(WallMs(number(7)?)),
             effective_time: rest.effective_time.unwrap_or(event_time),
+            ahead_ms: rest.ahead_ms.unwrap_or(0),
             retires: rest.retires,
         })))
     }

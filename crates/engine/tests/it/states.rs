@@ -197,6 +197,55 @@ fn clock_jumps_change_no_state() {
 }
 
 #[test]
+fn what_is_said_after_the_clock_was_set_back_counts_at_once() {
+    for back in [50, 101, 5_000, 3_600_000, 315_360_000_000] {
+        let mut world = World::new();
+        world.scan(&[shell(1)]);
+        world.say("a", 1, State::Running);
+        world.jump(200);
+        world.now.wall.0 -= back;
+        world.say("b", 1, State::WaitingApproval);
+        assert_eq!(world.shown(1).0, State::WaitingApproval, "{back}");
+        world.jump(10);
+        let mut other = world.signal("c", 1, Some(State::Running));
+        other.source = Source::Notify;
+        world.emit(other).unwrap();
+        assert_eq!(world.shown(1).0, State::Running, "another source, {back}");
+        let why = world.engine.explain(&world.runtime(1), world.now).unwrap();
+        assert!(why.evidence.iter().all(|piece| piece.effective_time <= world.now.wall), "{back}");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_before_a_restart_makes_nobody_deaf() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::Running);
+    world.now.wall.0 -= 3_600_000;
+    restart(&mut world, 1_000);
+    world.say("b", 1, State::WaitingApproval);
+    assert_eq!(world.shown(1).0, State::WaitingApproval);
+    restart(&mut world, 1_000);
+    world.say("c", 1, State::Running);
+    assert_eq!(world.shown(1).0, State::Running, "and after another");
+    world.now.wall.0 += 3_600_000;
+    world.jump(1_000);
+    world.say("d", 1, State::Idle);
+    assert_eq!(world.shown(1).0, State::Idle, "when the clock is right again");
+}
+
+#[test]
+fn a_report_is_bound_to_its_process_although_the_clock_was_set_back_since_that_began() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.now.wall.0 -= 3_600_000;
+    let mut signal = world.signal("a", 1, Some(State::Running));
+    signal.hints.ancestors = vec![9, world.row(1).facts.process.pid];
+    world.emit(signal).unwrap();
+    assert_eq!(world.shown(1).0, State::Running);
+}
+
+#[test]
 fn every_state_can_be_explained() {
     let mut world = World::new();
     world.scan(&[shell(1)]);

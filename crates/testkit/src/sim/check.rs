@@ -528,9 +528,7 @@ fn stored(mut tables: Tables) -> Tables {
     }
     for (_, evidence) in &mut tables.evidence {
         for voice in evidence.voices.values_mut() {
-            let heads = voice.numbered.iter_mut().chain(&mut voice.unnumbered);
-            let heads = heads.chain(&mut voice.repeated);
-            heads.for_each(|heard| unplaced(&mut heard.ingested_at));
+            voice.moments_mut().for_each(unplaced);
         }
     }
     tables.inbox.iter_mut().for_each(|row| unplaced(&mut row.ingested_at));
@@ -548,9 +546,7 @@ fn durable(mut tables: Tables) -> Tables {
     }
     for (_, evidence) in &mut tables.evidence {
         for voice in evidence.voices.values_mut() {
-            let heads = voice.numbered.iter_mut().chain(&mut voice.unnumbered);
-            let heads = heads.chain(&mut voice.repeated);
-            heads.for_each(|heard| heard.ingested_at.mono = MonoMs(0));
+            voice.moments_mut().for_each(|at| at.mono = MonoMs(0));
         }
     }
     for row in &mut tables.inbox {

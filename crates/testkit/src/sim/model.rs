@@ -19,6 +19,8 @@ use engine::words::{Confidence, Health, Source, State};
 const SETTLE_MS: i64 = 2_000;
 /// What lay in the spool for longer counts as written down so long ago.
 const SPOOLED_MS_MAX: i64 = 12 * 3_600_000;
+/// A clock that fell behind by more was set back.
+const CLOCK_STEP_MS_MIN: i64 = 100;
 
 /// One moment: when it truly was, and what the wall clock said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +167,8 @@ pub(crate) struct Model {
     said: BTreeMap<RuntimeId, Vec<Said>>,
     readings: BTreeMap<(RuntimeId, Source), Vec<Shown>>,
     retired: BTreeMap<(RuntimeId, Source), Vec<OrderKey>>,
+    /// When each source was last heard of a runtime, and as which moment that was ordered.
+    arrivals: BTreeMap<(RuntimeId, Source), (Moment, i64)>,
     /// When events that still wait for their runtime came in.
     waiting: BTreeMap<EventId, Moment>,
     /// When events that lay in the spool were written down.
@@ -179,6 +183,7 @@ impl Model {
             said: BTreeMap::new(),
             readings: BTreeMap::new(),
             retired: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
             waiting: BTreeMap::new(),
             written: BTreeMap::new(),
         }
@@ -244,15 +249,33 @@ impl Model {
 
     /// A look read something of the agent in a runtime. Only what is new counts as said anew.
     pub(crate) fn read(&mut self, runtime: &RuntimeId, reading: &Reading, now: Moment) {
-        let shown = self.readings.entry((runtime.clone(), reading.source)).or_default();
-        let last = shown.last();
+        let last = self.readings.get(&(runtime.clone(), reading.source));
+        let last = last.and_then(|shown| shown.last());
         if last.and_then(|it| it.claim.as_ref()) == reading.claim.as_ref() {
             return;
         }
         let after = last.map_or(i64::MIN, |it| it.effective_ms + 1);
         let seq = last.map_or(1, |it| it.seq + 1);
-        let (claim, effective_ms) = (reading.claim.clone(), now.wall_ms.max(after));
-        shown.push(Shown { claim, effective_ms, seq, read: now });
+        let effective_ms = (now.wall_ms + self.behind(runtime, now)).max(after);
+        let shown = self.readings.entry((runtime.clone(), reading.source)).or_default();
+        shown.push(Shown { claim: reading.claim.clone(), effective_ms, seq, read: now });
+    }
+
+    /// How far the wall clock was set back since something was heard of a runtime.
+    fn behind(&self, runtime: &RuntimeId, now: Moment) -> i64 {
+        let heard = Source::ALL.iter().filter_map(|it| self.arrivals.get(&(runtime.clone(), *it)));
+        let behind = heard.map(|(at, order_ms)| order_ms + now.true_ms - at.true_ms - now.wall_ms);
+        behind.max().filter(|ms| *ms > CLOCK_STEP_MS_MIN).unwrap_or(0)
+    }
+
+    fn arrive(&mut self, runtime: &RuntimeId, source: Source, at: Moment) -> i64 {
+        let behind = self.behind(runtime, at);
+        let ordered = at.wall_ms + behind;
+        let latest = self.arrivals.entry((runtime.clone(), source)).or_insert((at, ordered));
+        if latest.1 <= ordered {
+            *latest = (at, ordered);
+        }
+        behind
     }
 
     /// Whether the journal says of a reading what was read.
@@ -265,6 +288,7 @@ impl Model {
     /// An event reached a runtime. What counts is when it came in, or was written down.
     pub(crate) fn hear(&mut self, row: &EventRow, now: Moment) {
         if is_read(row.signal.source) {
+            self.arrive(&row.runtime, row.signal.source, now);
             return;
         }
         let written = self.written.remove(&row.signal.event_id);
@@ -274,14 +298,17 @@ impl Model {
             let key = (row.runtime.clone(), *source);
             self.retired.entry(key).or_default().push(order.clone());
         }
+        let behind =
+            if row.is_record() { 0 } else { self.arrive(&row.runtime, row.signal.source, heard) };
         let Some(claim) = &row.signal.claim else { return };
         let skew = (row.signal.event_time.0 - heard.wall_ms).abs();
         let believable = skew <= self.settings.skew_budget_ms;
+        let told_ms = if believable { row.signal.event_time.0 } else { heard.wall_ms };
         self.said.entry(row.runtime.clone()).or_default().push(Said {
             source: row.signal.source,
             event: row.signal.event_id.clone(),
             seq: row.signal.source_seq,
-            effective_ms: if believable { row.signal.event_time.0 } else { heard.wall_ms },
+            effective_ms: told_ms + behind,
             dedupe_key: row.signal.dedupe_key.clone(),
             claim: claim.clone(),
             heard,
@@ -293,6 +320,7 @@ impl Model {
         for source in Source::ALL {
             self.readings.remove(&(runtime.clone(), *source));
             self.retired.remove(&(runtime.clone(), *source));
+            self.arrivals.remove(&(runtime.clone(), *source));
         }
     }
 
@@ -323,6 +351,9 @@ impl Model {
         }
         for shown in self.readings.values_mut().flatten() {
             shown.read = shown.read.after_restart(now);
+        }
+        for (at, _) in self.arrivals.values_mut() {
+            *at = at.after_restart(now);
         }
         for came in self.waiting.values_mut().chain(self.written.values_mut()) {
             *came = came.after_restart(now);
@@ -383,11 +414,6 @@ impl Model {
             .any(|it| is_read(it.source) && is_certain(it.source) && it.kind() == told.kind());
         let sure = screen.claim.confidence == Confidence::High;
         Some(if sure && !confirmed && screen.later_than(told) { screen } else { told })
-    }
-
-    /// Whether something was said that seems to be of the future, because the clock was set back.
-    pub(crate) fn is_behind(&self, runtime: &RuntimeId, now: Moment) -> bool {
-        self.heads(runtime).iter().any(|said| said.effective_ms >= now.wall_ms)
     }
 
     /// Whether what an event retires had in truth not been confirmed for too long.

@@ -68,8 +68,8 @@ impl Whole {
         self.judge()
     }
 
-    /// I9: an agent that plainly shows what it does is shown so, whatever was said before. What was
-    /// said under a clock that stood ahead is believed until that time comes.
+    /// I9: an agent that plainly shows what it does is shown so, whatever was said before and
+    /// whatever the clock showed then.
     fn tell_the_truth(&mut self, index: usize) -> Checked {
         let site = &self.sites[index];
         let Some(tmux) = &site.tmux else { return Ok(()) };
@@ -77,11 +77,10 @@ impl Whole {
         for (pane, doing, sight) in self.agents.tell_all(&target, &tmux.server, &site.host) {
             let key = PaneKey::new(&target, pane);
             let row = |whole: &Self| whole.checker.follower.pane(&key).cloned();
-            let runtime = row(self).and_then(|it| it.runtime).map(|it| it.runtime);
-            let behind = runtime.is_none_or(|it| self.checker.model.is_behind(&it, self.moment()));
             let input = Input::Observed { target: target.clone(), sight };
             self.feed(vec![(Actor::Observer, input)])?;
-            if let Some(row) = row(self).filter(|_| !behind)
+            if let Some(row) = row(self)
+                && row.runtime.is_some()
                 && row.facts.agent.is_some()
                 && row.state.state != doing
             {
