@@ -233,7 +233,7 @@ pub(crate) fn pane(follower: &Follower, row: &PaneRow, now: Now) -> PaneItem {
         needs_user_action: display_category == DisplayCategory::Attention,
         awaiting_response_kind: awaiting(state),
         last_event_type: last_event.map(|it| it.event_type.clone()),
-        last_event_at: last_event.map(|it| timestamp(it.order.effective)),
+        last_event_at: last_event.map(|it| timestamp(it.order.effective.min(it.ingested_at))),
         last_activity_at: row.last_activity.map(stamp),
         last_seen_at: stamp(row.last_seen),
         first_seen_at: timestamp(row.first_seen_at),

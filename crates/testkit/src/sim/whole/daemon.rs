@@ -126,9 +126,11 @@ impl Whole {
             self.trace.note(|| format!("{} {:?} {input:?}", self.tally.steps, now.mono));
         }
         let length = self.disk.log_length();
-        match daemon.books.ledger.transact(now, batch) {
+        let stored = daemon.books.ledger.transact(now, batch);
+        let had_room_made = self.disk.has_sprung();
+        match stored {
             Ok(outcomes) => {
-                if self.disk.has_sprung() {
+                if had_room_made {
                     // The disk was full, room was made, and the engine was read back in between.
                     self.tally.count("disk full at first");
                     self.checker.restart(moment, now, moment);
