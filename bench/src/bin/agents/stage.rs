@@ -46,14 +46,13 @@ impl Stage {
         let site = Site {
             home: env.path("home"),
             project,
-            qd: qd.to_owned(),
             url: model.url(),
             prefix: prefix.to_owned(),
         };
         repository(&env, &site)?;
         (lab.prepare)(&site)?;
-        (lab.hooks)(&site)?;
         launcher(&env, lab, &site)?;
+        set_up(&env, lab)?;
         env.tmux().ok(&["new-session", "-d", "-s", "keep", "-x", "120", "-y", "40", &shell()]);
         let daemon = env.daemon();
         let watcher = Watcher::start(env.api());
@@ -269,6 +268,13 @@ fn repository(env: &TestEnv, site: &Site) -> anyhow::Result<()> {
     command.args(["init", "-q"]).arg(&site.project);
     let done = command.output().context("git is needed here")?;
     anyhow::ensure!(done.status.success(), "git init failed");
+    Ok(())
+}
+
+/// Puts Quarterdeck's hooks into the agent's settings as its user would, asking nobody.
+fn set_up(env: &TestEnv, lab: &Lab) -> anyhow::Result<()> {
+    let done = env.qd(&["setup", lab.name, "--yes"]);
+    anyhow::ensure!(done.code() == Some(0), "qd setup {}: {}", lab.name, done.stderr);
     Ok(())
 }
 

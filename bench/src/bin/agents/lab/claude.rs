@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Keys, Lab, Marks, Site, grouped};
+use super::{Keys, Lab, Marks, Site};
 
 pub(super) const LAB: Lab = Lab {
     name: "claude",
@@ -15,7 +15,6 @@ pub(super) const LAB: Lab = Lab {
     environment,
     prepare,
     trust,
-    hooks,
     paste_ms: 50,
     marks: Marks {
         startup: &["Quick safety check"],
@@ -68,28 +67,4 @@ fn trust(site: &Site) -> anyhow::Result<()> {
     site.change(".claude.json", |settings| {
         settings["projects"][project]["hasTrustDialogAccepted"] = json!(true);
     })
-}
-
-const EVENTS: &[&str] = &[
-    "SessionStart",
-    "SessionEnd",
-    "UserPromptSubmit",
-    "PreToolUse",
-    "PostToolUse",
-    "PostToolUseFailure",
-    "PermissionRequest",
-    "Notification",
-    "Stop",
-    "StopFailure",
-    "PreCompact",
-    "PostCompact",
-    "SubagentStart",
-    "SubagentStop",
-    "Elicitation",
-    "ElicitationResult",
-];
-
-fn hooks(site: &Site) -> anyhow::Result<()> {
-    let hooks = grouped(site, "claude", EVENTS);
-    site.change(".claude/settings.json", |settings| settings["hooks"] = hooks)
 }

@@ -1,6 +1,6 @@
 //! Codex, in its usual way: with the server that all panes share.
 
-use super::{Keys, Lab, Marks, Site, grouped};
+use super::{Keys, Lab, Marks, Site};
 
 pub(super) const LAB: Lab = Lab {
     name: "codex",
@@ -9,11 +9,10 @@ pub(super) const LAB: Lab = Lab {
     always: true,
     extras: &[],
     program: "codex",
-    arguments: &["--dangerously-bypass-hook-trust"],
+    arguments: &[],
     environment: |_| vec![("FAKE_KEY", "sk-dummy".into())],
     prepare,
     trust,
-    hooks,
     paste_ms: 150,
     marks: Marks {
         startup: &["Trust this folder?", "Do you trust"],
@@ -64,24 +63,4 @@ fn trust(site: &Site) -> anyhow::Result<()> {
     }
     let entry = format!("[projects.\"{project}\"]\ntrust_level = \"trusted\"\n");
     site.write(".codex/config.toml", &(known + &entry))
-}
-
-const EVENTS: &[&str] = &[
-    "SessionStart",
-    "SessionEnd",
-    "UserPromptSubmit",
-    "PreToolUse",
-    "PermissionRequest",
-    "PostToolUse",
-    "PreCompact",
-    "PostCompact",
-    "Stop",
-    "Interrupt",
-    "PreModelRequest",
-    "PostModelRequest",
-];
-
-fn hooks(site: &Site) -> anyhow::Result<()> {
-    let hooks = serde_json::json!({ "hooks": grouped(site, "codex", EVENTS) });
-    site.write(".codex/hooks.json", &hooks.to_string())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Keys, Lab, Marks, Site, grouped};
+use super::{Keys, Lab, Marks, Site};
 
 pub(super) const LAB: Lab = Lab {
     name: "gemini",
@@ -17,7 +17,6 @@ pub(super) const LAB: Lab = Lab {
     },
     prepare,
     trust,
-    hooks,
     paste_ms: 500,
     marks: Marks {
         startup: &["Do you trust the files"],
@@ -64,20 +63,4 @@ fn prepare(site: &Site) -> anyhow::Result<()> {
 fn trust(site: &Site) -> anyhow::Result<()> {
     let project = site.project_text();
     site.change(".gemini/trustedFolders.json", |folders| folders[project] = json!("TRUST_FOLDER"))
-}
-
-const EVENTS: &[&str] = &[
-    "SessionStart",
-    "SessionEnd",
-    "BeforeAgent",
-    "AfterAgent",
-    "BeforeTool",
-    "AfterTool",
-    "PreCompress",
-    "Notification",
-];
-
-fn hooks(site: &Site) -> anyhow::Result<()> {
-    let hooks = grouped(site, "gemini", EVENTS);
-    site.change(".gemini/settings.json", |settings| settings["hooks"] = hooks)
 }

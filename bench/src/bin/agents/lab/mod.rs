@@ -8,7 +8,7 @@ mod gemini;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// All of them, in the order in which they run.
 pub(crate) const LABS: &[&Lab] = &[&claude::LAB, &codex::LAB, &gemini::LAB];
@@ -27,12 +27,10 @@ pub(crate) struct Lab {
     pub(crate) arguments: &'static [&'static str],
     /// Variables that it needs beside the usual ones.
     pub(crate) environment: fn(&Site) -> Vec<(&'static str, String)>,
-    /// Writes its settings, without hooks.
+    /// Writes the settings that its user would have.
     pub(crate) prepare: fn(&Site) -> anyhow::Result<()>,
     /// Trusts the project's folder, as a person did long ago.
     pub(crate) trust: fn(&Site) -> anyhow::Result<()>,
-    /// Puts Quarterdeck's hooks into its settings.
-    pub(crate) hooks: fn(&Site) -> anyhow::Result<()>,
     /// How long after a text Enter counts as Enter, in milliseconds.
     pub(crate) paste_ms: u64,
     pub(crate) marks: Marks,
@@ -73,8 +71,6 @@ pub(crate) struct Keys {
 pub(crate) struct Site {
     pub(crate) home: PathBuf,
     pub(crate) project: PathBuf,
-    /// The program whose hooks are installed.
-    pub(crate) qd: PathBuf,
     /// The model's address, without a path.
     pub(crate) url: String,
     pub(crate) prefix: PathBuf,
@@ -101,11 +97,6 @@ impl Site {
     pub(crate) fn project_text(&self) -> String {
         self.project.to_string_lossy().into_owned()
     }
-
-    /// The command of one hook.
-    fn hook(&self, agent: &str, event: &str) -> String {
-        format!("{} hook {agent} {event}", self.qd.display())
-    }
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
@@ -113,13 +104,4 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     Ok(std::fs::write(path, text)?)
-}
-
-/// Hooks in the shape that several agents share: event, then groups, then commands.
-fn grouped(site: &Site, agent: &str, events: &[&str]) -> Value {
-    let group = |event: &str| {
-        let command = json!({ "type": "command", "command": site.hook(agent, event) });
-        json!([{ "hooks": [command] }])
-    };
-    events.iter().map(|event| ((*event).to_owned(), group(event))).collect()
 }
