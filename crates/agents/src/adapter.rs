@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use engine::limits;
 use engine::state::Claim;
+use engine::time::WallMs;
 use engine::words::{Confidence, Detail, Source, State};
 use serde_json::Value;
 
@@ -282,6 +283,17 @@ pub trait Adapter: Send + Sync {
 
     /// Whether a process is this agent's own.
     fn recognises(&self, program: &crate::program::Program<'_>) -> bool;
+
+    /// By what a process is known that serves the sessions of several panes, where there are such:
+    /// what runs below it may be about any of them, and is told apart by its session.
+    fn serves_many(&self) -> Option<fn(&crate::program::Program<'_>) -> bool> {
+        None
+    }
+
+    /// When a session began, where its name tells that.
+    fn session_began(&self, _session: &str) -> Option<WallMs> {
+        None
+    }
 
     /// What a hook's or a notification's payload means. `event` is as the agent spells it, in
     /// capital letters or not.

@@ -4,6 +4,7 @@
 mod setup;
 mod trust;
 
+use engine::time::WallMs;
 use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
@@ -23,10 +24,12 @@ use crate::vocabulary;
 /// Versions whose screens are in the corpus.
 const COVERED: &[&str] = &["0.169.0"];
 
-/// What makes the program something else than a session in a terminal. Its server serves the
-/// sessions of all panes and belongs to none of them.
+/// What makes the program a server for the sessions of all panes, which belongs to none of them.
+const SERVER: &str = "app-server";
+
+/// What makes the program something else than a session in a terminal.
 const OTHER_COMMANDS: &[&str] = &[
-    "app-server",
+    SERVER,
     "pid-update-loop",
     "mcp",
     "mcp-server",
@@ -73,11 +76,15 @@ impl Adapter for Codex {
     }
 
     fn recognises(&self, program: &Program<'_>) -> bool {
-        let own = program.file() == "codex"
-            || program.file().starts_with("codex-x86_64-")
-            || program.file().starts_with("codex-aarch64-");
-        (own || program.runs_script("codex", "@openai/codex"))
-            && !program.is_told_to(OTHER_COMMANDS)
+        is_codex(program) && !program.is_told_to(OTHER_COMMANDS)
+    }
+
+    fn serves_many(&self) -> Option<fn(&Program<'_>) -> bool> {
+        Some(|program| is_codex(program) && program.is_told_to(&[SERVER]))
+    }
+
+    fn session_began(&self, session: &str) -> Option<WallMs> {
+        began(session)
     }
 
     fn hears(&self, event: &str, payload: &Value) -> Report {
@@ -149,6 +156,21 @@ impl Adapter for Codex {
     fn launch(&self, place: &Place<'_>) -> Option<Launch> {
         Some(setup::launch(place))
     }
+}
+
+fn is_codex(program: &Program<'_>) -> bool {
+    let file = program.file();
+    let native = ["codex-x86_64-", "codex-aarch64-"].iter().any(|start| file.starts_with(start));
+    file == "codex" || native || program.runs_script("codex", "@openai/codex")
+}
+
+/// Sessions are named by UUIDs of the seventh version, which begin with their time.
+fn began(session: &str) -> Option<WallMs> {
+    let mut groups = session.split('-');
+    let (high, low, rest) = (groups.next()?, groups.next()?, groups.next()?);
+    let timed = high.len() == 8 && low.len() == 4 && rest.starts_with('7');
+    let ms = i64::from_str_radix(&format!("{high}{low}"), 16).ok()?;
+    timed.then_some(WallMs(ms))
 }
 
 /// All its events, also those that say nothing of the state.

@@ -43,12 +43,8 @@ impl Stage {
         let project = env.path("project");
         fs::create_dir_all(&project)?;
         fs::write(project.join("notes.txt"), "one\ntwo\n")?;
-        let site = Site {
-            home: env.path("home"),
-            project,
-            url: model.url(),
-            prefix: prefix.to_owned(),
-        };
+        let site =
+            Site { home: env.path("home"), project, url: model.url(), prefix: prefix.to_owned() };
         repository(&env, &site)?;
         (lab.prepare)(&site)?;
         launcher(&env, lab, &site)?;

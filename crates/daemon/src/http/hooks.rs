@@ -41,11 +41,13 @@ pub(crate) async fn report(
         cwd: value.cwd.map(String::into_bytes),
         payload: Payload::Whole(body.to_vec()),
     };
-    let bound = app.read(|follower, _| binding::bind(&record, follower, host::start_ticks));
+    let roster = app.roster();
+    let machine = binding::Machine(&roster);
+    let bound = app.read(|follower, _| binding::bind(&record, follower, &machine));
     let Some(bound) = bound else {
         return Ok(answer(&app, HookStatus::Ignored, Some("it came from no pane that is watched")));
     };
-    let signal = intake::signal(record, bound, &app.roster());
+    let signal = intake::signal(record, bound, &roster);
     let settled = app.ask(peer.actor(), Input::Signalled(Box::new(signal))).await?;
     let status = match settled.reply {
         Reply::Accepted(

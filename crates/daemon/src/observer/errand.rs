@@ -92,7 +92,7 @@ impl Facts {
     fn of(target: &Target, adapter: &dyn Adapter, pid: u32, session: Option<String>) -> Self {
         let variable = |name| target.variable(pid, name).filter(|path| path.starts_with('/'));
         Self {
-            below: recognise::below(target, pid).skip(1).collect(),
+            below: recognise::own_below(target, adapter, pid),
             start_ticks: target.process_stat(pid).map(|stat| stat.start_ticks),
             home: variable("HOME").unwrap_or_default(),
             folder: adapter.folder_variable().and_then(variable),

@@ -6,8 +6,7 @@
 
 use std::collections::VecDeque;
 
-use agents::adapter::Reading;
-use agents::program::Program;
+use agents::adapter::{Adapter, Reading};
 use agents::release;
 use engine::ids::AgentType;
 use engine::pane::{AgentProcess, ProcessIdentity};
@@ -34,22 +33,33 @@ pub(super) struct Eyes<'a> {
 /// The outermost agent among a process and its descendants.
 pub(super) fn agent_below(eyes: Eyes<'_>, pid: u32) -> Option<AgentProcess> {
     let Eyes { target, server, roster } = eyes;
-    below(target, pid).find_map(|pid| {
+    below(target, pid, |_| true).find_map(|pid| {
         let facts = target.program_of(pid)?;
-        let program = Program { name: &facts.name, path: &facts.path, arguments: &facts.arguments };
-        let adapter = roster.recognise(&program)?;
+        let adapter = roster.recognise(&facts.program())?;
         let agent = AgentType::new(adapter.agent());
         Some(AgentProcess { agent, process: identity(target, server, pid)? })
     })
 }
 
-/// A process and its descendants, outermost first, as far as is looked.
-pub(super) fn below(target: &Target, pid: u32) -> impl Iterator<Item = u32> {
+/// The processes below an agent's own that are its own too: a server for several panes is not,
+/// though one of them started it.
+pub(super) fn own_below(target: &Target, adapter: &dyn Adapter, pid: u32) -> Vec<u32> {
+    let serves_many = |pid: u32| {
+        let known = adapter.serves_many();
+        known.is_some_and(|known| target.program_of(pid).is_some_and(|it| known(&it.program())))
+    };
+    below(target, pid, |pid| !serves_many(pid)).skip(1).collect()
+}
+
+/// A process and its descendants, outermost first, as far as is looked. What `counts` refuses is
+/// left out with all below it.
+fn below(target: &Target, pid: u32, counts: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
     let mut waiting = VecDeque::from([(pid, 0)]);
     let next = move || {
         let (pid, depth) = waiting.pop_front()?;
         if depth < DEPTH_MAX {
-            waiting.extend(target.children(pid).into_iter().map(|child| (child, depth + 1)));
+            let children = target.children(pid).into_iter().filter(|child| counts(*child));
+            waiting.extend(children.map(|child| (child, depth + 1)));
         }
         Some(pid)
     };
@@ -60,7 +70,7 @@ pub(super) fn below(target: &Target, pid: u32) -> impl Iterator<Item = u32> {
 /// lies in.
 pub(super) fn version(target: &Target, agent: &AgentProcess) -> Option<String> {
     let facts = target.program_of(agent.process.pid)?;
-    let program = Program { name: &facts.name, path: &facts.path, arguments: &facts.arguments };
+    let program = facts.program();
     let places = [Some(program.path()), program.script()].into_iter().flatten();
     places.filter_map(|place| target.real_path(place)).find_map(|place| {
         let named = release::in_path(&place).map(str::to_owned);

@@ -3,15 +3,24 @@
 //! `TMUX_PANE` is only a claim. An agent may run its hooks in one process for all its panes, which
 //! kept the variable of the first; and whoever can write to the spool can write any pane there. The
 //! processes above the hook are no claim as long as they live: their starts can be compared.
+//!
+//! Below a process that serves several panes even they say nothing, though one of the panes started
+//! it. Then the session decides: the pane in which it is known to be, or the one whose agent had
+//! just started when it began.
 
+use agents::adapter::Adapter;
 use agents::record::{Ancestor, Record};
-use engine::ids::{PaneId, PaneKey};
-use engine::pane::PaneRow;
+use engine::ids::{PaneId, PaneKey, RuntimeId};
+use engine::pane::{PaneRow, Runtime};
 use engine::signal::{About, Hints};
 use engine::target::TargetRow;
-use engine::words::TargetKind;
+use engine::time::WallMs;
+use engine::words::{Detail, TargetKind};
 
+use super::intake;
+use crate::adapters::Roster;
 use crate::follower::Follower;
+use crate::targets::host;
 
 /// What a record is about, as far as it can be said here; the engine finds the one runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +29,49 @@ pub(crate) struct Bound {
     pub(crate) hints: Hints,
 }
 
+/// What of the machine and of the agent's adapter decides.
+pub(crate) trait World {
+    /// When the process under a number began, in clock ticks since the boot.
+    fn start_of(&self, pid: u32) -> Option<u64>;
+
+    /// Whether a process serves the sessions of several panes.
+    fn serves_many(&self, record: &Record, pid: u32) -> bool;
+
+    /// The session that a record is about, and when that began.
+    fn session(&self, record: &Record) -> Option<(String, Option<WallMs>)>;
+}
+
+/// This machine, as it decides about records.
+pub(crate) struct Machine<'a>(pub(crate) &'a Roster);
+
+impl World for Machine<'_> {
+    fn start_of(&self, pid: u32) -> Option<u64> {
+        host::start_ticks(pid)
+    }
+
+    fn serves_many(&self, record: &Record, pid: u32) -> bool {
+        let adapter = self.0.get(&record.agent.to_lowercase());
+        let known = adapter.and_then(Adapter::serves_many);
+        known.is_some_and(|known| host::program(pid).is_some_and(|facts| known(&facts.program())))
+    }
+
+    fn session(&self, record: &Record) -> Option<(String, Option<WallMs>)> {
+        let session = intake::session(record, self.0)?;
+        let adapter = self.0.get(&record.agent.to_lowercase())?;
+        let began = adapter.session_began(&session);
+        Some((session, began))
+    }
+}
+
+/// How long an agent may take from its start to the beginning of its session: usually, and where
+/// somebody has to answer a question before.
+const SESSION_WITHIN_MS: [i64; 2] = [3_000, 60_000];
+/// How much later than its session an agent may seem to have started, because of its clocks.
+const CLOCKS_DIFFER_MS: i64 = 500;
+
 /// Finds the target of a record and the processes that decide about the pane; nothing where it
 /// came from no pane that is watched.
-pub(crate) fn bind(
-    record: &Record,
-    follower: &Follower,
-    start_of: impl Fn(u32) -> Option<u64>,
-) -> Option<Bound> {
+pub(crate) fn bind(record: &Record, follower: &Follower, world: &impl World) -> Option<Bound> {
     let local = |row: &&TargetRow| row.kind == TargetKind::Local;
     let targets = || follower.engine().targets().filter(local);
     let claimed = Claimed::read(record);
@@ -35,12 +80,24 @@ pub(crate) fn bind(
     if record.chain.is_empty() {
         return Some(Bound { about: About::Pane(said()?), hints: Hints::default() });
     }
-    let still = record.chain.iter().filter(|it| is_that(it, &start_of));
+    let still = record.chain.iter().filter(|it| is_that(it, |pid| world.start_of(pid)));
     let ancestors: Vec<u32> = still.map(|it| it.pid).collect();
-    let panes = targets()
-        .filter(|row| server.is_none_or(|server| server.target == row.target))
-        .flat_map(|row| follower.panes_of(&row.target));
-    let key = match nearest(panes, &ancestors) {
+    let panes = || {
+        targets()
+            .filter(|row| server.is_none_or(|server| server.target == row.target))
+            .flat_map(|row| follower.panes_of(&row.target))
+    };
+    let shared = ancestors.iter().position(|pid| world.serves_many(record, *pid));
+    if let Some(at) = shared
+        && nearest(panes(), &ancestors[..at]).is_none()
+    {
+        // The variables are those of whoever started the server.
+        let panes = targets().flat_map(|row| follower.panes_of(&row.target));
+        let (session, began) = world.session(record)?;
+        let runtime = of_session(follower, panes, (&record.agent, &session, began))?;
+        return Some(Bound { about: About::Runtime(runtime), hints: Hints::default() });
+    }
+    let key = match nearest(panes(), &ancestors) {
         Some(row) => row.key.clone(),
         // What that server started is in one of its panes, which has only just appeared.
         None if claimed.as_ref().is_some_and(|it| ancestors.contains(&it.server)) => said()?,
@@ -57,6 +114,35 @@ fn nearest<'a>(panes: impl Iterator<Item = &'a PaneRow>, ancestors: &[u32]) -> O
     };
     let found = panes.filter_map(|row| Some((distance(row)?, row)));
     found.min_by_key(|(distance, _)| *distance).map(|(_, row)| row)
+}
+
+/// The agent that a session is known to be of, or else the only one that can have begun it.
+fn of_session<'a>(
+    follower: &Follower,
+    panes: impl Iterator<Item = &'a PaneRow>,
+    (agent, session, began): (&str, &str, Option<WallMs>),
+) -> Option<RuntimeId> {
+    let known = |runtime: &Runtime| {
+        let evidence = follower.engine().evidence(&runtime.runtime)?;
+        evidence.detail(Detail::Session).map(str::to_owned)
+    };
+    let running = panes.filter_map(|row| row.runtime.as_ref());
+    let of_agent =
+        |it: &&Runtime| it.agent.as_ref().is_some_and(|is| is.as_str().eq_ignore_ascii_case(agent));
+    let agents: Vec<(&Runtime, Option<String>)> =
+        running.filter(of_agent).map(|runtime| (runtime, known(runtime))).collect();
+    let has_it = |(_, known): &&(&Runtime, Option<String>)| known.as_deref() == Some(session);
+    if let Some((runtime, _)) = agents.iter().find(has_it) {
+        return Some(runtime.runtime.clone());
+    }
+    let began = began?;
+    SESSION_WITHIN_MS.iter().find_map(|within| {
+        let age = |runtime: &Runtime| began.0 - runtime.started_at.0;
+        let fits = |it: &Runtime| (-CLOCKS_DIFFER_MS..=*within).contains(&age(it));
+        let mut fitting = agents.iter().filter(|(it, known)| known.is_none() && fits(it));
+        let (only, more) = (fitting.next(), fitting.next());
+        only.filter(|_| more.is_none()).map(|(it, _)| it.runtime.clone())
+    })
 }
 
 /// Whether a process of a record is the one that has its number now, as far as can be seen.
@@ -94,12 +180,13 @@ impl<'a> Claimed<'a> {
 mod tests {
     use engine::Engine;
     use engine::event::Event;
-    use engine::ids::{BootId, RuntimeId, SessionId, TargetId, WindowId};
-    use engine::pane::{PaneFacts, ProcessIdentity, Runtime};
+    use engine::ids::{AgentType, BootId, SessionId, TargetId, WindowId};
+    use engine::pane::{PaneFacts, ProcessIdentity};
     use engine::settings::Settings;
+    use engine::signal::EventRow;
     use engine::state::StateRow;
     use engine::target::{ObserverMode, ServerFacts};
-    use engine::time::{Stamp, WallMs};
+    use engine::time::Stamp;
     use engine::words::{Confidence, Health, State};
 
     use super::*;
@@ -214,11 +301,28 @@ mod tests {
         }
     }
 
+    /// All processes live, as they were; 7 is another one now, and 77 serves all panes.
+    struct Here {
+        session: Option<(String, Option<WallMs>)>,
+    }
+
+    impl World for Here {
+        fn start_of(&self, pid: u32) -> Option<u64> {
+            Some(if pid == 7 { 0 } else { u64::from(pid) })
+        }
+
+        fn serves_many(&self, _record: &Record, pid: u32) -> bool {
+            pid == 77
+        }
+
+        fn session(&self, _record: &Record) -> Option<(String, Option<WallMs>)> {
+            self.session.clone()
+        }
+    }
+
     /// The number of the pane, and the processes that decide.
     fn bound(record: &Record) -> Option<(u32, Vec<u32>)> {
-        // All processes live, as they were; 7 is another one now.
-        let start = |pid| Some(if pid == 7 { 0 } else { u64::from(pid) });
-        let bound = bind(record, &follower(), start)?;
+        let bound = bind(record, &follower(), &Here { session: None })?;
         let About::Pane(key) = bound.about else { return None };
         Some((key.pane.0, bound.hints.ancestors))
     }
@@ -232,6 +336,73 @@ mod tests {
         assert_eq!(bound(&record(None, "", &[9, 102])).map(|it| it.0), Some(2), "without TMUX");
         assert_eq!(bound(&record(OURS, "%2", &[9, 8])), None, "in none of the panes");
         assert_eq!(bound(&record(Some("/other,9,0"), "%1", &[9, 8])), None);
+    }
+
+    /// The runtime that a record is about which came through the server of all panes.
+    fn bound_by(follower: &Follower, session: &str, began: i64) -> Option<String> {
+        let session = Some((session.to_owned(), Some(WallMs(began))));
+        let shared = Record { agent: "Codex".to_owned(), ..record(OURS, "%1", &[9, 77, 101]) };
+        let bound = bind(&shared, follower, &Here { session })?;
+        let About::Runtime(runtime) = bound.about else { panic!("{bound:?}") };
+        Some(runtime.as_str().to_owned())
+    }
+
+    /// Panes with a Codex each: the number, when it started, and its session where it is known.
+    fn codexes(panes: &[(u32, i64, Option<&str>)]) -> Follower {
+        let mut engine = Engine::new(Settings::default());
+        engine.apply(&Event::TargetChanged(target()));
+        for (number, started, session) in panes {
+            let mut row = pane(*number);
+            let runtime = row.runtime.as_mut().unwrap();
+            runtime.agent = Some(AgentType::new("codex"));
+            runtime.started_at = WallMs(*started);
+            let id = runtime.runtime.clone();
+            engine.apply(&Event::PaneChanged { row: Box::new(row), causes: Vec::new() });
+            if let Some(session) = session {
+                engine.apply(&told(&id, session));
+            }
+        }
+        Follower::new(engine, 0, "db")
+    }
+
+    /// A report of a runtime's that named its session.
+    fn told(runtime: &RuntimeId, session: &str) -> Event {
+        let bound = Bound { about: About::Runtime(runtime.clone()), hints: Hints::default() };
+        let payload = format!("{{\"session_id\":\"{session}\"}}").into_bytes();
+        let record = Record {
+            agent: "codex".to_owned(),
+            event: "Stop".to_owned(),
+            payload: agents::record::Payload::Whole(payload),
+            ..record(None, "", &[])
+        };
+        Event::EventRecorded(Box::new(EventRow {
+            signal: intake::signal(record, bound, &Roster::default()),
+            runtime: runtime.clone(),
+            ingested_at: Stamp::stored(WallMs(1)),
+            effective_time: WallMs(1),
+            ahead_ms: 0,
+            retires: Vec::new(),
+        }))
+    }
+
+    #[test]
+    fn below_a_server_of_all_panes_the_session_decides_and_no_process() {
+        let both = codexes(&[(1, 1_000, Some("s-1")), (2, 9_000, Some("s-2"))]);
+        assert_eq!(bound_by(&both, "s-2", 1_100).as_deref(), Some("rt-2"));
+        assert_eq!(bound_by(&both, "s-3", 9_100), None, "both have another one");
+        let nested = bound(&record(OURS, "%1", &[9, 102, 77, 101]));
+        assert_eq!(nested.map(|it| it.0), Some(2), "a pane that stands below the server");
+    }
+
+    #[test]
+    fn a_new_session_is_of_the_one_agent_that_had_just_started() {
+        let both = codexes(&[(1, 1_000, None), (2, 9_000, None)]);
+        assert_eq!(bound_by(&both, "s", 1_200).as_deref(), Some("rt-1"));
+        assert_eq!(bound_by(&both, "s", 9_200).as_deref(), Some("rt-2"), "the first is older");
+        assert_eq!(bound_by(&both, "s", 20_000), None, "either may have begun it");
+        assert_eq!(bound_by(&both, "s", 200_000), None, "neither did");
+        let first_known = codexes(&[(1, 1_000, Some("s-1")), (2, 9_000, None)]);
+        assert_eq!(bound_by(&first_known, "s", 20_000).as_deref(), Some("rt-2"));
     }
 
     #[test]

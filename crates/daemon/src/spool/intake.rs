@@ -4,12 +4,13 @@
 //! This is where the raw payload ends. What goes on from here, to the adapter as well, is redacted,
 //! and what cannot be redacted with certainty is left out.
 
+use agents::adapter::Report;
 use agents::record::{Payload, Record};
 use agents::{redact, vocabulary};
 use engine::ids::{AgentType, EventId};
 use engine::limits;
 use engine::signal::Signal;
-use engine::words::Source;
+use engine::words::{Detail, Source};
 use serde_json::Value;
 
 use super::binding::Bound;
@@ -24,12 +25,8 @@ pub(crate) fn signal(record: Record, bound: Bound, roster: &Roster) -> Signal {
     let agent = record.agent.to_lowercase();
     let event = vocabulary::normalise(&record.event);
     let source = if event == NOTIFY { Source::Notify } else { Source::Hook };
-    let payload = match &record.payload {
-        Payload::Whole(bytes) => redact::payload(&String::from_utf8_lossy(bytes)).ok(),
-        Payload::None | Payload::Cut { .. } => None,
-    };
-    let value = payload.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let report = roster.hear(&agent, &record.event, &value.unwrap_or(Value::Null));
+    let payload = clean(&record);
+    let report = hear(&record, payload.as_deref(), roster);
     Signal {
         event_id: EventId::new(format!("hook-{}", record.id)),
         event_type: vocabulary::normalise(&format!("{agent}-{event}")),
@@ -52,12 +49,33 @@ pub(crate) fn signal(record: Record, bound: Bound, roster: &Roster) -> Signal {
     }
 }
 
+/// The session that a record is about, where it tells.
+pub(crate) fn session(record: &Record, roster: &Roster) -> Option<String> {
+    let mut report = hear(record, clean(record).as_deref(), roster);
+    report.details.remove(&Detail::Session).or(report.only_of)
+}
+
+/// The payload without secrets.
+fn clean(record: &Record) -> Option<String> {
+    match &record.payload {
+        Payload::Whole(bytes) => redact::payload(&String::from_utf8_lossy(bytes)).ok(),
+        Payload::None | Payload::Cut { .. } => None,
+    }
+}
+
+/// What the agent's adapter reads in a record.
+fn hear(record: &Record, payload: Option<&str>, roster: &Roster) -> Report {
+    let value = payload.and_then(|text| serde_json::from_str(text).ok());
+    let agent = record.agent.to_lowercase();
+    roster.hear(&agent, &record.event, &value.unwrap_or(Value::Null))
+}
+
 #[cfg(test)]
 mod tests {
     use engine::ids::{PaneId, PaneKey, TargetId};
     use engine::signal::{About, Hints};
     use engine::time::WallMs;
-    use engine::words::{Detail, State};
+    use engine::words::State;
 
     use super::*;
 

@@ -24,7 +24,6 @@ use crate::deck::{Answer, Deck, Fault};
 use crate::lifecycle;
 use crate::lookout::Lookout;
 use crate::sentinel::{self, Hint, Sentinel};
-use crate::targets::host;
 
 /// How long after something was taken in the cursor is saved.
 const SAVE_DELAY: Duration = Duration::from_secs(1);
@@ -243,12 +242,13 @@ impl Reader {
     /// Hands lines to the deck, in their order, and waits until they are committed.
     async fn hand_over(&self, begin: u64, lines: Vec<Line>) -> Result<Taken, Ended> {
         let mut tally = self.tally.borrow().clone();
+        let roster = Arc::clone(&self.adapters.borrow());
         let mut found = Vec::with_capacity(lines.len());
         let mut line_begin = begin;
         for line in lines {
             match line.record {
                 Err(why) => tally.unread(why),
-                Ok(record) => match self.bind(&record) {
+                Ok(record) => match self.bind(&record, &roster) {
                     Some(bound) => found.push((line_begin, record, bound)),
                     None => tally.homeless += 1,
                 },
@@ -256,7 +256,6 @@ impl Reader {
             line_begin = line.end;
         }
         let begins: Vec<u64> = found.iter().map(|(begin, ..)| *begin).collect();
-        let roster = Arc::clone(&self.adapters.borrow());
         let inputs = inputs(found, roster).await;
         let answers = self.deck.ask_all(inputs).await;
         let mut taken = Taken::All;
@@ -271,8 +270,9 @@ impl Reader {
         Ok(taken)
     }
 
-    fn bind(&self, record: &Record) -> Option<Bound> {
-        self.lookout.read(|follower| binding::bind(record, follower, host::start_ticks))
+    fn bind(&self, record: &Record, roster: &Roster) -> Option<Bound> {
+        let machine = binding::Machine(roster);
+        self.lookout.read(|follower| binding::bind(record, follower, &machine))
     }
 
     fn set_aside(&mut self) {

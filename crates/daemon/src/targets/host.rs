@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use agents::program::Program;
 use agents::record::{Ancestor, CHAIN_MAX};
 use rustix::fs::{Mode, OFlags};
 
@@ -130,6 +131,12 @@ pub struct ProgramFacts {
     pub arguments: Vec<String>,
 }
 
+impl ProgramFacts {
+    pub fn program(&self) -> Program<'_> {
+        Program { name: &self.name, path: &self.path, arguments: &self.arguments }
+    }
+}
+
 /// The children of a process, whichever of its threads started them, in that order.
 pub(super) fn children(pid: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
@@ -151,7 +158,7 @@ pub(super) fn children(pid: u32) -> Vec<u32> {
 }
 
 /// The program of a process; nothing for one that has ended.
-pub(super) fn program(pid: u32) -> Option<ProgramFacts> {
+pub fn program(pid: u32) -> Option<ProgramFacts> {
     let mut buffer = [0; TEXT_BYTES_MAX];
     let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     let name = lossy(read_into(&format!("/proc/{pid}/comm"), &mut buffer)?.trim_ascii_end());
