@@ -199,7 +199,7 @@ fn meaning(event: &str, payload: &Value) -> Report {
         "PostToolUse" => running().settled(),
         "PermissionRequest" => permission(payload),
         "PostModelRequest" => after_request(payload),
-        "Stop" => Report::claiming(State::Completed, "task_completed")
+        "Stop" => Report::claiming(State::Completed, COMPLETED)
             .settled()
             .telling(Detail::LastMessage, last_message(payload, "last_assistant_message")),
         "Interrupt" => Report::claiming(State::Idle, "interrupted").settled(),
@@ -227,7 +227,7 @@ fn notified(payload: &Value) -> Report {
     let event = payload::text(payload, "type");
     let report = vocabulary::report(event);
     let ended = report.claim.as_ref().is_some_and(|claim| claim.state == State::Completed);
-    let report = if ended { Report::claiming(State::Completed, "task_completed") } else { report };
+    let report = if ended { Report::claiming(State::Completed, COMPLETED) } else { report };
     let report = Report { only_of: Some(thread.to_owned()), ..report.settled() };
     report
         .telling(Detail::LastMessage, last_message(payload, "last-assistant-message"))
@@ -322,7 +322,7 @@ fn happened(reading: Reading, event: &Value) -> Reading {
                     let reason = view::failure(&error.to_string());
                     claim(State::Error, reason, "task_complete with an error")
                 }
-                None => claim(State::Completed, "task_completed", "task_complete"),
+                None => claim(State::Completed, COMPLETED, "task_complete"),
             };
             rested(ended).telling(Detail::LastMessage, last_message(event, "last_agent_message"))
         }
@@ -379,6 +379,9 @@ fn look(view: &View) -> Option<Seen> {
     above_composer(view, composer)
 }
 
+/// How a turn is said to have ended that was neither broken off nor failed.
+const COMPLETED: &str = "task_completed";
+
 /// How the banner begins that stands above the first turn.
 const BANNER: &str = ">_ OpenAI Codex";
 
@@ -420,7 +423,7 @@ fn above_composer(view: &View, composer: usize) -> Option<Seen> {
         return at_work(work, &text);
     }
     if first.starts_with("  Worked for ") {
-        return Some(Seen::new(State::Idle, reason::IDLE, "`Worked for` above the composer"));
+        return Some(Seen::new(State::Completed, COMPLETED, "`Worked for` above the composer"));
     }
     if let Some(notice) = text.strip_prefix('■') {
         return Some(notice_of(notice.trim_start()));

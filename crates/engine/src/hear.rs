@@ -1,5 +1,7 @@
 //! What an event means: repeated, late, about a life that ended, or news.
 
+use std::borrow::Cow;
+
 use crate::engine::{Engine, absorb};
 use crate::event::Event;
 use crate::ids::{InboxId, PaneKey, RuntimeId, TargetId};
@@ -11,9 +13,9 @@ use crate::past::{Past, PastEvent};
 use crate::signal::{
     About, Binding, DropReason, EventRow, InboxRow, Signal, bind, effective_time, synthetic,
 };
-use crate::state::{Sight, Voice};
+use crate::state::{Claim, Sight, Voice};
 use crate::time::{MonoMs, Now, Stamp, WallMs};
-use crate::words::Detail;
+use crate::words::{Detail, Source, State, reason};
 
 impl About {
     pub(crate) fn is_pane_of(&self, target: &TargetId) -> bool {
@@ -104,10 +106,12 @@ impl Engine {
         let evidence = self.evidence.get(&runtime.runtime);
         let voice = |source| evidence.and_then(|it| it.voices.get(&source));
         let ahead = evidence.map_or(0, |it| it.ahead_ms(now.stamp()));
+        let shown = row.state.state;
         let signals: Vec<Signal> = readings
             .iter()
+            .map(|reading| witnessed(reading, shown, voice(reading.source)))
             .filter(|reading| is_news(reading, voice(reading.source)))
-            .map(|reading| told(&runtime.runtime, reading, voice(reading.source), now, ahead))
+            .map(|reading| told(&runtime.runtime, &reading, voice(reading.source), now, ahead))
             .collect();
         if !signals.is_empty() {
             self.record_in(now, &signals, row, now.stamp(), decision);
@@ -280,6 +284,22 @@ fn repetition(signal: &Signal, earlier: PastEvent) -> Result<Place, Refusal> {
     } else {
         Err(Refusal::DedupeConflict(signal.dedupe_key.clone()))
     }
+}
+
+/// A reading as it counts. The end of a turn stays on a screen, and stands there again when an old
+/// session is taken up or a dialog is closed: it is one only to who saw the work before.
+fn witnessed<'a>(reading: &'a Reading, shown: State, voice: Option<&Voice>) -> Cow<'a, Reading> {
+    let ends = |claim: &Claim| claim.state == State::Completed;
+    let Some(claim) = reading.claim.as_ref().filter(|_| reading.source == Source::Screen) else {
+        return Cow::Borrowed(reading);
+    };
+    let said = voice.and_then(Voice::head).is_some_and(|heard| heard.claim == *claim);
+    let worked = matches!(shown, State::Running | State::WaitingApproval);
+    if !ends(claim) || said || worked {
+        return Cow::Borrowed(reading);
+    }
+    let rest = Claim { state: State::Idle, reason: reason::IDLE.to_owned(), ..claim.clone() };
+    Cow::Owned(Reading { claim: Some(rest), ..reading.clone() })
 }
 
 /// Whether a reading says anything that its source does not say already.

@@ -205,7 +205,7 @@ fn failed(run: &mut Run) -> anyhow::Result<()> {
 }
 
 fn retry(run: &mut Run) -> anyhow::Result<()> {
-    let tag = run.prompt("{{fail 529 2}} {{say at last}}")?;
+    let tag = run.prompt("{{fail 529 4}} {{say at last}}")?;
     let shown = run.sees(run.stage.lab.marks.retrying)?;
     run.now("retry", shown, shown, "running/api_retry");
     run.hold(1_000);

@@ -244,7 +244,7 @@ fn a_draft_is_neither_a_dialog_nor_work() {
     assert_eq!(claude("draft", "paste again to expand"), "-", "the hint hides what stood there");
     assert_eq!(claude("esc to interrupt", "? for shortcuts"), "idle/idle");
     let codex = "\n  Worked for 1s\n\n\n› 1. Yes\n  2. No\n\n  Press enter to confirm or esc to cancel\n\n  fake · ~/p\n";
-    assert_eq!(said("codex", codex), "idle/idle");
+    assert_eq!(said("codex", codex), "completed/task_completed");
 }
 
 #[test]

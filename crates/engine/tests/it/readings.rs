@@ -230,6 +230,30 @@ fn the_screen_tells_how_a_rest_came_but_does_not_contradict_a_report_of_it() {
 }
 
 #[test]
+fn the_end_of_a_turn_on_a_screen_is_one_only_to_who_saw_the_work() {
+    let rests = |scene: &mut Scene| {
+        scene.look(&[
+            (Source::Title, says(State::Idle, "idle")),
+            (Source::Screen, says(State::Completed, "task_completed")),
+        ]);
+        scene.shown()
+    };
+    let mut scene = Scene::new();
+    assert_eq!(rests(&mut scene), (State::Idle, "idle".into()), "a session that was taken up");
+    scene.later(10);
+    scene.look(&[(Source::Title, says(State::Running, "active")), (Source::Screen, None)]);
+    scene.later(10);
+    assert_eq!(rests(&mut scene), (State::Completed, "task_completed".into()));
+    scene.later(500);
+    assert_eq!(rests(&mut scene), (State::Completed, "task_completed".into()), "it goes on so");
+    scene.later(10);
+    scene
+        .look(&[(Source::Screen, says(State::WaitingInput, "dialog_open")), (Source::Title, None)]);
+    scene.later(10);
+    assert_eq!(rests(&mut scene), (State::Idle, "idle".into()), "behind a dialog that was closed");
+}
+
+#[test]
 fn a_dialog_on_the_screen_beats_an_older_hook_that_no_reading_vouches_for() {
     let mut scene = Scene::new();
     scene.hook(State::Running, "active");

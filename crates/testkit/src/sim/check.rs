@@ -136,7 +136,10 @@ impl Checker {
             Observation::Read { pane, agent, readings } => {
                 let key = PaneKey::new(target, *pane);
                 let Some(runtime) = self.life_of(&key, agent) else { return };
-                readings.iter().for_each(|reading| self.model.read(&runtime, reading, now));
+                let shown = self.follower.pane(&key).map(|row| row.state.state);
+                for reading in readings {
+                    self.model.read(&runtime, reading, shown, now);
+                }
             }
             Observation::Topology(_)
             | Observation::Panes { .. }

@@ -247,18 +247,37 @@ impl Model {
         self.written.remove(event);
     }
 
-    /// A look read something of the agent in a runtime. Only what is new counts as said anew.
-    pub(crate) fn read(&mut self, runtime: &RuntimeId, reading: &Reading, now: Moment) {
+    /// A look read something of the agent in a runtime, while another state was shown of it. Only
+    /// what is new counts as said anew, and an end on the screen only after work.
+    pub(crate) fn read(
+        &mut self,
+        runtime: &RuntimeId,
+        reading: &Reading,
+        before: Option<State>,
+        now: Moment,
+    ) {
         let last = self.readings.get(&(runtime.clone(), reading.source));
         let last = last.and_then(|shown| shown.last());
-        if last.and_then(|it| it.claim.as_ref()) == reading.claim.as_ref() {
+        let said = |claim: &Option<Claim>| last.and_then(|it| it.claim.as_ref()) == claim.as_ref();
+        let mut claim = reading.claim.clone();
+        if said(&claim) {
+            return;
+        }
+        let worked = matches!(before, Some(State::Running | State::WaitingApproval));
+        if let Some(ended) = claim.as_mut().filter(|it| it.state == State::Completed)
+            && reading.source == Source::Screen
+            && !worked
+        {
+            (ended.state, ended.reason) = (State::Idle, "idle".to_owned());
+        }
+        if said(&claim) {
             return;
         }
         let after = last.map_or(i64::MIN, |it| it.effective_ms + 1);
         let seq = last.map_or(1, |it| it.seq + 1);
         let effective_ms = (now.wall_ms + self.behind(runtime, now)).max(after);
         let shown = self.readings.entry((runtime.clone(), reading.source)).or_default();
-        shown.push(Shown { claim: reading.claim.clone(), effective_ms, seq, read: now });
+        shown.push(Shown { claim, effective_ms, seq, read: now });
     }
 
     /// How far the wall clock was set back since something was heard of a runtime.

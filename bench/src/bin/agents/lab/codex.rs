@@ -40,7 +40,8 @@ pub(super) const LAB: Lab = Lab {
         ("question", "its tool for questions is not offered in the usual mode"),
         ("subagent", "it starts none for a model that it does not know"),
     ],
-    hooked: &["turn", "approval", "approved", "done", "interrupted", "denied"],
+    // None tells that it was approved: the tool's has run before it asks.
+    hooked: &["turn", "approval", "done", "interrupted", "denied"],
 };
 
 fn prepare(site: &Site) -> anyhow::Result<()> {
