@@ -54,6 +54,13 @@ pub struct EventEnvelope {
     /// The target of the pane it is about.
     #[serde(default)]
     pub target: Option<TargetName>,
+    /// The same by the target's id. One of the two is enough.
+    #[serde(default)]
+    pub target_id: Option<String>,
+    /// When it arrived. Read, so that an event can be sent as it is stored, and not believed: the
+    /// daemon's own clock counts.
+    #[serde(default)]
+    pub ingested_at: Option<Timestamp>,
     /// tmux's id of the pane it is about, such as `%12`.
     #[serde(default)]
     #[schemars(regex(pattern = "^%[0-9]+$"))]
@@ -130,10 +137,13 @@ impl EventEnvelope {
         {
             return Err(FieldError::new("pane_id", format!("is none: {error}")));
         }
-        match (&self.runtime_id, &self.target, &self.pane_id) {
-            (Some(_), _, _) | (None, Some(_), Some(_)) => Ok(()),
-            (None, None, _) => Err(FieldError::new("target", "is missing, and so is `runtime_id`")),
-            (None, Some(_), None) => {
+        let names_target = self.target.is_some() || self.target_id.is_some();
+        match (&self.runtime_id, names_target, &self.pane_id) {
+            (Some(_), _, _) | (None, true, Some(_)) => Ok(()),
+            (None, false, _) => {
+                Err(FieldError::new("target", "is missing, and so is `runtime_id`"))
+            }
+            (None, true, None) => {
                 Err(FieldError::new("pane_id", "is missing, and so is `runtime_id`"))
             }
         }
@@ -222,7 +232,7 @@ mod tests {
     #[test]
     fn what_is_not_in_the_envelope_is_refused() {
         for json in [
-            LEAST.replace("\"source\"", "\"ingested_at\":\"2026-11-21T15:33:42Z\",\"source\""),
+            LEAST.replace("\"source\"", "\"arrived_at\":\"2026-11-21T15:33:42Z\",\"source\""),
             LEAST.replace("hook", "rumour"),
             LEAST.replace("\"dedupe_key\":\"k\",", ""),
             LEAST.replace("\"source\":\"hook\"", "\"source\":\"hook\",\"source\":\"hook\""),

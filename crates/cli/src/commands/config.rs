@@ -121,9 +121,11 @@ fn check(console: &Console) -> Outcome {
     let path = console.paths()?.config;
     let outcome = Config::load(&path);
     let adapters = left_out(&path);
-    let is_right = outcome.is_ok() && adapters.is_empty();
+    let absent = named_and_absent(&path);
+    let is_right = outcome.is_ok() && absent.is_none() && adapters.is_empty();
     if console.is_json() {
-        let problems = outcome.as_ref().err().map(ConfigError::problem).into_iter().collect();
+        let wrong = outcome.as_ref().err().map(ConfigError::problem);
+        let problems = wrong.into_iter().chain(absent).collect();
         let checked = Checked {
             schema_version: SchemaVersion::V1,
             generated_at: console.now(),
@@ -138,6 +140,10 @@ fn check(console: &Console) -> Outcome {
         return Ok(if is_right { ExitCode::Ok } else { ExitCode::Failure });
     }
     outcome.map_err(|error| config_error(&error))?;
+    if let Some(absent) = absent {
+        return Err(Failure::new(ErrorCode::ConfigInvalid, absent.message)
+            .with_hint("Write it, or correct QD_CONFIG; until then all defaults are in use."));
+    }
     let said = if path.exists() { "is right" } else { "is not there: all defaults are in use" };
     console.terminal.line(format!("{} {said}.", path.display()))?;
     let Some(first) = adapters.first() else { return Ok(ExitCode::Ok) };
@@ -148,6 +154,18 @@ fn check(console: &Console) -> Outcome {
     };
     Err(Failure::new(ErrorCode::ConfigInvalid, message)
         .with_hint("Correct it; until then that agent is not known. All: qd adapter list"))
+}
+
+/// A file that the environment names has to be there; the usual one need not.
+fn named_and_absent(path: &Path) -> Option<ConfigProblem> {
+    let named = std::env::var_os("QD_CONFIG").is_some_and(|it| !it.is_empty());
+    (named && !path.exists()).then(|| ConfigProblem {
+        line: None,
+        column: None,
+        key: None,
+        message: format!("{}, which QD_CONFIG names, is not there", path.display()),
+        nearest: None,
+    })
 }
 
 /// The descriptions of agents beside a settings file that are none.

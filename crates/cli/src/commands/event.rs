@@ -111,6 +111,8 @@ fn envelope(
         event_time: args.event_time,
         runtime_id: args.runtime.clone(),
         target,
+        target_id: None,
+        ingested_at: None,
         pane_id: args.pane.clone(),
         agent_type: args.agent.clone(),
         pid: args.pid,

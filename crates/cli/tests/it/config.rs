@@ -124,6 +124,14 @@ fn a_file_whose_folder_did_not_exist_is_taken_up_without_a_restart() {
 }
 
 #[test]
+fn a_file_that_the_environment_names_has_to_be_there() {
+    let env = deck();
+    let check = env.invoke(&["config", "check"]).env("QD_CONFIG", env.path("nowhere.toml"));
+    let said = check.run().fails_with(1);
+    assert!(said.contains("which QD_CONFIG names, is not there"), "{said}");
+}
+
+#[test]
 fn a_file_behind_a_link_is_watched_where_it_is() {
     let env = deck();
     env.make_home();

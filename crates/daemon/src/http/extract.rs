@@ -126,7 +126,11 @@ fn too_large(most: usize) -> Problem {
     Problem::new(ErrorCode::BodyTooLarge, message).detail("limit_bytes", most)
 }
 
+/// Reads an object. Fields without their names, in an array, would be read by their order.
 fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::new(ErrorCode::BadRequest, "a body is a JSON object, not an array"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();

@@ -126,13 +126,35 @@ fn about(envelope: &EventEnvelope, follower: &Follower) -> Result<About, Problem
 }
 
 fn pane_key(envelope: &EventEnvelope, follower: &Follower) -> Result<Option<PaneKey>, Problem> {
-    let (Some(target), Some(pane)) = (&envelope.target, &envelope.pane_id) else {
+    let (Some(target), Some(pane)) = (target_of(envelope, follower)?, &envelope.pane_id) else {
         return Ok(None);
     };
-    let row = follower.target(target).ok_or_else(|| Problem::no_target(target))?;
     let pane = pane.parse::<PaneId>();
     let pane = pane.map_err(|error| Problem::field("pane_id", &format!("is none: {error}")))?;
-    Ok(Some(PaneKey::new(&row.target, pane)))
+    Ok(Some(PaneKey::new(target, pane)))
+}
+
+/// The target that an event names, by its name or its id.
+fn target_of<'a>(
+    envelope: &EventEnvelope,
+    follower: &'a Follower,
+) -> Result<Option<&'a TargetId>, Problem> {
+    let named = envelope.target.as_ref();
+    let named = named.map(|name| follower.target(name).ok_or_else(|| Problem::no_target(name)));
+    let named = named.transpose()?.map(|row| &row.target);
+    let Some(id) = &envelope.target_id else { return Ok(named) };
+    let row = follower.engine().target(&TargetId::new(id.clone()));
+    let unknown = || {
+        Problem::new(ErrorCode::TargetNotFound, "no target has this id")
+            .detail("target_id", id.as_str())
+    };
+    let row = row.ok_or_else(unknown)?;
+    match named {
+        Some(named) if *named != row.target => {
+            Err(Problem::field("target_id", "is another target than `target` names"))
+        }
+        Some(_) | None => Ok(Some(&row.target)),
+    }
 }
 
 /// The target that a client wants, under a new id.

@@ -431,14 +431,16 @@ fn evidence(piece: &Piece) -> Evidence {
     }
 }
 
-/// When the claim that won expires, or stops being news, if nothing else happens.
+/// When the claim that won expires, or stops being news, if nothing else happens. What every look
+/// confirms does not expire as long as somebody looks.
 fn next_change(follower: &Follower, explained: &Explanation, now: Now) -> Option<Timestamp> {
     let won = explained.evidence.iter().find(|piece| piece.standing == Standing::Won)?;
     let settings = follower.engine().settings();
-    let stale = settings.stale_ttl_ms - won.confirmed_age_ms + 1;
+    let by_look = won.confirmed_age_ms == explained.last_seen_age_ms;
+    let stale = (!by_look).then(|| settings.stale_ttl_ms - won.confirmed_age_ms + 1);
     let shown_as_news = explained.concluded.state == known::State::Completed;
-    let demoted = settings.completed_ttl_ms - won.age_ms;
-    let wait = if shown_as_news { stale.min(demoted) } else { stale };
+    let demoted = shown_as_news.then(|| settings.completed_ttl_ms - won.age_ms);
+    let wait = stale.into_iter().chain(demoted).min()?;
     Some(timestamp(WallMs(now.wall.0.saturating_add(wait.max(0)))))
 }
 

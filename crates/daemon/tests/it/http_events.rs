@@ -107,6 +107,31 @@ fn events_about_what_is_not_there_are_refused() {
 }
 
 #[test]
+fn an_event_names_its_target_by_name_or_by_id() {
+    let world = World::showing(vec![agent_pane(1, "claude")]);
+    let id = world.get("/v1/targets")["items"][0]["target_id"].clone();
+    let by_id = json!({
+        "event_type": "needs-input", "source": "hook", "dedupe_key": "k1", "target_id": id,
+        "pane_id": "%1", "event_time": "2026-11-21T15:33:42.007Z",
+        "ingested_at": "1999-01-01T00:00:00.000Z",
+    });
+    assert_eq!(world.emit(&by_id)["runtime_id"], json!(world.runtime(1)));
+    let refused = |envelope: &Value, status| world.http.post("/v1/events", envelope).error(status);
+    let unknown = with(about_pane("k2"), &[("target_id", json!("tg-none"))]);
+    assert_eq!(refused(&unknown, 404), "E_TARGET_NOT_FOUND");
+    world.add_target("tg-2", "other");
+    let both = with(about_pane("k3"), &[("target_id", json!("tg-2"))]);
+    assert_eq!(refused(&both, 400), "E_BAD_REQUEST");
+}
+
+#[test]
+fn fields_without_their_names_are_no_event() {
+    let world = World::showing(vec![agent_pane(1, "claude")]);
+    let fields = json!(["v1", null, "needs-input", "hook", "k1"]);
+    assert_eq!(world.http.post("/v1/events", &fields).error(400), "E_BAD_REQUEST");
+}
+
+#[test]
 fn every_field_of_the_envelope_is_bounded() {
     let world = World::showing(vec![agent_pane(1, "claude")]);
     let long = |length: usize| json!("x".repeat(length));

@@ -319,6 +319,16 @@ fn a_runtime_is_shown_and_explained_by_its_id() {
 }
 
 #[test]
+fn what_every_look_confirms_has_no_end_that_could_be_told() {
+    let world = World::showing(vec![agent_pane(1, "claude")]);
+    world.hook(1, "needs-input", "k1");
+    world.see(LOCAL, Observation::Unchanged);
+    let why = world.get(&format!("/v1/runtimes/{}/explain", world.runtime(1)));
+    assert_eq!(why["runtime"]["state"], "waiting_input", "{why}");
+    assert_eq!(why["next_change_at"], Value::Null, "{why}");
+}
+
+#[test]
 fn what_a_person_types_resolves_to_one_pane_or_names_the_candidates() {
     let world = World::showing(vec![
         in_window(1, 0, PaneFacts { pane_active: false, ..pane(1) }),
