@@ -12,7 +12,7 @@ use engine::time::WallMs;
 use engine::words::{Confidence, Detail, Source, State};
 use serde_json::Value;
 
-use crate::composer::Composer;
+use crate::composer::{Composer, Manner};
 use crate::launch::{Launch, Place};
 use crate::screen::Screen;
 use crate::setup::Setup;
@@ -305,6 +305,11 @@ pub trait Adapter: Send + Sync {
     /// What its composer holds; nothing where none can be seen, and then nothing may be typed.
     fn composer(&self, _screen: &Screen) -> Option<Composer> {
         None
+    }
+
+    /// How its composer is used.
+    fn manner(&self) -> Manner {
+        Manner::CAREFUL
     }
 
     /// The variable of its environment that moves its folder elsewhere.

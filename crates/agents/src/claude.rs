@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
-use crate::composer::{self, Composer};
+use crate::composer::{self, Composer, Manner};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::{Program, lies_in};
@@ -87,6 +87,10 @@ impl Adapter for Claude {
     fn composer(&self, screen: &Screen) -> Option<Composer> {
         let frame = composer(&View::of(screen))?;
         Some(composer::contents(screen, frame.prompt..frame.bottom, '❯'))
+    }
+
+    fn manner(&self) -> Manner {
+        Manner { enter_after_ms: 100, folds: &["[Pasted text #"], ..Manner::CAREFUL }
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {

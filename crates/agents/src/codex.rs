@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
-use crate::composer::{self, Composer};
+use crate::composer::{self, Composer, Manner};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
@@ -109,6 +109,10 @@ impl Adapter for Codex {
         let first = prompt(&view)?;
         let end = (first + 1..view.len()).find(|at| view.line(*at).is_empty())?;
         Some(composer::contents(screen, first..end, '›'))
+    }
+
+    fn manner(&self) -> Manner {
+        Manner { enter_after_ms: 100, folds: &["[Pasted Content "], ..Manner::CAREFUL }
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {

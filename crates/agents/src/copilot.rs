@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
-use crate::composer::{self, Composer};
+use crate::composer::{self, Composer, Manner};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
@@ -86,6 +86,14 @@ impl Adapter for Copilot {
         let (top, bottom) = frame(&View::of(screen))?;
         let first = if screen.lines[top].text().starts_with('❯') { top } else { top + 1 };
         Some(composer::contents(screen, first..bottom, '❯'))
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            enter_after_ms: 200,
+            folds: &["[Paste #", "[Saved pasted content"],
+            ..Manner::CAREFUL
+        }
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::FieldError;
 use crate::error_code::ErrorCode;
 use crate::limits::{
-    ACTION_KEYS_MAX, ACTIONS_LISTED_MAX, OUTPUT_LINES_MAX, REFERENCE_BYTES_MAX,
-    REQUEST_REF_BYTES_MAX, SEND_TEXT_BYTES_MAX,
+    ACTION_KEYS_MAX, ACTIONS_LISTED_MAX, BUSY_TIMEOUT_MS_MAX, OUTPUT_LINES_MAX,
+    REFERENCE_BYTES_MAX, REQUEST_REF_BYTES_MAX, SEND_TEXT_BYTES_MAX,
 };
 use crate::query::{self, Parameter, ParameterKind, Query, QueryError};
 use crate::reference::RuntimeId;
@@ -47,6 +47,18 @@ words! {
         Failed = "failed",
         /// It may have been done.
         Unknown = "unknown",
+    }
+}
+
+words! {
+    /// What happens to a send while the agent takes no prompt. Other programs take any text.
+    pub enum IfBusy {
+        /// It is refused.
+        Refuse = "refuse",
+        /// The answer waits until the agent took it.
+        Wait = "wait",
+        /// It is answered at once and kept, also over a restart, until the agent takes it.
+        Queue = "queue",
     }
 }
 
@@ -143,6 +155,12 @@ action_requests! {
         /// it does not end a line.
         #[serde(default)]
         paste: bool,
+        /// What happens while the agent takes no prompt; refused if absent.
+        #[serde(default = "refused")]
+        if_busy: IfBusy,
+        /// How long it may wait for that, such as `10m`; 10 minutes or, queued, a day if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        busy_timeout: Option<String>,
     }
 
     /// Asks what a pane shows.
@@ -171,6 +189,10 @@ action_requests! {
         #[serde(default)]
         tree: bool,
     }
+}
+
+const fn refused() -> IfBusy {
+    IfBusy::Refuse
 }
 
 const fn by_key() -> KillMode {
@@ -239,7 +261,21 @@ impl SendRequest {
         if self.text.is_none() && self.keys.is_empty() && !self.enter {
             return Err(FieldError::new("text", "is missing, and so are `keys` and `enter`"));
         }
-        Ok(())
+        self.busy_timeout_ms().map(|_| ())
+    }
+
+    /// The time of `busy_timeout`.
+    pub fn busy_timeout_ms(&self) -> Result<Option<i64>, FieldError> {
+        let wrong = |problem: String| FieldError::new("busy_timeout", problem);
+        let Some(text) = &self.busy_timeout else { return Ok(None) };
+        if self.if_busy == IfBusy::Refuse {
+            return Err(wrong("needs `if_busy` to be `wait` or `queue`".to_owned()));
+        }
+        let ms = parse_time(text).filter(|ms| (1..=BUSY_TIMEOUT_MS_MAX).contains(ms));
+        let ms = ms.and_then(|ms| i64::try_from(ms).ok());
+        let days = BUSY_TIMEOUT_MS_MAX / (24 * 60 * 60 * 1_000);
+        let problem = || wrong(format!("is a time such as `10m`, and at most {days} days"));
+        ms.map(Some).ok_or_else(problem)
     }
 }
 
@@ -333,8 +369,13 @@ pub struct ActionItem {
     pub error_code: Option<ErrorCode>,
     /// The same for people.
     pub message: Option<String>,
-    /// How it is known that it was done: `answer`, `trace` or `signal`.
+    /// How it is known that it was done: `answer`, `trace`, `signal`, `submitted`, `started` or
+    /// `composer`.
     pub proof: Option<String>,
+    /// What was done in the pane, in order: `mode_left`, `draft_cleared`, `text_typed`,
+    /// `keys_pressed`.
+    #[serde(default)]
+    pub steps: Vec<String>,
     /// The target's name.
     pub target: String,
     /// tmux's id of the pane.

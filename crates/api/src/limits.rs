@@ -118,3 +118,6 @@ limits! {
     /// Largest raw payload of an event, in bytes of its text.
     RAW_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 }
+
+/// The longest that a prompt waits for its agent.
+pub const BUSY_TIMEOUT_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1_000;

@@ -205,6 +205,7 @@ impl House {
     ) -> Result<Self, RunError> {
         let identity = ledger.identity().clone();
         let under_way = ledger.engine().standing_effects();
+        let open = ledger.engine().actions().map(|row| row.action.clone()).collect();
         let follower =
             Follower::new(ledger.engine().clone(), ledger.as_of(), identity.database.clone())
                 .standing_as(ledger.standing().into());
@@ -224,7 +225,7 @@ impl House {
         let in_use = ConfigInUse { path, loaded_at, config, refused: None };
         let (config, in_use) = watch::channel(Arc::new(in_use));
         let spool = watch::Sender::default();
-        let outbox = Outbox::open(&paths.outbox)
+        let outbox = Outbox::open(&paths.outbox, &open)
             .map_err(|it| RunError::System("keep texts to be sent", it))?;
         let shown = Shown::default();
         let executors = Executors::new(
@@ -374,6 +375,7 @@ impl House {
     /// Makes news readable, has done what follows from it, and tells who waits for it.
     async fn publish(&mut self, mut publication: Publication) {
         self.lookout.publish(&publication);
+        self.executors.forget_ended(publication.changes.iter().map(|change| &change.event));
         self.carry_out(std::mem::take(&mut publication.effects));
         if publication.lost.is_some() {
             self.observers.forgotten();

@@ -4,17 +4,17 @@
 //! again: [`crate::input::Effect::Act`] is carried out at most once, and what is open after a
 //! crash is only looked at ([`crate::input::Effect::Settle`]).
 
-use crate::action::{Act, ActRequest, ActionRow, Failure, Guards, Outcome, Snapshot};
+use crate::action::{Act, ActRequest, ActionRow, Failure, Guards, Held, Outcome, Snapshot};
 use crate::engine::Engine;
 use crate::event::Event;
-use crate::ids::{ActionId, PaneKey};
+use crate::ids::{ActionId, PaneKey, SnapshotId};
 use crate::input::{Decision, Effect, Input, Refusal, Reply};
 use crate::limits;
 use crate::pane::PaneRow;
 use crate::past::Past;
 use crate::signal::{EventRow, Signal};
 use crate::time::{Now, WallMs};
-use crate::words::{ActionProblem, Phase, Source, State};
+use crate::words::{ActionProblem, Detail, Phase, Source, State, Step};
 
 impl Engine {
     /// Actions of which more may become known.
@@ -47,23 +47,24 @@ impl Engine {
         {
             return Decision::refuse(Refusal::TooManyActions);
         }
-        let mut row = self.row(now, request, pane);
-        if let Some((phase, failure)) = self.objection(now, &row, pane) {
-            row.phase = phase;
-            row.failure = Some(failure);
-            row.completed_at = Some(now.wall);
-        } else if !row.act.is_exclusive()
-            || !self.is_taken(&row.pane) && !here().any(ActionRow::waits)
-        {
-            return released(row, now);
+        let row = self.row(now, request, pane);
+        let unmet = unmet(now, &row.guards, pane).map(|failure| (Phase::Refused, failure));
+        match unmet.or_else(|| self.objection(&row, pane)) {
+            // A prompt that may wait is no reason for anything else to.
+            None if !row.act.is_exclusive()
+                || !self.is_taken(&row.pane)
+                    && !here().any(|it| it.waits() && (row.is_patient() || !it.is_patient())) =>
+            {
+                released(row, now)
+            }
+            None => told(row, now),
+            Some((_, failure)) if row.is_patient() && is_passing(&failure) => told(row, now),
+            Some(end) => ended(row, end, now),
         }
-        told(row, now)
     }
 
     /// The action with what is seen now.
     fn row(&self, now: Now, request: &ActRequest, pane: &PaneRow) -> ActionRow {
-        let agent = pane.facts.agent.as_ref();
-        let server = self.target(&pane.key.target).and_then(|target| target.server.as_ref());
         ActionRow {
             action: request.action.clone(),
             request_ref: request.request_ref.clone(),
@@ -74,34 +75,44 @@ impl Engine {
             act: request.act.clone(),
             guards: request.guards.clone(),
             requested: now.stamp(),
-            snapshot: Snapshot {
-                snapshot: request.snapshot.clone(),
-                boot: pane.boot.clone(),
-                server_pid: server.map_or(0, |server| server.pid),
-                pane_pid: pane.facts.process.pid,
-                command: pane.facts.command.clone(),
-                process: agent.map_or(pane.facts.process, |agent| agent.process),
-                agent: pane.runtime.as_ref().and_then(|runtime| runtime.agent.clone()),
-                state: pane.state.state,
-                state_version: pane.state.version,
-                observed_at: pane.last_seen.wall,
-                expires_at: WallMs(now.wall.0.saturating_add(limits::SNAPSHOT_TTL_MS)),
-                nonce: request.nonce.clone(),
-            },
+            snapshot: self.snapshot(now, (&request.snapshot, &request.nonce), pane),
             phase: Phase::Pending,
             until_s: None,
             completed_at: None,
             failure: None,
             proof: None,
+            steps: Vec::new(),
+            held: None,
+        }
+    }
+
+    /// What is seen of a pane now.
+    fn snapshot(&self, now: Now, name: (&SnapshotId, &str), pane: &PaneRow) -> Snapshot {
+        let agent = pane.facts.agent.as_ref();
+        let server = self.target(&pane.key.target).and_then(|target| target.server.as_ref());
+        let runtime = pane.runtime.as_ref();
+        let evidence = runtime.and_then(|runtime| self.evidence(&runtime.runtime));
+        let session = evidence.and_then(|evidence| evidence.detail(Detail::Session));
+        Snapshot {
+            snapshot: name.0.clone(),
+            boot: pane.boot.clone(),
+            server_pid: server.map_or(0, |server| server.pid),
+            pane_pid: pane.facts.process.pid,
+            command: pane.facts.command.clone(),
+            process: agent.map_or(pane.facts.process, |agent| agent.process),
+            agent: runtime.and_then(|runtime| runtime.agent.clone()),
+            session: session.map(str::to_owned),
+            state: pane.state.state,
+            state_version: pane.state.version,
+            observed_at: pane.last_seen.wall,
+            expires_at: WallMs(now.wall.0.saturating_add(limits::SNAPSHOT_TTL_MS)),
+            nonce: name.1.to_owned(),
         }
     }
 
     /// Why an action is not to be done, by what is known now.
-    fn objection(&self, now: Now, row: &ActionRow, pane: &PaneRow) -> Option<(Phase, Failure)> {
+    fn objection(&self, row: &ActionRow, pane: &PaneRow) -> Option<(Phase, Failure)> {
         let refused = |failure| Some((Phase::Refused, failure));
-        if let Some(failure) = unmet(now, &row.guards, pane) {
-            return refused(failure);
-        }
         let target = self.target(&pane.key.target);
         let server = target.and_then(|target| target.server.as_ref());
         if server.is_none_or(|server| server.boot != pane.boot) {
@@ -125,7 +136,13 @@ impl Engine {
     }
 
     /// Takes down what became of an act. What has ended stays as it is.
-    pub(crate) fn acted(&self, now: Now, action: &ActionId, outcome: &Outcome) -> Decision {
+    pub(crate) fn acted(
+        &self,
+        now: Now,
+        action: &ActionId,
+        outcome: &Outcome,
+        steps: &[Step],
+    ) -> Decision {
         let Some(row) = self.actions.get(action) else { return Decision::default() };
         let phase = outcome.phase();
         let unanswered = matches!(outcome, Outcome::Unanswered { .. });
@@ -133,33 +150,62 @@ impl Engine {
             return Decision::default();
         }
         let mut row = row.clone();
-        row.phase = phase;
+        let pane = row.pane.clone();
+        let again = matches!(outcome, Outcome::Busy { .. }) && row.phase == Phase::Pending;
+        if again && row.is_patient() && now.mono < row.expiry() {
+            let tries = row.held.map_or(0, |held| held.tries).saturating_add(1);
+            row.held = Some(Held { tries, since: now.stamp() });
+            row.until_s = None;
+            row.phase = Phase::Pending;
+        } else {
+            row.phase = phase;
+            row.completed_at = (!unanswered).then_some(now.wall);
+        }
         row.failure = outcome.failure();
         row.proof = outcome.proof();
-        row.completed_at = (!unanswered).then_some(now.wall);
-        let pane = row.pane.clone();
+        row.steps = steps.to_vec();
         Decision { then: vec![Input::Resumed(pane)], ..told(row, now) }
     }
 
     /// Lets the action go on that has waited longest in a pane, if it is its turn.
     pub(crate) fn resume(&self, now: Now, pane: &PaneKey) -> Decision {
-        let here = || self.actions.values().filter(|row| row.pane == *pane);
         if self.is_taken(pane) {
             return Decision::default();
         }
-        let Some(next) = here().filter(|row| row.waits()).min_by_key(|row| order(row)) else {
-            return Decision::default();
-        };
-        let mut row = next.clone();
-        match self.lapsed(now, &row) {
-            None => released(row, now),
-            Some((phase, failure)) => {
-                row.phase = phase;
-                row.failure = Some(failure);
-                row.completed_at = Some(now.wall);
-                Decision { then: vec![Input::Resumed(pane.clone())], ..told(row, now) }
+        let mut waiting: Vec<&ActionRow> =
+            self.actions.values().filter(|row| row.pane == *pane && row.waits()).collect();
+        waiting.sort_by_key(|row| order(row));
+        let mut prompts_wait = false;
+        for row in waiting {
+            if row.is_patient() && prompts_wait {
+                continue;
+            }
+            match self.lapsed(now, row) {
+                None if now.mono < row.held_until() => prompts_wait = true,
+                None => return self.released_anew(now, row),
+                Some((_, failure))
+                    if row.is_patient() && is_passing(&failure) && now.mono < row.expiry() =>
+                {
+                    prompts_wait = true;
+                }
+                Some(end) => {
+                    let then = vec![Input::Resumed(pane.clone())];
+                    return Decision { then, ..ended(row.clone(), end, now) };
+                }
             }
         }
+        Decision::default()
+    }
+
+    /// Has an action done that waited, by what is seen now.
+    fn released_anew(&self, now: Now, row: &ActionRow) -> Decision {
+        let mut row = row.clone();
+        if let Some(pane) = self.pane_of(&row.runtime) {
+            let Snapshot { snapshot, nonce, .. } = &row.snapshot;
+            row.snapshot = self.snapshot(now, (snapshot, nonce), pane);
+        }
+        row.failure = None;
+        released(row, now)
     }
 
     /// Whether the next action of a pane has to wait.
@@ -170,40 +216,108 @@ impl Engine {
                 >= limits::UNSETTLED_ACTIONS_PER_PANE_MAX
     }
 
-    /// Why an action that waited is not to be done any more.
+    /// Why an action that waited is not to be done, or not yet.
     fn lapsed(&self, now: Now, row: &ActionRow) -> Option<(Phase, Failure)> {
-        if row.expiry() <= now.mono {
-            let message = "it had to wait too long for others in its pane";
-            let failure = Failure::new(ActionProblem::SnapshotExpired, message);
-            return Some((Phase::Refused, failure));
+        let refused =
+            |problem, message: &str| Some((Phase::Refused, Failure::new(problem, message)));
+        let Some(pane) = self.pane_of(&row.runtime) else {
+            let message = "the runtime ended while it waited";
+            return refused(ActionProblem::RuntimeStale, message);
+        };
+        let seen = self.snapshot(now, (&row.snapshot.snapshot, &row.snapshot.nonce), pane);
+        let sessions = row.snapshot.session.as_ref().zip(seen.session.as_ref());
+        if sessions.is_some_and(|(then, now)| then != now) {
+            let message = "the agent began another session while it waited";
+            return refused(ActionProblem::RuntimeStale, message);
         }
-        match self.pane_of(&row.runtime) {
-            Some(pane) => self.objection(now, row, pane),
-            None => {
-                let message = "the runtime ended while it waited";
-                Some((Phase::Refused, Failure::new(ActionProblem::RuntimeStale, message)))
-            }
+        if row.expiry() > now.mono {
+            // What a prompt waits for is that the state changes: its other guards counted before.
+            let unmet = if row.is_patient() { None } else { unmet(now, &row.guards, pane) };
+            return match unmet {
+                Some(failure) => Some((Phase::Refused, failure)),
+                None => self.objection(row, pane),
+            };
+        }
+        if row.is_patient() {
+            let why =
+                row.failure.as_ref().map_or_else(String::new, |it| format!(": {}", it.message));
+            let message = format!("the agent took no prompt in all the time it waited{why}");
+            return refused(ActionProblem::AgentBusy, &message);
+        }
+        let message = "it had to wait too long for others in its pane";
+        refused(ActionProblem::SnapshotExpired, message)
+    }
+
+    /// When time alone makes something of an action that waits.
+    pub(crate) fn due(&self, row: &ActionRow) -> crate::time::MonoMs {
+        let expiry = row.expiry();
+        let Some(pane) = self.pane_of(&row.runtime).filter(|_| row.is_patient()) else {
+            return expiry;
+        };
+        let here = self.actions.values().filter(|it| it.pane == row.pane && it.waits());
+        let first = here.filter(|it| it.is_patient()).min_by_key(|it| order(it));
+        let is_first = first.is_some_and(|first| first.action == row.action);
+        if is_first && !self.is_taken(&row.pane) && self.objection(row, pane).is_none() {
+            row.held_until().min(expiry)
+        } else {
+            expiry
         }
     }
 
-    /// The panes in which an action has waited too long.
+    /// Settles the actions that have waited too long, and tries those again whose pause is over.
     pub(crate) fn tick_actions(&self, now: Now, decision: &mut Decision) {
-        let late = self.actions.values().filter(|row| row.waits() && row.expiry() <= now.mono);
-        for row in late {
-            if let Some((phase, failure)) = self.lapsed(now, row) {
-                let mut row = row.clone();
-                row.phase = phase;
-                row.failure = Some(failure);
-                row.completed_at = Some(now.wall);
-                decision.events.extend(told(row, now).events);
+        for row in self.actions.values().filter(|row| row.waits() && self.due(row) <= now.mono) {
+            match self.lapsed(now, row).filter(|_| row.expiry() <= now.mono) {
+                Some(end) => decision.events.extend(ended(row.clone(), end, now).events),
+                None => decision.then.push(Input::Resumed(row.pane.clone())),
             }
         }
     }
 
-    /// What is looked at after a start: nothing of it is done again.
-    pub(crate) fn unsettled(&self) -> impl Iterator<Item = Effect> {
-        self.actions.values().map(|row| Effect::Settle(Box::new(row.clone())))
+    /// Whatever changes about a pane may be what a prompt waits for there.
+    pub(crate) fn wake_prompts(&self, decision: &mut Decision) {
+        let waits = |pane: &PaneKey| {
+            self.actions.values().any(|row| row.pane == *pane && row.waits() && row.is_patient())
+        };
+        let changed = decision.events.iter().filter_map(|event| match event {
+            Event::PaneChanged { row, .. } => Some(&row.key),
+            Event::PaneRemoved { key, .. } => Some(key),
+            Event::TargetChanged(_)
+            | Event::TargetRemoved { .. }
+            | Event::SessionChanged(_)
+            | Event::SessionRemoved { .. }
+            | Event::ActivitySeen { .. }
+            | Event::EventRecorded(_)
+            | Event::EventPended(_)
+            | Event::EventBound { .. }
+            | Event::EventDropped { .. }
+            | Event::ActionChanged(_)
+            | Event::AdapterChanged(_) => None,
+        });
+        let woken: Vec<Input> =
+            changed.filter(|pane| waits(pane)).cloned().map(Input::Resumed).collect();
+        decision.then.extend(woken);
     }
+
+    /// What is looked at after a start: nothing of it is done again. What was queued and never
+    /// begun goes on to wait.
+    pub(crate) fn unsettled(&self) -> impl Iterator<Item = Effect> {
+        let open = self.actions.values().filter(|row| !row.is_parked());
+        open.map(|row| Effect::Settle(Box::new(row.clone())))
+    }
+}
+
+/// Whether it may go away while somebody waits.
+fn is_passing(failure: &Failure) -> bool {
+    failure.problem == ActionProblem::AgentBusy
+}
+
+/// Stores an action that came to its end.
+fn ended(mut row: ActionRow, (phase, failure): (Phase, Failure), now: Now) -> Decision {
+    row.phase = phase;
+    row.failure = Some(failure);
+    row.completed_at = Some(now.wall);
+    told(row, now)
 }
 
 /// What was asked before: the same again is the same action, another under its name is none.
@@ -262,7 +376,9 @@ fn order(row: &ActionRow) -> (crate::time::MonoMs, &ActionId) {
 
 /// Stores an action and has it done.
 fn released(mut row: ActionRow, now: Now) -> Decision {
-    let latest_ms = now.wall.0.saturating_add(limits::ACT_MS).max(0);
+    let is_prompt = row.snapshot.agent.is_some() && matches!(row.act, Act::Send { .. });
+    let within_ms = if is_prompt { limits::PROMPT_MS } else { limits::ACT_MS };
+    let latest_ms = now.wall.0.saturating_add(within_ms).max(0);
     row.until_s = Some(u64::try_from(latest_ms / 1_000).unwrap_or(0) + 1);
     let effect = Effect::Act(Box::new(row.clone()));
     Decision { effects: vec![effect], ..told(row, now) }

@@ -7,8 +7,8 @@ use crate::event::Actor;
 use crate::ids::{ActionId, AgentType, BootId, PaneKey, RuntimeId, SnapshotId};
 use crate::limits;
 use crate::pane::ProcessIdentity;
-use crate::time::{Stamp, WallMs};
-use crate::words::{ActionKind, ActionProblem, KillSignal, Phase, Proof, State};
+use crate::time::{MonoMs, Stamp, WallMs};
+use crate::words::{ActionKind, ActionProblem, IfBusy, KillSignal, Phase, Proof, State, Step};
 
 fn is_false(value: &bool) -> bool {
     !*value
@@ -31,6 +31,9 @@ pub enum Act {
         /// The text in brackets, for a program that asked for them.
         #[serde(default, skip_serializing_if = "is_false")]
         paste: bool,
+        /// What happens while the agent takes no prompt; other programs take any text at any time.
+        #[serde(default, skip_serializing_if = "Busy::is_refused")]
+        busy: Busy,
     },
     ViewOutput {
         /// The last so many lines; none for what is on the screen.
@@ -49,11 +52,36 @@ pub enum Act {
     },
 }
 
+/// What happens to a send while the agent takes no prompt, and how long it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Busy {
+    pub then: IfBusy,
+    pub patience_ms: i64,
+}
+
+impl Busy {
+    pub const REFUSED: Self = Self { then: IfBusy::Refuse, patience_ms: 0 };
+
+    fn is_refused(&self) -> bool {
+        self.then == IfBusy::Refuse
+    }
+}
+
+impl Default for Busy {
+    fn default() -> Self {
+        Self::REFUSED
+    }
+}
+
 /// What is kept of a text. The text itself is not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextFacts {
     pub bytes: u64,
     pub sha256: String,
+    /// The hash of its characters without blanks: by these it is known again in a composer, which
+    /// breaks lines as it likes. Not there in what older versions stored.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub letters_sha256: String,
     /// Its redacted beginning.
     pub preview: String,
 }
@@ -65,6 +93,17 @@ impl Act {
             Self::Send { .. } => ActionKind::Send,
             Self::ViewOutput { .. } => ActionKind::ViewOutput,
             Self::KillByKey | Self::KillBySignal { .. } => ActionKind::Kill,
+        }
+    }
+
+    /// What happens while the agent in the pane takes no prompt.
+    pub fn busy(&self) -> Busy {
+        match self {
+            Self::Send { busy, .. } => *busy,
+            Self::Attach { .. }
+            | Self::ViewOutput { .. }
+            | Self::KillByKey
+            | Self::KillBySignal { .. } => Busy::REFUSED,
         }
     }
 
@@ -137,6 +176,29 @@ pub struct ActionRow {
     /// How it is known that it was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// What was done in the pane, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// It was tried, and something was in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+}
+
+/// A prompt that was tried and found something else in the composer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub tries: u32,
+    /// When it was tried last.
+    pub since: Stamp,
+}
+
+impl Held {
+    /// When it is tried again at the soonest.
+    pub fn until(&self) -> MonoMs {
+        let doubled = 1_i64.checked_shl(self.tries.saturating_sub(1)).unwrap_or(i64::MAX);
+        let pause = limits::RETRY_FIRST_MS.saturating_mul(doubled);
+        self.since.plus(pause.clamp(limits::RETRY_FIRST_MS, limits::RETRY_MS_MAX))
+    }
 }
 
 /// Why an action was not done, or why it is not known.
@@ -165,6 +227,9 @@ pub struct Snapshot {
     pub process: ProcessIdentity,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentType>,
+    /// The agent's own session, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     pub state: State,
     pub state_version: u64,
     pub observed_at: WallMs,
@@ -198,9 +263,45 @@ impl ActionRow {
         self.phase == Phase::Pending && !self.is_issued()
     }
 
-    /// When it has waited too long for what was seen to count.
-    pub(crate) fn expiry(&self) -> crate::time::MonoMs {
-        self.requested.plus(limits::SNAPSHOT_TTL_MS)
+    /// Whether it waits while the agent in its pane takes no prompt.
+    pub fn is_patient(&self) -> bool {
+        self.snapshot.agent.is_some() && !self.act.busy().is_refused()
+    }
+
+    /// Whether it is kept until the agent takes it, whoever restarts meanwhile.
+    pub fn is_queued(&self) -> bool {
+        self.is_patient() && self.act.busy().then == IfBusy::Queue
+    }
+
+    /// Whether it is queued and not begun, or not begun again.
+    pub fn is_parked(&self) -> bool {
+        self.is_queued() && self.waits()
+    }
+
+    /// Whether its keys are pressed by a command of their own, because an agent would take them for
+    /// a part of the text.
+    pub fn has_two_steps(&self) -> bool {
+        match &self.act {
+            Act::Send { text, keys, .. } => {
+                self.snapshot.agent.is_some() && text.is_some() && !keys.is_empty()
+            }
+            Act::Attach { .. }
+            | Act::ViewOutput { .. }
+            | Act::KillByKey
+            | Act::KillBySignal { .. } => false,
+        }
+    }
+
+    /// When it has waited too long: for what was seen to count, or for its agent.
+    pub(crate) fn expiry(&self) -> MonoMs {
+        let patience = self.act.busy().patience_ms;
+        let wait = if self.is_patient() { patience } else { limits::SNAPSHOT_TTL_MS };
+        self.requested.plus(wait)
+    }
+
+    /// When it may be tried again.
+    pub(crate) fn held_until(&self) -> MonoMs {
+        self.held.map_or(self.requested.mono, |held| held.until())
     }
 }
 
@@ -215,6 +316,10 @@ pub enum Outcome {
     },
     /// Something was in the way; nothing was done.
     Refused(Failure),
+    /// The agent takes no prompt now; nothing was done.
+    Busy {
+        message: String,
+    },
     /// It could not be done; nothing was done.
     Failed(Failure),
     /// It may have been done, and nobody can tell.
@@ -232,7 +337,7 @@ impl Outcome {
         match self {
             Self::Done(_) => Phase::Completed,
             Self::NotConfirmed { .. } => Phase::NotConfirmed,
-            Self::Refused(_) => Phase::Refused,
+            Self::Refused(_) | Self::Busy { .. } => Phase::Refused,
             Self::Failed(_) => Phase::Failed,
             Self::Unknown { .. } | Self::Unanswered { .. } => Phase::Unknown,
         }
@@ -241,9 +346,11 @@ impl Outcome {
     pub(crate) fn proof(&self) -> Option<Proof> {
         match self {
             Self::Done(proof) | Self::NotConfirmed { proof, .. } => Some(*proof),
-            Self::Refused(_) | Self::Failed(_) | Self::Unknown { .. } | Self::Unanswered { .. } => {
-                None
-            }
+            Self::Refused(_)
+            | Self::Busy { .. }
+            | Self::Failed(_)
+            | Self::Unknown { .. }
+            | Self::Unanswered { .. } => None,
         }
     }
 
@@ -251,6 +358,7 @@ impl Outcome {
         match self {
             Self::Done(_) => None,
             Self::Refused(failure) | Self::Failed(failure) => Some(failure.clone()),
+            Self::Busy { message } => Some(Failure::new(ActionProblem::AgentBusy, message)),
             Self::NotConfirmed { message, .. } => {
                 Some(Failure::new(ActionProblem::NotConfirmed, message))
             }

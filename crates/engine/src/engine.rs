@@ -162,6 +162,7 @@ impl Engine {
         }
         for row in self.actions.values_mut() {
             row.requested.rebase(now);
+            row.held.iter_mut().for_each(|held| held.since.rebase(now));
         }
     }
 
@@ -247,6 +248,12 @@ impl Engine {
 
     /// Concludes what an input makes true. Changes nothing.
     pub fn decide(&self, now: Now, input: &Input, past: &dyn Past) -> Decision {
+        let mut decision = self.conclude(now, input, past);
+        self.wake_prompts(&mut decision);
+        decision
+    }
+
+    fn conclude(&self, now: Now, input: &Input, past: &dyn Past) -> Decision {
         match input {
             Input::Observed { target, sight } => self.observe(now, target, sight, past),
             Input::Signalled(signal) => self.hear(now, now.stamp(), signal, past),
@@ -255,7 +262,7 @@ impl Engine {
                 self.hear(now, written, signal, past)
             }
             Input::Asked(request) => self.ask(now, request, past),
-            Input::Acted { action, outcome } => self.acted(now, action, outcome),
+            Input::Acted { action, outcome, steps } => self.acted(now, action, outcome, steps),
             Input::Resumed(pane) => self.resume(now, pane),
             Input::Offered { inbox, complete } => self.offer(now, inbox, *complete, past),
             Input::Ticked => self.tick(now),

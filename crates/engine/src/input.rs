@@ -11,7 +11,7 @@ use crate::signal::Signal;
 use crate::state::Claim;
 use crate::target::{ServerFacts, TargetRow, Trouble};
 use crate::time::MonoMs;
-use crate::words::{Detail, Source, TargetKind};
+use crate::words::{Detail, Source, Step, TargetKind};
 
 /// One thing that happened outside.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +28,8 @@ pub enum Input {
     /// A waiting event is offered what is known now. `complete` is when a look at everything
     /// began, if one has just ended.
     Offered { inbox: InboxId, complete: Option<MonoMs> },
-    /// What became of an act.
-    Acted { action: ActionId, outcome: Outcome },
+    /// What became of an act, and what was done for it.
+    Acted { action: ActionId, outcome: Outcome, steps: Vec<Step> },
     /// An action that waits in this pane may go on.
     Resumed(PaneKey),
     /// Time passed; whatever is due is settled.

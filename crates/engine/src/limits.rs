@@ -27,6 +27,16 @@ pub const OPEN_ACTIONS_PER_PANE_MAX: usize = 16;
 pub const UNSETTLED_ACTIONS_PER_PANE_MAX: usize = 3;
 /// How long what was seen counts for an action that waits for others in its pane.
 pub const SNAPSHOT_TTL_MS: i64 = 30_000;
+/// How long a prompt may take that is pasted, looked at and sent with a key of its own.
+pub const PROMPT_MS: i64 = 6_000;
+/// The pauses before a prompt is tried again that found something else in the composer: doubled
+/// each time, from the first to the longest.
+pub const RETRY_FIRST_MS: i64 = 500;
+pub const RETRY_MS_MAX: i64 = 16_000;
+/// How long a prompt waits for its agent, at most and if nothing is said.
+pub const PATIENCE_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000;
+pub const WAIT_MS: i64 = 10 * 60 * 1_000;
+pub const QUEUE_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long an act may take. The server that acts refuses it afterwards, to the second.
 pub const ACT_MS: i64 = 2_000;
 

@@ -32,7 +32,7 @@ impl Engine {
             .actions
             .values()
             .filter(|row| row.waits())
-            .map(|row| Deadline { at: row.expiry(), why: "an action has waited too long" });
+            .map(|row| Deadline { at: self.due(row), why: "an action has waited long enough" });
         panes.chain(waiting).chain(acts).min()
     }
 

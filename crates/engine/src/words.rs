@@ -236,6 +236,30 @@ words! {
 }
 
 words! {
+    /// What happens to a send while the agent takes no prompt.
+    IfBusy {
+        /// It is refused.
+        Refuse = "refuse",
+        /// Whoever asked waits for it.
+        Wait = "wait",
+        /// It is kept, also over a restart, until the agent takes it.
+        Queue = "queue",
+    }
+}
+
+words! {
+    /// One thing that was done to a pane in the course of an act.
+    Step {
+        /// The mode that lay over the screen, such as copy mode, was left.
+        ModeLeft = "mode_left",
+        /// A text of ours that was never sent was taken out of the composer.
+        DraftCleared = "draft_cleared",
+        TextTyped = "text_typed",
+        KeysPressed = "keys_pressed",
+    }
+}
+
+words! {
     /// How it is known that an act was done.
     Proof {
         /// The server said so at once.
@@ -244,6 +268,12 @@ words! {
         Trace = "trace",
         /// The kernel took the signal.
         Signal = "signal",
+        /// The agent reported that a prompt was submitted.
+        Submitted = "submitted",
+        /// The agent's own file or title shows work that began with it.
+        Started = "started",
+        /// The text was in the composer, and is no longer.
+        Composer = "composer",
     }
 }
 

@@ -21,8 +21,10 @@ use crate::{
 /// The pane option that holds the nonces of the last acts in the pane, newest first.
 const DONE: &str = "@qd_act";
 /// How many nonces before the newest it keeps. A pane has no more acts at once of which it is not
-/// known whether they were done.
-pub const DONE_BEFORE_MAX: usize = 3;
+/// known whether they were done, and each leaves at most [`STEPS_MAX`].
+pub const DONE_BEFORE_MAX: usize = 4 * STEPS_MAX - 1;
+/// Steps of one act that leave a nonce each: a composer is cleared, filled and sent.
+pub const STEPS_MAX: usize = 3;
 
 /// What must hold for an act to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,17 @@ pub struct Expected {
 pub struct Typing {
     pub text: Option<Pasted>,
     pub keys: Vec<Key>,
+    /// Only while the pane looks like this; a mode that it shows is left first.
+    pub sight: Option<Sight>,
+}
+
+/// Where the cursor of a pane's program stood, and how many modes lay over it, when somebody looked.
+/// Whatever is typed into a composer meanwhile moves its cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    pub column: u32,
+    pub row: u32,
+    pub modes: u32,
 }
 
 /// A text that lies in a file: what is part of a command stays in the server's message log.
@@ -59,6 +72,29 @@ pub struct Visit {
     pub window: WindowId,
 }
 
+/// Which step of an act a nonce stands for. Most acts have only the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The text, or whatever the act consists of.
+    Deed,
+    /// The keys behind the text, pressed by a command of their own.
+    Keys,
+    /// The composer, before either.
+    Cleared,
+}
+
+impl Stage {
+    /// The nonce that this step of an act leaves.
+    #[must_use]
+    pub fn nonce(self, act: Nonce) -> Nonce {
+        match self {
+            Stage::Deed => act,
+            Stage::Keys => act.step(1),
+            Stage::Cleared => act.step(2),
+        }
+    }
+}
+
 /// Why an act cannot be written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ActError {
@@ -73,6 +109,7 @@ pub enum ActError {
 pub struct Act {
     nonce: Nonce,
     expected: Expected,
+    sight: Option<Sight>,
     batch: Batch,
 }
 
@@ -101,6 +138,8 @@ pub enum Objection {
     InputOff,
     /// What is typed there is copied into other panes.
     Synchronized,
+    /// It does not look any more as it did when somebody looked.
+    Moved,
     /// The server came to it too late.
     Late,
     /// Everything is as it should be by now.
@@ -111,8 +150,7 @@ pub enum Objection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Identity,
-    Paste,
-    Keys,
+    Input { keys: bool, sight: Option<Sight> },
 }
 
 impl Act {
@@ -127,6 +165,9 @@ impl Act {
         let buffer = OwnName::new("_qd-", &nonce.to_string())?;
         let of = |verb| Command::new(verb).option("-b", Arg::own_name(&buffer));
         let mut deed: Vec<Command> = Vec::new();
+        if typing.sight.is_some_and(|sight| sight.modes > 0) {
+            deed.push(Command::new(Verb::CopyMode).flag("-q").target_pane(pane));
+        }
         if let Some(text) = &typing.text {
             let mut paste = of(Verb::PasteBuffer).flag("-r").flag("-d");
             if text.bracketed {
@@ -141,7 +182,7 @@ impl Act {
             let keys = Command::new(Verb::SendKeys).target_pane(pane).end_of_flags();
             deed.push(typing.keys.iter().fold(keys, |keys, key| keys.arg(Arg::key(key))));
         }
-        let needs = if typing.keys.is_empty() { Needs::Paste } else { Needs::Keys };
+        let needs = Needs::Input { keys: !typing.keys.is_empty(), sight: typing.sight };
         let clean_up = typing.text.is_some().then(|| of(Verb::DeleteBuffer));
         let act = either(nonce, &expected, needs, deed, clean_up)?;
         let batch = match &typing.text {
@@ -151,7 +192,7 @@ impl Act {
             }
             None => act.into(),
         };
-        Ok(Act { nonce, expected, batch })
+        Ok(Act { nonce, expected, sight: typing.sight, batch })
     }
 
     /// Makes a pane the one that its session shows.
@@ -162,7 +203,7 @@ impl Act {
             Command::new(Verb::SelectPane).target_pane(expected.pane),
         ];
         let batch = either(nonce, &expected, Needs::Identity, deed, None)?.into();
-        Ok(Act { nonce, expected, batch })
+        Ok(Act { nonce, expected, sight: None, batch })
     }
 
     pub fn batch(&self) -> &Batch {
@@ -177,7 +218,7 @@ impl Act {
             Mark::Done => Ok(Said::Done),
             Mark::Begin => {
                 let seen = Seen::read(&mut pieces)?;
-                Ok(Said::Refused(seen.objection(&self.expected)))
+                Ok(Said::Refused(seen.objection(&self.expected, self.sight)))
             }
             Mark::Server | Mark::Text | Mark::Newline | Mark::Backslash | Mark::End => {
                 Err(ScanError::Misplaced)
@@ -219,18 +260,21 @@ fn guard(expected: &Expected, needs: Needs) -> Format {
         .and(&number("pane_pid", expected.pid.into()))
         .and(&number("pane_dead", 0))
         .and(&Format::clock_before(expected.until));
-    let input = |guard: Format| {
-        guard
-            .and(&Format::equals(Var("pane_current_command"), &expected.command))
-            .and(&number("pane_in_mode", 0))
-            .and(&number("pane_input_off", 0))
-    };
-    match needs {
-        Needs::Identity => identity,
-        Needs::Paste => input(identity),
+    let Needs::Input { keys, sight } = needs else { return identity };
+    let modes = sight.map_or(0, |sight| sight.modes);
+    let mut input = identity
+        .and(&Format::equals(Var("pane_current_command"), &expected.command))
+        .and(&number("pane_in_mode", modes.into()))
+        .and(&number("pane_input_off", 0));
+    if keys {
         // Keys, unlike a paste, are copied to the panes that are synchronized with this one.
-        Needs::Keys => input(identity).and(&number("pane_synchronized", 0)),
+        input = input.and(&number("pane_synchronized", 0));
     }
+    if let Some(sight) = sight {
+        input = input.and(&number("cursor_x", sight.column.into()));
+        input = input.and(&number("cursor_y", sight.row.into()));
+    }
+    input
 }
 
 const FACTS: &[Var] = &[
@@ -242,6 +286,8 @@ const FACTS: &[Var] = &[
     Var("pane_in_mode"),
     Var("pane_input_off"),
     Var("pane_synchronized"),
+    Var("cursor_x"),
+    Var("cursor_y"),
 ];
 
 /// What a server shows of a pane when it is asked about it.
@@ -251,7 +297,9 @@ struct Seen {
     /// The pane and its process, unless it is gone.
     pane: Option<(String, Option<u32>)>,
     dead: bool,
-    in_mode: bool,
+    modes: u32,
+    /// Column and row of the cursor, unless the pane is gone.
+    cursor: Option<(u32, u32)>,
     input_off: bool,
     synchronized: bool,
     clock: u64,
@@ -283,7 +331,7 @@ impl Seen {
             }
         }
         let fields: Vec<&str> = plain.split('\t').collect();
-        let [pid, start, pane, pane_pid, dead, in_mode, input_off, synchronized, clock] =
+        let [pid, start, pane, pane_pid, dead, modes, input_off, synchronized, x, y, clock] =
             fields.as_slice()
         else {
             return Err(ScanError::FieldCount);
@@ -297,7 +345,8 @@ impl Seen {
             },
             pane: (!pane.is_empty()).then(|| ((*pane).to_owned(), pane_pid.parse().ok())),
             dead: flag(dead),
-            in_mode: flag(in_mode),
+            modes: modes.parse().unwrap_or(0),
+            cursor: x.parse().ok().zip(y.parse().ok()),
             input_off: flag(input_off),
             synchronized: flag(synchronized),
             clock: number("clock", clock)?,
@@ -311,7 +360,11 @@ impl Seen {
         self.pane.as_ref().is_some_and(|(id, _)| *id == pane.to_string())
     }
 
-    fn objection(self, expected: &Expected) -> Objection {
+    fn looks(&self, sight: Sight) -> bool {
+        self.modes == sight.modes && self.cursor == Some((sight.column, sight.row))
+    }
+
+    fn objection(self, expected: &Expected, sight: Option<Sight>) -> Objection {
         let pid = self.pane.as_ref().and_then(|(_, pid)| *pid);
         if self.server != expected.server {
             Objection::Server
@@ -321,7 +374,7 @@ impl Seen {
             Objection::Process
         } else if self.clock >= expected.until {
             Objection::Late
-        } else if self.in_mode {
+        } else if sight.is_none() && self.modes > 0 {
             Objection::Mode
         } else if self.input_off {
             Objection::InputOff
@@ -329,6 +382,8 @@ impl Seen {
             Objection::Command { now: self.command }
         } else if self.synchronized {
             Objection::Synchronized
+        } else if sight.is_some_and(|sight| !self.looks(sight)) {
+            Objection::Moved
         } else {
             Objection::Passing
         }
@@ -351,13 +406,14 @@ pub struct Look {
     nonce: Nonce,
     act: Nonce,
     expected: Expected,
+    keys_follow: bool,
 }
 
 /// What a look shows of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trace {
-    /// It was done.
-    Done,
+    /// It was done up to this step.
+    Done(Stage),
     /// It was not done, and cannot be any more: it is too late for it.
     NotDone,
     /// It was not done yet.
@@ -369,7 +425,13 @@ pub enum Trace {
 impl Look {
     /// `nonce` is a fresh one, `act` that of the act.
     pub fn new(nonce: Nonce, act: Nonce, expected: Expected) -> Look {
-        Look { nonce, act, expected }
+        Look { nonce, act, expected, keys_follow: false }
+    }
+
+    /// Keys of their own follow the deed, and may come until it is too late.
+    #[must_use]
+    pub fn with_keys(self) -> Look {
+        Look { keys_follow: true, ..self }
     }
 
     pub fn batch(&self) -> Batch {
@@ -394,15 +456,22 @@ impl Look {
             return Err(ScanError::Misplaced);
         }
         let seen = Seen::read(&mut pieces)?;
-        let act = self.act.to_string();
+        let left = |stage: &Stage| {
+            let nonce = stage.nonce(self.act).to_string();
+            seen.done.split(' ').any(|done| done == nonce)
+        };
+        // A composer that was cleared and nothing more is as good as nothing.
+        let stage = [Stage::Keys, Stage::Deed].into_iter().find(left);
         Ok(if !seen.is_of(self.expected.pane) {
             Trace::Gone
-        } else if seen.done.split(' ').any(|done| done == act) {
-            Trace::Done
-        } else if seen.clock >= self.expected.until {
-            Trace::NotDone
         } else {
-            Trace::NotYet
+            let late = seen.clock >= self.expected.until;
+            match stage {
+                Some(Stage::Deed) if self.keys_follow && !late => Trace::NotYet,
+                Some(stage) => Trace::Done(stage),
+                None if late => Trace::NotDone,
+                None => Trace::NotYet,
+            }
         })
     }
 }
@@ -435,9 +504,14 @@ mod tests {
     }
 
     fn act() -> Act {
+        typing(None)
+    }
+
+    fn typing(sight: Option<Sight>) -> Act {
         let typing = Typing {
             text: Some(Pasted { path: b"/tmp/a#b".to_vec(), bracketed: true }),
             keys: vec![Key::enter()],
+            sight,
         };
         Act::typing(nonce(), expected(), &typing, &"tmux 3.3a".parse().unwrap()).unwrap()
     }
@@ -464,18 +538,18 @@ mod tests {
 
     #[test]
     fn each_fact_that_differs_is_named() {
-        let good = "10\t20\t%7\t99\t0\t0\t0\t0\t999";
+        let good = "10\t20\t%7\t99\t0\t0\t0\t0\t4\t6\t999";
         for (facts, command, objection) in [
-            ("11\t20\t%7\t99\t0\t0\t0\t0\t999", "bash", Objection::Server),
-            ("10\t21\t%7\t99\t0\t0\t0\t0\t999", "bash", Objection::Server),
-            ("10\t20\t%8\t99\t0\t0\t0\t0\t999", "bash", Objection::Pane),
-            ("10\t20\t\t\t\t\t\t\t999", "", Objection::Pane),
-            ("10\t20\t%7\t98\t0\t0\t0\t0\t999", "bash", Objection::Process),
-            ("10\t20\t%7\t99\t1\t0\t0\t0\t999", "bash", Objection::Process),
-            ("10\t20\t%7\t99\t0\t2\t0\t0\t999", "bash", Objection::Mode),
-            ("10\t20\t%7\t99\t0\t0\t1\t0\t999", "bash", Objection::InputOff),
-            ("10\t20\t%7\t99\t0\t0\t0\t1\t999", "bash", Objection::Synchronized),
-            ("10\t20\t%7\t99\t0\t0\t0\t0\t1000", "bash", Objection::Late),
+            ("11\t20\t%7\t99\t0\t0\t0\t0\t4\t6\t999", "bash", Objection::Server),
+            ("10\t21\t%7\t99\t0\t0\t0\t0\t4\t6\t999", "bash", Objection::Server),
+            ("10\t20\t%8\t99\t0\t0\t0\t0\t4\t6\t999", "bash", Objection::Pane),
+            ("10\t20\t\t\t\t\t\t\t\t\t999", "", Objection::Pane),
+            ("10\t20\t%7\t98\t0\t0\t0\t0\t4\t6\t999", "bash", Objection::Process),
+            ("10\t20\t%7\t99\t1\t0\t0\t0\t4\t6\t999", "bash", Objection::Process),
+            ("10\t20\t%7\t99\t0\t2\t0\t0\t4\t6\t999", "bash", Objection::Mode),
+            ("10\t20\t%7\t99\t0\t0\t1\t0\t4\t6\t999", "bash", Objection::InputOff),
+            ("10\t20\t%7\t99\t0\t0\t0\t1\t4\t6\t999", "bash", Objection::Synchronized),
+            ("10\t20\t%7\t99\t0\t0\t0\t0\t4\t6\t1000", "bash", Objection::Late),
             (good, "vim", Objection::Command { now: "vim".to_owned() }),
             (good, "bash", Objection::Passing),
         ] {
@@ -488,6 +562,30 @@ mod tests {
     }
 
     #[test]
+    fn s_17_a_composer_that_moved_meanwhile_is_told_and_a_mode_that_was_seen_is_left_first() {
+        let sight = Sight { column: 4, row: 6, modes: 1 };
+        let act = typing(Some(sight));
+        let line = String::from_utf8(act.batch().control_line().unwrap()).unwrap();
+        let left = line.find("copy-mode -q -t").unwrap();
+        assert!(left < line.find("paste-buffer").unwrap(), "{line}");
+        for part in ["#{pane_in_mode},1}", "#{cursor_x},4}", "#{cursor_y},6}"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        for (facts, objection) in [
+            ("10\t20\t%7\t99\t0\t0\t0\t0\t4\t6\t999", Objection::Moved),
+            ("10\t20\t%7\t99\t0\t1\t0\t0\t5\t6\t999", Objection::Moved),
+            ("10\t20\t%7\t99\t0\t1\t0\t0\t4\t7\t999", Objection::Moved),
+            ("10\t20\t%7\t99\t0\t1\t0\t0\t4\t6\t999", Objection::Passing),
+        ] {
+            let said = act.read(&refusal(facts, "bash")).unwrap();
+            assert_eq!(said, Said::Refused(objection), "{facts}");
+        }
+        let plain = typing(Some(Sight { modes: 0, ..sight }));
+        let line = String::from_utf8(plain.batch().control_line().unwrap()).unwrap();
+        assert!(!line.contains("copy-mode"), "{line}");
+    }
+
+    #[test]
     fn a_look_tells_what_was_done_what_cannot_be_any_more_and_what_nobody_can_tell() {
         let other = Nonce::from_random([9; 8]);
         let look = Look::new(nonce(), other, expected());
@@ -495,14 +593,21 @@ mod tests {
             let text = format!("~S10\t20\n~B{facts}~Tbash~T{done}~E\n");
             look.read(&output(&text))
         };
-        let alive = "10\t20\t%7\t99\t0\t0\t0\t0\t999";
-        let late = "10\t20\t%7\t99\t0\t0\t0\t0\t1000";
+        let alive = "10\t20\t%7\t99\t0\t0\t0\t0\t4\t6\t999";
+        let late = "10\t20\t%7\t99\t0\t0\t0\t0\t4\t6\t1000";
         assert_eq!(shows(alive, ""), Ok(Trace::NotYet));
         assert_eq!(shows(late, "somebody else's"), Ok(Trace::NotDone));
-        assert_eq!(shows(late, &format!("aa {other} ")), Ok(Trace::Done));
-        let respawned = "10\t20\t%7\t100\t0\t0\t0\t0\t1000";
-        assert_eq!(shows(respawned, &other.to_string()), Ok(Trace::Done));
-        assert_eq!(shows("10\t20\t\t\t\t\t\t\t1000", ""), Ok(Trace::Gone));
+        assert_eq!(shows(late, &format!("aa {other} ")), Ok(Trace::Done(Stage::Deed)));
+        let both = format!("{} {other}", Stage::Keys.nonce(other));
+        assert_eq!(shows(late, &both), Ok(Trace::Done(Stage::Keys)));
+        let cleared = Stage::Cleared.nonce(other).to_string();
+        assert_eq!(shows(late, &cleared), Ok(Trace::NotDone));
+        let typed = output(&format!("~S10\t20\n~B{alive}~Tbash~T{other}~E\n"));
+        assert_eq!(look.read(&typed), Ok(Trace::Done(Stage::Deed)));
+        assert_eq!(look.clone().with_keys().read(&typed), Ok(Trace::NotYet), "keys may follow");
+        let respawned = "10\t20\t%7\t100\t0\t0\t0\t0\t4\t6\t1000";
+        assert_eq!(shows(respawned, &other.to_string()), Ok(Trace::Done(Stage::Deed)));
+        assert_eq!(shows("10\t20\t\t\t\t\t\t\t\t\t1000", ""), Ok(Trace::Gone));
         let elsewhere = format!("~S11\t20\n~B{alive}~Tbash~T{other}~E\n");
         assert_eq!(look.read(&output(&elsewhere)), Ok(Trace::Gone));
     }

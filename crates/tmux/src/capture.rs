@@ -4,6 +4,7 @@
 //! facts that were true in the same instant: tmux runs a batch without anything in between.
 
 use crate::{
+    act::Sight,
     arg::{Arg, ArgError, OwnName},
     command::{Batch, Command, Verb},
     format::{Format, Mark, Nonce, Var},
@@ -21,6 +22,7 @@ const FACTS: &[Var] = &[
     Var("cursor_flag"),
     Var("cursor_x"),
     Var("cursor_y"),
+    Var("pane_in_mode"),
 ];
 
 /// How the screen comes out of the server.
@@ -55,6 +57,8 @@ pub struct Captured {
     pub alternate: bool,
     /// Column and row, from zero, while it is shown.
     pub cursor: Option<(u32, u32)>,
+    /// The same whether it is shown or not, and how many modes lie over the screen.
+    pub sight: Sight,
     /// Its title at the same instant.
     pub title: String,
     /// The lines with SGR sequences, as the pane's program wrote them: hostile.
@@ -136,22 +140,25 @@ impl Capture {
         }
         let facts = std::str::from_utf8(facts).map_err(|_| ScanError::Foreign)?;
         let fields: Vec<&str> = facts.split('\t').collect();
-        let [pane, pid, width, height, alternate, shown, x, y] = fields.as_slice() else {
+        let [pane, pid, width, height, alternate, shown, x, y, modes] = fields.as_slice() else {
             return Err(ScanError::FieldCount);
         };
         if *pane != self.pane.to_string() {
             return Ok(None);
         }
+        let sight = Sight {
+            column: number("cursor_x", x)?,
+            row: number("cursor_y", y)?,
+            modes: number("pane_in_mode", modes)?,
+        };
         Ok(Some(Captured {
             server,
             pid: number("pane_pid", pid)?,
             width: number("pane_width", width)?,
             height: number("pane_height", height)?,
             alternate: *alternate == "1",
-            cursor: match *shown {
-                "1" => Some((number("cursor_x", x)?, number("cursor_y", y)?)),
-                _ => None,
-            },
+            cursor: (*shown == "1").then_some((sight.column, sight.row)),
+            sight,
             title: String::from_utf8_lossy(&title).into_owned(),
             text: self.decoded(text),
         }))
@@ -209,7 +216,7 @@ mod tests {
         text.replace('~', N).into_bytes()
     }
 
-    const HEAD: &str = "~S10\t20\n~B%7\t99\t80\t24\t1\t1\t2\t3~Ta~Rb~E\n";
+    const HEAD: &str = "~S10\t20\n~B%7\t99\t80\t24\t1\t1\t2\t3\t0~Ta~Rb~E\n";
 
     #[test]
     fn releases_that_leak_go_through_a_buffer_and_only_over_a_control_connection() {
@@ -248,7 +255,7 @@ mod tests {
     #[test]
     fn a_pane_that_is_gone_has_no_screen_and_a_cut_one_is_refused() {
         let capture = capture("tmux 3.6", true);
-        let gone = output("~S10\t20\n~B\t\t\t\t\t\t\t~T~E\n~D\n");
+        let gone = output("~S10\t20\n~B\t\t\t\t\t\t\t\t~T~E\n~D\n");
         assert_eq!(capture.read(&gone), Ok(None));
         let whole = output(&format!("{HEAD}one\n~D\n"));
         for cut in 0..whole.len() - 1 {

@@ -17,6 +17,12 @@ impl Nonce {
     pub fn from_random(bytes: [u8; 8]) -> Nonce {
         Nonce(u64::from_be_bytes(bytes))
     }
+
+    /// The nonce of a later step of the same act: as unlikely to be met as this one.
+    #[must_use]
+    pub fn step(self, number: u64) -> Nonce {
+        Nonce(self.0.wrapping_add(number))
+    }
 }
 
 impl fmt::Display for Nonce {

@@ -4,16 +4,26 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use api::ErrorCode;
+use api::actions::{ActionAnswer, IfBusy, ResultCode, SendRequest};
 use api::limits::SEND_TEXT_BYTES_MAX;
+use api::panes::PaneItem;
+use api::watch::{Change, WatchFrame, WatchQuery};
+use api::words::{Scope, State};
+use api::{ErrorCode, ExitCode};
 use clap::{ArgGroup, Args};
+use client::{Answer, Client, Step};
 
+use crate::args::word;
 use crate::commands::Outcome;
 use crate::commands::acting::{AimArgs, named, request, tell};
 use crate::console::{Console, wait};
 use crate::failure::Failure;
 
 /// Type a text and keys into a pane, if it still holds what was seen there
+///
+/// An agent gets the text into its composer, and --enter only once it stands there; the answer says
+/// how it is known that the agent took it. While it works, asks something or holds somebody's
+/// draft, nothing is typed: see --if-busy.
 ///
 /// The text is typed as it is: no key names in it, no shell. The tmux server itself compares server,
 /// process and foreground command in the same step in which it types; what has changed is refused
@@ -43,6 +53,21 @@ pub(crate) struct SendArgs {
     /// not end a line
     #[arg(long)]
     paste: bool,
+    /// What to do while an agent takes no prompt: refuse it, wait for the agent, or leave it with
+    /// the daemon, which sends it later
+    #[arg(long, value_name = "HOW", default_value = "refuse", value_parser = word::<IfBusy>(IfBusy::WORDS))]
+    if_busy: IfBusy,
+    /// How long it may wait for that, such as 30m; 10m or, queued, 24h if not given
+    #[arg(long, value_name = "TIME")]
+    busy_timeout: Option<String>,
+    /// Wait afterwards until it came to one of these states
+    #[arg(
+        long,
+        value_name = "STATE",
+        value_delimiter = ',',
+        value_parser = word::<State>(State::WORDS)
+    )]
+    wait: Vec<State>,
 }
 
 pub(crate) fn run(console: &Console, args: &SendArgs) -> Outcome {
@@ -55,12 +80,78 @@ pub(crate) fn run(console: &Console, args: &SendArgs) -> Outcome {
             keys: args.key.clone(),
             enter: args.enter,
             paste: args.paste,
+            if_busy: args.if_busy,
+            busy_timeout: args.busy_timeout.clone(),
         });
         request.check().map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
-        let sent = client.send_to_pane(&request).await;
-        sent.map_err(|error| named(error, &request.request_ref))
+        let answer = send(&mut client, &request).await?;
+        if !args.wait.is_empty() {
+            arrival(client, &answer.read()?, &args.wait).await?;
+        }
+        Ok(answer)
     })?;
-    tell(console, &answer)
+    let exit = tell(console, &answer)?;
+    let kept = args.if_busy == IfBusy::Queue && answer.read()?.result_code == ResultCode::Pending;
+    Ok(if kept { ExitCode::Ok } else { exit })
+}
+
+/// Sends, and asks again under the same name for as long as it waits for its agent: the daemon
+/// answers now and then, and may be restarted meanwhile.
+async fn send(client: &mut Client, request: &SendRequest) -> Result<Answer<ActionAnswer>, Failure> {
+    loop {
+        let sent = client.send_to_pane(request).await;
+        let answer = sent.map_err(|error| named(error, &request.request_ref))?;
+        if request.if_busy != IfBusy::Wait || answer.read()?.result_code != ResultCode::Pending {
+            return Ok(answer);
+        }
+    }
+}
+
+/// Waits until the runtime came to one of these states after what was sent to it.
+async fn arrival(client: Client, sent: &ActionAnswer, wanted: &[State]) -> Result<(), Failure> {
+    let (runtime, seen) = (&sent.action.runtime_id, sent.action.snapshot.state_version);
+    let arrived = |pane: &PaneItem| pane.state_version > seen && wanted.contains(&pane.state);
+    let lives = |pane: &PaneItem| pane.runtime_id.as_ref() == Some(runtime);
+    let query = WatchQuery { scope: Some(Scope::Panes), ..WatchQuery::default() };
+    let mut watch = client.watch(query);
+    let mut place = None;
+    while let Some(step) = watch.next().await? {
+        let Step::Frame(frame) = step else { continue };
+        let pane = match frame.read::<PaneItem>()? {
+            WatchFrame::Snapshot(snapshot) => {
+                let pane = snapshot.items.into_iter().find(lives).ok_or_else(over)?;
+                place = Some(pane.identity.clone());
+                Some(pane)
+            }
+            WatchFrame::Delta(delta) => {
+                let (mut pane, mut lost) = (None, false);
+                for change in delta.changes {
+                    match change {
+                        Change::Upsert { item, identity } if lives(&item) => {
+                            (pane, place, lost) = (Some(item), Some(identity), false);
+                        }
+                        Change::Upsert { identity, .. } | Change::Delete { identity } => {
+                            lost |= pane.is_none() && Some(&identity) == place.as_ref();
+                        }
+                    }
+                }
+                if pane.is_none() && !lost {
+                    continue;
+                }
+                pane
+            }
+            WatchFrame::Reset(_) => continue,
+        };
+        if arrived(&pane.ok_or_else(over)?) {
+            return Ok(());
+        }
+    }
+    Err(Failure::new(ErrorCode::Internal, "the stream of changes came to an end"))
+}
+
+fn over() -> Failure {
+    Failure::new(ErrorCode::RuntimeStale, "it was sent, and the runtime has ended since")
+        .with_hint("`qd ls` shows what is there now.")
 }
 
 fn text(args: &SendArgs) -> Result<Option<String>, Failure> {

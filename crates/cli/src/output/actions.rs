@@ -18,12 +18,21 @@ pub(crate) fn told(answer: &ActionAnswer) -> Text {
     let said = match answer.result_code {
         ResultCode::Completed => Text::styled(what, style::GOOD),
         ResultCode::NotConfirmed => Text::styled("not confirmed", style::WARNING),
-        ResultCode::Pending | ResultCode::Unknown => Text::styled("unknown", style::WARNING),
+        ResultCode::Pending => Text::styled("waits", style::WARNING),
+        ResultCode::Unknown => Text::styled("unknown", style::WARNING),
         ResultCode::Refused | ResultCode::Failed => Text::styled("not done", style::ERROR),
     };
     let mut text = said.then(format!(" {} ({})", action.pane_id, action.snapshot.current_cmd));
     if let Some(message) = &action.message {
         text = text.then(format!(": {message}"));
+    }
+    let asides = action.steps.iter().filter_map(|step| match step.as_str() {
+        "mode_left" => Some("; copy mode was left for it"),
+        "draft_cleared" => Some("; an earlier text of ours was taken out of the composer"),
+        _ => None,
+    });
+    for aside in asides {
+        text = text.then(aside);
     }
     let names = format!("  {} --request-ref {}", action.action_id, action.request_ref);
     text.then_styled(names, style::QUIET)

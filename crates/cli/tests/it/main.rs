@@ -25,6 +25,7 @@ mod lifecycle;
 mod listing;
 mod load;
 mod outer_shell;
+mod prompts;
 mod resilience;
 mod routes;
 mod setup;

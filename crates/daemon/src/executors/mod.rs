@@ -6,6 +6,7 @@
 
 mod outbox;
 mod process;
+mod prompt;
 mod shown;
 mod tmux;
 
@@ -13,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::action::{Act, ActionRow, Failure, Outcome};
-use engine::event::Actor;
+use engine::event::{Actor, Event};
 use engine::input::Input;
-use engine::words::ActionProblem;
+use engine::words::{ActionProblem, Step};
 use tokio::sync::watch;
 
 use crate::adapters::Roster;
@@ -67,6 +68,17 @@ impl Executors {
         Self { deck, lookout, outbox, shown, adapters }
     }
 
+    /// Forgets the texts of actions that have ended.
+    pub(crate) fn forget_ended<'a>(&self, events: impl Iterator<Item = &'a Event>) {
+        for event in events {
+            if let Event::ActionChanged(row) = event
+                && !row.is_open()
+            {
+                self.outbox.forget(&row.action);
+            }
+        }
+    }
+
     /// Begins with a deed, in the background.
     pub(crate) fn take(&self, deed: Deed) {
         let executors = self.clone();
@@ -74,23 +86,30 @@ impl Executors {
     }
 
     async fn carry_out(&self, Deed { row, turn, reach }: Deed) {
+        let mut steps = Vec::new();
         let outcome = match (&reach, turn) {
             (None, Turn::Act) => not_watched(),
             (None, Turn::Settle) => {
                 Outcome::Unknown { message: "its target is not watched any more".to_owned() }
             }
-            (Some(reach), Turn::Act) => self.act(&row, reach).await,
+            (Some(reach), Turn::Act) => self.act(&row, reach, &mut steps).await,
             (Some(reach), Turn::Settle) => self.settle(&row, reach).await,
         };
-        self.outbox.forget(&row.action);
-        self.report(&row, outcome).await;
+        self.report(&row, outcome, steps).await;
     }
 
-    async fn act(&self, row: &ActionRow, reach: &Reach) -> Outcome {
-        match &row.act {
-            Act::Attach { .. } | Act::Send { .. } | Act::KillByKey => self.touch(row, reach).await,
-            Act::ViewOutput { lines, ansi } => self.view(row, reach, *lines, *ansi).await,
-            Act::KillBySignal { signal, tree } => {
+    /// Does it, and takes down each step as it is done.
+    async fn act(&self, row: &ActionRow, reach: &Reach, steps: &mut Vec<Step>) -> Outcome {
+        match (&row.act, &row.snapshot.agent) {
+            (Act::Send { text, keys, .. }, Some(agent)) => {
+                let prompt = prompt::Wanted { text: text.as_ref(), keys };
+                self.prompt(row, reach, agent, &prompt, steps).await
+            }
+            (Act::Attach { .. } | Act::Send { .. } | Act::KillByKey, _) => {
+                self.touch(row, reach).await
+            }
+            (Act::ViewOutput { lines, ansi }, _) => self.view(row, reach, *lines, *ansi).await,
+            (Act::KillBySignal { signal, tree }, _) => {
                 let server = self.server_started(row);
                 process::signal(&reach.target, server, &row.snapshot, *signal, *tree)
             }
@@ -125,8 +144,8 @@ impl Executors {
     }
 
     /// Reports until it is stored, or until there is nobody to report to.
-    async fn report(&self, row: &ActionRow, outcome: Outcome) {
-        let input = Input::Acted { action: row.action.clone(), outcome };
+    async fn report(&self, row: &ActionRow, outcome: Outcome, steps: Vec<Step>) {
+        let input = Input::Acted { action: row.action.clone(), outcome, steps };
         loop {
             match self.deck.ask(Actor::Daemon, input.clone()).await {
                 Ok(_) | Err(Fault::Stopping) => return,

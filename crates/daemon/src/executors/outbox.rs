@@ -1,8 +1,9 @@
 //! The outbox: a text from its acceptance to the act, in a file that nobody else can read.
 //!
 //! tmux reads it from there, so it never stands in a command, in the server's message log or in the
-//! database. What is left of an earlier daemon is of no use: nothing is done a second time.
+//! database. Of what an earlier daemon left, only texts of actions that are still open are kept.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -18,11 +19,15 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Makes the folder, and empties it.
-    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+    /// Makes the folder, and takes away whatever is of none of these actions.
+    pub(crate) fn open(folder: &Path, open: &BTreeSet<ActionId>) -> io::Result<Self> {
         fs::DirBuilder::new().mode(0o700).recursive(true).create(folder)?;
         for entry in fs::read_dir(folder)? {
-            fs::remove_file(entry?.path())?;
+            let entry = entry?;
+            let name = entry.file_name();
+            if !name.to_str().is_some_and(|name| open.contains(&ActionId::new(name))) {
+                fs::remove_file(entry.path())?;
+            }
         }
         Ok(Self { folder: folder.into() })
     }
@@ -36,6 +41,12 @@ impl Outbox {
         let mut options = fs::OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).open(self.path(action));
         file.and_then(|mut file| file.write_all(text))
+    }
+
+    /// Sees to it that the text of an action is there even after a power cut.
+    pub(crate) fn make_durable(&self, action: &ActionId) -> io::Result<()> {
+        fs::File::open(self.path(action))?.sync_all()?;
+        fs::File::open(&self.folder)?.sync_all()
     }
 
     /// Removes it, if there is one.
@@ -56,17 +67,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_for_nobody_else_and_is_gone_after_a_restart() {
+    fn a_text_is_for_nobody_else_and_stays_over_a_restart_while_its_action_is_open() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("outbox");
-        let outbox = Outbox::open(&folder).unwrap();
-        let action = ActionId::new("ac-1");
+        let (action, other) = (ActionId::new("ac-1"), ActionId::new("ac-2"));
+        let outbox = Outbox::open(&folder, &BTreeSet::new()).unwrap();
+        outbox.put(&other, b"old").unwrap();
         outbox.put(&action, b"secret").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&folder), mode(&outbox.path(&action))), (0o700, 0o600));
         assert!(outbox.put(&action, b"again").is_err(), "an action has one text");
-        let again = Outbox::open(&folder).unwrap();
-        assert!(!again.path(&action).exists());
+        outbox.make_durable(&action).unwrap();
+        let again = Outbox::open(&folder, &BTreeSet::from([action.clone()])).unwrap();
+        assert_eq!(fs::read(again.path(&action)).unwrap(), b"secret");
+        assert!(!again.path(&other).exists());
         again.forget(&action);
+        again.forget(&action);
+        assert!(!again.path(&action).exists());
     }
 }

@@ -1,13 +1,9 @@
 //! Acts inside a tmux server, and looks whether they were done.
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::Arc;
 use std::time::Duration;
 
-use agents::composer::Composer;
-use agents::screen::Screen;
 use engine::action::{Act, ActionRow, Failure, Outcome};
-use engine::ids::AgentType;
 use engine::words::{ActionProblem, Proof};
 use tmux::act::{self, Expected, Look, Objection, Said, Trace, Typing, Visit};
 use tmux::arg::Key;
@@ -20,7 +16,8 @@ use super::shown::Screen as Excerpt;
 use crate::observer::{NoAnswer, Reach, server};
 
 /// How long an answer is waited for.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(engine::limits::ACT_MS.unsigned_abs());
+pub(super) const ANSWER_TIMEOUT: Duration =
+    Duration::from_millis(engine::limits::ACT_MS.unsigned_abs());
 /// The pauses between looks: soon at first, then rarely, for as long as a server gives no answer.
 const LOOK_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
 /// How often a server is looked at with the short pause.
@@ -30,7 +27,7 @@ const SHOWN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Why an act is not even tried.
 #[derive(Debug, thiserror::Error)]
-enum NotTried {
+pub(super) enum NotTried {
     #[error("it is not known which tmux server it is for")]
     Server,
     #[error("the pane has no place any more")]
@@ -46,80 +43,60 @@ impl Executors {
     pub(super) async fn touch(&self, row: &ActionRow, reach: &Reach) -> Outcome {
         let act = match self.compose(row) {
             Ok(act) => act,
-            Err(error) => {
-                let failure = Failure::new(ActionProblem::TargetUnreachable, error.to_string());
-                return Outcome::Failed(failure);
-            }
+            Err(error) => return not_tried(&error),
         };
-        if let (Act::Send { text: Some(_), .. }, Some(agent)) = (&row.act, &row.snapshot.agent)
-            && let Some(outcome) = self.composer_objects(row, reach, agent).await
-        {
-            return outcome;
-        }
-        let answer = reach.act(act.batch(), ANSWER_TIMEOUT).await;
+        let done = self.ask(row, reach, &act).await;
         // Whoever still has the command has no text any more.
         self.outbox.forget(&row.action);
-        match answer {
+        match done {
+            Ok(Said::Done) => Outcome::Done(Proof::Answer),
+            Ok(Said::Refused(objection)) => refused(row, objection),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Has one command carried out. Where it is not answered, it looks until it is known what became
+    /// of the whole act.
+    pub(super) async fn ask(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        act: &act::Act,
+    ) -> Result<Said, Outcome> {
+        match reach.act(act.batch(), ANSWER_TIMEOUT).await {
             Ok(output) => match act.read(&output) {
-                Ok(Said::Done) => done(row, Proof::Answer),
-                Ok(Said::Refused(objection)) => refused(row, objection),
+                Ok(said) => Ok(said),
                 Err(error) => {
                     tracing::warn!(action = %row.action, %error, "an answer makes no sense");
-                    self.look(row, reach).await
+                    Err(self.look(row, reach).await)
                 }
             },
             Err(NoAnswer::NotAsked(failure)) => {
                 let failure = Failure::new(ActionProblem::TargetUnreachable, failure.to_string());
-                Outcome::Failed(failure)
+                Err(Outcome::Failed(failure))
             }
             Err(error @ (NoAnswer::Unheard(_) | NoAnswer::Timeout(_))) => {
                 tracing::info!(action = %row.action, %error, "an act was not answered");
                 if matches!(error, NoAnswer::Timeout(_)) {
-                    self.report(row, unanswered()).await;
+                    self.report(row, unanswered(), Vec::new()).await;
                 }
-                self.look(row, reach).await
+                Err(self.look(row, reach).await)
             }
-        }
-    }
-
-    /// Why an agent's composer takes no prompt: none is shown, or somebody's draft is in it.
-    async fn composer_objects(
-        &self,
-        row: &ActionRow,
-        reach: &Reach,
-        agent: &AgentType,
-    ) -> Option<Outcome> {
-        let busy =
-            |message: &str| Some(Outcome::Refused(Failure::new(ActionProblem::AgentBusy, message)));
-        let seen = match self.capture(row, reach, None, true).await {
-            Ok(seen) => seen,
-            Err(outcome) => return Some(outcome),
-        };
-        let screen = Screen::from_capture(&seen.text, seen.width, seen.height);
-        let roster = Arc::clone(&self.adapters.borrow());
-        let adapter = roster.get(agent.as_str());
-        match adapter.and_then(|adapter| adapter.composer(&screen)) {
-            Some(Composer::Empty) => None,
-            Some(Composer::Draft) => busy("something that was not sent stands in its composer"),
-            None => busy("it shows no composer that is known"),
         }
     }
 
     fn compose(&self, row: &ActionRow) -> Result<act::Act, NotTried> {
         let (nonce, expected) = (nonce(row).ok_or(NotTried::Server)?, expected(row)?);
         match &row.act {
-            Act::Send { text, keys, paste } => {
-                let path = self.outbox.path(&row.action);
-                let text = text.as_ref().map(|_| act::Pasted {
-                    path: path.as_os_str().as_bytes().to_vec(),
-                    bracketed: *paste || row.snapshot.agent.is_some(),
-                });
+            Act::Send { text, keys, paste, .. } => {
+                let text = text.as_ref().map(|_| self.pasted(row, *paste));
                 let keys = keys.iter().map(|key| key.parse()).collect::<Result<_, _>>()?;
                 let version = self.version(row).ok_or(NotTried::Server)?;
-                Ok(act::Act::typing(nonce, expected, &Typing { text, keys }, &version)?)
+                let typing = Typing { text, keys, sight: None };
+                Ok(act::Act::typing(nonce, expected, &typing, &version)?)
             }
             Act::KillByKey => {
-                let typing = Typing { text: None, keys: vec![Key::interrupt()] };
+                let typing = Typing { keys: vec![Key::interrupt()], ..Typing::default() };
                 let version = self.version(row).ok_or(NotTried::Server)?;
                 Ok(act::Act::typing(nonce, expected, &typing, &version)?)
             }
@@ -137,6 +114,12 @@ impl Executors {
         }
     }
 
+    /// The text of an action, where the server reads it.
+    pub(super) fn pasted(&self, row: &ActionRow, bracketed: bool) -> act::Pasted {
+        let path = self.outbox.path(&row.action);
+        act::Pasted { path: path.as_os_str().as_bytes().to_vec(), bracketed }
+    }
+
     /// Looks until it is known what became of an act, or that nobody can tell.
     pub(super) async fn look(&self, row: &ActionRow, reach: &Reach) -> Outcome {
         let (Some(act), Ok(expected)) = (nonce(row), expected(row)) else {
@@ -146,21 +129,19 @@ impl Executors {
         let mut looks = 0;
         let outcome = loop {
             let look = Look::new(fresh(), act, expected.clone());
+            let look = if row.has_two_steps() { look.with_keys() } else { look };
             let trace = match reach.fork(&look.batch(), ANSWER_TIMEOUT).await {
                 Ok(output) => look.read(&output).ok(),
                 Err(NoAnswer::NotAsked(_)) => Some(Trace::Gone),
                 Err(NoAnswer::Timeout(_)) => {
-                    self.report(row, unanswered()).await;
+                    self.report(row, unanswered(), Vec::new()).await;
                     None
                 }
                 Err(NoAnswer::Unheard(_)) => None,
             };
             match trace {
-                Some(Trace::Done) => break done(row, Proof::Trace),
-                Some(Trace::NotDone) => {
-                    let message = "it was cut off, and the tmux server will not do it any more";
-                    break Outcome::Failed(Failure::new(ActionProblem::Interrupted, message));
-                }
+                Some(Trace::Done(stage)) => break self.traced(row, stage),
+                Some(Trace::NotDone) => break interrupted(row),
                 Some(Trace::Gone) => {
                     let message = "its tmux server or its pane is gone, so nothing can tell";
                     break Outcome::Unknown { message: message.to_owned() };
@@ -199,7 +180,7 @@ impl Executors {
     }
 
     /// The screen of the pane, if it is still the one that was seen.
-    async fn capture(
+    pub(super) async fn capture(
         &self,
         row: &ActionRow,
         reach: &Reach,
@@ -233,7 +214,7 @@ impl Executors {
         }
     }
 
-    fn version(&self, row: &ActionRow) -> Option<Version> {
+    pub(super) fn version(&self, row: &ActionRow) -> Option<Version> {
         self.lookout.read(|follower| {
             let server = follower.engine().target(&row.pane.target)?.server.as_ref()?;
             server.version.parse().ok()
@@ -264,7 +245,7 @@ fn last_lines(text: &[u8], most: Option<u32>) -> (String, u32) {
     (shown, count)
 }
 
-fn nonce(row: &ActionRow) -> Option<Nonce> {
+pub(super) fn nonce(row: &ActionRow) -> Option<Nonce> {
     u64::from_str_radix(&row.snapshot.nonce, 16).ok().map(|it| Nonce::from_random(it.to_be_bytes()))
 }
 
@@ -274,7 +255,7 @@ fn fresh() -> Nonce {
     Nonce::from_random(bytes)
 }
 
-fn expected(row: &ActionRow) -> Result<Expected, NotTried> {
+pub(super) fn expected(row: &ActionRow) -> Result<Expected, NotTried> {
     let seen = &row.snapshot;
     Ok(Expected {
         server: server::instance_of(&seen.boot).ok_or(NotTried::Server)?,
@@ -285,17 +266,17 @@ fn expected(row: &ActionRow) -> Result<Expected, NotTried> {
     })
 }
 
-/// An agent may have dropped what it was sent; of any other program nobody can know more.
-fn done(row: &ActionRow, proof: Proof) -> Outcome {
-    match (&row.act, &row.snapshot.agent) {
-        (Act::Send { text: Some(_), .. }, Some(agent)) => Outcome::NotConfirmed {
-            proof,
-            message: format!(
-                "the text reached `{agent}`, and nothing proved yet that it was taken"
-            ),
-        },
-        _ => Outcome::Done(proof),
+/// It was cut off. What is queued waits on, because nothing was done.
+fn interrupted(row: &ActionRow) -> Outcome {
+    let message = "it was cut off, and the tmux server will not do it any more";
+    if row.is_queued() {
+        return Outcome::Busy { message: message.to_owned() };
     }
+    Outcome::Failed(Failure::new(ActionProblem::Interrupted, message))
+}
+
+pub(super) fn not_tried(error: &NotTried) -> Outcome {
+    Outcome::Failed(Failure::new(ActionProblem::TargetUnreachable, error.to_string()))
 }
 
 fn unanswered() -> Outcome {
@@ -304,7 +285,7 @@ fn unanswered() -> Outcome {
 }
 
 /// What the server's objection means to whoever asked.
-fn refused(row: &ActionRow, objection: Objection) -> Outcome {
+pub(super) fn refused(row: &ActionRow, objection: Objection) -> Outcome {
     let stale = |message: String| Failure::new(ActionProblem::RuntimeStale, message);
     let blocked = |message: &str| Failure::new(ActionProblem::PaneBlocked, message);
     let failed =
@@ -321,6 +302,7 @@ fn refused(row: &ActionRow, objection: Objection) -> Outcome {
         Objection::Mode => blocked("the pane is in a mode, such as copy mode"),
         Objection::InputOff => blocked("the pane's input is switched off"),
         Objection::Synchronized => blocked("what is typed there is copied into other panes"),
+        Objection::Moved => blocked("it does not look any more as it did a moment ago"),
         Objection::Late => return failed("the tmux server came to it too late"),
         Objection::Passing => return failed("something was in the way for a moment"),
     })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agents::composer::letters;
 use agents::redact;
 use api::actions::{
     ACTIONS_LISTED_DEFAULT, ActionAnswer, ActionEvents, ActionList, ActionsQuery, AttachRequest,
@@ -17,7 +18,7 @@ use axum::extract::State;
 use engine::action::{Act, ActRequest, ActionRow, Guards, TextFacts};
 use engine::ids::{ActionId, RuntimeId, SnapshotId};
 use engine::input::{Input, Reply, Request};
-use engine::words::{ActionKind, Phase};
+use engine::words::{ActionKind, IfBusy, Phase};
 use http::StatusCode;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -76,7 +77,8 @@ pub(crate) async fn send(
         keys.push(tmux::arg::Key::enter().as_str().to_owned());
     }
     let text = request.text.as_deref();
-    let act = Act::Send { text: text.map(facts), keys, paste: request.paste };
+    let busy = from_api::busy(request.if_busy, request.busy_timeout_ms()?);
+    let act = Act::Send { text: text.map(facts), keys, paste: request.paste, busy };
     let fingerprint = fingerprint(&SendRequest { request_ref: String::new(), ..request.clone() });
     perform(&app, peer, Wanted { common: request.common(), act, fingerprint, text }).await
 }
@@ -194,6 +196,10 @@ async fn perform(app: &App, peer: Peer, wanted: Wanted<'_>) -> Answered {
         let outbox = app.outbox.as_ref();
         let outbox = outbox.ok_or_else(|| Problem::internal("nobody acts here", &"no outbox"))?;
         let kept = outbox.put(&action, text.as_bytes());
+        let kept = match wanted.act.busy().then {
+            IfBusy::Queue => kept.and_then(|()| outbox.make_durable(&action)),
+            IfBusy::Refuse | IfBusy::Wait => kept,
+        };
         kept.map_err(|error| {
             Problem::new(ErrorCode::StoreFull, format!("the text cannot be kept: {error}"))
         })?;
@@ -282,7 +288,7 @@ async fn repeated(app: &App, wanted: &Wanted<'_>, problem: Problem) -> Answered 
 
 /// Waits until an action has an outcome, and tells it.
 async fn conclude(app: &App, row: ActionRow) -> Answered {
-    let row = if row.phase == Phase::Pending { outcome(app, row).await? } else { row };
+    let row = if is_awaited(&row) { outcome(app, row).await? } else { row };
     let answer = said(app, &row);
     match (row.phase, &row.failure) {
         (Phase::Completed | Phase::NotConfirmed | Phase::Pending, _) | (_, None) => Ok(answer),
@@ -299,13 +305,18 @@ async fn conclude(app: &App, row: ActionRow) -> Answered {
     }
 }
 
+/// Whether an answer waits for more. What is queued may take days.
+fn is_awaited(row: &ActionRow) -> bool {
+    row.phase == Phase::Pending && !row.is_parked()
+}
+
 async fn outcome(app: &App, row: ActionRow) -> Result<ActionRow, Problem> {
     let mut publications = app.lookout.publications();
     let ended = async {
         loop {
             let known = app.read(|follower, _| follower.action(&row.action).cloned());
             match known {
-                Some(known) if known.phase != Phase::Pending => return Ok(known),
+                Some(known) if !is_awaited(&known) => return Ok(known),
                 Some(_) => {}
                 None => return find(app, row.action.as_str()).await,
             }
@@ -376,6 +387,7 @@ fn facts(text: &str) -> TextFacts {
     TextFacts {
         bytes: text.len() as u64,
         sha256: engine::ids::hex(&Sha256::digest(text.as_bytes())),
+        letters_sha256: engine::ids::hex(&Sha256::digest(letters(text))),
         preview,
     }
 }

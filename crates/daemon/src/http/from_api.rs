@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use agents::redact;
-use api::actions::KillSignal;
+use api::actions::{IfBusy, KillSignal};
 use api::error_code::ErrorCode;
 use api::events::EventEnvelope;
 use api::targets::TargetCreate;
 use api::words::{Source, State, TargetKind};
+use engine::action::Busy;
 use engine::ids::{AgentType, EventId, PaneId, PaneKey, RuntimeId, TargetId};
 use engine::input::Request;
+use engine::limits;
 use engine::signal::{About, Hints, Signal};
 use engine::time::{Now, WallMs};
 use engine::words as known;
@@ -28,6 +30,17 @@ pub(crate) fn kill_signal(signal: Option<KillSignal>) -> known::KillSignal {
         Some(KillSignal::Term) => known::KillSignal::Term,
         Some(KillSignal::Kill) => known::KillSignal::Kill,
     }
+}
+
+/// What happens to a send while the agent takes no prompt.
+pub(crate) fn busy(then: IfBusy, patience_ms: Option<i64>) -> Busy {
+    let (then, default_ms) = match then {
+        IfBusy::Refuse => return Busy::REFUSED,
+        IfBusy::Wait => (known::IfBusy::Wait, limits::WAIT_MS),
+        IfBusy::Queue => (known::IfBusy::Queue, limits::QUEUE_MS),
+    };
+    let patience_ms = patience_ms.unwrap_or(default_ms).min(limits::PATIENCE_MS_MAX);
+    Busy { then, patience_ms }
 }
 
 pub(crate) fn state(state: State) -> known::State {

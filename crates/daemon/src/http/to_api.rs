@@ -455,6 +455,7 @@ pub(crate) fn action(follower: &Follower, row: &ActionRow) -> ActionItem {
         error_code: row.failure.as_ref().map(|failure| action_problem(failure.problem)),
         message: row.failure.as_ref().map(|failure| failure.message.clone()),
         proof: row.proof.map(|proof| proof.as_str().to_owned()),
+        steps: row.steps.iter().map(|step| step.as_str().to_owned()).collect(),
         target: follower.target_name(&row.pane.target).to_string(),
         pane_id: row.pane.pane.to_string(),
         runtime_id: row.runtime.to_string(),

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::action::{Act, ActRequest, ActionRow, Failure, Guards, Outcome, TextFacts};
+use engine::action::{Act, ActRequest, ActionRow, Busy, Failure, Guards, Outcome, TextFacts};
 use engine::engine::Engine;
 use engine::event::{Actor, Event};
-use engine::ids::{ActionId, SnapshotId};
+use engine::ids::{ActionId, AgentType, SnapshotId};
 use engine::input::{Effect, Input, Refusal, Reply, Request};
 use engine::limits;
-use engine::pane::{PaneFacts, ProcessIdentity};
-use engine::words::{ActionProblem, KillSignal, Phase, Proof, State};
+use engine::pane::{AgentProcess, PaneFacts, ProcessIdentity};
+use engine::words::{ActionProblem, IfBusy, KillSignal, Phase, Proof, State};
 use proptest::prelude::*;
 
 use crate::world::{World, process, shell};
@@ -18,9 +18,10 @@ fn send(text: &str) -> Act {
     let text = TextFacts {
         bytes: text.len() as u64,
         sha256: format!("hash of {text}"),
+        letters_sha256: String::new(),
         preview: text.to_owned(),
     };
-    Act::Send { text: Some(text), keys: Vec::new(), paste: false }
+    Act::Send { text: Some(text), keys: Vec::new(), paste: false, busy: Busy::REFUSED }
 }
 
 fn request(world: &World, number: u32, pane: u32, act: Act) -> ActRequest {
@@ -46,7 +47,7 @@ fn ask(world: &mut World, request: &ActRequest) -> Result<ActionRow, Refusal> {
 
 fn report(world: &mut World, number: u32, outcome: Outcome) {
     let action = ActionId::new(format!("ac-{number}"));
-    world.feed(&Input::Acted { action, outcome }).unwrap();
+    world.feed(&Input::Acted { action, outcome, steps: Vec::new() }).unwrap();
 }
 
 /// What was released to be done, in order.
@@ -284,21 +285,114 @@ fn open_actions_are_bounded() {
     }
 }
 
+/// An agent in pane 3.
+fn claude(pid: u32) -> PaneFacts {
+    let agent = AgentProcess { agent: AgentType::new("claude"), process: process(pid) };
+    PaneFacts { process: process(pid), agent: Some(agent), ..shell(3) }
+}
+
+fn prompt(queue: bool) -> Act {
+    let Act::Send { text, keys, paste, .. } = send("prompt") else { panic!("no send") };
+    let then = if queue { IfBusy::Queue } else { IfBusy::Wait };
+    let patience_ms = if queue { limits::QUEUE_MS } else { limits::WAIT_MS };
+    Act::Send { text, keys, paste, busy: Busy { then, patience_ms } }
+}
+
+/// A world whose agent says these things of itself, one after the other.
+fn agent_world(says: &[State]) -> World {
+    let mut world = World::new();
+    world.scan(&[shell(1), claude(1_003)]);
+    for (nth, state) in says.iter().enumerate() {
+        let said = world.signal(&format!("said {nth}"), 3, Some(*state));
+        world.emit(said).unwrap();
+    }
+    world
+}
+
+#[test]
+fn a_busy_agent_is_refused_waited_for_or_queued_for_and_only_prompts_wait() {
+    let mut world = agent_world(&[State::Running]);
+    let plain = request(&world, 1, 3, send("x"));
+    assert_eq!(problem(&ask(&mut world, &plain).unwrap()), Some(ActionProblem::AgentBusy));
+    for (number, queue) in [(2, false), (3, true), (4, true)] {
+        let asked = request(&world, number, 3, prompt(queue));
+        let row = ask(&mut world, &asked).unwrap();
+        assert_eq!((row.phase, row.is_issued(), row.is_parked()), (Phase::Pending, false, queue));
+    }
+    let kill = request(&world, 5, 3, Act::KillByKey);
+    assert!(ask(&mut world, &kill).unwrap().is_issued(), "to interrupt it waits for no prompt");
+    report(&mut world, 5, Outcome::Done(Proof::Answer));
+    assert_eq!(released(&world), ["ac-5"]);
+    world.jump(10);
+    let idle = world.signal("idle", 3, Some(State::Idle));
+    world.emit(idle).unwrap();
+    assert_eq!(released(&world), ["ac-5", "ac-2"]);
+    assert_eq!(told(&world, 2).snapshot.state, State::Idle, "what is seen is seen anew");
+    let busy = Outcome::Busy { message: "a draft".to_owned() };
+    report(&mut world, 2, busy);
+    assert_eq!(released(&world), ["ac-5", "ac-2"], "those behind it do not overtake it");
+    let restored = Engine::restore(*world.engine.settings(), world.engine.tables(), world.now);
+    let settled = restored.standing_effects().into_iter().filter_map(|effect| match effect {
+        Effect::Settle(row) => Some(row.action.to_string()),
+        _ => None,
+    });
+    assert_eq!(settled.collect::<Vec<_>>(), ["ac-2"], "what is queued goes on to wait");
+    world.engine = restored;
+    world.pass(limits::RETRY_FIRST_MS);
+    assert_eq!(released(&world), ["ac-5", "ac-2", "ac-2"]);
+    report(&mut world, 2, Outcome::Done(Proof::Submitted));
+    assert_eq!(released(&world), ["ac-5", "ac-2", "ac-2", "ac-3"]);
+}
+
+#[test]
+fn a_prompt_waits_no_longer_than_it_may() {
+    let mut world = agent_world(&[State::Running]);
+    let asked = request(&world, 1, 3, prompt(false));
+    ask(&mut world, &asked).unwrap();
+    world.pass(limits::WAIT_MS - 1);
+    assert_eq!(told(&world, 1).phase, Phase::Pending);
+    world.pass(1);
+    assert_eq!(problem(&told(&world, 1)), Some(ActionProblem::AgentBusy));
+    assert_eq!(released(&world), Vec::<String>::new());
+}
+
 /// One thing that happens to a world in which people act.
 #[derive(Clone, Debug)]
 enum Step {
-    Ask { number: u32, pane: u32 },
-    Report { number: u32, how: u8 },
-    Respawn { pane: u32 },
-    Pass { ms: i64 },
+    Ask {
+        number: u32,
+        pane: u32,
+    },
+    /// A prompt to the agent in pane 3, which may wait for it.
+    Prompt {
+        number: u32,
+        queue: bool,
+    },
+    /// What the agent says it does.
+    Says {
+        state: State,
+    },
+    Report {
+        number: u32,
+        how: u8,
+    },
+    Respawn {
+        pane: u32,
+    },
+    Pass {
+        ms: i64,
+    },
     Restart,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..24u32, 1..3u32).prop_map(|(number, pane)| Step::Ask { number, pane }),
-        4 => (0..24u32, 0..5u8).prop_map(|(number, how)| Step::Report { number, how }),
-        1 => (1..3u32).prop_map(|pane| Step::Respawn { pane }),
+        4 => (0..24u32, 0..6u8).prop_map(|(number, how)| Step::Report { number, how }),
+        4 => (0..24u32, any::<bool>()).prop_map(|(number, queue)| Step::Prompt { number, queue }),
+        2 => prop::sample::select(&[State::Running, State::Idle, State::WaitingApproval][..])
+            .prop_map(|state| Step::Says { state }),
+        1 => (1..4u32).prop_map(|pane| Step::Respawn { pane }),
         1 => (1..20_000i64).prop_map(|ms| Step::Pass { ms }),
         1 => Just(Step::Restart),
     ]
@@ -310,10 +404,19 @@ proptest! {
     #[test]
     fn i3_each_request_is_released_at_most_once(steps in prop::collection::vec(step(), 1..80)) {
         let mut world = world();
-        let mut pids = BTreeMap::from([(1, 1_001), (2, 1_002)]);
+        let mut pids = BTreeMap::from([(1, 1_001), (2, 1_002), (3, 1_003)]);
+        world.scan(&[shell(1), shell(2), claude(1_003)]);
         let mut open: BTreeMap<String, u32> = BTreeMap::new();
-        for step in steps {
+        for (nth, step) in steps.into_iter().enumerate() {
             match step {
+                Step::Prompt { number, queue } => {
+                    let asked = request(&world, number, 3, prompt(queue));
+                    drop(ask(&mut world, &asked));
+                }
+                Step::Says { state } => {
+                    let said = world.signal(&format!("k{nth}"), 3, Some(state));
+                    world.emit(said).unwrap();
+                }
                 Step::Ask { number, pane } => {
                     let asked = request(&world, number, pane, send("x"));
                     if let Ok(row) = ask(&mut world, &asked) {
@@ -329,22 +432,22 @@ proptest! {
                         1 => Outcome::Refused(failure),
                         2 => Outcome::Failed(failure),
                         3 => Outcome::Unknown { message },
+                        4 => Outcome::Busy { message },
                         _ => Outcome::Unanswered { message },
                     });
                 }
                 Step::Respawn { pane } => {
                     *pids.entry(pane).or_default() += 100;
-                    let panes = [1, 2].map(|pane| {
-                        PaneFacts { process: process(pids[&pane]), ..shell(pane) }
-                    });
-                    world.scan(&panes);
+                    let plain = |pane: u32| PaneFacts { process: process(pids[&pane]), ..shell(pane) };
+                    world.scan(&[plain(1), plain(2), claude(pids[&3])]);
                 }
                 Step::Pass { ms } => world.pass(ms),
                 Step::Restart => {
-                    let tables = world.engine.tables();
-                    world.engine =
-                        Engine::restore(*world.engine.settings(), tables.clone(), world.now);
-                    prop_assert_eq!(world.engine.tables(), tables);
+                    let before = world.engine.tables();
+                    let open = before.actions.clone();
+                    world.engine = Engine::restore(*world.engine.settings(), before, world.now);
+                    // When panes were last confirmed counts from the restart on.
+                    prop_assert_eq!(world.engine.tables().actions, open);
                 }
             }
             open.clear();
@@ -355,9 +458,19 @@ proptest! {
             }
             prop_assert!(open.values().all(|count| *count <= 1), "{:?}", open);
         }
-        let released = released(&world);
-        let once: BTreeSet<_> = released.iter().collect();
-        prop_assert_eq!(once.len(), released.len());
+        // What was released again had found something in the way, and had done nothing.
+        let (mut under_way, mut ever) = (BTreeSet::new(), BTreeSet::new());
+        for event in &world.journal {
+            let Event::ActionChanged(row) = event else { continue };
+            if row.phase == Phase::Pending && row.is_issued() {
+                prop_assert!(under_way.insert(row.action.clone()), "{} twice", row.action);
+                ever.insert(row.action.clone());
+            } else {
+                under_way.remove(&row.action);
+            }
+        }
+        let released: BTreeSet<_> = released(&world).into_iter().collect();
+        prop_assert_eq!(released.len(), ever.len());
         let mut ended = BTreeSet::new();
         for event in &world.journal {
             if let Event::ActionChanged(row) = event {
