@@ -61,9 +61,10 @@ impl Adapter for Gemini {
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {
-        let seen = look(&View::of(surface.screen));
+        let view = View::of(surface.screen);
+        let seen = look(&view);
         Readings::from([
-            (Source::Title, title(surface.title, seen.as_ref())),
+            (Source::Title, title(surface.title, seen.as_ref(), composer(&view).is_some())),
             (Source::Screen, view::screen_reading(COVERED, surface, seen.as_ref())),
         ])
     }
@@ -100,15 +101,12 @@ fn meaning(event: &str, payload: &Value) -> Report {
         "BeforeTool" => of_tool(Report::default(), payload),
         "AfterTool" => after_tool(payload),
         "Notification" => notification(payload),
-        "PreCompress" if payload::text(payload, "trigger") == "manual" => {
-            Report::claiming(State::Running, "compacting")
-        }
         "SessionStart" => Report::claiming(State::Idle, reason::IDLE).settled(),
         "SessionEnd" if payload::text(payload, "reason") == "clear" => Report::default(),
         "SessionEnd" => Report::claiming(State::Idle, "session_ended").settled(),
         "" => vocabulary::report(event),
-        // It looks whether to compress at the start of every turn; and requests to the model are
-        // also made outside of turns.
+        // It looks whether to compress at the start of every turn, and tells nothing when it has
+        // compressed; and requests to the model are also made outside of turns.
         _ => Report::default(),
     }
 }
@@ -153,14 +151,16 @@ fn notification(payload: &Value) -> Report {
     Report::claiming(state, reason).telling(Detail::Ask, payload::short(ask))
 }
 
-/// Its first character tells the state; blanks fill it up at both ends.
-fn title(title: &str, seen: Option<&Seen>) -> Reading {
+/// Its first character tells the state; blanks fill it up at both ends. It says that it is ready
+/// already while it starts, before it asks or draws anything.
+fn title(title: &str, seen: Option<&Seen>, has_composer: bool) -> Reading {
     let working = |mark| Reading::claiming(State::Running, "active", Confidence::High, mark);
     match title.trim_start().split(' ').next().unwrap_or_default() {
         "✦" => working("✦ in the title"),
         "⏲" => working("⏲ in the title"),
         "✋" => view::waiting_title(seen, "✋ in the title"),
-        "◇" => view::resting_title(seen, "◇ in the title"),
+        "◇" if has_composer => view::resting_title(seen, "◇ in the title"),
+        "◇" => Reading::silent("◇ in the title without a composer"),
         _ => Reading::silent("no mark in the title"),
     }
 }
@@ -195,6 +195,11 @@ fn at_composer(view: &View, rule: usize) -> Option<Seen> {
     if row.starts_with("! Shell awaiting input") {
         return Some(Seen::new(State::Running, "active", "`Shell awaiting input`"));
     }
+    if view::spins(&row) && row.contains("Executing Hook") || row.is_empty() {
+        // Hooks also run after a turn, and after a redraw the hint may be missing: no mark of rest
+        // by itself, but none of work.
+        return how_it_ended(view, start);
+    }
     if !row.contains("? for shortcuts") || view::spins(&row) {
         return None;
     }
@@ -204,6 +209,10 @@ fn at_composer(view: &View, rule: usize) -> Option<Seen> {
 
 /// How the last turn came to rest, where the screen shows more than that it did.
 fn how_it_ended(view: &View, end: usize) -> Option<Seen> {
+    let last = view.above(end).map_or("", |at| view.line(at));
+    if view::spins(last) && last.contains("Compressing chat history") {
+        return Some(Seen::new(State::Running, "compacting", "`Compressing chat history`"));
+    }
     // The model's text begins with ✦ or is indented: at the margin only the agent itself writes.
     let told =
         view.find_above(end, |line| line.starts_with(" > ") || line.starts_with(['ℹ', '✕']))?;

@@ -182,7 +182,8 @@ fn interrupted(run: &mut Run) -> anyhow::Result<()> {
 }
 
 fn interrupted_text(run: &mut Run) -> anyhow::Result<()> {
-    let words = "word ".repeat(60);
+    // The same word again and again is taken for a loop by some agents, and stopped.
+    let words: String = (0..60).map(|number| format!("word{number} ")).collect();
     run.prompt(&format!("{{{{pace 200}}}} {{{{say {words}}}}}"))?;
     run.hold(4_000);
     interrupt(run)

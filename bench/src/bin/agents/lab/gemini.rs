@@ -40,6 +40,7 @@ pub(super) const LAB: Lab = Lab {
         compact: "/compress",
     },
     cannot: &[
+        ("suspended", "it asks for a second C-z, and undoes what is typed with it elsewhere"),
         ("retry", "it shows nothing while it tries again: that it works is all there is"),
         ("long_tool", "it asks before each command, so none runs without an approval"),
         ("interrupted_tool", "it asks before each command, so none runs without an approval"),
