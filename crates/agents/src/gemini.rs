@@ -5,7 +5,7 @@ mod setup;
 use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
-use crate::adapter::{Adapter, Capabilities, Reading, Readings, Report, Surface};
+use crate::adapter::{Adapter, Capabilities, Reading, Readings, Report, Surface, claim};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
@@ -116,7 +116,9 @@ fn after_turn(payload: &Value) -> Report {
     if answer.contains(NO_ANSWER) {
         return Report::claiming(State::Idle, reason::IDLE).settled();
     }
-    Report::claiming(State::Completed, "task_completed")
+    // It is the same where somebody broke the answer off, which then only the screen shows.
+    let over = claim(State::Completed, "task_completed", Confidence::Medium);
+    Report { claim: Some(over), ..Report::default() }
         .settled()
         .telling(Detail::LastMessage, payload::long(answer))
 }

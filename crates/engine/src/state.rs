@@ -374,15 +374,16 @@ fn is_plain(claim: &Claim) -> bool {
 fn overrules(seen: Claimed<'_>, told: Claimed<'_>, believed: &[Claimed<'_>]) -> bool {
     let (_, heard) = seen;
     // What a report asks for is known better than what a dialog looks like.
+    let certain = heard.claim.confidence == Confidence::High;
     if bearing(seen) == bearing(told) {
         let open = told.0.is_reading() || bearing(told) != Bearing::Waiting;
-        return open && is_plain(&told.1.claim) && !is_plain(&heard.claim);
+        let doubted = certain && told.1.claim.confidence != Confidence::High;
+        return open && (is_plain(&told.1.claim) || doubted) && !is_plain(&heard.claim);
     }
     let vouched = believed
         .iter()
         .filter(|(source, _)| source.is_reading() && source.is_deterministic())
         .any(|it| bearing(*it) == bearing(told));
-    let certain = heard.claim.confidence == Confidence::High;
     certain && !vouched && heard.order > told.1.order
 }
 

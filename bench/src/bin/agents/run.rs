@@ -178,6 +178,10 @@ impl Run {
         self.stage.sees(&self.pane, words)
     }
 
+    pub(crate) fn starts(&self, words: &[&str]) -> anyhow::Result<Instant> {
+        self.stage.starts(&self.pane, words)
+    }
+
     pub(crate) fn unsees(&self, words: &[&str]) -> anyhow::Result<Instant> {
         self.stage.unsees(&self.pane, words)
     }

@@ -34,14 +34,18 @@ pub(crate) const SCENES: &[Scene] = &[
     Scene { name: "compaction", play: compaction },
     Scene { name: "copy_mode", play: copy_mode },
     Scene { name: "narrow", play: narrow },
+    Scene { name: "moved", play: moved },
     Scene { name: "suspended", play: suspended },
     Scene { name: "two_agents", play: two_agents },
     // Its words stay on the screen, and would look like another scene's.
     Scene { name: "quoted", play: quoted },
     Scene { name: "exit", play: exit },
+    Scene { name: "printed", play: printed },
     Scene { name: "again", play: again },
     Scene { name: "killed", play: killed },
     Scene { name: "wrapped", play: wrapped },
+    Scene { name: "in_script", play: in_script },
+    Scene { name: "without_tmux", play: without_tmux },
     Scene { name: "pane_killed", play: pane_killed },
 ];
 
@@ -52,23 +56,29 @@ const PERMISSION: &str = "{{escalate touch made.txt && sleep 3}} {{say made}}";
 fn launch(run: &mut Run, line: &str) -> anyhow::Result<()> {
     let begun = run.stage.line(&run.pane, line);
     run.now("launch", begun, begun, "unknown|idle");
-    let ready = run.sees(run.stage.lab.marks.ready)?;
+    let ready = run.starts(run.stage.lab.marks.ready)?;
     run.now("ready", ready, ready, "idle");
     run.hold(3_000);
     Ok(())
 }
 
+/// Scenes that begin at the shell.
+const FROM_SHELL: &[&str] =
+    &["printed", "again", "wrapped", "in_script", "without_tmux", "pane_killed"];
+
 /// Begins anew in another pane, with nothing true of the one before, as `next` expects it.
 pub(crate) fn recover(run: &mut Run, next: &Scene) -> anyhow::Result<()> {
     run.lost()?;
-    let from_shell = ["again", "wrapped", "pane_killed"].contains(&next.name);
-    if from_shell { Ok(()) } else { launch(run, run.stage.lab.program) }
+    if FROM_SHELL.contains(&next.name) { Ok(()) } else { launch(run, run.stage.lab.program) }
 }
 
 fn startup(run: &mut Run) -> anyhow::Result<()> {
+    if run.stage.lab.marks.startup.is_empty() {
+        return launch(run, run.stage.lab.program);
+    }
     let begun = run.stage.line(&run.pane, run.stage.lab.program);
     run.now("launch", begun, begun, "unknown");
-    let asked = run.sees(run.stage.lab.marks.startup)?;
+    let asked = run.starts(run.stage.lab.marks.startup)?;
     run.now("dialog", asked, asked, "waiting_input/startup_dialog");
     run.hold(3_000);
     let pressed = run.key(run.stage.lab.keys.trust);
@@ -104,6 +114,7 @@ fn ask(run: &mut Run, script: &str) -> anyhow::Result<String> {
     let called = run.stage.model_does(&tag, |what| matches!(what, What::Called(_)))?;
     let asked = run.sees(run.stage.lab.marks.approval)?;
     run.now("approval", called, asked, "waiting_approval/approval_requested");
+    std::fs::write(run.stage.dialog(), run.stage.screen(&run.pane))?;
     Ok(tag)
 }
 
@@ -373,9 +384,45 @@ fn killed(run: &mut Run) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A screen that asked for a permission, printed where no agent runs.
+fn printed(run: &mut Run) -> anyhow::Result<()> {
+    if !run.stage.dialog().exists() {
+        std::fs::write(run.stage.dialog(), run.stage.lab.marks.approval.join("\n"))?;
+    }
+    let begun = run.stage.line(&run.pane, "cat ../dialog.txt");
+    run.now("printed", begun, begun, "unknown/no_agent");
+    run.hold(4_000);
+    run.stage.line(&run.pane, "clear");
+    run.stage.sees_shell(&run.pane)?;
+    Ok(())
+}
+
+/// The pane is taken out of its window and put into another one while somebody is waited for.
+fn moved(run: &mut Run) -> anyhow::Result<()> {
+    ask(run, PERMISSION)?;
+    run.hold(1_500);
+    run.stage.tmux(&["join-pane", "-d", "-h", "-s", &run.pane, "-t", "keep:0"]);
+    run.sample(2_000);
+    run.stage.tmux(&["break-pane", "-d", "-s", &run.pane]);
+    run.sample(2_000);
+    refuse(run, run.stage.lab.keys.deny)
+}
+
 fn wrapped(run: &mut Run) -> anyhow::Result<()> {
-    let line = format!("sh -c '{}; true'", run.stage.lab.program);
-    launch(run, &line)?;
+    started_by(run, &format!("sh -c '{}; true'", run.stage.lab.program))
+}
+
+fn in_script(run: &mut Run) -> anyhow::Result<()> {
+    started_by(run, &format!("script -qc {} /dev/null", run.stage.lab.program))
+}
+
+fn without_tmux(run: &mut Run) -> anyhow::Result<()> {
+    started_by(run, &format!("env -u TMUX -u TMUX_PANE {}", run.stage.lab.program))
+}
+
+/// Starts the agent in another way, has it ask for a permission, and ends it.
+fn started_by(run: &mut Run, line: &str) -> anyhow::Result<()> {
+    launch(run, line)?;
     ask(run, PERMISSION)?;
     run.hold(2_000);
     refuse(run, run.stage.lab.keys.deny)?;

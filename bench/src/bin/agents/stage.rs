@@ -10,11 +10,17 @@ use testkit::model::{ModelServer, Moment, What};
 use testkit::process::{self, Signal};
 use testkit::{Daemon, TestEnv, wait};
 
-use crate::lab::{Lab, Site};
+use crate::lab::{Lab, PAUSE, Site};
 use crate::shown::Watcher;
 
 /// How often the harness looks at a screen while it waits for a word on it.
 const LOOK: Duration = Duration::from_millis(15);
+
+/// How long a person waits between two keys that belong together.
+const BETWEEN_KEYS: Duration = Duration::from_millis(200);
+
+/// How long an agent may take to start: some look for a network first.
+const START: Duration = Duration::from_secs(90);
 
 /// How long what was typed may take to appear.
 const ECHO: Duration = Duration::from_secs(3);
@@ -74,6 +80,11 @@ impl Stage {
         Ok(pane)
     }
 
+    /// Where a screen with a dialog is kept, for a pane without an agent to print it.
+    pub(crate) fn dialog(&self) -> std::path::PathBuf {
+        self.env.path("dialog.txt")
+    }
+
     pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
         self.env.tmux().ok(arguments)
     }
@@ -105,6 +116,10 @@ impl Stage {
     pub(crate) fn keys(&self, pane: &str, keys: &[&str]) -> Instant {
         let begun = wait::now();
         for key in keys {
+            if *key == PAUSE {
+                pause(BETWEEN_KEYS);
+                continue;
+            }
             self.env.tmux().ok(&["send-keys", "-t", pane, key]);
         }
         begun
@@ -114,6 +129,12 @@ impl Stage {
     pub(crate) fn sees(&self, pane: &str, words: &[&str]) -> anyhow::Result<Instant> {
         self.looks(pane, PATIENCE, |screen| words.iter().any(|word| screen.contains(word)))
             .with_context(|| format!("waiting for {words:?} on\n{}", self.lower(pane)))
+    }
+
+    /// The same for an agent that starts.
+    pub(crate) fn starts(&self, pane: &str, words: &[&str]) -> anyhow::Result<Instant> {
+        self.looks(pane, START, |screen| words.iter().any(|word| screen.contains(word)))
+            .with_context(|| format!("waiting for {words:?} at the start on\n{}", self.lower(pane)))
     }
 
     /// Waits until a screen shows none of these words any more.
@@ -260,6 +281,8 @@ fn shell() -> String {
 /// Some agents ask their questions only in a repository.
 fn repository(env: &TestEnv, site: &Site) -> anyhow::Result<()> {
     env.install("git");
+    env.install("script");
+    env.install("clear");
     let mut command = env.command(env.path("bin/git"));
     command.args(["init", "-q"]).arg(&site.project);
     let done = command.output().context("git is needed here")?;
@@ -277,7 +300,9 @@ fn set_up(env: &TestEnv, lab: &Lab) -> anyhow::Result<()> {
 /// A program on the path that starts the agent with nothing of the caller's environment.
 fn launcher(env: &TestEnv, lab: &Lab, site: &Site) -> anyhow::Result<()> {
     let path = format!("{}/bin:/usr/local/bin:/usr/bin:/bin", site.prefix.display());
-    let mut text = String::from("#!/bin/sh\nexec env -i TMUX=\"$TMUX\" TMUX_PANE=\"$TMUX_PANE\"");
+    let mut text = String::from(
+        "#!/bin/sh\nexec env -i ${TMUX:+TMUX=\"$TMUX\"} ${TMUX_PANE:+TMUX_PANE=\"$TMUX_PANE\"}",
+    );
     let mut give = |name: &str, value: &str| {
         for part in [" ", name, "='", value, "'"] {
             text.push_str(part);

@@ -230,6 +230,25 @@ fn the_screen_tells_how_a_rest_came_but_does_not_contradict_a_report_of_it() {
 }
 
 #[test]
+fn the_screen_tells_how_a_rest_came_where_the_report_of_it_is_not_sure() {
+    let end = |confidence: Confidence| {
+        let mut scene = Scene::new();
+        let claim = says(State::Completed, "task_completed");
+        let claim = claim.map(|claim| Claim { confidence, ..claim });
+        scene.look(&[
+            (Source::Title, says(State::Idle, "idle")),
+            (Source::Screen, says(State::Idle, "interrupted")),
+        ]);
+        scene.later(10);
+        let signal = scene.signal(Source::Hook, claim);
+        scene.world.emit(signal).unwrap();
+        scene.shown()
+    };
+    assert_eq!(end(Confidence::Medium), (State::Idle, "interrupted".into()));
+    assert_eq!(end(Confidence::High), (State::Completed, "task_completed".into()));
+}
+
+#[test]
 fn the_end_of_a_turn_on_a_screen_is_one_only_to_who_saw_the_work() {
     let rests = |scene: &mut Scene| {
         scene.look(&[

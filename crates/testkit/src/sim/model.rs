@@ -424,14 +424,15 @@ impl Model {
         }
         let Some(screen) = newest(&|it| it.source == Source::Screen) else { return Some(told) };
         let asked = !is_read(told.source) && told.kind() == Kind::Waiting;
+        let sure = screen.claim.confidence == Confidence::High;
         if screen.kind() == told.kind() {
-            let says_more = told.is_plain() && !asked && !screen.is_plain();
+            let doubted = sure && told.claim.confidence != Confidence::High;
+            let says_more = (told.is_plain() || doubted) && !asked && !screen.is_plain();
             return Some(if says_more { screen } else { told });
         }
         let confirmed = counting
             .iter()
             .any(|it| is_read(it.source) && is_certain(it.source) && it.kind() == told.kind());
-        let sure = screen.claim.confidence == Confidence::High;
         Some(if sure && !confirmed && screen.later_than(told) { screen } else { told })
     }
 

@@ -4,14 +4,17 @@
 
 mod claude;
 mod codex;
+mod copilot;
 mod gemini;
+mod opencode;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 /// All of them, in the order in which they run.
-pub(crate) const LABS: &[&Lab] = &[&claude::LAB, &codex::LAB, &gemini::LAB];
+pub(crate) const LABS: &[&Lab] =
+    &[&claude::LAB, &codex::LAB, &gemini::LAB, &copilot::LAB, &opencode::LAB];
 
 /// One agent.
 pub(crate) struct Lab {
@@ -41,7 +44,8 @@ pub(crate) struct Lab {
     pub(crate) hooked: &'static [&'static str],
 }
 
-/// Words on the screen by which a person knows what is the case. Any of a list will do.
+/// Words on the screen by which a person knows what is the case. Any of a list will do; there are none
+/// for what an agent does not show.
 pub(crate) struct Marks {
     pub(crate) startup: &'static [&'static str],
     pub(crate) ready: &'static [&'static str],
@@ -54,6 +58,9 @@ pub(crate) struct Marks {
     /// A permission in a pane of 30 columns.
     pub(crate) narrow: &'static [&'static str],
 }
+
+/// Stands between two keys that are not pressed at once.
+pub(crate) const PAUSE: &str = "";
 
 /// What is typed for what, as tmux names keys.
 pub(crate) struct Keys {
