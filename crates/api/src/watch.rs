@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
 use crate::filters::Filters;
+use crate::health::Warning;
 use crate::list::Summary;
 use crate::panes::{PaneIdentity, PaneItem};
 use crate::query::{self, Parameter, ParameterKind, Query, QueryError};
@@ -95,6 +96,9 @@ pub struct SnapshotFrame<I: Watched> {
     pub filters: Filters,
     /// How many there are.
     pub summary: Summary,
+    /// Why what is shown may be of the past: nothing is stored any more, say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// All of them.
     pub items: Vec<I>,
 }
@@ -114,7 +118,8 @@ pub struct DeltaFrame<I: Watched> {
     pub stream_id: String,
     /// Where to go on after this frame.
     pub cursor: Cursor,
-    /// The journal's sequence of this frame, above that of the frame before.
+    /// The journal's sequence of this frame, above that of the frame before, or the same where only
+    /// the warnings differ.
     pub sequence: u64,
     /// What the stream is about.
     pub scope: Scope,
@@ -122,7 +127,10 @@ pub struct DeltaFrame<I: Watched> {
     pub filters: Filters,
     /// How many there are now.
     pub summary: Summary,
-    /// The changes, to be applied in order; none where only the cursor moves.
+    /// Why what is shown may be of the past: nothing is stored any more, say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+    /// The changes, to be applied in order; none where only the cursor moves or the warnings differ.
     pub changes: Vec<Change<I>>,
 }
 

@@ -28,8 +28,12 @@ pub(crate) async fn show(
         let doubted = app.deck.doubts_clock_since().map(clock_warning);
         let of_spool = of_spool(&app.spool.borrow());
         let refused = app.config.borrow().refused.as_deref().map(of_config);
-        let warnings: Vec<Warning> =
-            of_store(standing).into_iter().chain(refused).chain(of_spool).chain(doubted).collect();
+        let warnings: Vec<Warning> = to_api::doubts(standing)
+            .into_iter()
+            .chain(refused)
+            .chain(of_spool)
+            .chain(doubted)
+            .collect();
         let uneasy = targets.iter().any(|target| target.health != Health::Ok);
         let store_mode = match standing {
             Standing::Writable | Standing::Failing { .. } => StoreMode::ReadWrite,
@@ -84,25 +88,6 @@ fn targets(follower: &Follower) -> Vec<TargetHealth> {
         .collect();
     targets.sort_by(|one, other| one.target.cmp(&other.target));
     targets
-}
-
-/// What somebody should do about the database.
-pub(crate) fn of_store(standing: &Standing) -> Option<Warning> {
-    let (code, why, hint) = match standing {
-        Standing::Writable => return None,
-        Standing::Failing { why, .. } => {
-            let hint = "Until this is over nothing new is stored, and what is shown is how it was \
-                        before. Room on the disk ends it by itself.";
-            ("store_failing", why, hint)
-        }
-        Standing::ReadOnly(why) => {
-            let hint = "See `qd doctor`; then start the daemon again. A damaged database is replaced \
-                        by what is proven of it with `qd daemon stop` and `qd journal rebuild`.";
-            ("store_read_only", why, hint)
-        }
-    };
-    let (code, message, hint) = (code.to_owned(), why.clone(), hint.to_owned());
-    Some(Warning { code, message, details: Map::new(), hint })
 }
 
 /// The settings that the file holds are not the ones in force.

@@ -7,9 +7,9 @@ use api::list::{List, ListQuery};
 use api::words::{SchemaVersion, Scope};
 use engine::time::Now;
 
+use super::page;
 use super::problem::Problem;
-use super::to_api::timestamp;
-use super::{health, page};
+use super::to_api::{self, timestamp};
 use crate::follower::Follower;
 use crate::standing::Standing;
 use crate::view::Listed;
@@ -46,7 +46,7 @@ pub(crate) fn answer<I: Ordered, K: Hash>(
     order::sort(&mut items, &query.sort);
     let page = page::cut(items, query, scope.as_str(), key)?;
     let reach = Reach::of(follower, &query.filters);
-    let warnings: Vec<_> = health::of_store(follower.standing()).into_iter().collect();
+    let warnings = to_api::doubts(follower.standing());
     Ok(List {
         schema_version: SchemaVersion::V1,
         generated_at: timestamp(now.wall),

@@ -7,6 +7,7 @@ use api::actions::{
 use api::agents::AgentDetails;
 use api::error_code::ErrorCode;
 use api::explain::{DecisionRule, Evidence, ExplainAnswer, WhyNot};
+use api::health::Warning;
 use api::panes::{LastKnown, PaneIdentity, PaneItem};
 use api::runtimes::RuntimeItem;
 use api::targets::{TargetCounts, TargetIdentity, TargetItem, TmuxServer};
@@ -28,6 +29,7 @@ use store::{ActionEvent, Ended};
 use super::agent::{self, Extent};
 use crate::executors::Screen;
 use crate::follower::Follower;
+use crate::standing::Standing as Store;
 
 pub(crate) fn timestamp(at: WallMs) -> Timestamp {
     Timestamp::from_millis(at.0)
@@ -442,6 +444,25 @@ fn next_change(follower: &Follower, explained: &Explanation, now: Now) -> Option
     let demoted = shown_as_news.then(|| settings.completed_ttl_ms - won.age_ms);
     let wait = stale.into_iter().chain(demoted).min()?;
     Some(timestamp(WallMs(now.wall.0.saturating_add(wait.max(0)))))
+}
+
+/// Why what is shown may be of the past, and what somebody should do about it.
+pub(crate) fn doubts(standing: &Store) -> Vec<Warning> {
+    let (code, why, hint) = match standing {
+        Store::Writable => return Vec::new(),
+        Store::Failing { why, .. } => {
+            let hint = "Until this is over nothing new is stored, and what is shown is how it was \
+                        before. Room on the disk ends it by itself.";
+            ("store_failing", why, hint)
+        }
+        Store::ReadOnly(why) => {
+            let hint = "See `qd doctor`; then start the daemon again. A damaged database is replaced \
+                        by what is proven of it with `qd daemon stop` and `qd journal rebuild`.";
+            ("store_read_only", why, hint)
+        }
+    };
+    let (code, message, hint) = (code.to_owned(), why.clone(), hint.to_owned());
+    vec![Warning { code, message, details: serde_json::Map::new(), hint }]
 }
 
 /// An action as its history shows it.

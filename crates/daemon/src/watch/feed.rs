@@ -183,6 +183,13 @@ impl Feed {
         *self.head.borrow() != self.ring.end()
     }
 
+    /// Tells everyone how far what is shown can be relied on now.
+    pub(crate) fn announce(&mut self, follower: &Follower, now: Now) {
+        if let Some(line) = self.view.idle(follower, now) {
+            self.push(line, now);
+        }
+    }
+
     fn push(&mut self, line: Line, now: Now) {
         self.quiet = 0;
         self.ring.push(line, now);

@@ -214,6 +214,7 @@ impl<G: Group> GroupView<G> {
             now,
             filters: &self.filters,
             summary: self.tally().summary(narrow::Reach::of(follower, &self.filters).requested),
+            warnings: to_api::doubts(follower.standing()),
         }
     }
 }

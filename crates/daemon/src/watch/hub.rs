@@ -84,9 +84,14 @@ impl Hub {
             follower.note(*at, note);
         }
         follower.reach(publication.as_of);
+        let before = follower.standing().clone();
         follower.settle(publication);
+        let differs = *follower.standing() != before;
         let mut news = false;
         for feed in self.feeds.values_mut() {
+            if differs {
+                feed.announce(follower, now);
+            }
             news |= feed.settle(follower, now);
         }
         if news { self.schedule(now) } else { None }

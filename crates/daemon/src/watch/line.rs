@@ -2,6 +2,7 @@
 
 use api::cursor::Cursor;
 use api::filters::Filters;
+use api::health::Warning;
 use api::list::Summary;
 use api::timestamp::Timestamp;
 use api::watch::{Change, DeltaFrame, ResetFrame, ResetReason, SnapshotFrame, WatchFrame, Watched};
@@ -57,6 +58,8 @@ pub(crate) struct Moment<'a> {
     pub(crate) now: Now,
     pub(crate) filters: &'a Filters,
     pub(crate) summary: Summary,
+    /// Why what is shown may be of the past.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl Moment<'_> {
@@ -81,6 +84,7 @@ impl Line {
             scope: I::SCOPE,
             filters: moment.filters.clone(),
             summary: moment.summary,
+            warnings: moment.warnings,
             items,
         };
         Self::write(Kind::Snapshot, moment.seq, &WatchFrame::Snapshot(frame))
@@ -97,6 +101,7 @@ impl Line {
             scope: I::SCOPE,
             filters: moment.filters.clone(),
             summary: moment.summary,
+            warnings: moment.warnings,
             changes,
         };
         Self::write(Kind::Delta, moment.seq, &WatchFrame::Delta(frame))

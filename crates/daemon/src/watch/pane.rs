@@ -85,6 +85,7 @@ impl PaneView {
             now,
             filters: &self.filters,
             summary: self.summary(follower),
+            warnings: to_api::doubts(follower.standing()),
         }
     }
 }

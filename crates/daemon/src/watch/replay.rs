@@ -134,6 +134,7 @@ fn write(follower: &Follower, view: &PaneView, pending: Pending, now: Now) -> Op
         now,
         filters: view.filters(),
         summary: view.summary(follower),
+        warnings: to_api::doubts(follower.standing()),
     };
     Line::delta(moment, pending.changes)
 }

@@ -99,8 +99,14 @@ impl Watcher {
             }
             Some(cursor) => {
                 self.delivered = cursor.sequence();
+                let now = self.lookout.clock().now();
                 let Some(feed) = hub.feed_mut(&self.key) else { return };
                 if feed.seek(self.seat, self.delivered) {
+                    // Whoever missed nothing may still not know that nothing is stored.
+                    let doubted =
+                        self.delivered == as_of && follower.standing().trouble().is_some();
+                    let doubts = doubted.then(|| feed.view().idle(follower, now)).flatten();
+                    self.first.extend(doubts);
                     self.stage = Stage::Live;
                 } else if feed.view().panes().is_some() {
                     self.stage = Stage::CatchUp(Box::default());

@@ -1,6 +1,7 @@
 //! The watch stream: nothing missing, nothing twice, whatever happens in between.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use api::panes::PaneItem;
@@ -426,6 +427,35 @@ fn tc_020_a_cursor_of_another_database_or_from_the_future_gets_a_reset() {
             assert_eq!((&reset["type"], &reset["reason"]), (&json!("reset"), &json!(reason)));
             assert_eq!(stream.frame()["type"], "snapshot");
         }
+    }
+}
+
+#[test]
+fn a_stream_tells_when_nothing_is_stored_any_more_and_when_it_is_again() {
+    let world = World::showing(vec![agent_pane(1, "claude")]);
+    let codes = |frame: &Value| {
+        let warnings = frame["warnings"].as_array().cloned().unwrap_or_default();
+        warnings.iter().map(|it| it["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for scope in ["panes", "sessions"] {
+        let mut stream = world.watch(&format!("?scope={scope}"));
+        let snapshot = stream.frame();
+        assert_eq!(codes(&snapshot), [""; 0], "{snapshot}");
+        world.set_disk(Some(ErrorKind::StorageFull));
+        let event = json!({
+            "event_type": "x", "source": "hook", "dedupe_key": scope, "target": "local",
+            "pane_id": "%1",
+        });
+        assert_eq!(world.http.post("/v1/events", &event).error(507), "E_STORE_FULL");
+        let told = stream.frame();
+        assert_eq!((codes(&told), &told["changes"]), (vec!["store_failing".into()], &json!([])));
+        let cursor = told["cursor"].as_str().unwrap();
+        let late = world.watch(&format!("?scope={scope}&cursor={cursor}")).frame();
+        assert_eq!(codes(&late), ["store_failing"], "who comes back learns it too: {late}");
+        world.set_disk(None);
+        world.emit(&event);
+        let next = stream.frame();
+        assert_eq!(codes(&next), [""; 0], "{next}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::Timestamp;
+use api::health::Warning;
 use api::list::Summary;
 use api::panes::{PaneIdentity, PaneItem};
 use api::sessions::{SessionIdentity, SessionItem};
@@ -19,7 +20,7 @@ use crate::output::style;
 use crate::output::table::Table;
 use crate::output::terminal::Terminal;
 use crate::output::text::Text;
-use crate::output::{panes, sessions, windows};
+use crate::output::{overview::warning, panes, sessions, windows};
 
 /// How often a screen is painted although nothing changed, so that the ages on it stay true.
 const AGING: Duration = Duration::from_secs(5);
@@ -114,6 +115,8 @@ pub(super) struct Board<I: Row> {
     interval: Duration,
     items: BTreeMap<I::Key, I>,
     summary: Summary,
+    /// Why what is shown may be of the past.
+    warnings: Vec<Warning>,
     /// What time it was for the daemon when the last frame came, and when that was for us.
     emitted: Timestamp,
     received: Instant,
@@ -130,6 +133,7 @@ impl<I: Row> Board<I> {
             interval,
             items: BTreeMap::new(),
             summary: Summary::empty(),
+            warnings: Vec::new(),
             emitted: Timestamp::from_millis(0),
             received: Instant::now(),
             paused: None,
@@ -145,11 +149,13 @@ impl<I: Row> Board<I> {
                 self.items = keyed.collect();
                 self.changed = true;
                 self.summary = frame.summary;
+                self.warnings = frame.warnings;
                 self.emitted = frame.emitted_at;
             }
             WatchFrame::Delta(frame) => {
                 // A frame without changes only moves the cursor.
-                self.changed |= !frame.changes.is_empty();
+                self.changed |= !frame.changes.is_empty() || frame.warnings != self.warnings;
+                self.warnings = frame.warnings;
                 frame.changes.into_iter().for_each(|change| self.change(change));
                 self.summary = frame.summary;
                 self.emitted = frame.emitted_at;
@@ -182,6 +188,7 @@ impl<I: Row> Board<I> {
         let first = items.first().and_then(Row::target).map(str::to_owned);
         let several = items.iter().any(|item| item.target() != first.as_deref());
         let mut lines = self.head().wrapped(width);
+        lines.extend(self.warnings.iter().flat_map(warning).flat_map(|line| line.wrapped(width)));
         lines.extend(I::table(&items, self.now(), several).lines(width));
         lines
     }
@@ -281,6 +288,7 @@ mod tests {
             scope: PaneItem::SCOPE,
             filters: list.filters,
             summary: list.summary,
+            warnings: Vec::new(),
             items: list.items,
         })
     }
@@ -297,6 +305,7 @@ mod tests {
             scope: PaneItem::SCOPE,
             filters: list.filters,
             summary: list.summary,
+            warnings: Vec::new(),
             changes,
         })
     }
@@ -319,6 +328,20 @@ mod tests {
         assert_eq!(text.matches("%5 ").count(), 1, "{text}");
         assert!(text.contains("renamed:3.0"), "{text}");
         assert!(!text.contains("%6 "), "{text}");
+    }
+
+    #[test]
+    fn that_nothing_is_stored_stands_on_top_until_it_is_over() {
+        let mut board = board();
+        board.apply(snapshot(fixtures::panes().items));
+        board.changed = false;
+        let WatchFrame::Delta(mut told) = delta(Vec::new()) else { unreachable!() };
+        told.warnings = vec![fixtures::warning()];
+        board.apply(WatchFrame::Delta(told));
+        assert!(board.changed);
+        assert!(shown(&board.lines(Some(60))).contains("! the database cannot be written to"));
+        board.apply(delta(Vec::new()));
+        assert!(!shown(&board.lines(Some(60))).contains("the database"));
     }
 
     #[test]
