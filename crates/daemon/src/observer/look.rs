@@ -375,8 +375,9 @@ impl<R: Reporter> Watch<'_, R> {
             let Some(known) = self.picture.panes.get(pane) else { continue };
             let terminals = self.cx.ears.terminals;
             let armed = self.wires.watch(&self.cx.target, lookout, &known.facts, terminals);
-            if armed == Armed::Ended {
-                self.agenda.stir(*pane, now);
+            match armed {
+                Armed::Yes => {}
+                Armed::Late | Armed::Ended => self.agenda.stir(*pane, now),
             }
         }
     }

@@ -64,6 +64,8 @@ impl Life {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Armed {
     Yes,
+    /// Its terminal is watched from now on: what it printed since it was looked at was not told.
+    Late,
     /// The process had ended before it could be watched.
     Ended,
 }
@@ -114,15 +116,22 @@ impl Wires {
             key.and_then(|key| self.by_process.remove(&key));
             return Armed::Yes;
         }
+        let watched = matches!(wire.output, Output::Armed(_));
         if terminals {
             self.arm_output(facts.pane, lookout);
         } else {
             wire.output = Output::Unwatched;
         }
-        if self.watch_agent(target, lookout, facts) == Armed::Ended {
-            return Armed::Ended;
+        let late = terminals && !watched && self.tells_output(facts.pane);
+        let lives =
+            [self.watch_agent(target, lookout, facts), self.watch_process(target, lookout, facts)];
+        if lives.contains(&Armed::Ended) {
+            Armed::Ended
+        } else if late {
+            Armed::Late
+        } else {
+            Armed::Yes
         }
-        self.watch_process(target, lookout, facts)
     }
 
     /// Watches the agent's own process. One that cannot be watched is looked at with its pane.
