@@ -85,7 +85,8 @@ pub(crate) fn run(console: &Console, args: &SendArgs) -> Outcome {
         });
         request.check().map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
         let answer = send(&mut client, &request).await?;
-        if !args.wait.is_empty() {
+        // What was not taken leads to no state.
+        if !args.wait.is_empty() && answer.read()?.result_code == ResultCode::Completed {
             arrival(client, &answer.read()?, &args.wait).await?;
         }
         Ok(answer)

@@ -207,11 +207,12 @@ fn tc_005_tc_022_what_ended_is_stale_for_every_act() {
 #[test]
 fn a_foreground_program_that_ended_and_left_its_shell_is_stale() {
     let env = deck();
-    let shell =
-        "stty raw -echo; printf ready; set -m; cat > \"$HOME/first\"; exec cat > \"$HOME/typed\"";
+    let cat = fs::canonicalize(env.path("bin/cat")).unwrap();
+    std::os::unix::fs::symlink(cat, env.path("bin/scribe")).unwrap();
+    let shell = "stty raw -echo; printf ready; set -m; scribe > \"$HOME/first\"; exec cat > \"$HOME/typed\"";
     let pane = env.tmux().session("work", &format!("exec bash -c '{shell}'"));
     let daemon = env.daemon();
-    let item = deck::pane_where(daemon.api(), &pane, "it logs", |it| it["current_cmd"] == "cat");
+    let item = deck::pane_where(daemon.api(), &pane, "it logs", |it| it["current_cmd"] == "scribe");
     // Nothing tells the daemon of what happens now.
     daemon.signal(Signal::STOP);
     let children = |pid: u64| {
@@ -228,10 +229,16 @@ fn a_foreground_program_that_ended_and_left_its_shell_is_stale() {
     let asked = std::thread::spawn(move || api.post("/v1/actions/send", &body));
     daemon.signal(Signal::CONT);
     let answer = asked.join().unwrap();
-    // Both programs are called `cat`, so the daemon may know the new one by then; what counts is
-    // that the first one, which is dead, is never taken for it.
-    assert!(matches!(answer.status, 200 | 409), "{}", answer.text());
     assert_eq!(fs::read(env.path("home/first")).unwrap(), b"");
+    if answer.status == 200 {
+        // The daemon looked again before it took the request: what it saw then got the text.
+        let told = answer.json();
+        assert_eq!(told["action"]["snapshot"]["current_cmd"], "cat", "{told:#}");
+        arrives(&env, b"rm -rf");
+    } else {
+        assert_eq!(answer.error(409), "E_RUNTIME_STALE");
+        assert_eq!(typed(&env), b"", "the shell would have run it");
+    }
 }
 
 #[test]

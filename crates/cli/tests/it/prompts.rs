@@ -374,4 +374,8 @@ fn send_by_qd_waits_for_the_state_that_follows() {
     assert_eq!(finish.code(), Some(0), "{}{}", finish.stdout, finish.stderr);
     let kept = scene.env.qd(&["send", &scene.pane, "--text", "x", "--wait", "nonsense"]);
     assert_eq!(kept.code(), Some(2));
+    scene.keep("deaf");
+    let left = ["send", &scene.pane, "--text", "go", "--enter", "--wait", "running"];
+    let left = scene.env.qd(&left);
+    assert_eq!(left.code(), Some(1), "what was not taken leads to no state: {}", left.stdout);
 }

@@ -2,8 +2,9 @@
 //! crash and give the same ids again, no byte reaches another process than the one that was seen.
 //!
 //! Every process in every pane writes down what is typed into it, in a file named after its pane's
-//! pid and its own name. Each send types a text of its own. In the end every text stands in the file
-//! of exactly the process that the answer's snapshot names, or nowhere.
+//! pid and its own name. Each send types a text of its own, and now and then a kill presses its key
+//! instead. In the end every text stands in the file of exactly the process that the answer's snapshot
+//! names, or nowhere, and no pane got more of the key than it was aimed at.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,10 +48,16 @@ impl Dice {
     }
 }
 
-/// What became of one send.
+/// The key that interrupts, as a terminal without signals hands it on.
+const INTERRUPT: u8 = 3;
+/// Of so many acts one is a kill.
+const KILLS_EVERY: u32 = 8;
+
+/// What became of one send or kill.
 #[derive(Debug)]
 struct Sent {
-    text: String,
+    /// What was typed; none for a kill.
+    text: Option<String>,
     code: String,
     /// The file of the process that the snapshot names; none where there was no snapshot.
     file: Option<String>,
@@ -157,15 +164,18 @@ impl Machine<'_> {
     }
 
     fn send_to(&self, api: &Http, number: u32, pane: &Value, enter: bool) {
-        let text = format!("<{number:06}>");
+        let text = (!number.is_multiple_of(KILLS_EVERY)).then(|| format!("<{number:06}>"));
         let runtime = pane["runtime_id"].as_str().unwrap();
-        let body = json!({
-            "request_ref": format!("r{number}"),
-            "ref": format!("runtime:{runtime}"),
-            "text": text,
-            "enter": enter,
-        });
-        let reply = api.post("/v1/actions/send", &body);
+        let mut body =
+            json!({ "request_ref": format!("r{number}"), "ref": format!("runtime:{runtime}") });
+        let kind = match &text {
+            Some(text) => {
+                (body["text"], body["enter"]) = (text.as_str().into(), enter.into());
+                "send"
+            }
+            None => "kill",
+        };
+        let reply = api.post(&format!("/v1/actions/{kind}"), &body);
         let answer = reply.json();
         let (code, id) = if reply.status == 200 {
             (answer["result_code"].clone(), answer["action_id"].clone())
@@ -184,9 +194,17 @@ impl Machine<'_> {
     }
 }
 
-/// Which files hold which text.
-fn logged(folder: &Path) -> BTreeMap<String, Vec<String>> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+/// What was read by whom.
+#[derive(Default)]
+struct Logged {
+    /// Which files hold which text.
+    texts: BTreeMap<String, Vec<String>>,
+    /// How often the pane of a pid got the key.
+    interrupts: BTreeMap<String, u32>,
+}
+
+fn logged(folder: &Path) -> Logged {
+    let mut found = Logged::default();
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
@@ -196,11 +214,15 @@ fn logged(folder: &Path) -> BTreeMap<String, Vec<String>> {
             match (first, rest.get(..8)) {
                 (b'<', Some(text)) if text[7] == b'>' => {
                     let text = String::from_utf8(text.to_vec()).unwrap();
-                    found.entry(text).or_default().push(name.clone());
+                    found.texts.entry(text).or_default().push(name.clone());
                     rest = &rest[8..];
                 }
                 // Enter, as a terminal in either mode hands it on.
                 (b'\r' | b'\n', _) => rest = tail,
+                (&INTERRUPT, _) => {
+                    *found.interrupts.entry(pid_of(&name)).or_default() += 1;
+                    rest = tail;
+                }
                 _ => panic!("{name} holds a piece of a text: {:?}", String::from_utf8_lossy(rest)),
             }
         }
@@ -208,10 +230,14 @@ fn logged(folder: &Path) -> BTreeMap<String, Vec<String>> {
     found
 }
 
+/// The pid of the pane's own process that a log is named after.
+fn pid_of(log: &str) -> String {
+    log.split('-').next().unwrap_or_default().to_owned()
+}
+
 /// Whether two logs are of one pane's own process and what runs below it.
 fn is_of_one_pane(log: &str, other: Option<&str>) -> bool {
-    let pid = |name: &str| name.split_once('-').map(|(pid, _)| pid.to_owned());
-    pid(log).is_some() && pid(log) == other.and_then(pid)
+    other.is_some_and(|other| pid_of(log) == pid_of(other))
 }
 
 #[test]
@@ -253,9 +279,17 @@ fn r_8_s_16_no_byte_reaches_another_process_than_the_one_that_was_seen() {
     let logged = logged(&env.path("logs"));
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     let (mut unread, mut overtaken, mut astray) = (0, 0, Vec::new());
+    let (mut kills, mut aimed) = (0, BTreeMap::<String, u32>::new());
     for Sent { text, code, file } in &sent {
         *counts.entry(code).or_default() += 1;
-        let files = logged.get(text).map_or(&[][..], Vec::as_slice);
+        let Some(text) = text else {
+            kills += 1;
+            if matches!(code.as_str(), "completed" | "unknown") {
+                *aimed.entry(file.as_deref().map(pid_of).unwrap_or_default()).or_default() += 1;
+            }
+            continue;
+        };
+        let files = logged.texts.get(text).map_or(&[][..], Vec::as_slice);
         let right = match (code.as_str(), files) {
             ("completed", []) => {
                 unread += 1;
@@ -275,8 +309,14 @@ fn r_8_s_16_no_byte_reaches_another_process_than_the_one_that_was_seen() {
             astray.push(format!("{text} {code} {file:?}: {files:?}"));
         }
     }
+    for (pid, got) in &logged.interrupts {
+        let meant = aimed.get(pid).copied().unwrap_or(0);
+        if *got > meant {
+            astray.push(format!("{pid} was interrupted {got} times, and meant {meant} times"));
+        }
+    }
     println!(
-        "seed {seed}: {SENDS} sends, {counts:?}, {unread} ended unread with their process, \
+        "seed {seed}: {SENDS} acts, {kills} of them kills, {counts:?}, {unread} ended unread with their process, \
          {overtaken} were overtaken by a program that theirs started, {} disturbances, {} server restarts, {} astray",
         machine.shocks.load(Ordering::Relaxed),
         machine.restarts.load(Ordering::Relaxed),
