@@ -122,7 +122,12 @@ impl SourceFile {
                 marked = true;
                 return None;
             }
-            if marked && line.starts_with("mod ") {
+            // Other tests may use what is in it.
+            let module = ["", "pub(super) ", "pub(crate) "];
+            let begins = |visible: &str| {
+                line.strip_prefix(visible).is_some_and(|rest| rest.starts_with("mod "))
+            };
+            if marked && module.into_iter().any(begins) {
                 marked = false;
                 inside = line.ends_with('{');
                 return None;

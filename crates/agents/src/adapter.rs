@@ -333,6 +333,12 @@ pub trait Adapter: Send + Sync {
         Vec::new()
     }
 
+    /// How its transcript counts what it uses, where it does so call by call. The whole file is then
+    /// read, once.
+    fn counts(&self) -> Option<crate::tally::Count> {
+        None
+    }
+
     /// What such a file says; nothing if no whole word of it is there. It may be cut anywhere: at
     /// its beginning because only its end was read, at its end because it is being written.
     fn reads_status(

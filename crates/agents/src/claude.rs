@@ -15,6 +15,7 @@ use crate::program::{Program, lies_in};
 use crate::screen::Screen;
 use crate::setup::Setup;
 use crate::tail;
+use crate::tally::{Call, Count};
 use crate::view::{self, Seen, View};
 use crate::vocabulary;
 
@@ -121,6 +122,10 @@ impl Adapter for Claude {
             FileKind::Status => status(agent, content),
             FileKind::Transcript => transcript(content),
         }
+    }
+
+    fn counts(&self) -> Option<Count> {
+        Some(used)
     }
 
     fn setup(&self) -> Option<&'static Setup> {
@@ -327,6 +332,24 @@ fn transcript(content: &[u8]) -> Option<Reading> {
     }
     told
 }
+
+/// What one call of the model used: each part of an answer is a line of its own, and says it again.
+fn used(line: &[u8]) -> Option<Call> {
+    // Most lines are long and of no call.
+    line.windows(USAGE.len()).any(|window| window == USAGE).then_some(())?;
+    let line: Value = serde_json::from_slice(line).ok()?;
+    let (message, usage) = (&line["message"], &line["message"]["usage"]);
+    let count = |name: &str| usage[name].as_u64().unwrap_or(0);
+    let cached = ["cache_creation_input_tokens", "cache_read_input_tokens"].map(count);
+    Some(Call {
+        id: message["id"].as_str()?.to_owned(),
+        tokens_in: cached.into_iter().fold(count("input_tokens"), u64::saturating_add),
+        tokens_out: usage["output_tokens"].as_u64()?,
+    })
+}
+
+/// What stands in each line that tells of tokens.
+const USAGE: &[u8] = b"\"output_tokens\"";
 
 /// The branch that a line was written on; empty where there is none.
 fn branch(line: &Value) -> &str {

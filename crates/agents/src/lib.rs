@@ -21,6 +21,7 @@ mod opencode;
 
 mod payload;
 mod tail;
+pub mod tally;
 mod view;
 
 pub mod record;

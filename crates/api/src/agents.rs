@@ -25,6 +25,10 @@ pub struct AgentDetails {
     pub branch: Option<String>,
     /// How many turns were seen to begin.
     pub turns: u64,
+    /// For how many milliseconds it waited for somebody in all, in the waits that are over; one
+    /// that goes on began at `state_since`.
+    #[serde(default)]
+    pub waited_ms: u64,
     /// Tokens it took in, where it counts them.
     pub tokens_in: Option<u64>,
     /// Tokens it gave out, where it counts them.

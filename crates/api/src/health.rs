@@ -1,5 +1,7 @@
 //! How the daemon is doing: `GET /v1/health`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -41,8 +43,21 @@ pub struct HealthAnswer {
     pub watchers: u64,
     /// How its targets are doing.
     pub targets: Vec<TargetHealth>,
+    /// What became of the records of hooks since it started.
+    #[serde(default)]
+    pub hooks: HookTally,
     /// What somebody should know or do.
     pub warnings: Vec<Warning>,
+}
+
+/// What became of the records of hooks since the daemon started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HookTally {
+    /// Those that were taken in.
+    pub taken: u64,
+    /// Those that came from no pane that is watched, by the agent that they name: one outside tmux,
+    /// or one whose hooks run in a process that several panes share.
+    pub homeless: BTreeMap<String, u64>,
 }
 
 words! {

@@ -8,7 +8,7 @@ mod kind;
 
 use std::fmt::Write as _;
 
-pub use kind::{Kind, TIME_MS_MAX, TIME_PATTERN, parse_time, write_time};
+pub use kind::{Kind, PROGRAM_WORDS_MAX, TIME_MS_MAX, TIME_PATTERN, parse_time, write_time};
 
 /// One table of the file.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,11 @@ pub const SECTIONS: &[Section] = &[
         entries: HEALTH,
     },
     Section { name: "observer", about: "How tmux servers are watched.", entries: OBSERVER },
+    Section {
+        name: "notify",
+        about: "What happens when an agent begins to wait for somebody, in a pane that nobody looks at.",
+        entries: NOTIFY,
+    },
     Section { name: "retention", about: "How long the past is kept.", entries: RETENTION },
     Section { name: "log", about: "The daemon's own log.", entries: LOG },
 ];
@@ -134,6 +139,21 @@ const OBSERVER: &[Entry] = &[
         about: "The pause before every further time.",
     },
     Entry { key: "tmux", kind: Kind::Text { default: "tmux" }, about: "The tmux program." },
+];
+
+const NOTIFY: &[Entry] = &[
+    Entry {
+        key: "bell",
+        kind: Kind::Flag { default: false },
+        about: "Whether the terminals of attached tmux clients ring, once for each wait.",
+    },
+    Entry {
+        key: "command",
+        kind: Kind::Program,
+        about: "A program that is run once for each wait, with its arguments and without a shell. It finds \
+            the facts in QD_AGENT, QD_STATE, QD_REASON, QD_ASK, QD_TARGET, QD_SESSION, QD_WINDOW, \
+            QD_PANE and QD_RUNTIME.",
+    },
 ];
 
 const RETENTION: &[Entry] = &[

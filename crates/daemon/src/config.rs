@@ -25,6 +25,7 @@ pub struct Config {
     pub state: StateConfig,
     pub health: HealthConfig,
     pub observer: ObserverConfig,
+    pub notify: NotifyConfig,
     pub retention: RetentionConfig,
     pub log: LogConfig,
 }
@@ -59,6 +60,21 @@ pub struct ObserverConfig {
     pub retry_first: Span,
     pub retry_second: Span,
     pub tmux: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotifyConfig {
+    pub bell: bool,
+    /// A program and its arguments; nothing for none.
+    pub command: Vec<String>,
+}
+
+impl NotifyConfig {
+    /// Whether nobody is told of anything.
+    pub fn is_silent(&self) -> bool {
+        !self.bell && self.command.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,7 +244,7 @@ mod tests {
         );
         assert_eq!(
             refusal("x = 1"),
-            "c.toml:1:1: unknown key `x`: the sections are state, health, observer, retention, log"
+            "c.toml:1:1: unknown key `x`: the sections are state, health, observer, notify, retention, log"
         );
         assert_eq!(
             refusal("[health]\nxyzzy = 1"),

@@ -23,6 +23,7 @@ mod executors;
 mod descriptors;
 mod file_watch;
 mod identity;
+mod notify;
 mod observers;
 mod presence;
 

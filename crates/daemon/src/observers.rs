@@ -17,7 +17,7 @@ use crate::adapters::Roster;
 use crate::clock::Clock;
 use crate::config::{Config, ObserverConfig};
 use crate::executors::{Deed, Turn};
-use crate::observer::{Desk, Given, Observer};
+use crate::observer::{Desk, Given, Observer, Reach};
 use crate::sentinel::Sentinel;
 use crate::targets::Target;
 use crate::targets::process::Environment;
@@ -93,6 +93,12 @@ impl Observers {
             Effect::Settle(row) => return Some(self.deed(row, Turn::Settle)),
         }
         None
+    }
+
+    /// The ways to all servers that are observed.
+    pub(crate) fn reaches(&self) -> Vec<(TargetId, Reach)> {
+        let reach = |(_, observer): &(_, Observer)| observer.reach().clone();
+        self.at_work.iter().map(|(target, it)| (target.clone(), reach(it))).collect()
     }
 
     fn deed(&self, row: Box<ActionRow>, turn: Turn) -> Deed {

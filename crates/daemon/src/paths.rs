@@ -20,6 +20,8 @@ pub struct Paths {
     pub spool: PathBuf,
     /// Texts that wait to be sent.
     pub outbox: PathBuf,
+    /// Of which waits somebody was told.
+    pub notified: PathBuf,
     pub logs: PathBuf,
     pub config: PathBuf,
 }
@@ -91,6 +93,7 @@ impl Paths {
             database: home.join("qd.db"),
             lock: home.join("qd.lock"),
             spool: home.join("spool"),
+            notified: home.join("qd.notified"),
             outbox: home.join("outbox"),
             logs: home.join("logs"),
             config,

@@ -28,6 +28,7 @@ use crate::ids::Ids;
 use crate::lifecycle::{self, LifecycleError, Lock, Pulse, detached};
 use crate::log::{self, Log};
 use crate::lookout::Lookout;
+use crate::notify::Notifier;
 use crate::observer::Desk;
 use crate::observers::Observers;
 use crate::paths::Paths;
@@ -192,6 +193,7 @@ struct House {
     adapters: watch::Sender<Arc<Roster>>,
     /// The folder in which the user describes agents.
     described: PathBuf,
+    notifier: Notifier,
 }
 
 impl House {
@@ -218,6 +220,9 @@ impl House {
         let described = adapters::folder(&paths.config);
         let roster = Arc::new(roster(&described, &lookout));
         let adapters = watch::Sender::new(Arc::clone(&roster));
+        let notify = config.notify.clone();
+        let notifier =
+            Notifier::new(notify, paths.notified.clone(), lookout.clone(), environment.clone());
         let installation = &identity.installation;
         let observers = Observers::start(desk, clock, installation, &config, roster, environment)
             .map_err(|it| RunError::System("watch processes", it))?;
@@ -253,6 +258,7 @@ impl House {
             spool,
             adapters,
             described,
+            notifier,
         };
         house.carry_out(under_way);
         Ok(house)
@@ -287,6 +293,7 @@ impl House {
         tokio::spawn(keep_house(deck.clone(), self.config.subscribe(), self.retention));
         self.seed(&deck);
         self.look_first().await;
+        self.notifier.catch_up(|| self.observers.reaches());
         let spool = self.follow_spool(paths).map_err(system("follow its spool"))?;
         let server =
             Server::start(Arc::clone(&self.app), listener).map_err(system("serve its API"))?;
@@ -376,6 +383,7 @@ impl House {
     async fn publish(&mut self, mut publication: Publication) {
         self.lookout.publish(&publication);
         self.executors.forget_ended(publication.changes.iter().map(|change| &change.event));
+        self.notifier.hear(&publication, || self.observers.reaches());
         self.carry_out(std::mem::take(&mut publication.effects));
         if publication.lost.is_some() {
             self.observers.forgotten();
@@ -412,6 +420,7 @@ impl House {
                 self.log.configure(&config.log);
                 self.lookout.configure(settings);
                 self.observers.configure(&config);
+                self.notifier.configure(&config.notify);
                 let (path, loaded_at) = (paths.config.clone(), self.clock.now().wall);
                 let refused = None;
                 let in_use = ConfigInUse { path, loaded_at, config, refused };

@@ -408,5 +408,6 @@ fn record(row: &ActionRow, now: Now) -> EventRow {
         effective_time: now.wall,
         ahead_ms: 0,
         retires: Vec::new(),
+        waited_ms: 0,
     }
 }

@@ -23,7 +23,7 @@ use crate::state::{
 };
 use crate::target::{Probe, Pulse, TargetRow};
 use crate::time::{MonoMs, Now, Stamp, WallMs};
-use crate::words::{Detail, Health, Source, State};
+use crate::words::{Health, Source, State};
 
 /// The rows of the tables: what the engine is restored from and compared with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -542,9 +542,6 @@ fn succeed(row: &StateRow, verdict: Verdict, now: Now) -> StateRow {
 pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Settings) {
     let signal = &row.signal;
     let order = row.order();
-    let elsewhere = signal.session.as_deref().is_some_and(|session| {
-        evidence.detail(Detail::Session).is_some_and(|known| known != session)
-    });
     let voice = evidence.voice_mut(signal.source);
     voice.advance(Cursor {
         event_id: signal.event_id.clone(),
@@ -559,6 +556,7 @@ pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Setting
         voice.tell(*detail, text, &order);
     }
     voice.turns += u64::from(signal.begins_turn);
+    voice.waited_ms = voice.waited_ms.saturating_add(row.waited_ms);
     if let Some(claim) = &signal.claim {
         let heard = Heard {
             event_id: signal.event_id.clone(),
@@ -568,8 +566,9 @@ pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Setting
             seq: signal.source_seq,
             ingested_at: row.ingested_at,
         };
-        if !elsewhere {
-            voice.hear(heard, signal.repeats, settings);
+        match &signal.session {
+            Some(session) => voice.hear_of(session, heard, settings),
+            None => voice.hear(heard, signal.repeats, settings),
         }
     } else if signal.source.is_reading() {
         voice.fall_silent(&order);

@@ -13,9 +13,9 @@ use crate::past::{Past, PastEvent};
 use crate::signal::{
     About, Binding, DropReason, EventRow, InboxRow, Signal, bind, effective_time, synthetic,
 };
-use crate::state::{Claim, Sight, Voice};
+use crate::state::{Claim, Sight, Verdict, Voice};
 use crate::time::{MonoMs, Now, Stamp, WallMs};
-use crate::words::{Detail, Source, State, reason};
+use crate::words::{Bearing, Detail, Source, State, reason};
 
 impl About {
     pub(crate) fn is_pane_of(&self, target: &TargetId) -> bool {
@@ -148,6 +148,7 @@ impl Engine {
         let mut evidence = self.evidence_of(before);
         let labelled = before.runtime.as_ref().is_some_and(|it| it.agent.is_some());
         let mut label = None;
+        let mut recordings = Vec::with_capacity(signals.len());
         for signal in signals {
             let ahead_ms = evidence.ahead_ms(ingested_at);
             let mut recorded = EventRow {
@@ -157,18 +158,24 @@ impl Engine {
                 effective_time: self.effective_time(signal, ingested_at.wall, ahead_ms),
                 ahead_ms,
                 retires: Vec::new(),
+                waited_ms: 0,
             };
             if signal.event_type == synthetic::STALE_DETECTED {
                 recorded.retires = evidence.disbelieved(&Sight::of(before), now, &self.settings);
             }
             absorb(&mut evidence, &recorded, &self.settings);
-            decision.events.push(Event::EventRecorded(Box::new(recorded)));
+            recordings.push(recorded);
             label = label.or(signal.agent.as_ref().filter(|_| !labelled));
         }
         let health = self.health_of(&before.key.target);
+        let verdict = self.verdict(before, &evidence, health, now);
+        if let Some(last) = recordings.last_mut() {
+            last.waited_ms = wait_ended(before, &verdict, ingested_at.wall);
+        }
+        let recorded = recordings.into_iter().map(|it| Event::EventRecorded(Box::new(it)));
+        decision.events.extend(recorded);
         // Most events change nothing that is shown, and a row is long.
-        let shown = || self.verdict(before, &evidence, health, now).is_shown_by(&before.state);
-        if label.is_none() && shown() {
+        if label.is_none() && verdict.is_shown_by(&before.state) {
             return;
         }
         let mut row = before.clone();
@@ -257,6 +264,16 @@ impl Engine {
     }
 }
 
+/// For how long somebody had been waited for, if that is over. What is unknown for a while does
+/// not end a wait, but what was waited before it counts.
+fn wait_ended(before: &PaneRow, verdict: &Verdict, at: WallMs) -> u64 {
+    let waited = before.state.state.bearing() == Bearing::Waiting;
+    if !waited || verdict.state == before.state.state {
+        return 0;
+    }
+    u64::try_from(at.0.saturating_sub(before.state.since.0)).unwrap_or(0)
+}
+
 pub(crate) fn dropped(inbox: InboxId, reason: DropReason) -> Event {
     Event::EventDropped { inbox, reason }
 }
@@ -325,6 +342,14 @@ fn repeats(reading: &Reading, voice: Option<&Voice>) -> bool {
     said.is_some() && said == reading.claim.as_ref() && !asks_anew
 }
 
+/// Whether a reading sees work begin where there was a rest: a turn, which no hook may tell of.
+fn begins_turn(reading: &Reading, voice: Option<&Voice>) -> bool {
+    let bearing = |claim: &Claim| claim.state.bearing();
+    let said = voice.and_then(Voice::head).map(|heard| bearing(&heard.claim));
+    let says = reading.claim.as_ref().map(bearing);
+    said == Some(Bearing::Rest) && says == Some(Bearing::Busy)
+}
+
 /// A reading as an event of its source. Readings count up, and none is as old as the one before,
 /// so that the newest is the newest; `ahead` is how far their order is ahead of the wall clock.
 fn told(
@@ -345,6 +370,7 @@ fn told(
         claim: reading.claim.clone(),
         details: reading.details.clone(),
         repeats: repeats(reading, voice),
+        begins_turn: begins_turn(reading, voice),
         ..Signal::own(format!("{source}-read"), source, (id.clone(), id), runtime, at)
     }
 }

@@ -15,6 +15,9 @@ pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
 /// Targets; one more is refused.
 pub const TARGETS_MAX: usize = 256;
 
+/// Sessions of an agent's whose last word is kept for each source of a runtime.
+pub const SESSIONS_HEARD_MAX: usize = 4;
+
 /// Adapters that were turned on or off; one more is refused.
 pub const ADAPTERS_MAX: usize = 256;
 

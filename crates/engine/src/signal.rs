@@ -203,10 +203,13 @@ pub struct EventRow {
     /// The claims that a `stale-detected` event retires, with the sources that made them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retires: Vec<(Source, OrderKey)>,
+    /// For how long somebody had been waited for, where it ends that.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waited_ms: u64,
 }
 
-fn is_zero(ms: &i64) -> bool {
-    *ms == 0
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 impl EventRow {

@@ -129,6 +129,10 @@ pub struct Voice {
     /// The latest moment at which it was heard, as events are ordered by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<Arrival>,
+    /// Claims about one session of the agent's, which count only while no other one is known to be
+    /// there: by session, so that it does not matter what arrives first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub of_session: BTreeMap<String, Heard>,
     /// Claims up to here were found stale; only a newer one revives the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_through: Option<OrderKey>,
@@ -141,6 +145,9 @@ pub struct Voice {
     /// Turns that it saw begin.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub turns: u64,
+    /// For how long somebody was waited for, in the waits that its events ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waited_ms: u64,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -184,6 +191,33 @@ impl Voice {
         }
     }
 
+    /// Hears a claim about one session. Of more sessions than are kept, the oldest word goes.
+    pub fn hear_of(&mut self, session: &str, heard: Heard, settings: &Settings) {
+        let known = self.of_session.get(session);
+        if known.is_none_or(|known| heard.supersedes(known, settings)) {
+            self.of_session.insert(session.to_owned(), heard);
+        }
+        if self.of_session.len() > limits::SESSIONS_HEARD_MAX {
+            let oldest = self.of_session.iter().min_by_key(|(_, heard)| &heard.order);
+            let oldest = oldest.map(|(session, _)| session.clone());
+            oldest.and_then(|session| self.of_session.remove(&session));
+        }
+    }
+
+    /// What it says now in a pane with this session, where that is known.
+    fn head_in(&self, session: Option<&str>) -> Option<&Heard> {
+        let of_session = match session {
+            Some(session) => self.of_session.get(session),
+            None => self.of_session.values().max_by_key(|heard| &heard.order),
+        };
+        let of_session = of_session.filter(|heard| !self.is_withdrawn(heard));
+        self.head().into_iter().chain(of_session).max_by_key(|heard| &heard.order)
+    }
+
+    fn is_withdrawn(&self, heard: &Heard) -> bool {
+        self.silent_through.as_ref().is_some_and(|it| heard.order <= *it)
+    }
+
     /// What it says now, unless it has withdrawn it.
     pub fn head(&self) -> Option<&Heard> {
         let said = self.numbered.iter().chain(&self.unnumbered).max_by_key(|heard| &heard.order);
@@ -194,8 +228,7 @@ impl Voice {
             })
         };
         let newest = self.repeated.as_ref().filter(adds).or(said)?;
-        let withdrawn = self.silent_through.as_ref().is_some_and(|it| newest.order <= *it);
-        (!withdrawn).then_some(newest)
+        (!self.is_withdrawn(newest)).then_some(newest)
     }
 
     /// Withdraws what it said up to here.
@@ -222,6 +255,7 @@ impl Voice {
     /// Every moment of it that is on the monotonic clock.
     pub fn moments_mut(&mut self) -> impl Iterator<Item = &mut Stamp> {
         let heard = self.numbered.iter_mut().chain(&mut self.unnumbered).chain(&mut self.repeated);
+        let heard = heard.chain(self.of_session.values_mut());
         let latest = self.latest.iter_mut().map(|latest| &mut latest.at);
         heard.map(|heard| &mut heard.ingested_at).chain(latest)
     }
@@ -271,9 +305,23 @@ impl Evidence {
         Some(newest.text.as_str()).filter(|text| !text.is_empty())
     }
 
-    /// Turns begun so far, by the source that saw most of them.
+    /// Turns begun so far, by the source that saw most of them: of those that are told of turns,
+    /// if there is one, else of those that see work begin.
     pub fn turns(&self) -> u64 {
-        self.voices.values().map(|voice| voice.turns).max().unwrap_or(0)
+        let seen_by = |readings: bool| {
+            let voices =
+                self.voices.iter().filter(move |(source, _)| source.is_reading() == readings);
+            voices.map(|(_, voice)| voice.turns).max().unwrap_or(0)
+        };
+        match seen_by(false) {
+            0 => seen_by(true),
+            told => told,
+        }
+    }
+
+    /// For how long somebody was waited for, in the waits that are over.
+    pub fn waited_ms(&self) -> u64 {
+        self.voices.values().fold(0, |sum, voice| sum.saturating_add(voice.waited_ms))
     }
 
     /// The claim that speaks for the runtime. docs/design/state-fusion.md has the rule as a table.
@@ -296,7 +344,14 @@ impl Evidence {
     }
 
     pub fn heads(&self) -> impl Iterator<Item = (Source, &Heard)> {
-        self.voices.iter().filter_map(|(source, voice)| Some((*source, voice.head()?)))
+        let session = self.detail(Detail::Session);
+        let said = self.voices.iter();
+        said.filter_map(move |(source, voice)| Some((*source, voice.head_in(session)?)))
+    }
+
+    /// What a source says now.
+    pub fn head(&self, source: Source) -> Option<&Heard> {
+        self.voices.get(&source)?.head_in(self.detail(Detail::Session))
     }
 
     /// Whether a source's claim still counts: not retired, and confirmed not too long ago.

@@ -66,7 +66,7 @@ impl Engine {
     fn state_due(&self, memory: &PaneMemory) -> Option<(MonoMs, &'static str)> {
         let row = &memory.row;
         let evidence = self.evidence.get(&row.runtime.as_ref()?.runtime)?;
-        let shown = evidence.voices.get(&row.state.source?)?.head()?;
+        let shown = evidence.head(row.state.source?)?;
         let confirmed = evidence.confirmed(row.state.source?, shown, &Sight::of(row));
         let stale = confirmed.plus(self.settings.stale_ttl_ms + 1);
         let demoted = shown.ingested_at.plus(self.settings.completed_ttl_ms);

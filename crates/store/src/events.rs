@@ -95,6 +95,8 @@ struct Rest {
     ahead_ms: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     retires: Vec<(Source, OrderKey)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waited_ms: Option<u64>,
 }
 
 /// What the journal's row holds of an event.
@@ -116,6 +118,7 @@ pub(crate) fn rest(row: &EventRow) -> Result<String, Fault> {
         effective_time: Some(row.effective_time).filter(|time| *time != signal.event_time),
         ahead_ms: Some(row.ahead_ms).filter(|ms| *ms != 0),
         retires: row.retires.clone(),
+        waited_ms: Some(row.waited_ms).filter(|ms| *ms > 0),
     };
     Ok(serde_json::to_string(&rest)?)
 }
@@ -274,6 +277,7 @@ impl<'r> Recorded<'r> {
             effective_time: rest.effective_time.unwrap_or(event_time),
             ahead_ms: rest.ahead_ms.unwrap_or(0),
             retires: rest.retires,
+            waited_ms: rest.waited_ms.unwrap_or(0),
         })))
     }
 

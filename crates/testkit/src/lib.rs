@@ -13,6 +13,7 @@ mod orphans;
 mod output;
 pub mod process;
 pub mod sim;
+mod terminal;
 mod tmux;
 pub mod wait;
 
@@ -22,6 +23,7 @@ pub use env::TestEnv;
 pub use http::{Http, Next, Reply, Stream};
 pub use output::{Invocation, Output, Running};
 pub use process::Signal;
+pub use terminal::Terminal;
 
 /// Says that a test proved nothing here, past the capturing of a test's output.
 pub fn skipped(why: &str) {

@@ -86,6 +86,10 @@ fn bounds(kind: Kind) -> String {
             words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
         }
         Kind::Text { .. } => "text".to_owned(),
+        Kind::Flag { .. } => "`true`, `false`".to_owned(),
+        Kind::Program => {
+            format!("list of at most {} texts", settings::PROGRAM_WORDS_MAX)
+        }
     }
 }
 

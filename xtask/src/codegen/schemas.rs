@@ -5,7 +5,7 @@ use api::events::EventEnvelope;
 use api::panes::PaneItem;
 use api::routes::TypeRef;
 use api::sessions::SessionItem;
-use api::settings::{Entry, Kind, SECTIONS, Section, TIME_PATTERN};
+use api::settings::{Entry, Kind, PROGRAM_WORDS_MAX, SECTIONS, Section, TIME_PATTERN};
 use api::watch::WatchFrame;
 use api::windows::WindowItem;
 use schemars::SchemaGenerator;
@@ -132,6 +132,12 @@ fn config_entry(entry: &Entry) -> Value {
         }
         Kind::Word { words, .. } => json!({ "type": "string", "enum": words }),
         Kind::Text { .. } => json!({ "type": "string", "minLength": 1 }),
+        Kind::Flag { .. } => json!({ "type": "boolean" }),
+        Kind::Program => json!({
+            "type": "array",
+            "items": { "type": "string" },
+            "maxItems": PROGRAM_WORDS_MAX,
+        }),
     };
     schema["description"] = entry.about.into();
     schema["default"] = entry.kind.default_value();

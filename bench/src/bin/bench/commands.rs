@@ -14,9 +14,10 @@ const RUNS: usize = 200;
 pub(crate) fn run(qd: &Binary, report: &mut Report) -> anyhow::Result<()> {
     let world = World::new(qd, 200, "exec sleep 100000");
     let pane = world.panes()[0]["identity"]["pane_id"].as_str().unwrap_or("%0").to_owned();
-    let cases: [(&str, Vec<&str>, &str); 3] = [
+    let cases: [(&str, Vec<&str>, &str); 4] = [
         ("qd --version", vec!["--version"], "1.5"),
         ("qd list panes --json, 200 panes", vec!["list", "panes", "--json"], "4"),
+        ("qd bar, 200 panes", vec!["bar"], "5"),
         ("qd explain PANE --json", vec!["explain", &pane, "--json"], "2.5"),
     ];
     for (name, arguments, goal) in &cases {

@@ -33,7 +33,17 @@ pub enum Kind {
         /// Where the file says nothing.
         default: &'static str,
     },
+    /// `true` or `false`.
+    Flag {
+        /// Where the file says nothing.
+        default: bool,
+    },
+    /// A program and its arguments, each a text of its own; none where the file says nothing.
+    Program,
 }
+
+/// Words of a [`Kind::Program`]; more are refused.
+pub const PROGRAM_WORDS_MAX: usize = 64;
 
 /// The longest time that any setting takes.
 pub const TIME_MS_MAX: u64 = 30 * 24 * 3_600_000;
@@ -52,6 +62,8 @@ impl Kind {
             Self::Time { default_ms, .. } => json!(write_time(default_ms)),
             Self::Number { default, .. } => json!(default),
             Self::Word { default, .. } | Self::Text { default } => json!(default),
+            Self::Flag { default } => json!(default),
+            Self::Program => json!([]),
         }
     }
 
@@ -75,7 +87,8 @@ impl Kind {
             (Self::Text { .. }, Value::String(text)) if text.trim().is_empty() => {
                 Err("must not be empty".to_owned())
             }
-            (Self::Text { .. }, Value::String(_)) => Ok(()),
+            (Self::Text { .. }, Value::String(_)) | (Self::Flag { .. }, Value::Bool(_)) => Ok(()),
+            (Self::Program, Value::Array(words)) => check_program(words),
             (
                 kind,
                 Value::Null
@@ -84,7 +97,7 @@ impl Kind {
                 | Value::String(_)
                 | Value::Array(_)
                 | Value::Object(_),
-            ) => Err(format!("is {}, such as {}", kind.noun(), kind.default_value())),
+            ) => Err(format!("is {}, such as {}", kind.noun(), kind.example())),
         }
     }
 
@@ -95,7 +108,37 @@ impl Kind {
             Self::Number { .. } => "a whole number",
             Self::Word { .. } => "a word in quotes",
             Self::Text { .. } => "a text in quotes",
+            Self::Flag { .. } => "true or false",
+            Self::Program => "a program and its arguments in brackets",
         }
+    }
+
+    fn example(self) -> Value {
+        match self {
+            Self::Program => json!(["notify-send", "An agent waits"]),
+            Self::Time { .. }
+            | Self::Number { .. }
+            | Self::Word { .. }
+            | Self::Text { .. }
+            | Self::Flag { .. } => self.default_value(),
+        }
+    }
+}
+
+fn check_program(words: &[Value]) -> Result<(), String> {
+    if words.len() > PROGRAM_WORDS_MAX {
+        return Err(format!("has at most {PROGRAM_WORDS_MAX} words, not {}", words.len()));
+    }
+    let texts: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
+    match texts.as_deref() {
+        None => Err("holds texts in quotes only".to_owned()),
+        Some([program, ..]) if program.trim().is_empty() => {
+            Err("begins with the name of a program".to_owned())
+        }
+        Some(words) if words.iter().any(|word| word.contains('\0')) => {
+            Err("holds a zero byte, which no argument can".to_owned())
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -180,5 +223,16 @@ mod tests {
         let word = Kind::Word { default: "info", words: &["warn", "info"] };
         check(word, json!("loud"), "is one of warn, info, not `loud`");
         check(Kind::Text { default: "tmux" }, json!(" "), "must not be empty");
+        check(Kind::Flag { default: true }, json!("yes"), "is true or false, such as true");
+        check(Kind::Program, json!([1]), "holds texts in quotes only");
+        check(Kind::Program, json!([" "]), "begins with the name of a program");
+        check(Kind::Program, json!(["a\0"]), "holds a zero byte, which no argument can");
+        check(
+            Kind::Program,
+            json!("say"),
+            "is a program and its arguments in brackets, such as [\"notify-send\",\"An agent waits\"]",
+        );
+        assert_eq!(Kind::Program.check(&json!([])), Ok(()));
+        assert_eq!(Kind::Program.check(&json!(["say", "", "x y"])), Ok(()));
     }
 }

@@ -90,6 +90,7 @@ pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
     let running = health.is_some();
     checks.extend(daemon);
     checks.extend(health.iter().flat_map(told_by_daemon));
+    checks.extend(health.iter().flat_map(homeless));
     checks.push(database(&paths));
     // How much room is left where nothing can be written is of no use to anybody.
     if home.verdict == Verdict::Ok {
@@ -229,6 +230,19 @@ fn told_by_daemon(health: &HealthAnswer) -> Vec<Check> {
         }
     }));
     checks
+}
+
+/// Hooks that came from no pane: their agents' states come from elsewhere.
+fn homeless(health: &HealthAnswer) -> Vec<Check> {
+    let told = |(agent, count): (&String, &u64)| {
+        let message = format!(
+            "{count} of {agent} came from no pane that is watched: it runs outside tmux, or its \
+             hooks run in a process that several panes share, and no pane is guessed"
+        );
+        let hint = "docs/guide/agents says how to start it so that each pane has its own.";
+        Check::new("hooks", Verdict::Note, message).hint(hint)
+    };
+    health.hooks.homeless.iter().map(told).collect()
 }
 
 fn database(paths: &Paths) -> Check {

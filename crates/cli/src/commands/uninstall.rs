@@ -16,8 +16,18 @@ use crate::output::text::Text;
 use crate::starter::this_program;
 
 /// The names, or beginnings of names, of everything that the daemon puts into its folder.
-const OURS: &[&str] =
-    &["qd.db", "qd.lock", "qd.sock", "qd.anchor", "qd.reserve", "logs", "spool", "setup", "outbox"];
+const OURS: &[&str] = &[
+    "qd.db",
+    "qd.lock",
+    "qd.sock",
+    "qd.anchor",
+    "qd.reserve",
+    "qd.notified",
+    "logs",
+    "spool",
+    "setup",
+    "outbox",
+];
 
 /// Undo everything qd set up: the service, the daemon, completions, manual pages, hooks; then the
 /// data

@@ -2,6 +2,7 @@
 
 use api::agents::AgentDetails;
 use api::explain::{Evidence, ExplainAnswer};
+use api::words::State;
 
 use crate::output::style;
 use crate::output::table::{Column, Table};
@@ -16,7 +17,8 @@ pub(crate) fn lines(answer: &ExplainAnswer, width: Option<usize>) -> Vec<Text> {
     lines.push(Text::plain(answer.rule.meaning()).then_styled(rule, style::QUIET));
     lines.push(freshness(answer));
     lines.extend(outlook(answer));
-    lines.extend(answer.runtime.agent.iter().flat_map(details));
+    let told = |agent| details(agent, waited_ms(answer, agent));
+    lines.extend(answer.runtime.agent.iter().flat_map(told));
     let mut lines: Vec<Text> = lines.into_iter().flat_map(|line| line.wrapped(width)).collect();
     lines.push(Text::new());
     if answer.evidence.is_empty() {
@@ -79,8 +81,16 @@ fn outlook(answer: &ExplainAnswer) -> Option<Text> {
     Some(Text::styled(format!("Without news it changes in {left}."), style::QUIET))
 }
 
+/// For how long it waited for somebody in all, where that is more than the wait that goes on.
+fn waited_ms(answer: &ExplainAnswer, agent: &AgentDetails) -> u64 {
+    let runtime = &answer.runtime;
+    let waits = matches!(runtime.state, State::WaitingApproval | State::WaitingInput);
+    let goes_on = if waits { runtime.state_since.age_ms(answer.generated_at) } else { 0 };
+    if agent.waited_ms == 0 { 0 } else { agent.waited_ms + goes_on }
+}
+
 /// What the agent told of itself, line by line.
-fn details(agent: &AgentDetails) -> Vec<Text> {
+fn details(agent: &AgentDetails, waited_ms: u64) -> Vec<Text> {
     let tokens = |count: Option<u64>, kind| count.map(|count| format!("{count} {kind}"));
     let used = [
         tokens(agent.tokens_in, "tokens in"),
@@ -101,6 +111,7 @@ fn details(agent: &AgentDetails) -> Vec<Text> {
         ("works in", agent.directory.clone()),
         ("branch", agent.branch.clone()),
         ("turns", (agent.turns > 0).then(|| agent.turns.to_string())),
+        ("waited", (waited_ms > 0).then(|| format!("{} for somebody, in all", span(waited_ms)))),
         ("used", (!used.is_empty()).then(|| used.join(", "))),
     ];
     let line = |(name, text): (&str, Option<String>)| {

@@ -10,7 +10,7 @@ use crate::output::list;
 use crate::output::style;
 use crate::output::table::{Column, Table};
 use crate::output::text::Text;
-use crate::output::time::age;
+use crate::output::time::{age, span};
 
 /// The list of panes.
 pub(crate) fn lines(list: &List<PaneItem>, width: Option<usize>) -> Vec<Text> {
@@ -30,6 +30,7 @@ pub(crate) fn table(items: &[PaneItem], now: Timestamp, several_targets: bool) -
         Column::yielding("WHAT", 5).down_to(12),
         // Two servers have panes of the same id.
         Column::yielding("TARGET", 1),
+        Column::yielding("WAITED", 6),
         Column::yielding("LAST KNOWN", 6),
         Column::yielding("TITLE", 7).down_to(8),
         Column::yielding("PATH", 8).down_to(10),
@@ -44,6 +45,7 @@ pub(crate) fn table(items: &[PaneItem], now: Timestamp, several_targets: bool) -
             Text::plain(place(item)),
             if item.agent_type.is_some() { what(item) } else { command(item) },
             Text::plain(target),
+            waited(item, now),
             last_known(item, now),
             Text::plain(&item.pane_title),
             Text::styled(&item.current_path, style::QUIET),
@@ -75,6 +77,14 @@ pub(crate) fn what(item: &PaneItem) -> Text {
         State::Idle | State::Unknown => None,
     };
     told.unwrap_or_else(|| reason(item))
+}
+
+/// For how long an agent waited for somebody in all, where that is more than the wait that goes on.
+fn waited(item: &PaneItem, now: Timestamp) -> Text {
+    let over = item.agent.as_ref().map_or(0, |agent| agent.waited_ms);
+    let waits = matches!(item.state, State::WaitingApproval | State::WaitingInput);
+    let goes_on = if waits { item.state_since.age_ms(now) } else { 0 };
+    if over == 0 { Text::new() } else { Text::plain(span(over + goes_on)) }
 }
 
 /// The tool at work and what it works on.

@@ -215,3 +215,37 @@ fn where_an_agent_was_killed_there_is_none() {
     assert_eq!(after["agent_presence"], "none");
     assert_ne!(deck::runtime_of(&before), deck::runtime_of(&after), "a life of its own");
 }
+
+#[test]
+fn what_a_transcript_counts_call_by_call_adds_up_and_each_call_counts_once() {
+    let it = scene("claude");
+    let folder = it.env.path("home/.claude/projects/work");
+    fs::create_dir_all(&folder).unwrap();
+    let call = |id: &str, out: u64| {
+        let usage = json!({
+            "input_tokens": 3, "cache_read_input_tokens": 1_000, "output_tokens": out,
+        });
+        let message = json!({ "id": id, "role": "assistant", "content": [], "usage": usage });
+        format!("{}\n", json!({ "type": "assistant", "message": message }))
+    };
+    // Far more than the end that is read for the rest.
+    let long = format!("{}\n", json!({ "type": "user", "message": "x".repeat(300_000) }));
+    let mut text = [call("m1", 5), call("m1", 7), long.clone(), call("m2", 1), long].concat();
+    let file = folder.join("s-1.jsonl");
+    fs::write(&file, &text).unwrap();
+    it.write(&it.status("busy"));
+    let counted = |tokens_in: u64, tokens_out: u64| {
+        let what = format!("{tokens_in} and {tokens_out} tokens");
+        deck::pane_where(it.daemon.api(), &it.pane, &what, |it| {
+            let agent = &it["agent"];
+            (&agent["tokens_in"], &agent["tokens_out"]) == (&json!(tokens_in), &json!(tokens_out))
+        });
+    };
+    counted(2_006, 8);
+    text.push_str(&call("m2", 2));
+    text.push_str(&call("m3", 10));
+    fs::write(&file, &text).unwrap();
+    counted(3_009, 19);
+    let said = it.env.qd(&["explain", &it.pane]).success();
+    assert!(said.contains("3009 tokens in, 19 tokens out"), "{said}");
+}

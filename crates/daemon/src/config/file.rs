@@ -179,6 +179,7 @@ fn json(value: &DeValue<'_>) -> Value {
         }
         DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
         DeValue::Boolean(is) => Value::Bool(*is),
-        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => Value::Null,
+        DeValue::Array(values) => values.iter().map(|it| json(it.get_ref())).collect(),
+        DeValue::Datetime(_) | DeValue::Table(_) => Value::Null,
     }
 }

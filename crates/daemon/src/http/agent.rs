@@ -37,6 +37,7 @@ pub(crate) fn details(evidence: &Evidence, extent: Extent) -> AgentDetails {
         directory: text(Detail::Directory),
         branch: text(Detail::Branch),
         turns: evidence.turns(),
+        waited_ms: evidence.waited_ms(),
         tokens_in: count(Detail::TokensIn),
         tokens_out: count(Detail::TokensOut),
         cost_microusd: count(Detail::Cost),

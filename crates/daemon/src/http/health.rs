@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use api::health::{HealthAnswer, HealthStatus, JournalHead, StoreMode, TargetHealth, Warning};
+use api::health::{
+    HealthAnswer, HealthStatus, HookTally, JournalHead, StoreMode, TargetHealth, Warning,
+};
 use api::words::{Health, SchemaVersion};
 use axum::extract::State;
 use engine::time::WallMs;
@@ -26,7 +28,9 @@ pub(crate) async fn show(
         let targets = targets(follower);
         let standing = follower.standing();
         let doubted = app.deck.doubts_clock_since().map(clock_warning);
-        let of_spool = of_spool(&app.spool.borrow());
+        let tally = app.spool.borrow().clone();
+        let of_spool = of_spool(&tally);
+        let hooks = HookTally { taken: tally.taken, homeless: tally.homeless };
         let refused = app.config.borrow().refused.as_deref().map(of_config);
         let warnings: Vec<Warning> = to_api::doubts(standing)
             .into_iter()
@@ -59,6 +63,7 @@ pub(crate) async fn show(
             stream_id: follower.stream_id().to_owned(),
             watchers,
             targets,
+            hooks,
             warnings,
         }
     });

@@ -1,11 +1,12 @@
 //! Looking for an agent's files and reading them: on a thread where waiting for a disk, or for a
 //! network behind it, holds nobody up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use agents::adapter::{Adapter, FileKind, Proof, Reading, Running, StatusFile, TAIL_BYTES};
+use agents::tally::{Count, Tally};
 use engine::ids::PaneId;
 use engine::pane::AgentProcess;
 use tokio::sync::mpsc;
@@ -18,12 +19,20 @@ use crate::targets::files::{Part, Refused};
 /// The longest file that is read whole.
 const STATUS_BYTES_MAX: usize = 64 * 1024;
 
+/// How much of a growing file is counted at once, and how often at most: of one that is longer, the
+/// rest at the next reading.
+const SUM_BYTES: usize = 256 * 1024;
+const SUM_PIECES_MAX: usize = 256;
+
 /// What somebody is sent out for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Errand {
     Search { agent: AgentProcess, session: Option<String> },
-    Read { agent: AgentProcess, kept: Vec<Kept> },
+    Read { agent: AgentProcess, kept: Vec<Kept>, sums: Sums },
 }
+
+/// What was counted of growing files, by their paths.
+pub(super) type Sums = BTreeMap<String, Tally>;
 
 /// A file that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +60,7 @@ pub(super) enum Outcome {
         reading: Option<Reading>,
         /// Not all of what the files say was read.
         is_cut: bool,
+        sums: Sums,
     },
 }
 
@@ -69,9 +79,10 @@ impl Errand {
                     let adapter = roster.get(agent.agent.as_str());
                     search(&target, adapter, pane, agent, session)
                 }
-                Self::Read { agent, kept } => {
+                Self::Read { agent, kept, mut sums } => {
                     let adapter = roster.get(agent.agent.as_str());
-                    read(&target, adapter, pane, agent, &kept)
+                    let (reading, is_cut) = read(&target, adapter, &agent, &kept, &mut sums);
+                    Outcome::Read { pane, agent, reading, is_cut, sums }
                 }
             };
             drop(home.blocking_send(outcome));
@@ -161,10 +172,10 @@ fn find(target: &Target, agent: &Running<'_>, file: &StatusFile) -> Option<Strin
 fn read(
     target: &Target,
     adapter: Option<&dyn Adapter>,
-    pane: PaneId,
-    agent: AgentProcess,
+    agent: &AgentProcess,
     kept: &[Kept],
-) -> Outcome {
+    sums: &mut Sums,
+) -> (Option<Reading>, bool) {
     let pid = agent.process.pid;
     let (mut reading, mut is_cut) = (None, false);
     if let (Some(adapter), Some(user)) = (adapter, target.user_of(pid)) {
@@ -192,8 +203,37 @@ fn read(
         if kept.is_empty() {
             reading = Some(Reading::silent("no file"));
         }
+        sums.retain(|path, _| kept.iter().any(|file| file.path == *path));
+        if let Some(count) = adapter.counts() {
+            for file in kept.iter().filter(|file| file.kind == FileKind::Transcript) {
+                let tally = sums.entry(file.path.clone()).or_default();
+                sum(target, &file.path, user, tally, count);
+                reading = reading.map(|reading| tally.tell(reading));
+            }
+        }
     }
-    Outcome::Read { pane, agent, reading, is_cut }
+    (reading, is_cut)
+}
+
+/// Counts what was appended to a file since the last time.
+fn sum(target: &Target, path: &str, user: u32, tally: &mut Tally, count: Count) {
+    let (mut length, bytes_max) = (u64::MAX, SUM_BYTES);
+    for _ in 0..SUM_PIECES_MAX {
+        let begin = tally.position(length);
+        // That it is not there, or not to be read, was told already.
+        let Ok(content) = target.read_part(path, user, Part::From { begin, bytes_max }) else {
+            return;
+        };
+        length = content.length;
+        if tally.position(length) != begin {
+            continue;
+        }
+        let full = content.bytes.len() == bytes_max;
+        tally.take(&content.bytes, full, count);
+        if !full {
+            return;
+        }
+    }
 }
 
 fn tell(path: &str, refused: &Refused) {

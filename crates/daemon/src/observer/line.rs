@@ -108,7 +108,7 @@ fn cut_at(output: Vec<u8>, nonces: impl Iterator<Item = Nonce>) -> Vec<Vec<u8>> 
 }
 
 /// A nonce that nobody can have foreseen.
-pub(super) fn nonce() -> Nonce {
+pub(crate) fn nonce() -> Nonce {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&crate::ids::random_bytes()[..8]);
     Nonce::from_random(bytes)

@@ -42,6 +42,7 @@ use tmux::hub::Hub;
 use tokio::sync::watch as orders;
 use tokio::task::JoinHandle;
 
+pub(crate) use line::nonce;
 pub(crate) use reach::{NoAnswer, Reach};
 pub(crate) use reporter::Desk;
 pub use reporter::{Closed, Reporter};

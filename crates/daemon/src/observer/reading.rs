@@ -277,7 +277,8 @@ impl<R: Reporter> Watch<'_, R> {
                 }
                 Ok(())
             }
-            Outcome::Read { pane, agent, reading, is_cut } => {
+            Outcome::Read { pane, agent, reading, is_cut, sums } => {
+                self.follow.counted(pane, &agent, sums);
                 let counts = self.follow.was_read(pane, &agent, reading.is_some(), now);
                 if !counts || self.reader.is_suspended(pane) {
                     return Ok(());

@@ -12,7 +12,7 @@ use engine::ids::PaneId;
 use engine::pane::AgentProcess;
 use engine::time::MonoMs;
 
-use super::errand::{Errand, Kept};
+use super::errand::{Errand, Kept, Sums};
 use crate::sentinel::WatchId;
 
 /// How long after a write a file is read: lines are written in pieces, and in pairs.
@@ -49,6 +49,8 @@ struct Followed {
     searched: MonoMs,
     read: MonoMs,
     retries: usize,
+    /// What its transcripts counted so far; with whoever is out to read them.
+    sums: Sums,
 }
 
 /// One watched folder.
@@ -73,6 +75,7 @@ impl Followed {
             searched: never,
             read: never,
             retries: 0,
+            sums: Sums::new(),
         }
     }
 
@@ -185,7 +188,8 @@ impl Follow {
                 return (*pane, Errand::Search { agent, session });
             }
             (followed.read_due, followed.read) = (None, now);
-            (*pane, Errand::Read { agent, kept: followed.kept.clone() })
+            let sums = std::mem::take(&mut followed.sums);
+            (*pane, Errand::Read { agent, kept: followed.kept.clone(), sums })
         })
         .collect()
     }
@@ -207,6 +211,15 @@ impl Follow {
         }
         followed.lacks = lacks;
         true
+    }
+
+    /// What was counted comes back.
+    pub(super) fn counted(&mut self, pane: PaneId, agent: &AgentProcess, sums: Sums) {
+        let followed = self.agents.get_mut(&pane);
+        let same = |it: &&mut Followed| it.agent.process.same_process(&agent.process);
+        if let Some(followed) = followed.filter(same) {
+            followed.sums = sums;
+        }
     }
 
     /// A reading is over; says whether it counts. One without a whole word is tried again.

@@ -177,7 +177,7 @@ impl<'a> Claimed<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use engine::Engine;
     use engine::event::Event;
     use engine::ids::{AgentType, BootId, SessionId, TargetId, WindowId};
@@ -216,7 +216,7 @@ mod tests {
     }
 
     /// A pane whose process is 100 more than its number, and its agent 200 more.
-    fn pane(pane: u32) -> PaneRow {
+    pub(crate) fn pane(pane: u32) -> PaneRow {
         let boot = BootId::new("boot");
         PaneRow {
             key: key(pane),
@@ -382,6 +382,7 @@ mod tests {
             effective_time: WallMs(1),
             ahead_ms: 0,
             retires: Vec::new(),
+            waited_ms: 0,
         }))
     }
 

@@ -250,17 +250,18 @@ impl Reader {
                 Err(why) => tally.unread(why),
                 Ok(record) => match self.bind(&record, &roster) {
                     Some(bound) => found.push((line_begin, record, bound)),
-                    None => tally.homeless += 1,
+                    None => tally.found_no_pane(&record.agent.to_lowercase()),
                 },
             }
             line_begin = line.end;
         }
-        let begins: Vec<u64> = found.iter().map(|(begin, ..)| *begin).collect();
+        let begins: Vec<(u64, String)> =
+            found.iter().map(|(begin, record, _)| (*begin, record.agent.to_lowercase())).collect();
         let inputs = inputs(found, roster).await;
         let answers = self.deck.ask_all(inputs).await;
         let mut taken = Taken::All;
-        for (begin, answer) in begins.into_iter().zip(answers).rev() {
-            match settle(answer, &mut tally) {
+        for ((begin, agent), answer) in begins.into_iter().zip(answers).rev() {
+            match settle(answer, &agent, &mut tally) {
                 Settling::Done => {}
                 Settling::Later => taken = Taken::Before(begin),
                 Settling::Never => return Err(Ended),
@@ -307,7 +308,7 @@ enum Settling {
     Never,
 }
 
-fn settle(answer: Answer, tally: &mut Tally) -> Settling {
+fn settle(answer: Answer, agent: &str, tally: &mut Tally) -> Settling {
     match answer {
         Ok(settled) => match settled.reply {
             Reply::Accepted(Acceptance::Bound { .. } | Acceptance::Pending { .. }) => {
@@ -333,7 +334,7 @@ fn settle(answer: Answer, tally: &mut Tally) -> Settling {
             | Refusal::ActionConflict { .. }
             | Refusal::TooManyActions
             | Refusal::TooManyAdapters,
-        )) => tally.homeless += 1,
+        )) => tally.found_no_pane(agent),
         Err(Fault::Stopping) => return Settling::Never,
     }
     Settling::Done

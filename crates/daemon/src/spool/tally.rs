@@ -1,6 +1,13 @@
 //! What became of what stood in the spool, counted since the daemon started.
 
+use std::collections::BTreeMap;
+
 use agents::record::Unreadable;
+
+/// Names of agents that are counted one by one: whoever writes records may name any.
+const AGENTS_MAX: usize = 32;
+/// What the rest is counted under.
+const OTHERS: &str = "others";
 
 /// The counts. Whoever reads them gets a copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,8 +16,8 @@ pub(crate) struct Tally {
     pub(crate) taken: u64,
     /// Records that had been taken in before.
     pub(crate) repeated: u64,
-    /// Records of processes that run in no pane we know.
-    pub(crate) homeless: u64,
+    /// Records of processes that run in no pane we know, by the agent that they name.
+    pub(crate) homeless: BTreeMap<String, u64>,
     /// Lines that are no records.
     pub(crate) unreadable: u64,
     /// Records of a later version.
@@ -22,11 +29,35 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// A record is about no pane that is watched.
+    pub(crate) fn found_no_pane(&mut self, agent: &str) {
+        let known = self.homeless.contains_key(agent) || self.homeless.len() < AGENTS_MAX;
+        let agent = if known { agent } else { OTHERS };
+        *self.homeless.entry(agent.to_owned()).or_default() += 1;
+    }
+
     pub(crate) fn unread(&mut self, why: Unreadable) {
         match why {
             Unreadable::Version => self.newer += 1,
             Unreadable::Foreign | Unreadable::Torn | Unreadable::Field(_) => self.unreadable += 1,
         }
         self.last_unreadable = Some(why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_agents_are_named_the_counts_are_few_and_complete() {
+        let mut tally = Tally::default();
+        for number in 0..1_000 {
+            tally.found_no_pane(&format!("a{number}"));
+            tally.found_no_pane("a0");
+        }
+        assert_eq!(tally.homeless.len(), AGENTS_MAX + 1);
+        assert_eq!(tally.homeless["a0"], 1_001);
+        assert_eq!(tally.homeless.values().sum::<u64>(), 2_000);
     }
 }

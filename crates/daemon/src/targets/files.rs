@@ -23,6 +23,8 @@ pub enum Part {
     Whole { bytes_max: usize },
     /// As much of its end.
     End { bytes_max: usize },
+    /// As much from there on.
+    From { begin: u64, bytes_max: usize },
 }
 
 /// What was read.
@@ -31,6 +33,8 @@ pub struct Content {
     pub bytes: Vec<u8>,
     /// There is more before it.
     pub is_cut: bool,
+    /// How long the file was.
+    pub length: u64,
 }
 
 /// Why a file is not read.
@@ -77,6 +81,7 @@ pub(super) fn read(path: &str, user: u32, part: Part) -> Result<Content, Refused
         }
         Part::Whole { bytes_max } => (bytes_max, 0),
         Part::End { bytes_max } => (bytes_max, found.len().saturating_sub(bytes_max as u64)),
+        Part::From { begin, bytes_max } => (bytes_max, begin),
     };
     let mut bytes = vec![0; bytes_max];
     let mut length = 0;
@@ -89,7 +94,7 @@ pub(super) fn read(path: &str, user: u32, part: Part) -> Result<Content, Refused
         }
     }
     bytes.truncate(length);
-    Ok(Content { bytes, is_cut: begin > 0 })
+    Ok(Content { bytes, is_cut: begin > 0, length: found.len() })
 }
 
 /// The files whose paths fit a pattern, in which a part may hold `*`. The last written is first.
@@ -203,10 +208,10 @@ mod tests {
         let file = path(&dir, "a");
         fs::write(&file, "1234567").unwrap();
         let read = |part| read(&file, me(), part).unwrap();
-        assert_eq!(read(WHOLE), Content { bytes: b"1234567".to_vec(), is_cut: false });
-        assert_eq!(read(END), Content { bytes: b"4567".to_vec(), is_cut: true });
+        assert_eq!(read(WHOLE), Content { bytes: b"1234567".to_vec(), is_cut: false, length: 7 });
+        assert_eq!(read(END), Content { bytes: b"4567".to_vec(), is_cut: true, length: 7 });
         fs::write(&file, "12").unwrap();
-        assert_eq!(read(END), Content { bytes: b"12".to_vec(), is_cut: false });
+        assert_eq!(read(END), Content { bytes: b"12".to_vec(), is_cut: false, length: 2 });
     }
 
     #[test]

@@ -59,6 +59,16 @@ impl Environment {
         Self { descriptors: limit, ..self }
     }
 
+    /// With these variables more.
+    #[must_use]
+    pub(crate) fn with_variables(
+        mut self,
+        more: impl Iterator<Item = (&'static str, OsString)>,
+    ) -> Self {
+        self.variables.extend(more.map(|(name, value)| (name.into(), value)));
+        self
+    }
+
     pub fn variables(&self) -> &[(OsString, OsString)] {
         &self.variables
     }
@@ -137,6 +147,15 @@ pub(super) async fn run(program: &Program<'_>, limit: Duration) -> Result<Finish
         tracing::debug!(%error, "a program was gone before it could be killed");
     }
     Err(failure)
+}
+
+/// Runs a program that a setting of the user's names; what it prints is of no interest.
+pub(crate) async fn run_for_user(
+    words: Vec<OsString>,
+    environment: &Environment,
+    limit: Duration,
+) -> Result<ExitStatus, TmuxFailure> {
+    Ok(run(&Program { words, environment }, limit).await?.status)
 }
 
 /// Starts the program that stays.

@@ -378,3 +378,101 @@ fn what_an_agent_did_last_is_not_told_of_the_shell_that_it_left() {
     let row = world.row(1);
     assert_eq!((row.state.state, row.state.last_known.clone()), (State::Unknown, None));
 }
+
+/// All orders of a few things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for shorter in orders(count - 1) {
+        for at in 0..=shorter.len() {
+            let mut order = shorter.clone();
+            order.insert(at, count - 1);
+            all.push(order);
+        }
+    }
+    all
+}
+
+#[test]
+fn words_of_two_sessions_in_one_pane_come_to_the_same_in_every_order() {
+    let outcome = |order: &[usize]| {
+        let mut scene = Scene::new();
+        let mut told: Vec<Signal> = Vec::new();
+        for (session, state, reason) in [
+            ("one", State::Completed, "task_completed"),
+            ("two", State::Running, "active"),
+            ("one", State::Idle, "interrupted"),
+            ("three", State::Error, "api_error"),
+        ] {
+            let mut claim = scene.signal(Source::Notify, says(state, reason));
+            claim.session = Some(session.to_owned());
+            told.push(claim);
+            scene.later(1);
+        }
+        let mut which = scene.signal(Source::Hook, None);
+        which.details = [(Detail::Session, "one".to_owned())].into();
+        told.push(which);
+        for at in order {
+            scene.world.emit(told[*at].clone()).unwrap();
+        }
+        scene.shown()
+    };
+    for order in orders(5) {
+        assert_eq!(outcome(&order), (State::Idle, "interrupted".to_owned()), "{order:?}");
+    }
+}
+
+#[test]
+fn the_oldest_of_many_sessions_is_forgotten() {
+    let mut scene = Scene::new();
+    for number in 0..20 {
+        let mut claim = scene.signal(Source::Notify, says(State::Completed, "task_completed"));
+        claim.session = Some(format!("s{number}"));
+        scene.world.emit(claim).unwrap();
+        scene.later(1);
+    }
+    let runtime = scene.world.runtime(1);
+    let evidence = scene.world.engine.evidence(&runtime).unwrap();
+    let kept: Vec<&String> = evidence.voices[&Source::Notify].of_session.keys().collect();
+    assert_eq!(kept, ["s16", "s17", "s18", "s19"]);
+}
+
+#[test]
+fn the_time_that_somebody_was_waited_for_adds_up() {
+    let mut scene = Scene::new();
+    let waited = |scene: &Scene| {
+        let runtime = scene.world.runtime(1);
+        scene.world.engine.evidence(&runtime).map_or(0, engine::state::Evidence::waited_ms)
+    };
+    scene.hook(State::WaitingApproval, "approval_requested");
+    scene.later(5_000);
+    assert_eq!(waited(&scene), 0, "as long as it goes on");
+    scene.hook(State::Running, "active");
+    scene.later(1_000);
+    scene.hook(State::WaitingInput, "question");
+    scene.later(2_000);
+    scene.look(&[(Source::Title, says(State::Idle, "idle"))]);
+    assert_eq!(waited(&scene), 7_000);
+}
+
+#[test]
+fn where_no_hook_tells_of_turns_the_readings_do() {
+    let mut scene = Scene::new();
+    let turns = |scene: &Scene| {
+        let runtime = scene.world.runtime(1);
+        scene.world.engine.evidence(&runtime).map_or(0, engine::state::Evidence::turns)
+    };
+    for state in [State::Idle, State::Running, State::WaitingApproval, State::Running, State::Idle]
+    {
+        scene.look(&[(Source::Title, says(state, "x"))]);
+        scene.later(10);
+    }
+    scene.look(&[(Source::Title, says(State::Running, "x"))]);
+    assert_eq!(turns(&scene), 2, "an answer begins no turn");
+    let mut told = scene.signal(Source::Hook, None);
+    told.begins_turn = true;
+    scene.world.emit(told).unwrap();
+    assert_eq!(turns(&scene), 1, "whoever is told of them knows better");
+}

@@ -21,7 +21,7 @@ mod server;
 
 pub use self::{
     pane::{OriginRow, PaneBrief, PaneGlance, PanePulse, PaneRow},
-    server::{ClientFlags, ClientRow, GreetingRow, ServerRow, SessionRow},
+    server::{ClientFlags, ClientRow, GreetingRow, ServerRow, SessionRow, ViewerRow},
 };
 
 use crate::{
@@ -61,7 +61,7 @@ mod tests {
         (plain, shape.free.iter().map(name).collect())
     }
 
-    const SHAPES: [Shape; 9] = [
+    const SHAPES: [Shape; 10] = [
         PaneRow::SHAPE,
         PaneGlance::SHAPE,
         PaneBrief::SHAPE,
@@ -70,6 +70,7 @@ mod tests {
         ClientRow::SHAPE,
         ServerRow::SHAPE,
         GreetingRow::SHAPE,
+        ViewerRow::SHAPE,
         OriginRow::SHAPE,
     ];
 

@@ -4,7 +4,7 @@ use crate::{
     arg::{Arg, ClientName},
     command::{Command, Verb},
     format::Var,
-    ids::SessionId,
+    ids::{PaneId, SessionId, WindowId},
     rows::{Row, Shape},
     scan::{Fields, ScanError},
 };
@@ -34,6 +34,19 @@ pub struct ClientRow {
     pub name: Option<ClientName>,
     /// The name of the session it showed before; empty for none.
     pub last_session: String,
+}
+
+/// What a client shows now, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewerRow {
+    pub control_mode: bool,
+    pub window: WindowId,
+    /// The active pane of that window.
+    pub pane: PaneId,
+    /// Only the active pane is shown.
+    pub zoomed: bool,
+    /// The path of its terminal; empty for one that has none.
+    pub terminal: String,
 }
 
 /// The flags of a client that matter to us, out of the list that tmux prints.
@@ -130,6 +143,32 @@ impl Row for ClientRow {
             server_ends_unattached: fields.flag()?,
             name: ClientName::read(&fields.text()?),
             last_session: fields.text()?,
+        })
+    }
+}
+
+impl Row for ViewerRow {
+    const SHAPE: Shape = Shape {
+        plain: &[&[
+            Var("client_control_mode"),
+            Var("window_id"),
+            Var("pane_id"),
+            Var("window_zoomed_flag"),
+        ]],
+        free: &[Var("client_tty")],
+    };
+
+    fn list(format: Arg) -> Command {
+        Command::new(Verb::ListClients).option("-F", format)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ScanError> {
+        Ok(ViewerRow {
+            control_mode: fields.flag()?,
+            window: fields.parsed()?,
+            pane: fields.parsed()?,
+            zoomed: fields.flag()?,
+            terminal: fields.text()?,
         })
     }
 }

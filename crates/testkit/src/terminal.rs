@@ -1,0 +1,93 @@
+//! A terminal of a test's own, with a program in it: what a person would see and hear.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::env::TestEnv;
+
+/// A program on a pseudo-terminal. Dropping it kills it.
+pub struct Terminal {
+    child: Child,
+    printed: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Terminal {
+    /// Attaches a client to the session of the world's default tmux server.
+    pub fn attach(env: &TestEnv, session: &str) -> Self {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = openpt(flags).expect("a terminal is left");
+        grantpt(&master).expect("it is ours");
+        unlockpt(&master).expect("it is ours");
+        let path = ptsname(&master, Vec::new()).expect("it has a name");
+        let path = path.into_string().expect("its name is text");
+        let slave = File::options().read(true).write(true).open(path).expect("it opens");
+        let shared = || Stdio::from(slave.try_clone().expect("a descriptor is left"));
+        let mut command = env.command(env.tmux_program());
+        command.args(["-u", "-f", "/dev/null", "attach-session", "-t", session]);
+        command.env("TERM", "xterm").stdin(shared()).stdout(shared()).stderr(shared());
+        let child = command.spawn().expect("tmux starts");
+        Self { child, printed: listen(master) }
+    }
+
+    /// How often it rang.
+    pub fn bells(&self) -> usize {
+        let printed = self.printed.lock().expect("no thread panics with it");
+        bells(&printed)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended with its server.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Collects what is printed until nobody can print any more.
+fn listen(master: OwnedFd) -> Arc<Mutex<Vec<u8>>> {
+    let printed = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&printed);
+    thread::spawn(move || {
+        let mut master = File::from(master);
+        let mut chunk = [0; 4096];
+        while let Ok(count @ 1..) = master.read(&mut chunk) {
+            heard.lock().expect("no thread panics with it").extend(&chunk[..count]);
+        }
+    });
+    printed
+}
+
+/// The bells in a stream, apart from those that end a command to the terminal.
+fn bells(printed: &[u8]) -> usize {
+    let (mut count, mut at) = (0, 0);
+    while let Some(byte) = printed.get(at) {
+        if printed[at..].starts_with(b"\x1b]") {
+            let rest = &printed[at..];
+            let end = rest.iter().position(|it| matches!(it, b'\x07' | b'\\'));
+            at += end.unwrap_or(rest.len());
+        } else if *byte == b'\x07' {
+            count += 1;
+        }
+        at += 1;
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bells;
+
+    #[test]
+    fn a_bell_that_ends_a_title_is_none() {
+        assert_eq!(bells(b"a\x07b\x1b]0;title\x07\x1b[31m\x07"), 2);
+        assert_eq!(bells(b"\x1b]11;?\x1b\\\x07"), 1);
+        assert_eq!(bells(b"\x1b]0;cut"), 0);
+    }
+}
