@@ -15,7 +15,9 @@ const HOME: &str = "crates/agents/";
 const NAMING: &[(&str, &str)] = &[
     ("bench/src/bin/agents/lab/claude.rs", "how the real agent is run and looked at from outside"),
     ("bench/src/bin/agents/lab/codex.rs", "the same"),
+    ("bench/src/bin/agents/lab/copilot.rs", "the same"),
     ("bench/src/bin/agents/lab/gemini.rs", "the same"),
+    ("bench/src/bin/agents/lab/opencode.rs", "the same"),
     ("bench/src/bin/agents/lab/mod.rs", "the list of these"),
     ("bench/src/bin/torture/clients.rs", "a made-up agent that reports, to torture the daemon"),
     ("crates/cli/src/output/fixtures.rs", "examples of what is shown, for tests only"),
