@@ -217,7 +217,8 @@ fn failed(run: &mut Run) -> anyhow::Result<()> {
 }
 
 fn retry(run: &mut Run) -> anyhow::Result<()> {
-    let tag = run.prompt("{{fail 529 4}} {{say at last}}")?;
+    let refusals = run.stage.lab.refusals;
+    let tag = run.prompt(&format!("{{{{fail 529 {refusals}}}}} {{{{say at last}}}}"))?;
     let shown = run.sees(run.stage.lab.marks.retrying)?;
     run.now("retry", shown, shown, "running/api_retry");
     run.hold(1_000);

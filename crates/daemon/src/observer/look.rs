@@ -367,6 +367,9 @@ impl<R: Reporter> Watch<'_, R> {
                 // Another program in the foreground may mean that somebody stopped it.
                 self.reader.output(*pane, now);
             } else {
+                if let Some(known) = known {
+                    self.reader.vacant(*pane, &known.facts.title);
+                }
                 self.forget_agent(*pane);
             }
         }

@@ -41,7 +41,8 @@ const QUICK_MS: i64 = 3_000;
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     panes: BTreeMap<PaneId, Read>,
-    /// What agents that are gone have left in the titles of their panes.
+    /// What stands in the titles of panes without an agent: one that is gone may have left it, in
+    /// this life of the daemon or in an earlier one.
     left: BTreeMap<PaneId, String>,
 }
 
@@ -102,7 +103,16 @@ impl Reader {
         read.due = Some(read.due.map_or(due, |earlier| earlier.min(due)));
     }
 
-    pub(super) fn forget(&mut self, pane: PaneId) {
+    /// No agent runs in a pane with this title.
+    pub(super) fn vacant(&mut self, pane: PaneId, title: &str) {
+        if self.panes.contains_key(&pane) {
+            self.forget(pane);
+        } else {
+            self.left.insert(pane, title.to_owned());
+        }
+    }
+
+    fn forget(&mut self, pane: PaneId) {
         if let Some(read) = self.panes.remove(&pane) {
             self.left.insert(pane, read.title);
         }
@@ -412,6 +422,10 @@ mod tests {
         assert_eq!(reader.own_title(PANE, "works"), "");
         assert_eq!(reader.own_title(PANE, "rests"), "rests");
         assert_eq!(reader.own_title(PANE, "works"), "works", "now it is its own word");
+        let restarted = &mut Reader::default();
+        restarted.vacant(PANE, "works");
+        restarted.found(PANE, ProcessIdentity::default(), MonoMs(0));
+        assert_eq!(restarted.own_title(PANE, "works"), "", "left before the daemon started");
         reader.forget(PANE);
         reader.clear_away(|_| false);
         reader.found(PANE, ProcessIdentity::default(), MonoMs(20));

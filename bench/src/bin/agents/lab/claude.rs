@@ -16,6 +16,7 @@ pub(super) const LAB: Lab = Lab {
     prepare,
     trust,
     paste_ms: 50,
+    refusals: 2,
     marks: Marks {
         startup: &["Quick safety check"],
         ready: &["? for shortcuts", "shift+tab to cycle"],

@@ -14,6 +14,7 @@ pub(super) const LAB: Lab = Lab {
     prepare,
     trust,
     paste_ms: 150,
+    refusals: 8,
     marks: Marks {
         startup: &["Trust this folder?", "Do you trust"],
         ready: &[" · ~", " · /"],

@@ -17,6 +17,7 @@ pub(super) const LAB: Lab = Lab {
     prepare: |_| Ok(()),
     trust: |_| Ok(()),
     paste_ms: 150,
+    refusals: 2,
     marks: Marks {
         startup: &["Do you trust the files in this folder?"],
         ready: &["/ commands"],

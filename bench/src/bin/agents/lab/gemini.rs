@@ -18,6 +18,7 @@ pub(super) const LAB: Lab = Lab {
     prepare,
     trust,
     paste_ms: 500,
+    refusals: 2,
     marks: Marks {
         startup: &["Do you trust the files"],
         ready: &["? for shortcuts"],

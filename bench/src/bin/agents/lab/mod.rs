@@ -36,6 +36,8 @@ pub(crate) struct Lab {
     pub(crate) trust: fn(&Site) -> anyhow::Result<()>,
     /// How long after a text Enter counts as Enter, in milliseconds.
     pub(crate) paste_ms: u64,
+    /// How often it has to be refused until it shows that it tries again.
+    pub(crate) refusals: u32,
     pub(crate) marks: Marks,
     pub(crate) keys: Keys,
     /// What it does not do, and why it is therefore not asked to.

@@ -25,6 +25,7 @@ pub(super) const LAB: Lab = Lab {
     prepare,
     trust: |_| Ok(()),
     paste_ms: 500,
+    refusals: 2,
     marks: Marks {
         startup: &[],
         ready: &["ctrl+p commands"],
