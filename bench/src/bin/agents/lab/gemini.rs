@@ -42,6 +42,7 @@ pub(super) const LAB: Lab = Lab {
     },
     cannot: &[
         ("suspended", "it asks for a second C-z, and undoes what is typed with it elsewhere"),
+        ("moved", "after a change of width the answered question stays on its screen"),
         ("retry", "it shows nothing while it tries again: that it works is all there is"),
         ("long_tool", "it asks before each command, so none runs without an approval"),
         ("interrupted_tool", "it asks before each command, so none runs without an approval"),
