@@ -76,6 +76,7 @@ fn note(life: &RuntimeId, number: u64, at: WallMs, payload: &str) -> Input {
         action_id: None,
         claim: None,
         payload: Some(payload.to_owned()),
+        asked: None,
         expects_version: None,
         begins_turn: false,
         repeats: false,

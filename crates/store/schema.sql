@@ -13,7 +13,7 @@ CREATE TABLE action_snapshots (
 CREATE TABLE actions (
   action_id TEXT NOT NULL PRIMARY KEY,
   action_type TEXT NOT NULL CHECK (action_type = 'attach' OR action_type = 'send'
-    OR action_type = 'view-output' OR action_type = 'kill'),
+    OR action_type = 'view-output' OR action_type = 'kill' OR action_type = 'respond'),
   request_ref TEXT NOT NULL CHECK (request_ref <> ''),
   target_id TEXT NOT NULL,
   pane_id TEXT NOT NULL,
@@ -36,6 +36,27 @@ CREATE TABLE adapters (
   updated_at INTEGER NOT NULL,
   row_hash INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE approvals (
+  approval_id TEXT NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind = 'permission' OR kind = 'plan' OR kind = 'question'),
+  target_id TEXT NOT NULL,
+  pane_id TEXT NOT NULL,
+  runtime_id TEXT NOT NULL REFERENCES runtimes (runtime_id),
+  fingerprint TEXT NOT NULL CHECK (length(fingerprint) = 64),
+  opened_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state = 'waiting' OR state = 'answering' OR state = 'answered'
+    OR state = 'answered_in_terminal' OR state = 'replaced' OR state = 'expired'
+    OR state = 'gone'),
+  closed_at INTEGER,
+  settled INTEGER NOT NULL CHECK (settled = 0 OR settled = 1),
+  action_id TEXT REFERENCES actions (action_id),
+  metadata_json TEXT NOT NULL,
+  row_hash INTEGER NOT NULL,
+  CHECK ((state = 'waiting' OR state = 'answering') = (closed_at IS NULL))
+) STRICT;
+CREATE INDEX approvals_opened ON approvals (opened_at);
+CREATE INDEX approvals_runtime ON approvals (runtime_id);
 CREATE TABLE checkpoints (
   seq INTEGER NOT NULL PRIMARY KEY CHECK (seq >= 0),
   at INTEGER NOT NULL,

@@ -6,13 +6,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use engine::approval::{Asked, Asking};
 use engine::limits;
 use engine::state::Claim;
 use engine::time::WallMs;
-use engine::words::{Confidence, Detail, Source, State};
+use engine::words::{Bearing, Confidence, Detail, Source, State};
 use serde_json::Value;
 
 use crate::composer::{Composer, Manner};
+use crate::dialog::Dialog;
 use crate::launch::{Launch, Place};
 use crate::screen::Screen;
 use crate::setup::Setup;
@@ -160,6 +162,8 @@ pub struct Reading {
     pub details: BTreeMap<Detail, String>,
     /// The mark that it was read from, for whoever asks why.
     pub mark: Cow<'static, str>,
+    /// The dialog in which somebody is asked something.
+    pub asking: Option<Box<Asking>>,
 }
 
 impl Reading {
@@ -170,12 +174,12 @@ impl Reading {
         mark: impl Into<Cow<'static, str>>,
     ) -> Self {
         let claim = Some(claim(state, reason, confidence));
-        Self { claim, details: BTreeMap::new(), mark: mark.into() }
+        Self { claim, mark: mark.into(), ..Self::default() }
     }
 
     /// It was looked at, and says nothing about the state.
     pub fn silent(mark: impl Into<Cow<'static, str>>) -> Self {
-        Self { claim: None, details: BTreeMap::new(), mark: mark.into() }
+        Self { mark: mark.into(), ..Self::default() }
     }
 
     #[must_use]
@@ -192,6 +196,11 @@ impl Reading {
     pub fn without(mut self, detail: Detail) -> Self {
         self.details.insert(detail, String::new());
         self
+    }
+
+    /// Whether it says that somebody has to answer.
+    pub fn waits(&self) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.state.bearing() == Bearing::Waiting)
     }
 
     /// What several files of one agent say together: the first that claims anything is believed,
@@ -310,6 +319,17 @@ pub trait Adapter: Send + Sync {
     /// How its composer is used.
     fn manner(&self) -> Manner {
         Manner::CAREFUL
+    }
+
+    /// What a hook tells of a permission. Its payload is without secrets already.
+    fn asks(&self, _event: &str, _payload: &Value) -> Option<Asked> {
+        None
+    }
+
+    /// The dialog that stands at the bottom of its screen, and the keys that answer it; nothing
+    /// where none is known for certain, and then nothing may be pressed.
+    fn dialog(&self, _screen: &Screen) -> Option<Dialog> {
+        None
     }
 
     /// The variable of its environment that moves its folder elsewhere.

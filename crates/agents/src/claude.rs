@@ -2,16 +2,20 @@
 
 mod setup;
 
-use engine::words::{Confidence, Detail, Source, State, reason};
+use engine::approval::{Asked, Asking};
+use engine::words::{ApprovalKind, Choice, Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
+use crate::asking;
 use crate::composer::{self, Composer, Manner};
+use crate::dialog::{self, Dialog, Keys};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::{Program, lies_in};
+use crate::reply;
 use crate::screen::Screen;
 use crate::setup::Setup;
 use crate::tail;
@@ -102,6 +106,28 @@ impl Adapter for Claude {
         ])
     }
 
+    fn asks(&self, event: &str, payload: &Value) -> Option<Asked> {
+        let input = payload.get("tool_input").unwrap_or(&Value::Null);
+        let tool = payload::text(payload, "tool_name");
+        match vocabulary::spelled(event, EVENTS) {
+            "PermissionRequest" => Some(Asked::For(Box::new(requested(tool, input, payload)))),
+            "PostToolUse" => Some(asking::done(tool, input)),
+            // One that fails was permitted; one that is refused is interrupted.
+            "PostToolUseFailure" if payload["is_interrupt"] == false => {
+                Some(asking::done(tool, input))
+            }
+            _ => None,
+        }
+    }
+
+    fn dialog(&self, screen: &Screen) -> Option<Dialog> {
+        let view = View::of(screen);
+        let seen = look(&view).filter(Seen::is_waiting)?;
+        let menu = view.menu('❯')?;
+        let top = view.find_above(menu.first, |line| view::is_rule(line) && line.starts_with('─'));
+        dialog::read(&seen, &view, top.map_or(0, |at| at + 1), '❯', Keys::Digits)
+    }
+
     fn folder_variable(&self) -> Option<&'static str> {
         Some("CLAUDE_CONFIG_DIR")
     }
@@ -135,6 +161,28 @@ impl Adapter for Claude {
     fn launch(&self, place: &Place<'_>) -> Option<Launch> {
         Some(setup::launch(place))
     }
+}
+
+/// What somebody is asked for; plans and questions come as the use of a tool, too.
+fn requested(tool: &str, input: &Value, payload: &Value) -> Asking {
+    let asked = match tool {
+        "AskUserQuestion" => return asking::of(asking::questions(tool, input), payload),
+        "ExitPlanMode" => {
+            let plan = asking::permission(tool, input, payload);
+            Asking { kind: ApprovalKind::Plan, ..plan }
+        }
+        _ => asking::permission(tool, input, payload),
+    };
+    let lasting = [
+        (Choice::ApproveSession, "Yes, as Claude suggests for this session"),
+        (Choice::ApproveAlways, "Yes, as Claude suggests from now on"),
+    ];
+    let suggested = lasting.into_iter().filter(|(it, _)| !reply::lasting(payload, *it).is_empty());
+    suggested
+        .fold(asked.offering(Choice::Approve, "Yes"), |it, (choice, label)| {
+            it.offering(choice, label)
+        })
+        .offering(Choice::Deny, "No")
 }
 
 /// All its events, also those that say nothing of the state.

@@ -4,6 +4,7 @@
 mod setup;
 mod trust;
 
+use engine::approval::Asked;
 use engine::time::WallMs;
 use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
@@ -11,7 +12,9 @@ use serde_json::Value;
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
+use crate::asking;
 use crate::composer::{self, Composer, Manner};
+use crate::dialog::{self, Dialog, Keys};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
@@ -121,6 +124,22 @@ impl Adapter for Codex {
             (Source::Title, title(surface.title, seen.as_ref())),
             (Source::Screen, view::screen_reading(COVERED, surface, seen.as_ref())),
         ])
+    }
+
+    fn asks(&self, event: &str, payload: &Value) -> Option<Asked> {
+        let input = payload.get("tool_input").unwrap_or(&Value::Null);
+        asking::by_tool(event, payload::text(payload, "tool_name"), input, payload)
+    }
+
+    fn dialog(&self, screen: &Screen) -> Option<Dialog> {
+        let view = View::of(screen);
+        let seen = look(&view).filter(Seen::is_waiting)?;
+        let menu = view.menu('›')?;
+        let top = view.find_above(menu.first, |line| {
+            line.starts_with("  Would you like to ")
+                || line.trim_start().starts_with("Implement this plan?")
+        })?;
+        dialog::read(&seen, &view, top, '›', Keys::Letters)
     }
 
     fn folder_variable(&self) -> Option<&'static str> {

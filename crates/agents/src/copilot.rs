@@ -3,13 +3,16 @@
 
 mod setup;
 
+use engine::approval::Asked;
 use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
 use crate::adapter::{
     Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
 };
+use crate::asking;
 use crate::composer::{self, Composer, Manner};
+use crate::dialog::{self, Dialog, Keys};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
@@ -94,6 +97,23 @@ impl Adapter for Copilot {
             folds: &["[Paste #", "[Saved pasted content"],
             ..Manner::CAREFUL
         }
+    }
+
+    fn asks(&self, event: &str, payload: &Value) -> Option<Asked> {
+        let input = payload.get("toolInput").or_else(|| payload.get("toolArgs"));
+        let tool = payload::text(payload, "toolName");
+        asking::by_tool(event, tool, input.unwrap_or(&Value::Null), payload)
+    }
+
+    fn dialog(&self, screen: &Screen) -> Option<Dialog> {
+        let view = View::of(screen);
+        let seen = look(&view).filter(Seen::is_waiting)?;
+        let bottom = view.len().checked_sub(1)?;
+        let margin = |line: &str| line.len() - line.trim_start().len();
+        let top = view.find_above(bottom, |line| {
+            line.trim_start().starts_with('╭') && margin(line) == margin(view.line(bottom))
+        })?;
+        dialog::read(&seen, &view.unframed(top + 1, '│'), 0, '❯', Keys::Arrows)
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {

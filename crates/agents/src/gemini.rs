@@ -2,13 +2,17 @@
 
 mod setup;
 
+use engine::approval::Asked;
 use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
 use crate::adapter::{Adapter, Capabilities, Reading, Readings, Report, Surface, claim};
+use crate::asking;
+use crate::dialog::{self, Dialog, Keys};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
+use crate::screen::Screen;
 use crate::setup::Setup;
 use crate::view::{self, Seen, View};
 use crate::vocabulary;
@@ -58,6 +62,25 @@ impl Adapter for Gemini {
             .telling(Detail::Session, payload::text(payload, "session_id"))
             .telling(Detail::Directory, payload::text(payload, "cwd"))
             .telling(Detail::Model, payload::text_at(payload, "/llm_request/model"))
+    }
+
+    fn asks(&self, event: &str, payload: &Value) -> Option<Asked> {
+        let permission = event.eq_ignore_ascii_case("Notification")
+            && payload::text(payload, "notification_type") == "ToolPermission";
+        let details = payload.get("details").filter(|_| permission)?;
+        let asking = asking::permission(payload::text(details, "type"), details, payload);
+        Some(Asked::For(Box::new(asking::yes_or_no(asking))))
+    }
+
+    fn dialog(&self, screen: &Screen) -> Option<Dialog> {
+        let view = View::of(screen);
+        let seen = look(&view).filter(Seen::is_waiting)?;
+        let bottom = view.len().checked_sub(1)?;
+        let margin = |line: &str| line.len() - line.trim_start().len();
+        let top = view.find_above(bottom, |line| {
+            line.trim_start().starts_with('╭') && margin(line) == margin(view.line(bottom))
+        })?;
+        dialog::read(&seen, &view.unframed(top + 1, '│'), 0, '●', Keys::Digits)
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {

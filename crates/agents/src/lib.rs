@@ -4,10 +4,12 @@
 
 pub mod adapter;
 pub mod composer;
+pub mod dialog;
 pub mod launch;
 pub mod program;
 pub mod registry;
 pub mod release;
+pub mod reply;
 pub mod screen;
 pub mod setup;
 
@@ -19,6 +21,7 @@ mod gemini;
 pub mod generic;
 mod opencode;
 
+mod asking;
 mod payload;
 mod tail;
 pub mod tally;

@@ -29,6 +29,8 @@ words! {
         ViewOutput = "view-output",
         /// Interrupts or signals what runs in a pane.
         Kill = "kill",
+        /// Answers an approval.
+        Respond = "respond",
     }
 }
 
@@ -222,13 +224,7 @@ pub struct Common<'a> {
 impl Common<'_> {
     /// Looks at what the types alone cannot say.
     pub fn check(&self) -> Result<(), FieldError> {
-        if self.request_ref.is_empty() || self.request_ref.len() > REQUEST_REF_BYTES_MAX {
-            let problem = format!("has 1 to {REQUEST_REF_BYTES_MAX} bytes");
-            return Err(FieldError::new("request_ref", problem));
-        }
-        if self.request_ref.chars().any(char::is_control) {
-            return Err(FieldError::new("request_ref", "holds a control character"));
-        }
+        check_request_ref(self.request_ref)?;
         if self.reference.len() > REFERENCE_BYTES_MAX {
             let problem = format!("has at most {REFERENCE_BYTES_MAX} bytes");
             return Err(FieldError::new("ref", problem));
@@ -246,6 +242,18 @@ impl Common<'_> {
         let problem = || FieldError::new("if_updated_within", "is a time such as `500ms` or `5s`");
         ms.map(Some).ok_or_else(problem)
     }
+}
+
+/// Looks at the name of a request.
+pub(crate) fn check_request_ref(request_ref: &str) -> Result<(), FieldError> {
+    if request_ref.is_empty() || request_ref.len() > REQUEST_REF_BYTES_MAX {
+        let problem = format!("has 1 to {REQUEST_REF_BYTES_MAX} bytes");
+        return Err(FieldError::new("request_ref", problem));
+    }
+    if request_ref.chars().any(char::is_control) {
+        return Err(FieldError::new("request_ref", "holds a control character"));
+    }
+    Ok(())
 }
 
 impl SendRequest {
@@ -369,8 +377,8 @@ pub struct ActionItem {
     pub error_code: Option<ErrorCode>,
     /// The same for people.
     pub message: Option<String>,
-    /// How it is known that it was done: `answer`, `trace`, `signal`, `submitted`, `started` or
-    /// `composer`.
+    /// How it is known that it was done: `answer`, `trace`, `signal`, `reply`, `submitted`, `started`
+    /// or `composer`.
     pub proof: Option<String>,
     /// What was done in the pane, in order: `mode_left`, `draft_cleared`, `text_typed`,
     /// `keys_pressed`.

@@ -112,6 +112,18 @@ error_codes! {
     /// It reached the process that was meant, and nothing proves that it was taken.
     NotConfirmed = "E_NOT_CONFIRMED", 502, Failure,
         "Look at the pane with `qd view-output` before it is sent again.";
+    /// The approval waits for no answer any more.
+    ApprovalClosed = "E_APPROVAL_CLOSED", 409, Conflict,
+        "`qd approvals --all` shows how it ended; nothing was answered.";
+    /// Somebody else's answer to the approval was first.
+    ApprovalAnswered = "E_APPROVAL_ANSWERED", 409, Conflict,
+        "The details say who answered and what; nothing else was answered.";
+    /// What is asked is not what the answer was meant for.
+    ApprovalChanged = "E_APPROVAL_CHANGED", 409, Conflict,
+        "Look at what is asked now, with `qd approvals` or in the pane, and answer that.";
+    /// What is asked cannot be answered so.
+    ChoiceNotOffered = "E_CHOICE_NOT_OFFERED", 409, Conflict,
+        "`qd approvals` shows the answers that are offered; the terminal takes the others.";
     /// It was cut off before it was done; nothing was done.
     Interrupted = "E_INTERRUPTED", 503, Failure,
         "Ask again with a new request reference.";

@@ -33,6 +33,7 @@ pub mod sort;
 pub mod actions;
 pub mod adapters;
 pub mod agents;
+pub mod approvals;
 pub mod config;
 pub mod events;
 pub mod explain;

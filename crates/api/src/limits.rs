@@ -48,6 +48,12 @@ limits! {
     /// Most actions in one answer; more answer `E_BAD_REQUEST`.
     ACTIONS_LISTED_MAX: u32 = 500;
 
+    /// Longest word that goes with a denial; longer ones answer `E_BAD_REQUEST`.
+    APPROVAL_MESSAGE_BYTES_MAX: usize = 4_096;
+
+    /// Most approvals in one answer; more answer `E_BAD_REQUEST`.
+    APPROVALS_LISTED_MAX: u32 = 500;
+
     /// Longest head of a request; a longer one answers `E_BAD_REQUEST` and ends the connection.
     HEAD_BYTES_MAX: usize = 64 * 1024;
 

@@ -12,6 +12,10 @@ use crate::actions::{
     ViewOutputRequest,
 };
 use crate::adapters::{AdapterAnswer, AdapterList, AdaptersQuery};
+use crate::approvals::{
+    AnswerRequest, ApprovalAnswer, ApprovalList, ApprovalsQuery, ReplyAnswer, ReplyRequest,
+    RespondRequest,
+};
 use crate::config::ConfigAnswer;
 use crate::error_code::ErrorCode;
 use crate::events::{EventAccepted, EventEnvelope};
@@ -66,6 +70,8 @@ pub const ACTION_SEND: &str = "/v1/actions/send";
 pub const ACTION_VIEW_OUTPUT: &str = "/v1/actions/view-output";
 /// `POST`: interrupt or signal.
 pub const ACTION_KILL: &str = "/v1/actions/kill";
+/// `POST`: answer an approval.
+pub const ACTION_RESPOND: &str = "/v1/actions/respond";
 /// `GET`: one action.
 pub const ACTION: &str = "/v1/actions/{id}";
 /// `GET`: its events.
@@ -76,6 +82,14 @@ pub const ADAPTERS: &str = "/v1/adapters";
 pub const ADAPTER_ENABLE: &str = "/v1/adapters/{name}/enable";
 /// `POST`: turn an adapter off.
 pub const ADAPTER_DISABLE: &str = "/v1/adapters/{name}/disable";
+/// `GET`: what agents ask.
+pub const APPROVALS: &str = "/v1/approvals";
+/// `GET`: one approval.
+pub const APPROVAL: &str = "/v1/approvals/{id}";
+/// `POST`: its answer.
+pub const APPROVAL_ANSWER: &str = "/v1/approvals/{id}/answer";
+/// `POST`: what a hook is to reply.
+pub const REPLIES: &str = "/v1/replies";
 /// `GET`: the configuration in use.
 pub const CONFIG: &str = "/v1/config";
 /// `POST`: end the daemon.
@@ -169,6 +183,8 @@ pub enum RouteId {
     ViewOutput,
     /// Interrupt or signal.
     Kill,
+    /// Answer an approval.
+    Respond,
     /// One action.
     ShowAction,
     /// The events of one action.
@@ -179,6 +195,14 @@ pub enum RouteId {
     EnableAdapter,
     /// Turn an adapter off.
     DisableAdapter,
+    /// What agents ask.
+    ListApprovals,
+    /// One approval.
+    ShowApproval,
+    /// Answer the approval of the path.
+    AnswerApproval,
+    /// What a hook is to reply.
+    AwaitReply,
     /// The configuration in use.
     ShowConfig,
     /// End the daemon.
@@ -333,6 +357,24 @@ const SET_ADAPTER: Route = Route {
     ],
     ..READ
 };
+/// The same, and what only an answer can meet.
+const RESPOND_ERRORS: &[ErrorCode] = &[
+    ErrorCode::ApprovalAnswered,
+    ErrorCode::ApprovalChanged,
+    ErrorCode::ApprovalClosed,
+    ErrorCode::BodyTooLarge,
+    ErrorCode::ChoiceNotOffered,
+    ErrorCode::IdempotencyConflict,
+    ErrorCode::Interrupted,
+    ErrorCode::OutcomeUnknown,
+    ErrorCode::PaneBlocked,
+    ErrorCode::RefNotFound,
+    ErrorCode::RuntimeStale,
+    ErrorCode::SnapshotExpired,
+    ErrorCode::StoreFull,
+    ErrorCode::StoreReadOnly,
+    ErrorCode::TargetUnreachable,
+];
 
 /// Every route, in the order of the reference page.
 pub const ROUTES: &[Route] = &[
@@ -565,6 +607,15 @@ pub const ROUTES: &[Route] = &[
         ..ACT
     },
     Route {
+        id: RouteId::Respond,
+        path: ACTION_RESPOND,
+        operation: "respond",
+        request: Some(TypeRef::of::<RespondRequest>()),
+        errors: RESPOND_ERRORS,
+        summary: "Answers an approval, once, by the agent's own hook or by keys in its dialog.",
+        ..ACT
+    },
+    Route {
         id: RouteId::ShowAction,
         path: ACTION,
         operation: "getAction",
@@ -604,6 +655,51 @@ pub const ROUTES: &[Route] = &[
         operation: "disableAdapter",
         summary: "Turns an adapter off; its panes show as unknown until it is on again.",
         ..SET_ADAPTER
+    },
+    Route {
+        id: RouteId::ListApprovals,
+        path: APPROVALS,
+        operation: "listApprovals",
+        query: ApprovalsQuery::parameters,
+        answer: Answer::Json(TypeRef::of::<ApprovalList>()),
+        errors: &[
+            ErrorCode::RefAmbiguous,
+            ErrorCode::RefInvalid,
+            ErrorCode::RefInvalidEncoding,
+            ErrorCode::RefNotFound,
+            ErrorCode::TargetNotFound,
+        ],
+        summary: "What agents ask somebody to decide, oldest first.",
+        ..READ
+    },
+    Route {
+        id: RouteId::ShowApproval,
+        path: APPROVAL,
+        operation: "getApproval",
+        answer: Answer::Json(TypeRef::of::<ApprovalAnswer>()),
+        errors: &[ErrorCode::RefNotFound],
+        summary: "One approval: what is asked, and what became of it.",
+        ..READ
+    },
+    Route {
+        id: RouteId::AnswerApproval,
+        path: APPROVAL_ANSWER,
+        operation: "answerApproval",
+        request: Some(TypeRef::of::<AnswerRequest>()),
+        errors: RESPOND_ERRORS,
+        summary: "Answers an approval, once, by the agent's own hook or by keys in its dialog.",
+        ..ACT
+    },
+    Route {
+        id: RouteId::AwaitReply,
+        method: Method::Post,
+        path: REPLIES,
+        operation: "awaitReply",
+        request: Some(TypeRef::of::<ReplyRequest>()),
+        answer: Answer::Json(TypeRef::of::<ReplyAnswer>()),
+        errors: &[ErrorCode::BodyTooLarge],
+        summary: "Waits for the answer that an agent's hook is to give; for `qd hook` alone.",
+        ..READ
     },
     Route {
         id: RouteId::ShowConfig,

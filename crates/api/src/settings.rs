@@ -46,6 +46,11 @@ pub const SECTIONS: &[Section] = &[
         about: "What happens when an agent begins to wait for somebody, in a pane that nobody looks at.",
         entries: NOTIFY,
     },
+    Section {
+        name: "approvals",
+        about: "How agents that ask for a permission are answered.",
+        entries: APPROVALS,
+    },
     Section { name: "retention", about: "How long the past is kept.", entries: RETENTION },
     Section { name: "log", about: "The daemon's own log.", entries: LOG },
 ];
@@ -153,6 +158,22 @@ const NOTIFY: &[Entry] = &[
         about: "A program that is run once for each wait, with its arguments and without a shell. It finds \
             the facts in QD_AGENT, QD_STATE, QD_REASON, QD_ASK, QD_TARGET, QD_SESSION, QD_WINDOW, \
             QD_PANE and QD_RUNTIME.",
+    },
+];
+
+const APPROVALS: &[Entry] = &[
+    Entry {
+        key: "hold",
+        kind: Kind::Word { default: "detached", words: &["detached", "always", "never"] },
+        about: "When the hook of an agent that hides its dialog meanwhile waits \
+            for an answer from elsewhere: while nobody is attached to its tmux session, always, or \
+            never.",
+    },
+    Entry {
+        key: "hold_max",
+        kind: Kind::Time { default_ms: 600_000, least_ms: 0 },
+        about: "How long it waits before the agent asks in its own terminal; no longer than the \
+            ten minutes that `qd setup` has the agent allow it.",
     },
 ];
 

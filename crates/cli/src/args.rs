@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::commands::adapter::AdapterCommand;
+use crate::commands::answer::AnswerArgs;
+use crate::commands::approvals::{ApprovalsArgs, ApproveArgs, DenyArgs};
 use crate::commands::attach::{AttachArgs, NextArgs};
 use crate::commands::bar::BarArgs;
 use crate::commands::completions::CompletionsArgs;
@@ -122,6 +124,10 @@ pub(crate) enum Command {
     Send(SendArgs),
     ViewOutput(ViewOutputArgs),
     Kill(KillArgs),
+    Approvals(ApprovalsArgs),
+    Approve(ApproveArgs),
+    Deny(DenyArgs),
+    Answer(AnswerArgs),
     History(HistoryArgs),
     /// Report what happened in a pane
     #[command(subcommand)]

@@ -26,7 +26,7 @@ use crate::output::text::Text;
 fn main() -> process::ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Some(call) = hook::Call::of(&arguments) {
-        call.record();
+        call.serve();
         return process::ExitCode::SUCCESS;
     }
     let code = match only_argument(&arguments) {

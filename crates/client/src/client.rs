@@ -11,6 +11,7 @@ use api::actions::{
     ViewOutputRequest,
 };
 use api::adapters::{AdapterAnswer, AdapterList, AdaptersQuery};
+use api::approvals::{ApprovalAnswer, ApprovalList, ApprovalsQuery, RespondRequest};
 use api::config::ConfigAnswer;
 use api::events::{EventAccepted, EventEnvelope};
 use api::explain::ExplainAnswer;
@@ -215,6 +216,27 @@ impl Client {
         request: &KillRequest,
     ) -> Result<Answer<ActionAnswer>, ClientError> {
         self.ask(&Ask::post(routes::ACTION_KILL, Some(request))?).await
+    }
+
+    /// What agents ask, oldest first.
+    pub async fn approvals(
+        &mut self,
+        query: &ApprovalsQuery,
+    ) -> Result<Answer<ApprovalList>, ClientError> {
+        self.ask(&Ask::query(routes::APPROVALS, query)).await
+    }
+
+    /// One approval.
+    pub async fn approval(&mut self, id: &str) -> Result<Answer<ApprovalAnswer>, ClientError> {
+        self.ask(&Ask::get(fill(routes::APPROVAL, id))).await
+    }
+
+    /// Answers an approval.
+    pub async fn respond(
+        &mut self,
+        request: &RespondRequest,
+    ) -> Result<Answer<ActionAnswer>, ClientError> {
+        self.ask(&Ask::post(routes::ACTION_RESPOND, Some(request))?).await
     }
 
     /// What was done, newest first.

@@ -26,6 +26,7 @@ pub struct Config {
     pub health: HealthConfig,
     pub observer: ObserverConfig,
     pub notify: NotifyConfig,
+    pub approvals: ApprovalsConfig,
     pub retention: RetentionConfig,
     pub log: LogConfig,
 }
@@ -75,6 +76,22 @@ impl NotifyConfig {
     pub fn is_silent(&self) -> bool {
         !self.bell && self.command.is_empty()
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalsConfig {
+    pub hold: HoldWhen,
+    pub hold_max: Span,
+}
+
+/// When a hook is held that hides its agent's dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldWhen {
+    Detached,
+    Always,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use api::target_name::TargetName;
 use engine::Engine;
 use engine::action::ActionRow;
+use engine::approval::ApprovalRow;
 use engine::event::Event;
-use engine::ids::{ActionId, TargetId};
+use engine::ids::{ActionId, ApprovalId, TargetId};
 use engine::input::Note;
 use engine::pane::{PaneRow, Place};
 use engine::settings::Settings;
@@ -26,6 +27,8 @@ const GONE_TARGETS_MAX: usize = 256;
 
 /// Actions that ended and can be told without a look into the database.
 const ENDED_ACTIONS_MAX: usize = 256;
+/// The same of approvals.
+const ENDED_APPROVALS_MAX: usize = 256;
 
 /// What the daemon knows, as of one sequence number of the journal.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub struct Follower {
     gone_targets: Remembered<TargetId, TargetName>,
     standing: Standing,
     ended_actions: Remembered<ActionId, ActionRow>,
+    ended_approvals: Remembered<ApprovalId, ApprovalRow>,
 }
 
 impl Follower {
@@ -51,6 +55,7 @@ impl Follower {
             gone_targets: Remembered::new(GONE_TARGETS_MAX),
             standing: Standing::Writable,
             ended_actions: Remembered::new(ENDED_ACTIONS_MAX),
+            ended_approvals: Remembered::new(ENDED_APPROVALS_MAX),
         }
     }
 
@@ -113,6 +118,12 @@ impl Follower {
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
             | Event::AdapterChanged(_) => None,
+            Event::ApprovalChanged(row) => {
+                if !row.is_open() {
+                    self.ended_approvals.put(row.approval.clone(), (**row).clone());
+                }
+                None
+            }
             Event::ActionChanged(row) => {
                 if !row.is_open() {
                     self.ended_actions.put(row.action.clone(), (**row).clone());
@@ -144,6 +155,11 @@ impl Follower {
     /// An action under way, or one that ended lately.
     pub(crate) fn action(&self, action: &ActionId) -> Option<&ActionRow> {
         self.engine.action(action).or_else(|| self.ended_actions.get(action))
+    }
+
+    /// An approval of which more may become known, or one that ended lately.
+    pub(crate) fn approval(&self, approval: &ApprovalId) -> Option<&ApprovalRow> {
+        self.engine.approval(approval).or_else(|| self.ended_approvals.get(approval))
     }
 
     /// The target of that name.

@@ -26,6 +26,7 @@ mod identity;
 mod notify;
 mod observers;
 mod presence;
+mod replies;
 
 pub mod observer;
 pub mod sentinel;

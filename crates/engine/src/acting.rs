@@ -127,6 +127,7 @@ impl Engine {
                 refused(Failure::new(ActionProblem::PidUnavailable, message))
             }
             Act::Send { .. } if row.snapshot.agent.is_some() => busy(pane).and_then(refused),
+            Act::Respond { .. } => self.unanswerable(row),
             Act::Attach { .. }
             | Act::Send { .. }
             | Act::ViewOutput { .. }
@@ -292,7 +293,8 @@ impl Engine {
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
             | Event::ActionChanged(_)
-            | Event::AdapterChanged(_) => None,
+            | Event::AdapterChanged(_)
+            | Event::ApprovalChanged(_) => None,
         });
         let woken: Vec<Input> =
             changed.filter(|pane| waits(pane)).cloned().map(Input::Resumed).collect();

@@ -4,11 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::Actor;
-use crate::ids::{ActionId, AgentType, BootId, PaneKey, RuntimeId, SnapshotId};
+use crate::ids::{ActionId, AgentType, ApprovalId, BootId, PaneKey, RuntimeId, SnapshotId};
 use crate::limits;
 use crate::pane::ProcessIdentity;
 use crate::time::{MonoMs, Stamp, WallMs};
-use crate::words::{ActionKind, ActionProblem, IfBusy, KillSignal, Phase, Proof, State, Step};
+use crate::words::{
+    ActionKind, ActionProblem, Choice, IfBusy, KillSignal, Phase, Proof, State, Step,
+};
 
 fn is_false(value: &bool) -> bool {
     !*value
@@ -49,6 +51,19 @@ pub enum Act {
         /// The descendants too.
         #[serde(default, skip_serializing_if = "is_false")]
         tree: bool,
+    },
+    /// The answer to an approval.
+    Respond {
+        approval: ApprovalId,
+        /// Of what it is the answer to.
+        fingerprint: String,
+        choice: Choice,
+        /// Which of a question's options, counted from 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        option: Option<u32>,
+        /// What is said with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<TextFacts>,
     },
 }
 
@@ -93,6 +108,7 @@ impl Act {
             Self::Send { .. } => ActionKind::Send,
             Self::ViewOutput { .. } => ActionKind::ViewOutput,
             Self::KillByKey | Self::KillBySignal { .. } => ActionKind::Kill,
+            Self::Respond { .. } => ActionKind::Respond,
         }
     }
 
@@ -103,7 +119,8 @@ impl Act {
             Self::Attach { .. }
             | Self::ViewOutput { .. }
             | Self::KillByKey
-            | Self::KillBySignal { .. } => Busy::REFUSED,
+            | Self::KillBySignal { .. }
+            | Self::Respond { .. } => Busy::REFUSED,
         }
     }
 
@@ -113,7 +130,8 @@ impl Act {
             Self::Attach { .. }
             | Self::Send { .. }
             | Self::KillByKey
-            | Self::KillBySignal { .. } => true,
+            | Self::KillBySignal { .. }
+            | Self::Respond { .. } => true,
             Self::ViewOutput { .. } => false,
         }
     }
@@ -288,7 +306,8 @@ impl ActionRow {
             Act::Attach { .. }
             | Act::ViewOutput { .. }
             | Act::KillByKey
-            | Act::KillBySignal { .. } => false,
+            | Act::KillBySignal { .. }
+            | Act::Respond { .. } => false,
         }
     }
 

@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::ActionRow;
 use crate::adapter::AdapterRow;
+use crate::approval::{ApprovalRow, Asked};
 use crate::caption::Captions;
 use crate::event::{Event, SessionRow};
-use crate::ids::{ActionId, AgentType, InboxId, PaneKey, RuntimeId, SessionId, TargetId};
+use crate::ids::{
+    ActionId, AgentType, ApprovalId, InboxId, PaneKey, RuntimeId, SessionId, TargetId,
+};
 use crate::input::{Decision, Effect, Input, Note, Seen};
 use crate::limits;
 use crate::pane::{Cause, PaneRow};
@@ -39,6 +42,8 @@ pub struct Tables {
     /// Those that somebody turned off, or on again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adapters: Vec<AdapterRow>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<ApprovalRow>,
 }
 
 /// A target with what is volatile about it.
@@ -72,6 +77,7 @@ pub struct Engine {
     pub(crate) ticked: MonoMs,
     pub(crate) actions: BTreeMap<ActionId, ActionRow>,
     pub(crate) adapters: BTreeMap<AgentType, AdapterRow>,
+    pub(crate) approvals: BTreeMap<ApprovalId, ApprovalRow>,
 }
 
 impl Engine {
@@ -87,6 +93,7 @@ impl Engine {
             ticked: MonoMs(i64::MIN),
             actions: BTreeMap::new(),
             adapters: BTreeMap::new(),
+            approvals: BTreeMap::new(),
         }
     }
 
@@ -112,6 +119,9 @@ impl Engine {
         for row in tables.adapters {
             engine.adapters.insert(row.agent.clone(), row);
         }
+        for row in tables.approvals {
+            engine.approvals.insert(row.approval.clone(), row);
+        }
         engine.rebase(now);
         engine
     }
@@ -126,6 +136,7 @@ impl Engine {
             inbox: self.inbox.values().cloned().collect(),
             actions: self.actions.values().cloned().collect(),
             adapters: self.adapters.values().cloned().collect(),
+            approvals: self.approvals.values().cloned().collect(),
         }
     }
 
@@ -163,6 +174,9 @@ impl Engine {
         for row in self.actions.values_mut() {
             row.requested.rebase(now);
             row.held.iter_mut().for_each(|held| held.since.rebase(now));
+        }
+        for row in self.approvals.values_mut() {
+            row.opened.rebase(now);
         }
     }
 
@@ -249,6 +263,7 @@ impl Engine {
     /// Concludes what an input makes true. Changes nothing.
     pub fn decide(&self, now: Now, input: &Input, past: &dyn Past) -> Decision {
         let mut decision = self.conclude(now, input, past);
+        decision.events.extend(self.approvals_after(now, &decision.events));
         self.wake_prompts(&mut decision);
         decision
     }
@@ -319,6 +334,12 @@ impl Engine {
             }
             Event::AdapterChanged(row) => {
                 self.adapters.insert(row.agent.clone(), row.clone());
+            }
+            Event::ApprovalChanged(row) if row.is_open() => {
+                self.approvals.insert(row.approval.clone(), (**row).clone());
+            }
+            Event::ApprovalChanged(row) => {
+                self.approvals.remove(&row.approval);
             }
         }
     }
@@ -554,6 +575,12 @@ pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Setting
     voice.note_arrival(Arrival { at: row.ingested_at, ordered });
     for (detail, text) in &signal.details {
         voice.tell(*detail, text, &order);
+    }
+    if signal.source.is_reading() && voice.cursor.as_ref().is_some_and(|it| it.order == order) {
+        voice.asking = match &signal.asked {
+            Some(Asked::For(asking)) => Some(asking.clone()),
+            Some(Asked::Done { .. }) | None => None,
+        };
     }
     voice.turns += u64::from(signal.begins_turn);
     voice.waited_ms = voice.waited_ms.saturating_add(row.waited_ms);

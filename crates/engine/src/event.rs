@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::ActionRow;
 use crate::adapter::AdapterRow;
+use crate::approval::ApprovalRow;
 use crate::ids::{InboxId, PaneId, PaneKey, RuntimeId, SessionId, TargetId};
 use crate::pane::{Cause, PaneRow, Place};
 use crate::signal::{DropReason, EventRow, InboxRow};
@@ -59,6 +60,8 @@ pub enum Event {
     ActionChanged(Box<ActionRow>),
     /// An adapter was turned on or off.
     AdapterChanged(AdapterRow),
+    /// Somebody is asked something, or more became known of it.
+    ApprovalChanged(Box<ApprovalRow>),
 }
 
 impl Event {
@@ -78,6 +81,7 @@ impl Event {
             Self::EventDropped { .. } => "event_dropped",
             Self::ActionChanged(_) => "action_changed",
             Self::AdapterChanged(_) => "adapter_changed",
+            Self::ApprovalChanged(_) => "approval_changed",
         }
     }
 }

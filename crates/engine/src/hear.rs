@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
+use crate::approval::{ApprovalRow, Asked};
 use crate::engine::{Engine, absorb};
 use crate::event::Event;
 use crate::ids::{InboxId, PaneKey, RuntimeId, TargetId};
 use crate::input::{Acceptance, Decision, Effect, Input, Reading, Refusal, Reply};
 use crate::limits;
 use crate::observe::recognise;
-use crate::pane::{PaneRow, ProcessIdentity};
+use crate::pane::{PaneRow, ProcessIdentity, Runtime};
 use crate::past::{Past, PastEvent};
 use crate::signal::{
     About, Binding, DropReason, EventRow, InboxRow, Signal, bind, effective_time, synthetic,
@@ -110,12 +111,26 @@ impl Engine {
         let signals: Vec<Signal> = readings
             .iter()
             .map(|reading| witnessed(reading, shown, voice(reading.source)))
-            .filter(|reading| is_news(reading, voice(reading.source)))
+            .filter(|reading| {
+                is_news(reading, voice(reading.source)) || self.asks_news(runtime, reading)
+            })
             .map(|reading| told(&runtime.runtime, &reading, voice(reading.source), now, ahead))
             .collect();
         if !signals.is_empty() {
             self.record_in(now, &signals, row, now.stamp(), decision);
         }
+    }
+
+    /// Whether a dialog asks something that no approval of the runtime's knows of.
+    fn asks_news(&self, runtime: &Runtime, reading: &Reading) -> bool {
+        let Some(asking) = &reading.asking else { return false };
+        let known = |row: &ApprovalRow| {
+            row.runtime == runtime.runtime
+                && row.is_live()
+                && (row.asking.request_sha256 == asking.request_sha256
+                    || row.source != reading.source)
+        };
+        !self.approvals.values().any(known)
     }
 
     /// Records an event about an active runtime, and what follows for its state.
@@ -369,6 +384,7 @@ fn told(
         source_seq: Some(seq),
         claim: reading.claim.clone(),
         details: reading.details.clone(),
+        asked: reading.asking.clone().map(Asked::For),
         repeats: repeats(reading, voice),
         begins_turn: begins_turn(reading, voice),
         ..Signal::own(format!("{source}-read"), source, (id.clone(), id), runtime, at)

@@ -61,9 +61,22 @@ text_id!(
     SnapshotId
 );
 text_id!(
+    /// One approval.
+    ApprovalId
+);
+text_id!(
     /// The kind of agent that runs in a runtime (`claude`, `codex`, ...).
     AgentType
 );
+
+impl ApprovalId {
+    /// The approval that an event opens, with the version of the state that it opens in: what a
+    /// screen showed before may count again later.
+    pub fn of(event: &EventId, version: u64) -> Self {
+        let named = format!("{event} {version}");
+        Self::new(format!("ap-{}", &hex(&Sha256::digest(named))[..16]))
+    }
+}
 
 /// Declares one of tmux's numbered ids with its sigil, which is also how it is stored.
 macro_rules! tmux_id {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::action::{ActRequest, ActionRow, Outcome};
 use crate::adapter::AdapterRow;
+use crate::approval::Asking;
 use crate::event::{Event, SessionRow};
 use crate::ids::{ActionId, EventId, InboxId, PaneId, PaneKey, RuntimeId, TargetId};
 use crate::pane::{PaneFacts, ProcessIdentity};
@@ -68,6 +69,8 @@ pub struct Reading {
     pub source: Source,
     pub claim: Option<Claim>,
     pub details: BTreeMap<Detail, String>,
+    /// The dialog in which somebody is asked something.
+    pub asking: Option<Box<Asking>>,
 }
 
 /// A complete list of what one tmux server holds, apart from any `qd`'s own session.

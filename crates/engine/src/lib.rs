@@ -13,6 +13,7 @@ pub mod words;
 
 pub mod action;
 pub mod adapter;
+pub mod approval;
 pub mod caption;
 pub mod event;
 pub mod input;
@@ -26,6 +27,7 @@ pub mod engine;
 pub mod explain;
 
 mod acting;
+mod approving;
 mod ask;
 mod hear;
 mod observe;

@@ -43,6 +43,16 @@ pub const QUEUE_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long an act may take. The server that acts refuses it afterwards, to the second.
 pub const ACT_MS: i64 = 2_000;
 
+/// Bytes of a request that is to be approved; longer ones are cut, and told how long they are.
+pub const REQUEST_BYTES_MAX: usize = 32 * 1024;
+/// Answers that an approval offers, and bytes of one; further ones can be given in the terminal.
+pub const OFFERS_MAX: usize = 16;
+pub const OFFER_BYTES_MAX: usize = 512;
+/// Approvals that wait in one runtime; further ones are answered in the terminal.
+pub const APPROVALS_PER_RUNTIME_MAX: usize = 32;
+/// How long an approval can be answered.
+pub const APPROVAL_TTL_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// A process that replaces itself this soon after its start is still starting: `sh -c` handing
 /// over to its command is not a new life.
 pub const STARTUP_EXEC_MS: i64 = 1_000;

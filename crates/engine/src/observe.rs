@@ -197,7 +197,8 @@ impl Engine {
                 | Event::EventBound { .. }
                 | Event::EventDropped { .. }
                 | Event::ActionChanged(_)
-                | Event::AdapterChanged(_) => None,
+                | Event::AdapterChanged(_)
+                | Event::ApprovalChanged(_) => None,
             })
             .collect();
         let confirmed = |pane: PaneId| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Asked;
 use crate::ids::{AgentType, EventId, InboxId, PaneKey, RuntimeId};
 use crate::pane::{PaneRow, Runtime};
 use crate::settings::Settings;
@@ -54,6 +55,9 @@ pub struct Signal {
     /// known to be in the pane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// What it tells of a permission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// It reports that a turn of the agent began.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub begins_turn: bool,
@@ -90,6 +94,7 @@ impl Signal {
             details: BTreeMap::new(),
             repeats: false,
             session: None,
+            asked: None,
             begins_turn: false,
             payload: None,
             expects_version: None,

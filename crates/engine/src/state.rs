@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Asking;
 use crate::ids::EventId;
 use crate::limits;
 use crate::pane::PaneRow;
@@ -142,6 +143,9 @@ pub struct Voice {
     /// What it told beside the state, each part by its newest word.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<Detail, Told>,
+    /// The dialog that a reading shows, in which somebody is asked something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asking: Option<Box<Asking>>,
     /// Turns that it saw begin.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub turns: u64,

@@ -1,6 +1,7 @@
 //! What time alone makes true. The reconciler finds what is due and reports it as events, which
 //! pass the same inbox as everyone's; it never writes a state.
 
+use crate::approving::expires;
 use crate::engine::{Engine, PaneMemory};
 use crate::event::Event;
 use crate::hear::dropped;
@@ -33,7 +34,12 @@ impl Engine {
             .values()
             .filter(|row| row.waits())
             .map(|row| Deadline { at: self.due(row), why: "an action has waited long enough" });
-        panes.chain(waiting).chain(acts).min()
+        let approvals = self
+            .approvals
+            .values()
+            .filter(|row| expires(row))
+            .map(|row| Deadline { at: row.expiry(), why: "an approval expires" });
+        panes.chain(waiting).chain(acts).chain(approvals).min()
     }
 
     fn pane_deadlines(&self, memory: &PaneMemory) -> impl Iterator<Item = Deadline> {
@@ -87,6 +93,7 @@ impl Engine {
         self.tick_bursts(now, &mut decision);
         decision.notes.push(Note::Ticked);
         self.tick_actions(now, &mut decision);
+        self.tick_approvals(now, &mut decision);
         for memory in self.panes.values() {
             if memory.captions.due().is_some_and(|due| due <= now.mono) {
                 let mut row = memory.row.clone();

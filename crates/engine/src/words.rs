@@ -200,6 +200,8 @@ pub mod reason {
     pub const TURN_OVER: &str = "turn_over";
     /// Somebody stopped the agent, and works with something else.
     pub const SUSPENDED: &str = "suspended";
+    /// Somebody ended the turn, or said no to what it asked.
+    pub const INTERRUPTED: &str = "interrupted";
     pub const STALE_SIGNAL: &str = "stale_signal";
     /// The adapter of its agent is turned off.
     pub const UNSUPPORTED_SIGNAL: &str = "unsupported_signal";
@@ -215,6 +217,7 @@ words! {
         Send = "send",
         ViewOutput = "view-output",
         Kill = "kill",
+        Respond = "respond",
     }
 }
 
@@ -274,6 +277,8 @@ words! {
         Started = "started",
         /// The text was in the composer, and is no longer.
         Composer = "composer",
+        /// The agent's own hook took the answer.
+        Reply = "reply",
     }
 }
 
@@ -299,10 +304,71 @@ words! {
         /// The agent takes no prompt now.
         AgentBusy = "E_AGENT_BUSY",
         NotConfirmed = "E_NOT_CONFIRMED",
+        /// Nobody waits for an answer to it any more.
+        ApprovalClosed = "E_APPROVAL_CLOSED",
+        /// Somebody else's answer was first.
+        ApprovalAnswered = "E_APPROVAL_ANSWERED",
+        /// What is asked is not what the answer was meant for.
+        ApprovalChanged = "E_APPROVAL_CHANGED",
+        /// What is asked cannot be answered so.
+        ChoiceNotOffered = "E_CHOICE_NOT_OFFERED",
         /// The daemon ended before it was done.
         Interrupted = "E_INTERRUPTED",
         Forbidden = "E_FORBIDDEN",
         OutcomeUnknown = "E_OUTCOME_UNKNOWN",
         Internal = "E_INTERNAL",
+    }
+}
+
+words! {
+    /// What kind of decision is asked for.
+    ApprovalKind {
+        /// To do something.
+        Permission = "permission",
+        /// To go on by a plan.
+        Plan = "plan",
+        /// To choose, or to say something.
+        Question = "question",
+    }
+}
+
+words! {
+    /// How far an approval is.
+    ApprovalState {
+        /// Somebody has to answer.
+        Waiting = "waiting",
+        /// An answer was accepted and is on its way.
+        Answering = "answering",
+        Answered = "answered",
+        /// Somebody answered in the agent's own terminal.
+        AnsweredInTerminal = "answered_in_terminal",
+        /// The agent asks something else instead.
+        Replaced = "replaced",
+        /// Nobody answered in time.
+        Expired = "expired",
+        /// The runtime ended.
+        Gone = "gone",
+    }
+}
+
+words! {
+    /// What is answered, or was.
+    Choice {
+        /// Yes, this once.
+        Approve = "approve",
+        /// Yes, and the like of it for the agent's present session.
+        ApproveSession = "approve_session",
+        /// Yes, and the like of it from now on.
+        ApproveAlways = "approve_always",
+        Deny = "deny",
+        /// One of a question's options.
+        Option = "option",
+    }
+}
+
+impl Choice {
+    /// Whether one permits what the other forbids.
+    pub fn differs_from(self, other: Self) -> bool {
+        (self == Self::Deny) != (other == Self::Deny)
     }
 }

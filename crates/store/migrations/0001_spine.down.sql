@@ -3,6 +3,7 @@ DROP TABLE runtime_source_cursors;
 DROP TABLE event_inbox;
 DROP TABLE events;
 DROP TABLE adapters;
+DROP TABLE approvals;
 DROP TABLE action_snapshots;
 DROP TABLE actions;
 DROP TABLE states;

@@ -154,7 +154,8 @@ pub(crate) fn forget(db: &Connection, horizon: i64, limit: i64) -> Result<usize,
     let ids = db
         .prepare_cached(
             "SELECT action_id FROM actions AS it WHERE completed_at < ? AND NOT EXISTS \
-             (SELECT 1 FROM events WHERE events.action_id = it.action_id) LIMIT ?",
+             (SELECT 1 FROM events WHERE events.action_id = it.action_id) AND NOT EXISTS \
+             (SELECT 1 FROM approvals WHERE approvals.action_id = it.action_id) LIMIT ?",
         )?
         .query_map([horizon, limit], |row| row.get(0))?
         .collect::<Result<Vec<String>, _>>()?;

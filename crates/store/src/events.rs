@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::approval::Asked;
 use engine::event::Event;
 use engine::ids::{AgentType, EventId, PaneKey, RuntimeId};
 use engine::signal::{About, EventRow, Hints, Signal};
@@ -83,6 +84,8 @@ struct Rest {
     repeats: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<Asked>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     begins_turn: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +116,7 @@ pub(crate) fn rest(row: &EventRow) -> Result<String, Fault> {
         details: signal.details.clone(),
         repeats: signal.repeats,
         session: signal.session.clone(),
+        asked: signal.asked.clone(),
         begins_turn: signal.begins_turn,
         expects_version: signal.expects_version,
         effective_time: Some(row.effective_time).filter(|time| *time != signal.event_time),
@@ -266,6 +270,7 @@ impl<'r> Recorded<'r> {
             details: rest.details,
             repeats: rest.repeats,
             session: rest.session,
+            asked: rest.asked,
             begins_turn: rest.begins_turn,
             payload: None,
             expects_version: rest.expects_version,

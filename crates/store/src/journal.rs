@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use engine::action::ActionRow;
+use engine::approval::ApprovalRow;
 use engine::event::{Actor, Event};
 use engine::ids::RuntimeId;
 use engine::time::WallMs;
@@ -13,6 +14,7 @@ use engine::words::ActionKind;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::actions::{self, ActionEvent, ActionsQuery};
+use crate::approvals::{self, ApprovalsQuery};
 use crate::chain::{ChainHash, Link};
 use crate::connect;
 use crate::events::{self, Recorded};
@@ -112,7 +114,8 @@ fn body_of(event: &Event) -> Option<&str> {
         | Event::EventBound { .. }
         | Event::EventDropped { .. }
         | Event::ActionChanged(_)
-        | Event::AdapterChanged(_) => None,
+        | Event::AdapterChanged(_)
+        | Event::ApprovalChanged(_) => None,
     }
 }
 
@@ -373,6 +376,16 @@ impl Journal {
     /// Actions, newest first.
     pub fn actions(&self, query: &ActionsQuery) -> Result<Vec<ActionRow>, Fault> {
         actions::list(&self.db, query)
+    }
+
+    /// An approval, as long as it is kept.
+    pub fn approval(&self, approval: &str) -> Result<Option<ApprovalRow>, Fault> {
+        approvals::by_id(&self.db, approval)
+    }
+
+    /// Approvals, oldest first.
+    pub fn approvals(&self, query: &ApprovalsQuery) -> Result<Vec<ApprovalRow>, Fault> {
+        approvals::list(&self.db, query)
     }
 
     /// The events that bear an action's id, in the order of the journal.

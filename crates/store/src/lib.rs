@@ -25,6 +25,7 @@ mod meta;
 
 mod actions;
 mod adapters;
+mod approvals;
 mod fold;
 mod lives;
 mod load;
@@ -43,6 +44,7 @@ mod trust;
 mod verify;
 
 pub use actions::{ActionEvent, ActionsQuery};
+pub use approvals::ApprovalsQuery;
 pub use commit::{CommitError, CommitErrorKind, CommitOutcome};
 pub use connect::Durability;
 pub use damage::{Damage, Finding};

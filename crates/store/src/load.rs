@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::lives::{self, pane_key};
-use crate::{actions, adapters, tables};
+use crate::{actions, adapters, approvals, tables};
 
 /// The status of an event that waits for its runtime.
 pub(crate) const PENDING: &str = "pending_bind";
@@ -34,7 +34,8 @@ pub(crate) fn load(db: &Connection) -> Result<Tables, Fault> {
     let evidence = load_evidence(db, &panes)?;
     let actions = actions::open(db)?;
     let adapters = adapters::load(db)?;
-    Ok(Tables { targets, sessions, panes, evidence, inbox, actions, adapters })
+    let approvals = approvals::open(db)?;
+    Ok(Tables { targets, sessions, panes, evidence, inbox, actions, adapters, approvals })
 }
 
 fn json<T: DeserializeOwned>(text: &str) -> Option<T> {

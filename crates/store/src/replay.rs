@@ -46,7 +46,8 @@ impl Replay {
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
             | Event::ActionChanged(_)
-            | Event::AdapterChanged(_) => {}
+            | Event::AdapterChanged(_)
+            | Event::ApprovalChanged(_) => {}
         }
         self.engine.apply(event);
     }

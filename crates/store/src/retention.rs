@@ -17,7 +17,7 @@ use crate::ledger::{Backing, Ledger, Live};
 use crate::load::{PENDING, load};
 use crate::meta::Meta;
 use crate::row::{signed, unsigned};
-use crate::{actions, limits, tables};
+use crate::{actions, approvals, limits, tables};
 
 pub(crate) const EXPIRED_PAYLOADS: &str = "SELECT journal_seq, ingested_at FROM events \
     WHERE ingested_at >= ? AND ingested_at < ? ORDER BY ingested_at LIMIT ?";
@@ -177,6 +177,7 @@ impl Horizons {
         Ok(self.clear_payloads(db)?
             + self.delete_settled(db)?
             + self.delete_alone(db)?
+            + approvals::forget(db, self.events, limits::RETAIN_ROWS_MAX)?
             + actions::forget(db, self.events, limits::RETAIN_ROWS_MAX)?
             + self.prune_journal(db)?
             + self.delete_runtimes(db)?)
@@ -289,6 +290,8 @@ impl Horizons {
                  AND NOT EXISTS (SELECT 1 FROM event_inbox \
                    WHERE event_inbox.runtime_id = it.runtime_id) \
                  AND NOT EXISTS (SELECT 1 FROM actions WHERE actions.runtime_id = it.runtime_id) \
+                 AND NOT EXISTS (SELECT 1 FROM approvals \
+                   WHERE approvals.runtime_id = it.runtime_id) \
                  AND NOT EXISTS (SELECT 1 FROM panes WHERE panes.target_id = it.target_id \
                    AND panes.pane_id = it.pane_id \
                    AND panes.tmux_server_boot_id = it.tmux_server_boot_id) LIMIT ?)",

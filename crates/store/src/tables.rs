@@ -50,6 +50,10 @@ tables! {
         "snapshot_id", "action_id", "target_id", "pane_id", "runtime_id", "state_version",
         "observed_at", "expires_at", "nonce",
     }
+    APPROVALS = "approvals" [1] {
+        "approval_id", "kind", "target_id", "pane_id", "runtime_id", "fingerprint", "opened_at",
+        "expires_at", "state", "closed_at", "settled", "action_id", "metadata_json",
+    }
     ADAPTERS = "adapters" [1] {
         "adapter_name", "agent_type", "version", "capabilities", "enabled", "updated_at",
     }

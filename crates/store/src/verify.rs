@@ -22,7 +22,7 @@ use crate::meta::Meta;
 use crate::open::OpenError;
 use crate::proof::{Doubt, hold, prove_checkpoint, prove_schema};
 use crate::replay::Replay;
-use crate::{actions, schema, tables};
+use crate::{actions, approvals, schema, tables};
 
 mod inbox;
 
@@ -182,6 +182,7 @@ impl Verification {
                 differing = match row.kind {
                     "event_pended" => check_pended(&self.db, &row, &self.meta).err(),
                     "action_changed" => actions::check(&self.db, &row).err(),
+                    "approval_changed" => approvals::check(&self.db, &row).err(),
                     _ => None,
                 };
             }
@@ -291,6 +292,8 @@ fn first_difference(stored: &Tables, replayed: &Tables) -> Option<BadRow> {
     let inbox = differing(&stored_inbox, &replayed.inbox, |row| row.inbox.to_string());
     let actions = differing(&stored.actions, &replayed.actions, |row| row.action.to_string());
     let adapters = differing(&stored.adapters, &replayed.adapters, |row| row.name.clone());
+    let approvals =
+        differing(&stored.approvals, &replayed.approvals, |row| row.approval.to_string());
     let found = [
         ("targets", targets),
         ("sessions", sessions),
@@ -298,6 +301,7 @@ fn first_difference(stored: &Tables, replayed: &Tables) -> Option<BadRow> {
         ("event_inbox", inbox),
         ("actions", actions),
         ("adapters", adapters),
+        ("approvals", approvals),
     ];
     let (table, key) = found.into_iter().find_map(|(table, key)| Some((table, key?)))?;
     let from = "what the journal comes to".to_owned();

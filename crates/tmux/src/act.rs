@@ -44,6 +44,9 @@ pub struct Expected {
 pub struct Typing {
     pub text: Option<Pasted>,
     pub keys: Vec<Key>,
+    /// Texts that the pane must show when it is done, each within a line. They are patterns of
+    /// tmux's: `*`, `?` and `[` in them fit more than themselves.
+    pub visible: Vec<String>,
     /// Only while the pane looks like this; a mode that it shows is left first.
     pub sight: Option<Sight>,
 }
@@ -142,7 +145,7 @@ pub enum Objection {
     Moved,
     /// The server came to it too late.
     Late,
-    /// Everything is as it should be by now.
+    /// Everything is as it should be by now, apart from what the pane has to show.
     Passing,
 }
 
@@ -184,7 +187,9 @@ impl Act {
         }
         let needs = Needs::Input { keys: !typing.keys.is_empty(), sight: typing.sight };
         let clean_up = typing.text.is_some().then(|| of(Verb::DeleteBuffer));
-        let act = either(nonce, &expected, needs, deed, clean_up)?;
+        let guard = guard(&expected, needs);
+        let guard = typing.visible.iter().fold(guard, |it, text| it.and(&Format::shows(text)));
+        let act = either(nonce, &expected, &guard, deed, clean_up)?;
         let batch = match &typing.text {
             Some(text) => {
                 let load = of(Verb::LoadBuffer).arg(Arg::expanded(&text.path)?);
@@ -202,7 +207,8 @@ impl Act {
             Command::new(Verb::SelectWindow).option("-t", window),
             Command::new(Verb::SelectPane).target_pane(expected.pane),
         ];
-        let batch = either(nonce, &expected, Needs::Identity, deed, None)?.into();
+        let guard = guard(&expected, Needs::Identity);
+        let batch = either(nonce, &expected, &guard, deed, None)?.into();
         Ok(Act { nonce, expected, sight: None, batch })
     }
 
@@ -231,7 +237,7 @@ impl Act {
 fn either(
     nonce: Nonce,
     expected: &Expected,
-    needs: Needs,
+    guard: &Format,
     deed: Vec<Command>,
     clean_up: Option<Command>,
 ) -> Result<Command, BatchTooLong> {
@@ -249,7 +255,7 @@ fn either(
     let yes = deed.fold(Batch::from(said), Batch::behind);
     let no = Batch::from(show(&Seen::format(nonce)));
     let no = clean_up.into_iter().fold(no, Batch::then);
-    Command::either(pane, &guard(expected, needs), yes, no)
+    Command::either(pane, guard, yes, no)
 }
 
 fn guard(expected: &Expected, needs: Needs) -> Format {
@@ -512,6 +518,7 @@ mod tests {
             text: Some(Pasted { path: b"/tmp/a#b".to_vec(), bracketed: true }),
             keys: vec![Key::enter()],
             sight,
+            visible: Vec::new(),
         };
         Act::typing(nonce(), expected(), &typing, &"tmux 3.3a".parse().unwrap()).unwrap()
     }

@@ -124,6 +124,11 @@ impl Format {
         Format { text: format!("#{{==:#{{{name}}},{}}}", operand(text)) }
     }
 
+    /// Whether a line on the pane's screen shows this. Expands to the number of the line.
+    pub(crate) fn shows(text: &str) -> Format {
+        Format { text: format!("#{{C:{}}}", operand(text)) }
+    }
+
     /// Whether the server's clock has not come to this second since 1970.
     pub(crate) fn clock_before(second: u64) -> Format {
         Format { text: format!("#{{e|<|:{CLOCK},{second}}}") }

@@ -115,10 +115,16 @@ fn success(route: &Route, definitions: &mut Definitions) -> Value {
         | RouteId::ListAdapters
         | RouteId::EnableAdapter
         | RouteId::DisableAdapter
+        | RouteId::ListApprovals
+        | RouteId::ShowApproval
+        | RouteId::AwaitReply
         | RouteId::ShowConfig => "The answer.",
-        RouteId::Attach | RouteId::Send | RouteId::ViewOutput | RouteId::Kill => {
-            "It was done, now or when the same request came before."
-        }
+        RouteId::Attach
+        | RouteId::Send
+        | RouteId::ViewOutput
+        | RouteId::Kill
+        | RouteId::Respond
+        | RouteId::AnswerApproval => "It was done, now or when the same request came before.",
     };
     json!({ "description": description, "headers": headers, "content": content })
 }

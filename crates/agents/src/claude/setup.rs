@@ -1,6 +1,7 @@
 //! Where Claude Code's hooks go.
 
 use crate::launch::{Launch, Place};
+use crate::reply;
 use crate::setup::hooks::{self, Listing};
 use crate::setup::{Event, Folder, Manner, Moved, Setup, usual};
 
@@ -28,7 +29,7 @@ pub(super) static LISTING: Listing = Listing {
         usual("PreToolUse"),
         usual("PostToolUse"),
         usual("PostToolUseFailure"),
-        usual("PermissionRequest"),
+        Event { name: "PermissionRequest", seconds: reply::BESIDE_SECONDS },
         usual("Notification"),
         usual("Elicitation"),
         usual("ElicitationResult"),

@@ -2,6 +2,7 @@
 
 use super::trust::{self, TRUST};
 use crate::launch::{Launch, Place};
+use crate::reply;
 use crate::setup::hooks::{self, Listing};
 use crate::setup::{Event, Folder, Manner, Moved, Setup, usual};
 
@@ -28,7 +29,7 @@ pub(super) static LISTING: Listing = Listing {
         Event { name: "SessionEnd", seconds: 3 },
         usual("UserPromptSubmit"),
         usual("PreToolUse"),
-        usual("PermissionRequest"),
+        Event { name: "PermissionRequest", seconds: reply::INSTEAD_SECONDS },
         usual("PostToolUse"),
         usual("PreCompact"),
         usual("PostCompact"),

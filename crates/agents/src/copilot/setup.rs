@@ -1,9 +1,10 @@
 //! Where Copilot's hooks go: into a file of their own beside those of others.
 
 use crate::launch::{Launch, Place};
+use crate::reply;
 use crate::setup::edit::Value;
 use crate::setup::hooks::Listing;
-use crate::setup::{Folder, Manner, Moved, Setup, usual};
+use crate::setup::{Event, Folder, Manner, Moved, Setup, usual};
 
 pub(super) static SETUP: Setup = Setup {
     programs: &["copilot"],
@@ -28,7 +29,7 @@ pub(super) static LISTING: Listing = Listing {
         usual("preToolUse"),
         usual("postToolUse"),
         usual("postToolUseFailure"),
-        usual("permissionRequest"),
+        Event { name: "permissionRequest", seconds: reply::INSTEAD_SECONDS },
         usual("notification"),
         usual("preCompact"),
         usual("errorOccurred"),

@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod corpus;
+mod dialogs;
 mod fuzzed;
 mod hostile;
 mod narrow;

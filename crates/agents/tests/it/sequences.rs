@@ -211,6 +211,7 @@ fn reports(recording: &Recording) -> Vec<Input> {
             session: report.only_of,
             begins_turn: report.begins_turn,
             payload: None,
+            asked: None,
             expects_version: None,
         }))
     };
@@ -301,7 +302,7 @@ fn composer(recording: &Recording) -> Option<Vec<Reading>> {
     let reads = |source| {
         let reading = read(&registry, &recording.agent, version, ("", &screen), source)?;
         let (claim, details) = (reading.claim, reading.details);
-        Some(Reading { source, claim, details })
+        Some(Reading { source, claim, details, asking: None })
     };
     Some(Source::ALL.iter().filter_map(|source| reads(*source)).collect())
 }

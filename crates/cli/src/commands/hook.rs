@@ -28,6 +28,6 @@ pub(crate) struct HookArgs {
 /// Comes here only with options before the verb.
 pub(crate) fn run(args: &HookArgs) -> Outcome {
     let event = args.event.as_deref();
-    Call::new(&args.agent, event, args.payload.last().map(|it| &**it)).record();
+    Call::new(&args.agent, event, args.payload.last().map(|it| &**it)).serve();
     Ok(ExitCode::Ok)
 }

@@ -13,6 +13,8 @@ pub(crate) mod wait;
 pub(crate) mod watch;
 
 mod acting;
+pub(crate) mod answer;
+pub(crate) mod approvals;
 pub(crate) mod attach;
 pub(crate) mod history;
 pub(crate) mod kill;
@@ -79,6 +81,10 @@ fn dispatch(console: &Console, cli: Cli) -> Outcome {
         Command::Send(args) => send::run(console, &args),
         Command::ViewOutput(args) => view_output::run(console, &args),
         Command::Kill(args) => kill::run(console, &args),
+        Command::Approvals(args) => approvals::list(console, &args),
+        Command::Approve(args) => approvals::approve(console, &args),
+        Command::Deny(args) => approvals::deny(console, &args),
+        Command::Answer(args) => answer::run(console, &args),
         Command::History(args) => history::run(console, &args),
         Command::Event(command) => event::run(console, &command),
         Command::Hook(args) => hook::run(&args),

@@ -7,8 +7,10 @@
 
 mod append;
 mod payload;
+mod reply;
 
 use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::parent_id;
 
@@ -48,9 +50,17 @@ impl<'a> Call<'a> {
         Self { agent, event: event.unwrap_or_default(), payload }
     }
 
-    /// Records the call. What cannot be recorded is lost, and nobody is told here.
-    pub(crate) fn record(&self) {
-        let Ok(state) = client::state_folder(&|name: &str| std::env::var_os(name)) else { return };
+    /// Records the call, and gives the agent the answer that somebody may have for it. What cannot
+    /// be recorded is lost, and nobody is told here.
+    pub(crate) fn serve(&self) {
+        if let Some(reply) = self.record().as_ref().and_then(reply::await_answer) {
+            // An agent that reads no more has gone on without it.
+            drop(io::stdout().write_all(reply.as_bytes()));
+        }
+    }
+
+    fn record(&self) -> Option<Record> {
+        let state = client::state_folder(&|name: &str| std::env::var_os(name)).ok()?;
         let clock = Clock::new();
         let at = clock.now().wall;
         let record = Record {
@@ -68,7 +78,8 @@ impl<'a> Call<'a> {
             },
         };
         let aside = spool::segment(at, std::process::id());
-        drop(append::append(&state.join(spool::FOLDER), &record.to_line(), &aside));
+        let kept = append::append(&state.join(spool::FOLDER), &record.to_line(), &aside);
+        kept.ok().map(|()| record)
     }
 }
 

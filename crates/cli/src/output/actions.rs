@@ -14,6 +14,7 @@ pub(crate) fn told(answer: &ActionAnswer) -> Text {
         ActionType::Send => "sent",
         ActionType::ViewOutput => "read",
         ActionType::Kill => "signalled",
+        ActionType::Respond => "answered",
     };
     let said = match answer.result_code {
         ResultCode::Completed => Text::styled(what, style::GOOD),
@@ -89,7 +90,10 @@ fn detail(item: &ActionItem) -> String {
     let keys = item.detail.pointer("/act/send/keys").and_then(serde_json::Value::as_array);
     let keys = keys.into_iter().flatten().filter_map(serde_json::Value::as_str).map(str::to_owned);
     let signal = text("/act/kill_by_signal/signal").map(str::to_owned);
-    preview.into_iter().chain(keys).chain(signal).collect::<Vec<_>>().join(" ")
+    let choice = text("/act/respond/choice").map(str::to_owned);
+    let approval = text("/act/respond/approval").map(str::to_owned);
+    let answer = choice.into_iter().chain(approval);
+    preview.into_iter().chain(keys).chain(signal).chain(answer).collect::<Vec<_>>().join(" ")
 }
 
 /// What a pane printed since it was looked at: the lines of `now` behind those of `before`.

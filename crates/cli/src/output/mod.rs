@@ -18,6 +18,7 @@ pub(crate) mod list;
 
 pub(crate) mod actions;
 pub(crate) mod adapters;
+pub(crate) mod approvals;
 pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod overview;

@@ -101,14 +101,40 @@ impl Terminal {
         }
     }
 
+    /// How many rows there are, where somebody looks.
+    pub(crate) fn height(&self) -> Option<usize> {
+        self.interactive.then(|| {
+            let rows = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |it| it.ws_row.into());
+            if rows == 0 { ROWS_DEFAULT } else { rows }
+        })
+    }
+
+    /// Writes lines on a screen of their own; longer ones scroll, and nothing is left out.
+    pub(crate) fn fresh(&self, lines: &[Text]) -> Result<(), Failure> {
+        if self.interactive {
+            self.write(&format!("{CLEAR}{HOME}"))?;
+        }
+        self.lines(lines)
+    }
+
+    /// Asks for a line; nothing where there is nobody to ask, or nobody says anything any more.
+    pub(crate) fn ask(&self, question: &Text) -> Result<Option<String>, Failure> {
+        if !io::stdin().is_terminal() || !self.interactive {
+            return Ok(None);
+        }
+        self.write(&question.render(self.coloured_out))?;
+        let mut answer = String::new();
+        let said = io::stdin().lock().read_line(&mut answer)? > 0;
+        Ok(said.then_some(answer))
+    }
+
     /// Paints a screen anew in its place, or writes the lines below the last ones where there is
     /// no screen. What does not fit is counted in the last line.
     pub(crate) fn paint(&self, lines: &[Text], first: bool) -> Result<(), Failure> {
         if !self.interactive {
             return self.lines(lines);
         }
-        let rows = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |it| it.ws_row.into());
-        let rows = if rows == 0 { ROWS_DEFAULT } else { rows };
+        let rows = self.height().unwrap_or(ROWS_DEFAULT);
         let mut screen = String::from(if first { CLEAR } else { "" });
         screen.push_str(HOME);
         for line in &screenful(lines, rows.saturating_sub(1)) {

@@ -29,7 +29,8 @@ fn hooks_come_to(agent: &str, steps: &[(&str, String, &str)]) {
         let file = env.path(&format!("payload-{number}"));
         fs::write(&file, payload).unwrap();
         let (qd, file) = (env.qd_program().display(), file.display());
-        env.tmux().type_line(&pane, &format!("{qd} hook {agent} {event} < {file}"));
+        // One that asks for a permission waits for its answer.
+        env.tmux().type_line(&pane, &format!("{qd} hook {agent} {event} < {file} &"));
         let what = format!("{expected} after {event}");
         let item = deck::pane_where(daemon.api(), &pane, &what, |it| {
             let state = deck::text(it, "state");

@@ -11,6 +11,7 @@ mod actions;
 mod actions_crash;
 mod adapters;
 mod agents;
+mod approvals;
 mod catalogue;
 mod command_line;
 mod config;

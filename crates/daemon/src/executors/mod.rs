@@ -7,6 +7,7 @@
 mod outbox;
 mod process;
 mod prompt;
+mod respond;
 mod shown;
 mod tmux;
 
@@ -23,6 +24,7 @@ use crate::adapters::Roster;
 use crate::deck::{Deck, Fault};
 use crate::lookout::Lookout;
 use crate::observer::Reach;
+use crate::replies::Replies;
 
 pub(crate) use outbox::Outbox;
 pub(crate) use shown::{Screen, Shown};
@@ -55,6 +57,7 @@ pub(crate) struct Executors {
     outbox: Outbox,
     shown: Shown,
     adapters: watch::Receiver<Arc<Roster>>,
+    replies: Replies,
 }
 
 impl Executors {
@@ -64,8 +67,9 @@ impl Executors {
         outbox: Outbox,
         shown: Shown,
         adapters: watch::Receiver<Arc<Roster>>,
+        replies: Replies,
     ) -> Self {
-        Self { deck, lookout, outbox, shown, adapters }
+        Self { deck, lookout, outbox, shown, adapters, replies }
     }
 
     /// Forgets the texts of actions that have ended.
@@ -108,6 +112,7 @@ impl Executors {
             (Act::Attach { .. } | Act::Send { .. } | Act::KillByKey, _) => {
                 self.touch(row, reach).await
             }
+            (Act::Respond { .. }, _) => self.respond(row, reach).await,
             (Act::ViewOutput { lines, ansi }, _) => self.view(row, reach, *lines, *ansi).await,
             (Act::KillBySignal { signal, tree }, _) => {
                 let server = self.server_started(row);
@@ -124,6 +129,7 @@ impl Executors {
         }
         match &row.act {
             Act::Attach { .. } | Act::Send { .. } | Act::KillByKey => self.look(row, reach).await,
+            Act::Respond { .. } => self.settle_response(row, reach).await,
             Act::ViewOutput { .. } => {
                 let message = "the daemon ended before it was answered";
                 Outcome::Failed(Failure::new(ActionProblem::Interrupted, message))

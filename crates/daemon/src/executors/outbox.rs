@@ -49,6 +49,11 @@ impl Outbox {
         fs::File::open(&self.folder)?.sync_all()
     }
 
+    /// The text of an action, if it has one.
+    pub(crate) fn read(&self, action: &ActionId) -> Option<String> {
+        fs::read_to_string(self.path(action)).ok()
+    }
+
     /// Removes it, if there is one.
     pub(crate) fn forget(&self, action: &ActionId) {
         match fs::remove_file(self.path(action)) {
@@ -76,6 +81,7 @@ mod tests {
         outbox.put(&action, b"secret").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&folder), mode(&outbox.path(&action))), (0o700, 0o600));
+        assert_eq!(outbox.read(&action).as_deref(), Some("secret"));
         assert!(outbox.put(&action, b"again").is_err(), "an action has one text");
         outbox.make_durable(&action).unwrap();
         let again = Outbox::open(&folder, &BTreeSet::from([action.clone()])).unwrap();

@@ -291,7 +291,7 @@ impl Prompt<'_> {
         let expected = expected(self.row).map_err(|error| not_tried(&error))?;
         let keys = keys.iter().map(|key| key.parse()).collect::<Result<Vec<Key>, _>>();
         let keys = keys.map_err(|error| not_tried(&error.into()))?;
-        let typing = Typing { text, keys, sight: Some(sight) };
+        let typing = Typing { text, keys, sight: Some(sight), ..Typing::default() };
         let act = act::Act::typing(stage.nonce(nonce), expected, &typing, &version);
         let act = act.map_err(|error| not_tried(&error.into()))?;
         self.executors.ask(self.row, self.reach, &act).await
@@ -341,6 +341,7 @@ impl Prompt<'_> {
             | Act::Attach { .. }
             | Act::ViewOutput { .. }
             | Act::KillByKey
+            | Act::Respond { .. }
             | Act::KillBySignal { .. } => None,
         });
         put.is_some_and(|put| put == hash)

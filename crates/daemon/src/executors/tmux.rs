@@ -92,7 +92,7 @@ impl Executors {
                 let text = text.as_ref().map(|_| self.pasted(row, *paste));
                 let keys = keys.iter().map(|key| key.parse()).collect::<Result<_, _>>()?;
                 let version = self.version(row).ok_or(NotTried::Server)?;
-                let typing = Typing { text, keys, sight: None };
+                let typing = Typing { text, keys, ..Typing::default() };
                 Ok(act::Act::typing(nonce, expected, &typing, &version)?)
             }
             Act::KillByKey => {
@@ -100,7 +100,10 @@ impl Executors {
                 let version = self.version(row).ok_or(NotTried::Server)?;
                 Ok(act::Act::typing(nonce, expected, &typing, &version)?)
             }
-            Act::Attach { .. } | Act::ViewOutput { .. } | Act::KillBySignal { .. } => {
+            Act::Attach { .. }
+            | Act::ViewOutput { .. }
+            | Act::KillBySignal { .. }
+            | Act::Respond { .. } => {
                 let place = self.lookout.read(|follower| {
                     follower.engine().pane(&row.pane).map(|pane| pane.facts.place())
                 });

@@ -16,7 +16,7 @@ use api::selector::Selector;
 use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::action::{Act, ActRequest, ActionRow, Guards, TextFacts};
-use engine::ids::{ActionId, RuntimeId, SnapshotId};
+use engine::ids::{ActionId, PaneKey, RuntimeId, SnapshotId};
 use engine::input::{Input, Reply, Request};
 use engine::words::{ActionKind, IfBusy, Phase};
 use http::StatusCode;
@@ -38,14 +38,14 @@ const PREVIEW_CHARS_MAX: usize = 80;
 /// Characters of a text that are looked through for secrets before they are shown.
 const REDACTED_CHARS_MAX: usize = 4 * PREVIEW_CHARS_MAX;
 
-type Answered = Result<Said<ActionAnswer>, Problem>;
+pub(super) type Answered = Result<Said<ActionAnswer>, Problem>;
 
 /// A request about to be carried out.
-struct Wanted<'a> {
-    common: Common<'a>,
-    act: Act,
-    fingerprint: String,
-    text: Option<&'a str>,
+pub(super) struct Wanted<'a> {
+    pub(super) common: Common<'a>,
+    pub(super) act: Act,
+    pub(super) fingerprint: String,
+    pub(super) text: Option<&'a str>,
 }
 
 pub(crate) async fn attach(
@@ -151,21 +151,7 @@ pub(crate) async fn list(
     let mut wanted =
         store::ActionsQuery { before: query.before, limit: limit + 1, ..Default::default() };
     if let Some(reference) = &query.reference {
-        match resolve::parse(reference)? {
-            Selector::Exact(Reference::Runtime(id)) => {
-                wanted.runtime = Some(RuntimeId::new(id.as_str()));
-            }
-            selector @ (Selector::Exact(Reference::Pane(_))
-            | Selector::Pane(_)
-            | Selector::Place(_)
-            | Selector::RuntimePrefix(_)) => {
-                let key = app.read(|follower, now| {
-                    let row = resolve::one(follower, reference, &selector, now)?;
-                    Ok::<_, Problem>(row.key.clone())
-                })?;
-                wanted.pane = Some(key);
-            }
-        }
+        (wanted.runtime, wanted.pane) = narrowed(&app, reference)?;
     }
     let mut rows = read(app.lookout.in_journal(move |journal| journal.actions(&wanted)).await)?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -183,8 +169,25 @@ pub(crate) async fn list(
     }))
 }
 
+/// What a list is narrowed to by a reference: a runtime, also one that ended, or a pane.
+pub(super) fn narrowed(
+    app: &App,
+    reference: &str,
+) -> Result<(Option<RuntimeId>, Option<PaneKey>), Problem> {
+    match resolve::parse(reference)? {
+        Selector::Exact(Reference::Runtime(id)) => Ok((Some(RuntimeId::new(id.as_str())), None)),
+        selector @ (Selector::Exact(Reference::Pane(_))
+        | Selector::Pane(_)
+        | Selector::Place(_)
+        | Selector::RuntimePrefix(_)) => app.read(|follower, now| {
+            let row = resolve::one(follower, reference, &selector, now)?;
+            Ok((None, Some(row.key.clone())))
+        }),
+    }
+}
+
 /// Has an action carried out, or finds the one that it repeats, and waits for its outcome.
-async fn perform(app: &App, peer: Peer, wanted: Wanted<'_>) -> Answered {
+pub(super) async fn perform(app: &App, peer: Peer, wanted: Wanted<'_>) -> Answered {
     app.writable()?;
     let runtime = match runtime(app, wanted.common.reference).await {
         Ok(runtime) => runtime,
@@ -346,7 +349,7 @@ async fn find(app: &App, id: &str) -> Result<ActionRow, Problem> {
     read(found)?.ok_or_else(unknown)
 }
 
-fn read<T>(found: Option<Result<T, store::Fault>>) -> Result<T, Problem> {
+pub(super) fn read<T>(found: Option<Result<T, store::Fault>>) -> Result<T, Problem> {
     match found {
         Some(Ok(found)) => Ok(found),
         Some(Err(error)) => Err(Problem::internal("the database could not be read", &error)),
@@ -357,7 +360,7 @@ fn read<T>(found: Option<Result<T, store::Fault>>) -> Result<T, Problem> {
 fn said(app: &App, row: &ActionRow) -> Said<ActionAnswer> {
     let screen = match row.act.kind() {
         ActionKind::ViewOutput => app.shown.get(&row.action),
-        ActionKind::Attach | ActionKind::Send | ActionKind::Kill => None,
+        ActionKind::Attach | ActionKind::Send | ActionKind::Kill | ActionKind::Respond => None,
     };
     let answer = app.read(|follower, now| ActionAnswer {
         schema_version: SchemaVersion::V1,
@@ -374,14 +377,14 @@ fn said(app: &App, row: &ActionRow) -> Said<ActionAnswer> {
 }
 
 /// A hash of everything in a request that has an effect.
-fn fingerprint(request: &impl Serialize) -> String {
+pub(super) fn fingerprint(request: &impl Serialize) -> String {
     // These types have no map, so their JSON has one spelling; a text cannot fail to be written.
     let bytes = serde_json::to_vec(request).unwrap_or_default();
     engine::ids::hex(&Sha256::digest(bytes))
 }
 
 /// What is kept of a text.
-fn facts(text: &str) -> TextFacts {
+pub(super) fn facts(text: &str) -> TextFacts {
     let beginning: String = text.chars().take(REDACTED_CHARS_MAX).collect();
     let preview = redact::text(&beginning).chars().take(PREVIEW_CHARS_MAX).collect();
     TextFacts {

@@ -22,6 +22,7 @@ use crate::executors::{Outbox, Shown};
 use crate::follower::Follower;
 use crate::ids::Ids;
 use crate::lookout::Lookout;
+use crate::replies::Replies;
 use crate::spool::tally::Tally;
 use crate::standing::Standing;
 
@@ -58,6 +59,8 @@ pub struct App {
     /// Texts on their way to a pane, and what panes showed.
     pub(crate) outbox: Option<Outbox>,
     pub(crate) shown: Shown,
+    /// The hooks that wait for an answer.
+    pub(crate) replies: Replies,
     /// Whether somebody asked the daemon to end.
     stop: watch::Sender<Option<ShutdownReason>>,
 }
@@ -76,6 +79,7 @@ impl App {
         let spool = watch::Sender::default().subscribe();
         let adapters = watch::Sender::default().subscribe();
         let (outbox, shown) = (None, Shown::default());
+        let replies = Replies::new(clock);
         Self {
             deck,
             lookout,
@@ -87,6 +91,7 @@ impl App {
             adapters,
             outbox,
             shown,
+            replies,
             socket,
             stop,
         }
@@ -120,6 +125,11 @@ impl App {
     /// The same, with somebody who acts.
     pub(crate) fn with_outbox(self, outbox: Outbox, shown: Shown) -> Self {
         Self { outbox: Some(outbox), shown, ..self }
+    }
+
+    /// The same, with hooks that an executor gives answers to.
+    pub(crate) fn with_replies(self, replies: Replies) -> Self {
+        Self { replies, ..self }
     }
 
     /// Tells whoever runs the daemon when it is asked to end.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use agents::redact;
 use api::actions::{IfBusy, KillSignal};
+use api::approvals::{ApprovalState, Choice};
 use api::error_code::ErrorCode;
 use api::events::EventEnvelope;
 use api::targets::TargetCreate;
@@ -64,6 +65,28 @@ fn source(source: Source) -> known::Source {
     }
 }
 
+pub(crate) fn choice(choice: Choice) -> known::Choice {
+    match choice {
+        Choice::Approve => known::Choice::Approve,
+        Choice::ApproveSession => known::Choice::ApproveSession,
+        Choice::ApproveAlways => known::Choice::ApproveAlways,
+        Choice::Deny => known::Choice::Deny,
+        Choice::Option => known::Choice::Option,
+    }
+}
+
+pub(crate) fn approval_state(state: ApprovalState) -> known::ApprovalState {
+    match state {
+        ApprovalState::Waiting => known::ApprovalState::Waiting,
+        ApprovalState::Answering => known::ApprovalState::Answering,
+        ApprovalState::Answered => known::ApprovalState::Answered,
+        ApprovalState::AnsweredInTerminal => known::ApprovalState::AnsweredInTerminal,
+        ApprovalState::Replaced => known::ApprovalState::Replaced,
+        ApprovalState::Expired => known::ApprovalState::Expired,
+        ApprovalState::Gone => known::ApprovalState::Gone,
+    }
+}
+
 /// The event of an envelope that has passed its own check: its type in the one spelling, what it
 /// claims, and its payload without secrets.
 pub(crate) fn signal(
@@ -104,6 +127,7 @@ pub(crate) fn signal(
         repeats: false,
         session: None,
         payload: payload.and_then(|text| redact::payload(&text).ok()),
+        asked: None,
         expects_version: None,
     })
 }

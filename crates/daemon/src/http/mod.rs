@@ -23,10 +23,12 @@ pub(crate) mod problem;
 
 mod actions;
 mod adapters;
+mod approvals;
 mod events;
 mod health;
 mod hooks;
 mod panes;
+mod replies;
 mod resolve;
 mod runtimes;
 mod sessions;

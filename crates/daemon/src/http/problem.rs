@@ -31,6 +31,15 @@ impl Problem {
         Self { code, message: message.into(), details: Map::new() }
     }
 
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The same problem under another code.
+    pub(crate) fn coded(self, code: ErrorCode) -> Self {
+        Self { code, ..self }
+    }
+
     /// The same problem with one more fact.
     pub(crate) fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());

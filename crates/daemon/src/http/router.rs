@@ -13,8 +13,8 @@ use http::Uri;
 use super::app::App;
 use super::problem::Problem;
 use super::{
-    actions, adapters, config, events, health, hooks, panes, resolve, runtimes, sessions, shutdown,
-    targets, watch, windows,
+    actions, adapters, approvals, config, events, health, hooks, panes, replies, resolve, runtimes,
+    sessions, shutdown, targets, watch, windows,
 };
 
 /// The router of every row of the table.
@@ -58,11 +58,16 @@ fn handler(route: &Route) -> MethodRouter<Arc<App>> {
         RouteId::Send => on(method, actions::send),
         RouteId::ViewOutput => on(method, actions::view_output),
         RouteId::Kill => on(method, actions::kill),
+        RouteId::Respond => on(method, approvals::respond),
         RouteId::ShowAction => on(method, actions::show),
         RouteId::ShowActionEvents => on(method, actions::events),
         RouteId::ListAdapters => on(method, adapters::list),
         RouteId::EnableAdapter => on(method, adapters::enable),
         RouteId::DisableAdapter => on(method, adapters::disable),
+        RouteId::ListApprovals => on(method, approvals::list),
+        RouteId::ShowApproval => on(method, approvals::show),
+        RouteId::AnswerApproval => on(method, approvals::answer),
+        RouteId::AwaitReply => on(method, replies::wait),
         RouteId::ShowConfig => on(method, config::show),
         RouteId::Shutdown => on(method, shutdown::shut_down),
     }

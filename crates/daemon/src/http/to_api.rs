@@ -5,6 +5,7 @@ use api::actions::{
     ActionEventItem, ActionItem, ActionType, AttachItem, OutputItem, ResultCode, SnapshotItem,
 };
 use api::agents::AgentDetails;
+use api::approvals::{ApprovalItem, ApprovalKind, ApprovalState, Choice, Delivery, OfferItem};
 use api::error_code::ErrorCode;
 use api::explain::{DecisionRule, Evidence, ExplainAnswer, WhyNot};
 use api::health::Warning;
@@ -17,6 +18,7 @@ use api::words::{
     EvidenceSource, Health, ObserverMode, SchemaVersion, State, TargetKind,
 };
 use engine::action::{Act, ActionRow};
+use engine::approval::ApprovalRow;
 use engine::explain::{Explanation, Piece, Rule, Standing};
 use engine::ids::{AgentType, PaneKey};
 use engine::pane::{PaneRow, Place, Runtime};
@@ -497,6 +499,78 @@ pub(crate) fn action(follower: &Follower, row: &ActionRow) -> ActionItem {
     }
 }
 
+/// An approval; `held` says that the agent's hook waits for the answer.
+pub(crate) fn approval(follower: &Follower, row: &ApprovalRow, held: bool) -> ApprovalItem {
+    let asking = &row.asking;
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let session = follower.engine().pane(&row.pane).map(|pane| pane.facts.session_name.clone());
+    let mut options = 0;
+    let offers = asking.offers.iter().map(|offer| OfferItem {
+        choice: choice(offer.choice),
+        option: (offer.choice == known::Choice::Option).then(|| {
+            options += 1;
+            options
+        }),
+        label: offer.label.clone(),
+    });
+    ApprovalItem {
+        approval_id: row.approval.to_string(),
+        state: approval_state(row.state),
+        kind: approval_kind(asking.kind),
+        agent_type: row.agent.as_ref().map(ToString::to_string),
+        agent_session: row.session.clone(),
+        target: follower.target_name(&row.pane.target).to_string(),
+        session_name: session,
+        pane_id: row.pane.pane.to_string(),
+        runtime_id: row.runtime.to_string(),
+        tool: some(&asking.tool),
+        request: asking.request.clone(),
+        request_bytes: asking.request_bytes,
+        purpose: some(&asking.purpose),
+        directory: some(&asking.directory),
+        offers: offers.collect(),
+        fingerprint: row.fingerprint.clone(),
+        source: row.source.as_str().to_owned(),
+        delivery: row.is_live().then_some(if held { Delivery::Reply } else { Delivery::Keys }),
+        opened_at: stamp(row.opened),
+        expires_at: timestamp(row.expires_at),
+        closed_at: row.closed_at.map(timestamp),
+        outcome: row.outcome.map(choice),
+        answered_by: row.answer.as_ref().map(|answer| answer.by.to_string()),
+        action_id: row.answer.as_ref().map(|answer| answer.action.to_string()),
+    }
+}
+
+pub(crate) fn choice(choice: known::Choice) -> Choice {
+    match choice {
+        known::Choice::Approve => Choice::Approve,
+        known::Choice::ApproveSession => Choice::ApproveSession,
+        known::Choice::ApproveAlways => Choice::ApproveAlways,
+        known::Choice::Deny => Choice::Deny,
+        known::Choice::Option => Choice::Option,
+    }
+}
+
+fn approval_kind(kind: known::ApprovalKind) -> ApprovalKind {
+    match kind {
+        known::ApprovalKind::Permission => ApprovalKind::Permission,
+        known::ApprovalKind::Plan => ApprovalKind::Plan,
+        known::ApprovalKind::Question => ApprovalKind::Question,
+    }
+}
+
+fn approval_state(state: known::ApprovalState) -> ApprovalState {
+    match state {
+        known::ApprovalState::Waiting => ApprovalState::Waiting,
+        known::ApprovalState::Answering => ApprovalState::Answering,
+        known::ApprovalState::Answered => ApprovalState::Answered,
+        known::ApprovalState::AnsweredInTerminal => ApprovalState::AnsweredInTerminal,
+        known::ApprovalState::Replaced => ApprovalState::Replaced,
+        known::ApprovalState::Expired => ApprovalState::Expired,
+        known::ApprovalState::Gone => ApprovalState::Gone,
+    }
+}
+
 /// Where a terminal finds the pane of an attach, while it is there.
 pub(crate) fn attach(follower: &Follower, row: &ActionRow) -> Option<AttachItem> {
     let Act::Attach { read_only } = row.act else { return None };
@@ -534,6 +608,7 @@ fn action_type(kind: known::ActionKind) -> ActionType {
         known::ActionKind::Send => ActionType::Send,
         known::ActionKind::ViewOutput => ActionType::ViewOutput,
         known::ActionKind::Kill => ActionType::Kill,
+        known::ActionKind::Respond => ActionType::Respond,
     }
 }
 
@@ -558,6 +633,10 @@ pub(crate) fn action_problem(problem: known::ActionProblem) -> ErrorCode {
         known::ActionProblem::PaneBlocked => ErrorCode::PaneBlocked,
         known::ActionProblem::AgentBusy => ErrorCode::AgentBusy,
         known::ActionProblem::NotConfirmed => ErrorCode::NotConfirmed,
+        known::ActionProblem::ApprovalClosed => ErrorCode::ApprovalClosed,
+        known::ActionProblem::ApprovalAnswered => ErrorCode::ApprovalAnswered,
+        known::ActionProblem::ApprovalChanged => ErrorCode::ApprovalChanged,
+        known::ActionProblem::ChoiceNotOffered => ErrorCode::ChoiceNotOffered,
         known::ActionProblem::Interrupted => ErrorCode::Interrupted,
         known::ActionProblem::Forbidden => ErrorCode::Forbidden,
         known::ActionProblem::OutcomeUnknown => ErrorCode::OutcomeUnknown,

@@ -183,6 +183,7 @@ impl Reader {
                 source: *source,
                 claim: now.claim.clone(),
                 details: presentable(now.details.clone()),
+                asking: now.asking.clone(),
             })
             .collect();
         read.said.extend(readings);
@@ -223,7 +224,10 @@ impl<R: Reporter> Watch<'_, R> {
             let version = self.reader.version(pane, find);
             let version = version.as_deref();
             let Some(adapter) = self.cx.roster.get(agent.agent.as_str()) else { continue };
-            let readings = adapter.reads(&Surface { version, title, screen: &screen });
+            let mut readings = adapter.reads(&Surface { version, title, screen: &screen });
+            if let Some(reading) = readings.get_mut(&Source::Screen).filter(|it| it.waits()) {
+                reading.asking = adapter.dialog(&screen).map(|dialog| Box::new(dialog.asking));
+            }
             self.tell_news(pane, &agent, readings).await?;
         }
         Ok(())

@@ -7,6 +7,7 @@
 use agents::adapter::Report;
 use agents::record::{Payload, Record};
 use agents::{redact, vocabulary};
+use engine::approval::Asked;
 use engine::ids::{AgentType, EventId};
 use engine::limits;
 use engine::signal::Signal;
@@ -27,6 +28,7 @@ pub(crate) fn signal(record: Record, bound: Bound, roster: &Roster) -> Signal {
     let source = if event == NOTIFY { Source::Notify } else { Source::Hook };
     let payload = clean(&record);
     let report = hear(&record, payload.as_deref(), roster);
+    let asked = asked(&record, payload.as_deref(), roster);
     Signal {
         event_id: EventId::new(format!("hook-{}", record.id)),
         event_type: vocabulary::normalise(&format!("{agent}-{event}")),
@@ -45,6 +47,7 @@ pub(crate) fn signal(record: Record, bound: Bound, roster: &Roster) -> Signal {
         repeats: report.repeats,
         session: report.only_of,
         payload: payload.filter(|text| text.len() <= limits::PAYLOAD_BYTES_MAX),
+        asked,
         expects_version: None,
     }
 }
@@ -61,6 +64,12 @@ fn clean(record: &Record) -> Option<String> {
         Payload::Whole(bytes) => redact::payload(&String::from_utf8_lossy(bytes)).ok(),
         Payload::None | Payload::Cut { .. } => None,
     }
+}
+
+/// What a record tells of a permission.
+fn asked(record: &Record, payload: Option<&str>, roster: &Roster) -> Option<Asked> {
+    let value: Value = serde_json::from_str(payload?).ok()?;
+    roster.get(&record.agent.to_lowercase())?.asks(&record.event, &value)
 }
 
 /// What the agent's adapter reads in a record.

@@ -245,7 +245,8 @@ impl<G: Group> View for GroupView<G> {
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
             | Event::ActionChanged(_)
-            | Event::AdapterChanged(_) => {}
+            | Event::AdapterChanged(_)
+            | Event::ApprovalChanged(_) => {}
         }
         None
     }

@@ -86,6 +86,7 @@ pub(crate) fn touch<'a>(follower: &Follower, event: &'a Event) -> Touch<'a> {
         | Event::EventBound { .. }
         | Event::EventDropped { .. }
         | Event::ActionChanged(_)
-        | Event::AdapterChanged(_) => Touch::Soft(Vec::new()),
+        | Event::AdapterChanged(_)
+        | Event::ApprovalChanged(_) => Touch::Soft(Vec::new()),
     }
 }

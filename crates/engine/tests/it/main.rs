@@ -8,6 +8,7 @@
 
 mod actions;
 mod adapters;
+mod approvals;
 mod health;
 mod identity;
 mod inbox;

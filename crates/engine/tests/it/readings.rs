@@ -37,6 +37,7 @@ impl Scene {
             source: *source,
             claim: claim.clone(),
             details: BTreeMap::new(),
+            asking: None,
         };
         let readings = readings.iter().map(reading).collect();
         let PaneFacts { pane, process: agent, .. } = claude();
@@ -358,7 +359,7 @@ fn a_reading_of_an_agent_that_is_not_there_any_more_says_nothing() {
     let mut other = claude();
     other.process.pid += 1;
     let claim = says(State::Running, "active");
-    let reading = Reading { source: Source::Title, claim, details: BTreeMap::new() };
+    let reading = Reading { source: Source::Title, claim, details: BTreeMap::new(), asking: None };
     let (pane, agent) = (other.pane, other.process);
     scene.world.observe(Observation::Read { pane, agent, readings: vec![reading] });
     assert_eq!(scene.shown(), (State::Unknown, "inconclusive".into()));

@@ -274,6 +274,7 @@ impl World {
             repeats: false,
             session: None,
             payload: None,
+            asked: None,
             expects_version: None,
         }
     }

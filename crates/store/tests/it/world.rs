@@ -171,6 +171,7 @@ pub(crate) fn signal(now: Now, number: u64, about: About, state: State) -> Signa
         repeats: false,
         session: None,
         payload: Some(format!("{{\"number\":{number},\"token\":\"[redacted]\"}}")),
+        asked: None,
         expects_version: None,
     }
 }

@@ -238,7 +238,8 @@ impl Checker {
             Event::SessionChanged(_)
             | Event::SessionRemoved { .. }
             | Event::ActionChanged(_)
-            | Event::AdapterChanged(_) => Ok(()),
+            | Event::AdapterChanged(_)
+            | Event::ApprovalChanged(_) => Ok(()),
         }
     }
 

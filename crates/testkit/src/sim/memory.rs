@@ -54,7 +54,8 @@ impl Memory {
             | Event::ActivitySeen { .. }
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
-            | Event::AdapterChanged(_) => {}
+            | Event::AdapterChanged(_)
+            | Event::ApprovalChanged(_) => {}
             Event::ActionChanged(row) => {
                 let key = (row.act.kind(), row.request_ref.clone());
                 self.actions.insert(key, (**row).clone());

@@ -47,7 +47,12 @@ impl Agents {
         for (share, source) in SOURCES {
             if rng.permille(*share) {
                 let claim = if rng.permille(120) { None } else { Some(shown(rng, *source, truth)) };
-                readings.push(Reading { source: *source, claim, details: BTreeMap::new() });
+                readings.push(Reading {
+                    source: *source,
+                    claim,
+                    details: BTreeMap::new(),
+                    asking: None,
+                });
             }
         }
         Some(Observation::Read { pane: PaneId(pane), agent: host.identity(agent)?, readings })
@@ -71,8 +76,10 @@ impl Agents {
                     confidence: Confidence::High,
                 }),
                 details: BTreeMap::new(),
+                asking: None,
             };
-            let silent = |source| Reading { source, claim: None, details: BTreeMap::new() };
+            let silent =
+                |source| Reading { source, claim: None, details: BTreeMap::new(), asking: None };
             let readings = vec![
                 reading(Source::Status),
                 reading(Source::Screen),

@@ -212,6 +212,7 @@ pub(crate) fn signal(found: &Found, host: &Host) -> Option<Signal> {
         repeats: false,
         session: None,
         payload: None,
+        asked: None,
         expects_version: None,
     })
 }

@@ -152,6 +152,7 @@ impl Voices {
             repeats: false,
             session: None,
             payload: rng.permille(200).then(|| "{\"secret\":\"[redacted]\"}".to_owned()),
+            asked: None,
             expects_version: None,
         }
     }

@@ -130,7 +130,8 @@ impl Watcher {
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
             | Event::ActionChanged(_)
-            | Event::AdapterChanged(_) => {}
+            | Event::AdapterChanged(_)
+            | Event::ApprovalChanged(_) => {}
         }
         Ok(())
     }

@@ -1,0 +1,270 @@
+//! Dialogs as they stand on a screen: what they ask, and which keys answer them.
+//!
+//! Only the structure at the bottom of the screen is believed, and only where the rules that
+//! conclude a state from it are sure of it. A key is pressed for a request only if the dialog
+//! shows that request, and with lines of the dialog in the guard of the act.
+
+use engine::approval::Asking;
+use engine::words::{ApprovalKind, Choice, State};
+
+use crate::redact;
+use crate::view::{Menu, Seen, View};
+
+/// Characters of a line that go into a guard; the rest may be cut off by the pane.
+const PHRASE_CHARS_MAX: usize = 60;
+/// Fewer say nothing.
+const PHRASE_CHARS_MIN: usize = 3;
+
+/// How an agent takes an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// The number of the answer.
+    Digits,
+    /// The letter that stands behind the answer, in brackets.
+    Letters,
+    /// Up and down to the answer, and Enter.
+    Arrows,
+}
+
+/// A dialog that stands on a screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dialog {
+    /// What it asks, as far as it shows.
+    pub asking: Asking,
+    head: String,
+    rows: Vec<Row>,
+    selected: usize,
+    keys: Keys,
+    phrases: Vec<String>,
+}
+
+/// One answer of its menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    number: u32,
+    label: String,
+    choice: Option<Choice>,
+}
+
+/// What answers a dialog, and what has to be visible for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Press {
+    /// Keys by tmux's names.
+    pub keys: Vec<String>,
+    /// Stretches of single lines of the dialog.
+    pub visible: Vec<String>,
+}
+
+/// What kind of decision a rule of the screen saw somebody asked for.
+fn kind(seen: &Seen) -> Option<ApprovalKind> {
+    match (seen.state, seen.reason) {
+        (State::WaitingApproval, "approval_requested") => Some(ApprovalKind::Permission),
+        (State::WaitingApproval, "plan") => Some(ApprovalKind::Plan),
+        (State::WaitingInput, "question") => Some(ApprovalKind::Question),
+        _ => None,
+    }
+}
+
+/// The dialog whose text begins at `top` and whose menu is pointed at by `selector`.
+pub(crate) fn read(
+    seen: &Seen,
+    view: &View,
+    top: usize,
+    selector: char,
+    keys: Keys,
+) -> Option<Dialog> {
+    let kind = kind(seen)?;
+    let menu = view.menu(selector)?;
+    let head: Vec<&str> = (top..menu.first).map(|at| view.line(at).trim()).collect();
+    let text: Vec<&str> = head.iter().copied().filter(|line| !squeezed(line).is_empty()).collect();
+    let (rows, selected) = rows(view, menu, selector, kind)?;
+    let asked = redact::text(&text.join("\n"));
+    let mut asking = Asking::new(kind, "", &asked);
+    for row in &rows {
+        if let Some(choice) = row.choice.filter(|it| *it != Choice::Deny) {
+            asking = asking.offering(choice, &row.label);
+        }
+    }
+    asking = asking.offering(Choice::Deny, deny_label(&rows));
+    let mut dialog = Dialog {
+        head: squeezed(&text.join("\n")),
+        asking,
+        rows,
+        selected,
+        keys,
+        phrases: phrases(&text),
+    };
+    // However the width of the pane breaks it, it is the same request.
+    dialog.asking.request_sha256 = Asking::new(kind, "", &squeezed(&asked)).request_sha256;
+    (!dialog.phrases.is_empty()).then_some(dialog)
+}
+
+fn deny_label(rows: &[Row]) -> &str {
+    let row = rows.iter().find(|row| row.choice == Some(Choice::Deny));
+    row.map_or("No", |row| row.label.as_str())
+}
+
+fn rows(view: &View, menu: Menu, selector: char, kind: ApprovalKind) -> Option<(Vec<Row>, usize)> {
+    let (mut rows, mut selected) = (Vec::<Row>::new(), None);
+    for at in menu.first..=menu.last {
+        let line = view.line(at).trim();
+        let bare = line.strip_prefix(selector).map(str::trim_start);
+        let numbered = bare.unwrap_or(line).split_once(". ");
+        let number = numbered.and_then(|(number, _)| number.parse::<u32>().ok());
+        let next = rows.last().map_or(1, |row| row.number + 1);
+        match (number, numbered) {
+            (Some(number), Some((_, label))) if number == next || rows.is_empty() => {
+                if bare.is_some() {
+                    selected = Some(rows.len());
+                }
+                rows.push(Row { number, label: label.trim().to_owned(), choice: None });
+            }
+            // A label that the pane's width broke goes on; below an option stands what it means.
+            _ if kind != ApprovalKind::Question => {
+                if let Some(row) = rows.last_mut() {
+                    row.label.push(' ');
+                    row.label.push_str(line);
+                }
+            }
+            _ => {}
+        }
+    }
+    for row in &mut rows {
+        row.choice = match kind {
+            ApprovalKind::Question => is_option(&row.label).then_some(Choice::Option),
+            ApprovalKind::Permission | ApprovalKind::Plan => choice_of(&row.label),
+        };
+        row.label = redact::text(&row.label);
+    }
+    Some((rows, selected?))
+}
+
+/// Whether a question's answer is chosen by pressing it, and not typed.
+fn is_option(label: &str) -> bool {
+    !label.starts_with("Type something") && !label.starts_with("Chat about this")
+}
+
+/// What an answer means, by its words.
+fn choice_of(label: &str) -> Option<Choice> {
+    let label = label.to_lowercase();
+    let begins = |words: &[&str]| words.iter().any(|word| label.starts_with(word));
+    let says = |words: &[&str]| words.iter().any(|word| label.contains(word));
+    if begins(&["no", "reject", "deny"]) {
+        Some(Choice::Deny)
+    } else if !begins(&["yes", "allow", "approve", "proceed"]) {
+        None
+    } else if says(&["this session", "auto-accept", "bypass"]) {
+        Some(Choice::ApproveSession)
+    } else if says(&["always", "don't ask again", "don’t ask again"]) {
+        Some(Choice::ApproveAlways)
+    } else {
+        Some(Choice::Approve)
+    }
+}
+
+/// A text without blanks and without what is drawn around it.
+fn squeezed(text: &str) -> String {
+    let drawn = |c: char| matches!(c, '\u{2500}'..='\u{257f}');
+    text.chars().filter(|c| !c.is_whitespace() && !drawn(*c)).collect()
+}
+
+/// Stretches of the dialog's own lines that must be visible: its last line, which is the question,
+/// and the longest of the others.
+fn phrases(head: &[&str]) -> Vec<String> {
+    let (question, others) = match head.split_last() {
+        Some((question, others)) => (Some(*question), others),
+        None => (None, head),
+    };
+    let longest = others.iter().map(|line| phrase(line)).max_by_key(|it| it.chars().count());
+    let found = question.map(phrase).into_iter().chain(longest);
+    found.filter(|it| it.chars().count() >= PHRASE_CHARS_MIN).collect()
+}
+
+/// The longest stretch of a line in which no character means anything to tmux.
+fn phrase(line: &str) -> String {
+    let inert = |c: char| c.is_alphanumeric() || " ./_-❯›●".contains(c);
+    let stretches = line.split(|c| !inert(c)).map(str::trim);
+    let longest = stretches.max_by_key(|it| it.chars().count()).unwrap_or_default();
+    longest.chars().take(PHRASE_CHARS_MAX).collect::<String>().trim_end().to_owned()
+}
+
+impl Dialog {
+    /// Whether it is the dialog of a request that was told of: by a hook, or as it stood before.
+    pub fn shows(&self, asking: &Asking) -> bool {
+        if asking.kind != self.asking.kind {
+            return false;
+        }
+        if asking.request_sha256 == self.asking.request_sha256 {
+            return true;
+        }
+        let marked = !asking.marks.is_empty()
+            || asking.kind == ApprovalKind::Plan && !asking.tool.is_empty();
+        marked && asking.marks.iter().all(|mark| self.head.contains(&squeezed(mark)))
+    }
+
+    /// What to press for an answer; nothing where it does not offer it.
+    pub fn press(&self, choice: Choice, option: Option<u32>) -> Option<Press> {
+        let mut visible = self.phrases.clone();
+        if choice == Choice::Deny {
+            return Some(Press { keys: vec!["Escape".to_owned()], visible });
+        }
+        let nth = option.map_or(Some(0), |option| usize::try_from(option.checked_sub(1)?).ok())?;
+        let fits = |(_, row): &(usize, &Row)| row.choice == Some(choice);
+        let (at, row) = self.rows.iter().enumerate().filter(fits).nth(nth)?;
+        let letter = || {
+            let letter = row.label.strip_suffix(')')?.rsplit_once('(')?.1;
+            (letter.chars().count() == 1).then(|| vec![letter.to_owned()])
+        };
+        let keys = match self.keys {
+            Keys::Digits if row.number <= 9 => Some(vec![row.number.to_string()]),
+            Keys::Letters => letter(),
+            Keys::Digits | Keys::Arrows => None,
+        };
+        let keys = keys.unwrap_or_else(|| {
+            // Enter takes what is selected: that it is this one must still be so.
+            let selected = &self.rows[self.selected];
+            visible.extend(
+                Some(phrase(&selected.label)).filter(|it| it.chars().count() >= PHRASE_CHARS_MIN),
+            );
+            let (step, steps) = if at < self.selected {
+                ("Up", self.selected - at)
+            } else {
+                ("Down", at - self.selected)
+            };
+            let steps = std::iter::repeat_n(step.to_owned(), steps);
+            steps.chain(["Enter".to_owned()]).collect()
+        });
+        Some(Press { keys, visible })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_known_by_its_words_and_a_wider_grant_is_never_the_plain_one() {
+        let check = |label: &str, expected: Option<Choice>| {
+            assert_eq!(choice_of(label), expected, "{label}");
+        };
+        check("Yes", Some(Choice::Approve));
+        check("Yes, proceed (y)", Some(Choice::Approve));
+        check("Allow once", Some(Choice::Approve));
+        check("Yes, and manually approve edits", Some(Choice::Approve));
+        check("Yes, and auto-accept edits", Some(Choice::ApproveSession));
+        check("Yes, allow all edits during this session (shift+tab)", Some(Choice::ApproveSession));
+        check("Allow for this session", Some(Choice::ApproveSession));
+        check("Yes, and always allow access to a/ from this project", Some(Choice::ApproveAlways));
+        check("Yes, and don't ask again for `touch` in this repo", Some(Choice::ApproveAlways));
+        check("No, and tell Codex what to do differently (esc)", Some(Choice::Deny));
+        check("Modify with external editor", None);
+    }
+
+    #[test]
+    fn nothing_in_a_guard_means_anything_to_tmux() {
+        assert_eq!(phrase("touch made && echo #{pid} made-it"), "touch made");
+        assert_eq!(phrase("Do you want to proceed?"), "Do you want to proceed");
+        assert_eq!(phrase("$(x) #[fg=red]"), "red");
+        assert_eq!(phrase(&"x".repeat(100)).len(), PHRASE_CHARS_MAX);
+    }
+}

@@ -1,0 +1,188 @@
+//! Answers as an agent's own hook gives them: which hooks may wait for one, and what they print.
+//!
+//! Only what an agent documents is printed, and only for an answer that somebody gave: a hook that
+//! got none prints nothing, and the agent asks in its terminal.
+
+pub use engine::words::Choice;
+use serde_json::{Value, json};
+
+use crate::payload;
+
+/// Whether an agent shows its dialog while its hook waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Beside the hook: whoever answers first, wins.
+    Beside,
+    /// Only once the hook has ended without an answer.
+    Instead,
+}
+
+/// How long an agent is told to let such a hook run: beside its dialog as long as an approval can
+/// be answered; instead of it a little longer than the daemon ever holds it.
+pub(crate) const BESIDE_SECONDS: u64 = 24 * 60 * 60;
+pub(crate) const INSTEAD_SECONDS: u64 = 11 * 60;
+
+/// An answer for a hook to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub choice: Choice,
+    /// Which of a question's options, counted from 1.
+    pub option: Option<u32>,
+    pub message: Option<String>,
+}
+
+/// What a denial says that comes without a word.
+const DENIED: &str = "The user said no to this.";
+
+/// Whether the hook of this agent at this event can answer, and what it hides meanwhile.
+pub fn hold(agent: &str, event: &str) -> Option<Hold> {
+    let is = |name: &str| event.eq_ignore_ascii_case(name);
+    match agent {
+        "claude" if is("PermissionRequest") => Some(Hold::Beside),
+        "codex" if is("PermissionRequest") => Some(Hold::Instead),
+        "copilot" if is("permissionRequest") => Some(Hold::Instead),
+        _ => None,
+    }
+}
+
+/// What the hook prints for an answer to what it was told; nothing where it has no way to say it.
+pub fn printed(agent: &str, payload: &Value, reply: &Reply) -> Option<String> {
+    let decision = match agent {
+        "claude" => claude(payload, reply)?,
+        "codex" => plain(reply)?,
+        "copilot" => return plain(reply).map(|it| it.to_string()),
+        _ => return None,
+    };
+    let output = json!({
+        "hookSpecificOutput": { "hookEventName": "PermissionRequest", "decision": decision }
+    });
+    Some(output.to_string())
+}
+
+/// Whether a hook can say this.
+pub fn can_say(agent: &str, choice: Choice) -> bool {
+    match choice {
+        Choice::Approve | Choice::Deny => true,
+        Choice::ApproveSession | Choice::ApproveAlways | Choice::Option => agent == "claude",
+    }
+}
+
+fn plain(reply: &Reply) -> Option<Value> {
+    match reply.choice {
+        Choice::Approve => Some(json!({ "behavior": "allow" })),
+        Choice::Deny => {
+            let message = reply.message.as_deref().unwrap_or(DENIED);
+            Some(json!({ "behavior": "deny", "message": message }))
+        }
+        Choice::ApproveSession | Choice::ApproveAlways | Choice::Option => None,
+    }
+}
+
+fn claude(payload: &Value, reply: &Reply) -> Option<Value> {
+    match reply.choice {
+        Choice::Approve => Some(json!({ "behavior": "allow" })),
+        Choice::ApproveSession | Choice::ApproveAlways => {
+            let updates = lasting(payload, reply.choice);
+            (!updates.is_empty())
+                .then(|| json!({ "behavior": "allow", "updatedPermissions": updates }))
+        }
+        // As in the dialog, no without a word ends the turn.
+        Choice::Deny => Some(json!({
+            "behavior": "deny",
+            "message": reply.message.as_deref().unwrap_or(DENIED),
+            "interrupt": reply.message.is_none(),
+        })),
+        Choice::Option => chosen(payload, reply.option?),
+    }
+}
+
+/// The grants that Claude suggests itself, for its session or for longer.
+pub(crate) fn lasting(payload: &Value, choice: Choice) -> Vec<&Value> {
+    let suggested = payload.get("permission_suggestions").and_then(Value::as_array);
+    let for_session = |it: &&Value| payload::text(it, "destination") == "session";
+    let suggested = suggested.into_iter().flatten();
+    suggested.filter(|it| for_session(it) == (choice == Choice::ApproveSession)).collect()
+}
+
+fn chosen(payload: &Value, option: u32) -> Option<Value> {
+    let input = payload.get("tool_input")?;
+    let questions = input.get("questions")?.as_array()?;
+    let [question] = questions.as_slice() else { return None };
+    let nth = usize::try_from(option.checked_sub(1)?).ok()?;
+    let (label, _) = crate::asking::options(question).nth(nth)?;
+    let text = payload::text(question, "question");
+    let updated = json!({ "questions": questions, "answers": { text: label } });
+    Some(json!({ "behavior": "allow", "updatedInput": updated }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(choice: Choice) -> Reply {
+        Reply { choice, option: None, message: None }
+    }
+
+    fn said(agent: &str, payload: &Value, reply: &Reply) -> Value {
+        serde_json::from_str(&printed(agent, payload, reply).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn each_agent_is_answered_in_its_own_words() {
+        let none = Value::Null;
+        let decision = |value: &Value| value["hookSpecificOutput"]["decision"].clone();
+        for agent in ["claude", "codex"] {
+            let value = said(agent, &none, &reply(Choice::Approve));
+            assert_eq!(decision(&value), json!({ "behavior": "allow" }));
+            assert_eq!(value["hookSpecificOutput"]["hookEventName"], "PermissionRequest");
+        }
+        assert_eq!(said("copilot", &none, &reply(Choice::Approve)), json!({ "behavior": "allow" }));
+        let no = Reply { message: Some("not \"this\"".to_owned()), ..reply(Choice::Deny) };
+        let claude = decision(&said("claude", &none, &no));
+        assert_eq!(
+            claude,
+            json!({ "behavior": "deny", "message": "not \"this\"", "interrupt": false })
+        );
+        let codex = decision(&said("codex", &none, &no));
+        assert_eq!(codex, json!({ "behavior": "deny", "message": "not \"this\"" }));
+        assert_eq!(printed("gemini", &none, &reply(Choice::Approve)), None);
+        assert_eq!(printed("codex", &none, &reply(Choice::ApproveAlways)), None);
+    }
+
+    #[test]
+    fn a_lasting_grant_is_what_claude_suggested_and_nothing_else() {
+        let payload = json!({ "permission_suggestions": [
+            { "type": "setMode", "mode": "acceptEdits", "destination": "session" },
+            { "type": "addRules", "destination": "localSettings" },
+        ]});
+        let updates = |choice| {
+            let value = said("claude", &payload, &reply(choice));
+            value["hookSpecificOutput"]["decision"]["updatedPermissions"].clone()
+        };
+        assert_eq!(updates(Choice::ApproveSession)[0]["type"], "setMode");
+        assert_eq!(updates(Choice::ApproveAlways)[0]["type"], "addRules");
+        assert_eq!(printed("claude", &Value::Null, &reply(Choice::ApproveAlways)), None);
+    }
+
+    #[test]
+    fn a_question_is_answered_with_the_label_of_its_option() {
+        let payload = json!({ "tool_input": { "questions": [
+            { "question": "Which?", "options": [{ "label": "Red" }, { "label": "Blue" }] }
+        ]}});
+        let answer = |option| Reply { option: Some(option), ..reply(Choice::Option) };
+        let value = said("claude", &payload, &answer(2));
+        let updated = &value["hookSpecificOutput"]["decision"]["updatedInput"];
+        assert_eq!(updated["answers"], json!({ "Which?": "Blue" }));
+        assert_eq!(updated["questions"], payload["tool_input"]["questions"]);
+        assert_eq!(printed("claude", &payload, &answer(3)), None);
+        assert_eq!(printed("claude", &payload, &answer(0)), None);
+    }
+
+    #[test]
+    fn only_hooks_that_can_answer_are_held() {
+        assert_eq!(hold("claude", "permissionrequest"), Some(Hold::Beside));
+        assert_eq!(hold("codex", "PermissionRequest"), Some(Hold::Instead));
+        assert_eq!(hold("gemini", "Notification"), None);
+        assert_eq!(hold("claude", "Stop"), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! Recorded dialogs: what they ask, what answers them, and for which recorded request they stand.
+
+use agents::dialog::Dialog;
+use agents::registry::Registry;
+use engine::approval::{Asked, Asking};
+use engine::words::{ApprovalKind, Choice};
+
+use crate::corpus::{Recording, recordings};
+
+fn recording(agent: &str) -> Recording {
+    recordings().into_iter().find(|it| it.agent == agent).unwrap()
+}
+
+fn dialog(agent: &str, screen: &str) -> Option<Dialog> {
+    let registry = Registry::built_in();
+    registry.get(agent).unwrap().dialog(&recording(agent).screen(screen))
+}
+
+fn asking(agent: &str, hook: &str) -> Asking {
+    let registry = Registry::built_in();
+    let event = hook.split('.').next().unwrap();
+    match registry.get(agent).unwrap().asks(event, &recording(agent).payload(hook)).unwrap() {
+        Asked::For(asking) => *asking,
+        Asked::Done { .. } => panic!("{hook} asks nothing"),
+    }
+}
+
+fn keys(dialog: &Dialog, choice: Choice, option: Option<u32>) -> String {
+    dialog.press(choice, option).map(|it| it.keys.join(" ")).unwrap_or_default()
+}
+
+#[test]
+fn every_recorded_dialog_is_answered_by_its_agents_own_keys() {
+    let check = |agent: &str, screen: &str, expected: [&str; 4]| {
+        let dialog = dialog(agent, screen).unwrap_or_else(|| panic!("{agent} {screen}"));
+        let choices =
+            [Choice::Approve, Choice::ApproveSession, Choice::ApproveAlways, Choice::Deny];
+        let pressed = choices.map(|choice| keys(&dialog, choice, None));
+        assert_eq!(pressed, expected, "{agent} {screen}");
+    };
+    check("claude", "permission-shell", ["1", "", "2", "Escape"]);
+    check("claude", "permission-while-hook-runs", ["1", "", "2", "Escape"]);
+    check("claude", "permission-edit", ["1", "2", "", "Escape"]);
+    check("claude", "plan-approval", ["1", "", "", "Escape"]);
+    check("codex", "permission-shell", ["y", "", "p", "Escape"]);
+    check("codex", "permission-edit", ["y", "", "a", "Escape"]);
+    check("copilot", "permission-shell", ["Enter", "", "Down Enter", "Escape"]);
+    check("copilot", "permission-edit", ["Enter", "", "Down Enter", "Escape"]);
+    check("gemini", "permission-shell", ["1", "2", "", "Escape"]);
+    check("gemini", "permission-edit", ["1", "2", "", "Escape"]);
+    let question = dialog("claude", "question-dialog").unwrap();
+    let option = |nth| keys(&question, Choice::Option, Some(nth));
+    assert_eq!([1, 2, 3].map(option), ["1", "2", ""], "what is typed is no option");
+}
+
+#[test]
+fn a_dialog_stands_for_its_own_request_and_for_no_other() {
+    let shown = [
+        ("claude", "permission-shell", "PermissionRequest.Bash"),
+        ("claude", "permission-edit", "PermissionRequest.Edit"),
+        ("claude", "plan-approval", "PermissionRequest.ExitPlanMode"),
+        ("claude", "question-dialog", "PermissionRequest.AskUserQuestion"),
+        ("codex", "permission-shell", "PermissionRequest.Bash"),
+        ("codex", "permission-edit", "PermissionRequest.apply_patch"),
+        ("copilot", "permission-shell", "permissionRequest.bash"),
+        ("copilot", "permission-edit", "permissionRequest.edit"),
+    ];
+    for (agent, screen, hook) in shown {
+        let dialog = dialog(agent, screen).unwrap();
+        for (other_agent, _, other) in shown.iter().filter(|it| it.0 == agent) {
+            let asking = asking(other_agent, other);
+            assert_eq!(dialog.shows(&asking), *other == hook, "{agent} {screen}: {other}");
+        }
+        assert!(dialog.shows(&dialog.asking));
+        let press = dialog.press(Choice::Deny, None).unwrap();
+        assert!(!press.visible.is_empty(), "{agent} {screen}");
+    }
+}
+
+#[test]
+fn s_11_no_other_recorded_screen_has_a_dialog_that_could_be_answered() {
+    let registry = Registry::built_in();
+    for recording in recordings() {
+        let adapter = registry.get(&recording.agent).unwrap();
+        for case in recording.of(crate::corpus::Kind::Screen) {
+            let name = &case.name;
+            let answerable = [
+                "permission-shell",
+                "permission-edit",
+                "permission-while-hook-runs",
+                "plan-approval",
+                "question-dialog",
+            ]
+            .contains(&name.as_str());
+            let found = adapter.dialog(&recording.screen(name));
+            assert!(found.is_none() || answerable, "{} {name}: {found:?}", recording.agent);
+        }
+    }
+}
+
+#[test]
+fn the_request_of_a_hook_is_whole_and_what_was_done_is_known_by_it() {
+    let bash = asking("claude", "PermissionRequest.Bash");
+    assert_eq!(bash.request, "touch created.txt && echo made-it");
+    assert_eq!((bash.tool.as_str(), bash.kind), ("Bash", ApprovalKind::Permission));
+    assert_eq!(bash.directory, "/home/dev/project");
+    let registry = Registry::built_in();
+    let done = |agent: &str, hook: &str| {
+        let event = hook.split('.').next().unwrap();
+        match registry.get(agent).unwrap().asks(event, &recording(agent).payload(hook)) {
+            Some(Asked::Done { deed }) => deed,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(bash.deed(), done("claude", "PostToolUse.Bash"));
+    let edit = asking("claude", "PermissionRequest.Edit");
+    assert_eq!(edit.request, "/home/dev/project/notes.txt\n-hello world\n+hello scripted world\n");
+    assert_eq!(edit.deed(), done("claude", "PostToolUse.Edit"));
+    let question = asking("claude", "PermissionRequest.AskUserQuestion");
+    assert_eq!(question.deed(), done("claude", "PostToolUse.AskUserQuestion"));
+    assert_ne!(bash.deed(), edit.deed());
+    let copilot = asking("copilot", "permissionRequest.bash");
+    assert_eq!(copilot.deed(), done("copilot", "postToolUse.bash"));
+}

@@ -1,0 +1,290 @@
+//! How approvals are shown: in a table, and one on a screen of its own.
+//!
+//! Their texts were written by a model that wants to be permitted something. Whatever a terminal
+//! would obey, or not show, is written out.
+
+use api::approvals::{ApprovalItem, ApprovalKind, ApprovalList, ApprovalState, Choice, OfferItem};
+use api::timestamp::Timestamp;
+use unicode_width::UnicodeWidthChar;
+
+use crate::output::style;
+use crate::output::table::{Column, Table};
+use crate::output::text::Text;
+use crate::output::time;
+
+/// Columns where the terminal has no width.
+const WIDTH_DEFAULT: usize = 100;
+/// Rows of a screen that are not the request.
+const FRAME_ROWS: usize = 10;
+/// Rows of a request that are shown at least.
+const REQUEST_ROWS_MIN: usize = 3;
+/// Characters of a request in a table.
+const TABLE_CHARS_MAX: usize = 200;
+
+/// How much of a request is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What fits on a screen of so many rows.
+    Screen(Option<usize>),
+    All,
+}
+
+/// Approvals as a table.
+pub(crate) fn table(list: &ApprovalList, now: Timestamp, width: Option<usize>) -> Vec<Text> {
+    if list.items.is_empty() {
+        return vec![Text::styled("Nothing waits for an answer.", style::QUIET)];
+    }
+    let mut table = Table::new([
+        Column::fixed("ID"),
+        Column::fixed("AGE"),
+        Column::fixed("STATE"),
+        Column::yielding("AGENT", 3),
+        Column::yielding("PANE", 4),
+        Column::yielding("REQUEST", 2).down_to(12),
+        Column::yielding("ANSWERS", 1),
+    ]);
+    for item in &list.items {
+        table.row([
+            Text::plain(&item.approval_id),
+            Text::plain(age(item, now)),
+            Text::styled(item.state.as_str(), style_of(item.state)),
+            Text::plain(item.agent_type.as_deref().unwrap_or("-")),
+            Text::plain(place(item)),
+            Text::plain(in_short(item)),
+            Text::styled(ending(item), style::QUIET),
+        ]);
+    }
+    table.lines(width)
+}
+
+fn age(item: &ApprovalItem, now: Timestamp) -> String {
+    time::age(item.opened_at, now)
+}
+
+fn style_of(state: ApprovalState) -> anstyle::Style {
+    match state {
+        ApprovalState::Waiting => style::WARNING,
+        ApprovalState::Answering => style::COMMAND,
+        ApprovalState::Answered | ApprovalState::AnsweredInTerminal => style::GOOD,
+        ApprovalState::Replaced | ApprovalState::Expired | ApprovalState::Gone => style::QUIET,
+    }
+}
+
+fn place(item: &ApprovalItem) -> String {
+    let session = item.session_name.as_deref().unwrap_or("-");
+    format!("{} {session} {}", item.target, item.pane_id)
+}
+
+fn in_short(item: &ApprovalItem) -> String {
+    let first: String = item.request.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tool = item.tool.as_ref().map_or(String::new(), |tool| format!("{tool}: "));
+    revealed(&format!("{tool}{first}")).chars().take(TABLE_CHARS_MAX).collect()
+}
+
+/// What may be answered; of one that is over, what was.
+fn ending(item: &ApprovalItem) -> String {
+    if item.state == ApprovalState::Waiting {
+        return item.offers.iter().map(letter).collect::<Vec<_>>().join(" ");
+    }
+    let outcome = item.outcome.map(|it| it.to_string());
+    let by = item.answered_by.as_ref().map(|by| format!("by {by}"));
+    outcome.into_iter().chain(by).collect::<Vec<_>>().join(" ")
+}
+
+/// What is typed for an answer.
+fn letter(offer: &OfferItem) -> String {
+    match (offer.choice, offer.option) {
+        (Choice::Option, option) => option.unwrap_or(0).to_string(),
+        (Choice::Approve, _) => "y".to_owned(),
+        (Choice::ApproveSession, _) => "s".to_owned(),
+        (Choice::ApproveAlways, _) => "a".to_owned(),
+        (Choice::Deny, _) => "n".to_owned(),
+    }
+}
+
+/// One approval on a screen.
+pub(crate) fn screen(
+    item: &ApprovalItem,
+    behind: usize,
+    now: Timestamp,
+    width: Option<usize>,
+    extent: Extent,
+) -> Vec<Text> {
+    let columns = width.unwrap_or(WIDTH_DEFAULT).max(1);
+    let agent = item.agent_type.as_deref().unwrap_or("an agent");
+    let asks = match item.kind {
+        ApprovalKind::Permission => "asks for a permission",
+        ApprovalKind::Plan => "has a plan",
+        ApprovalKind::Question => "has a question",
+    };
+    let waits = if behind > 0 { format!(" ({behind} more wait)") } else { String::new() };
+    let mut lines = vec![Text::styled(format!("{agent} {asks}"), style::TITLE).then(waits)];
+    let told = format!("{}  {}", place(item), age(item, now));
+    lines.push(Text::styled(revealed(&told), style::QUIET));
+    if let Some(directory) = &item.directory {
+        lines.push(Text::styled(format!("in {}", revealed(directory)), style::QUIET));
+    }
+    if let Some(purpose) = &item.purpose {
+        lines.push(Text::plain(format!("it says: {}", revealed(purpose))));
+    }
+    let bytes = item.request_bytes;
+    let tool = item.tool.as_deref().map(revealed).unwrap_or_default();
+    let head =
+        if tool.is_empty() { format!("{bytes} bytes:") } else { format!("{tool}, {bytes} bytes:") };
+    lines.push(Text::styled(head, style::TITLE));
+    lines.extend(request(item, columns, extent));
+    for offer in &item.offers {
+        lines.push(
+            Text::styled(format!(" {:>2} ", letter(offer)), style::COMMAND)
+                .then(revealed(&offer.label)),
+        );
+    }
+    lines.into_iter().flat_map(|line| line.wrapped(Some(columns))).collect()
+}
+
+fn request(item: &ApprovalItem, columns: usize, extent: Extent) -> Vec<Text> {
+    let inner = columns.saturating_sub(2).max(1);
+    let rows: Vec<String> = item
+        .request
+        .trim_end_matches('\n')
+        .split('\n')
+        .flat_map(|line| broken(&revealed(line), inner))
+        .collect();
+    let most = match extent {
+        Extent::Screen(Some(height)) => {
+            height.saturating_sub(FRAME_ROWS + item.offers.len()).max(REQUEST_ROWS_MIN)
+        }
+        Extent::Screen(None) | Extent::All => usize::MAX,
+    };
+    let left_out = rows.len().saturating_sub(most);
+    let shown = rows.into_iter().take(most);
+    let mut lines: Vec<Text> = shown.map(|row| Text::plain(format!("| {row}"))).collect();
+    if left_out > 0 {
+        let more = format!("| … {left_out} more lines: m shows them");
+        lines.push(Text::styled(more, style::WARNING));
+    }
+    let kept = item.request.len() as u64;
+    if kept < item.request_bytes {
+        let cut =
+            format!("| … and {} bytes that only the terminal shows", item.request_bytes - kept);
+        lines.push(Text::styled(cut, style::WARNING));
+    }
+    lines
+}
+
+/// What may be typed.
+pub(crate) fn keys(item: &ApprovalItem, width: Option<usize>) -> Text {
+    let offered: Vec<String> = item.offers.iter().map(letter).collect();
+    let keys = format!("{}, Enter skips, m more, q ends", offered.join("/"));
+    let columns = width.unwrap_or(WIDTH_DEFAULT).saturating_sub(2);
+    Text::styled(keys, style::QUIET).cut(columns).then("> ")
+}
+
+/// A line as it is, with everything written out that a terminal would obey or not show.
+fn revealed(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let visible = c == ' ' || c.width().is_some_and(|width| width > 0) && !c.is_whitespace();
+        if visible {
+            shown.push(c);
+        } else if c == '\t' {
+            shown.push('→');
+        } else {
+            shown.push_str(&format!("<U+{:04X}>", u32::from(c)));
+        }
+    }
+    shown
+}
+
+/// A line in pieces that fit, each letter for letter.
+fn broken(line: &str, columns: usize) -> Vec<String> {
+    let mut rows = vec![String::new()];
+    let mut used = 0;
+    for c in line.chars() {
+        let width = c.width().unwrap_or(0);
+        if used + width > columns && used > 0 {
+            rows.push(String::new());
+            used = 0;
+        }
+        used += width;
+        if let Some(row) = rows.last_mut() {
+            row.push(c);
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(request: &str) -> ApprovalItem {
+        let at = Timestamp::from_millis(0);
+        let offer =
+            |choice, label: &str| OfferItem { choice, option: None, label: label.to_owned() };
+        ApprovalItem {
+            approval_id: "ap-0123456789abcdef".to_owned(),
+            state: ApprovalState::Waiting,
+            kind: ApprovalKind::Permission,
+            agent_type: Some("claude".to_owned()),
+            agent_session: None,
+            target: "local".to_owned(),
+            session_name: Some("work".to_owned()),
+            pane_id: "%1".to_owned(),
+            runtime_id: "rt-1".to_owned(),
+            tool: Some("Bash".to_owned()),
+            request: request.to_owned(),
+            request_bytes: request.len() as u64,
+            purpose: None,
+            directory: Some("/home/dev/project".to_owned()),
+            offers: vec![offer(Choice::Approve, "Yes"), offer(Choice::Deny, "No")],
+            fingerprint: "f".to_owned(),
+            source: "hook".to_owned(),
+            delivery: None,
+            opened_at: at,
+            expires_at: at,
+            closed_at: None,
+            outcome: None,
+            answered_by: None,
+            action_id: None,
+        }
+    }
+
+    fn shown(request: &str, width: usize, extent: Extent) -> String {
+        let lines = screen(&item(request), 2, Timestamp::from_millis(65_000), Some(width), extent);
+        lines.iter().map(|line| line.render(false) + "\n").collect()
+    }
+
+    #[test]
+    fn s_13_whatever_a_terminal_would_obey_or_hide_is_written_out() {
+        let hostile = "echo \u{202e}fdp\u{200b}\x1b[2Jx\u{7f}\r";
+        let expected = "echo <U+202E>fdp<U+200B><U+001B>[2Jx<U+007F><U+000D>";
+        assert_eq!(revealed(hostile), expected);
+        let screen = shown(&format!("{hostile}\nsecond"), 100, Extent::All);
+        assert!(screen.contains(&format!("| {expected}\n| second\n")), "{screen}");
+    }
+
+    #[test]
+    fn s_13_a_long_request_tells_how_long_it_is_and_all_of_it_can_be_reached() {
+        let long = (0..200).map(|nth| format!("line {nth}\n")).collect::<String>();
+        let cut = shown(&long, 40, Extent::Screen(Some(24)));
+        assert!(cut.contains("| … 188 more lines: m shows them"), "{cut}");
+        assert!(cut.lines().count() <= 24 && cut.contains("1690 bytes"), "{cut}");
+        assert!(shown(&long, 40, Extent::All).contains("| line 199\n"));
+        let wide = "x".repeat(10_000);
+        let rows = shown(&wide, 40, Extent::All);
+        assert_eq!(rows.matches('x').count(), 10_000);
+        assert!(rows.lines().all(|line| line.chars().count() <= 40));
+    }
+
+    #[test]
+    fn at_40_columns_one_approval_is_one_screen() {
+        let screen = shown("touch a && echo made", 40, Extent::Screen(Some(24)));
+        assert_eq!(
+            screen,
+            "claude asks for a permission (2 more\nwait)\nlocal work %1  1m\nin /home/dev/project\n\
+             Bash, 20 bytes:\n| touch a && echo made\n  y Yes\n  n No\n"
+        );
+        assert!(keys(&item("x"), Some(40)).width() <= 40);
+    }
+}

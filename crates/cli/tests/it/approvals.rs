@@ -1,0 +1,425 @@
+//! Approvals by the built binary, with a scripted program that asks as an agent does: with its own
+//! hook beside a dialog, with a dialog alone, and with its own status file.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use testkit::{Daemon, Reply, TestEnv, wait};
+
+use crate::deck::{self, deck};
+
+/// A stand-in for an agent. It asks `asks/N` for each N in turn: shows the dialog, runs the hook
+/// where `asks/N.json` is there, and takes whichever answers first, the hook or a key. What it took
+/// stands in `log`.
+const AGENT: &str = r#"
+cd "$HOME"; mkdir -p asks .claude/sessions
+stty -echo -icanon
+rule=────────────────────────────────────────────────────────────
+status() {
+    file=.claude/sessions/$$.json
+    printf '{"pid":%s,"sessionId":"s-1","status":"%s"%s}' $$ "$1" "$2" > $file.new
+    mv $file.new $file
+}
+composer() { clear; printf '%s\n\n%s\n❯ \n%s\n  ? for shortcuts\n' "$1" $rule $rule; }
+composer '● Hello'; status idle
+for n in 1 2 3 4 5 6 7 8 9; do
+    until [ -e asks/$n ]; do sleep 0.05; done
+    clear; printf '● Working\n\n%s\n' $rule; cat asks/$n
+    hook=
+    if [ -e asks/$n.json ]; then
+        : > reply.$n
+        "$QD" hook claude PermissionRequest < asks/$n.json > reply.$n & hook=$!
+    fi
+    status waiting ',"waitingFor":"permission prompt"'
+    took=
+    while [ -z "$took" ]; do
+        if read -rsn1 -t 0.05 key; then took=key:$(printf %s "$key" | od -An -tx1 | tr -d ' \n')
+        elif [ -n "$hook" ] && [ -s reply.$n ]; then wait $hook; took=reply:$(cat reply.$n)
+        elif [ -e asks/$n.gone ]; then took=gone; fi
+    done
+    echo "$n $took" >> log
+    case $took in
+        key:31 | *'"allow"'*)
+            status busy; composer '● Running'
+            [ -e asks/$n.done ] && "$QD" hook claude PostToolUse < asks/$n.done > /dev/null
+            sleep 0.2; status idle; composer '● Done' ;;
+        *) status idle; composer "● Bash(x)
+  ⎿  Interrupted · What should Claude do instead?" ;;
+    esac
+done
+"#;
+
+struct Scene {
+    daemon: Daemon,
+    pane: String,
+    env: TestEnv,
+}
+
+fn scene() -> Scene {
+    let env = deck();
+    fs::copy("/bin/bash", env.path("bin/claude")).unwrap();
+    for program in ["cat", "clear", "mkdir", "mv", "od", "setsid", "sleep", "stty", "touch", "tr"] {
+        env.reinstall(program);
+    }
+    fs::write(env.path("home/agent.sh"), AGENT).unwrap();
+    fs::create_dir_all(env.path("home/.claude/sessions")).unwrap();
+    let daemon = env.daemon();
+    let qd = env.qd_program().display();
+    let line = format!("QD={qd} exec claude $HOME/agent.sh");
+    let pane = env.tmux().session("work", &line);
+    let it = Scene { daemon, pane, env };
+    it.shows("idle");
+    it
+}
+
+fn command_dialog(command: &str) -> String {
+    format!(
+        " Bash command\n\n   {command}\n   Run a scripted command\n\n Do you want to proceed?\n \
+         ❯ 1. Yes\n   2. Yes, and always allow access to project/ from this project\n   3. No\n\n \
+         Esc to cancel · Tab to amend\n"
+    )
+}
+
+fn payload(event: &str, command: &str) -> String {
+    json!({
+        "session_id": "s-1",
+        "cwd": "/work",
+        "hook_event_name": event,
+        "tool_name": "Bash",
+        "tool_input": { "command": command, "description": "Run a scripted command" },
+        "permission_suggestions": [
+            { "type": "setMode", "mode": "acceptEdits", "destination": "session" }
+        ],
+    })
+    .to_string()
+}
+
+impl Scene {
+    #[track_caller]
+    fn shows(&self, state: &str) -> Value {
+        deck::pane_where(self.daemon.api(), &self.pane, state, |it| it["state"] == state)
+    }
+
+    fn asks(&self, name: &str) -> PathBuf {
+        self.env.path("home/asks").join(name)
+    }
+
+    /// Has the agent ask, with its hook.
+    fn ask(&self, number: u32, command: &str) {
+        fs::write(self.asks(&format!("{number}.done")), payload("PostToolUse", command)).unwrap();
+        let asked = payload("PermissionRequest", command);
+        fs::write(self.asks(&format!("{number}.json")), asked).unwrap();
+        self.ask_on_screen(number, command);
+    }
+
+    /// Has it ask without a hook.
+    fn ask_on_screen(&self, number: u32, command: &str) {
+        let file = self.asks("new");
+        fs::write(&file, command_dialog(command)).unwrap();
+        fs::rename(file, self.asks(&number.to_string())).unwrap();
+    }
+
+    fn list(&self, query: &str) -> Vec<Value> {
+        deck::items(self.daemon.api(), &format!("/v1/approvals{query}"))
+    }
+
+    /// The one approval that waits, once it is as wanted.
+    #[track_caller]
+    fn waiting(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Vec::new();
+        let found = wait::within(wait::BOUND, || {
+            last = self.list("");
+            last.iter().find(|it| wanted(it)).cloned()
+        });
+        found.unwrap_or_else(|| panic!("no such approval: {last:#?}"))
+    }
+
+    fn hooked(&self, command: &str) -> Value {
+        let asked = self.waiting(|it| it["request"] == command && it["delivery"] == "reply");
+        // What was never seen to wait cannot be seen to go on.
+        let path = format!("/v1/runtimes/{}/explain", deck::runtime_of(&asked));
+        wait::until("its status says that it waits", || {
+            let told = self.daemon.api().get(&path).expect(200);
+            let evidence = told["evidence"].as_array().unwrap().clone();
+            let waits = |it: &Value| it["source"] == "status" && it["says"] == "waiting_approval";
+            evidence.iter().any(waits).then_some(())
+        });
+        asked
+    }
+
+    #[track_caller]
+    fn ends(&self, asked: &Value, state: &str) -> Value {
+        let path = format!("/v1/approvals/{}", deck::text(asked, "approval_id"));
+        let mut last = Value::Null;
+        let found = wait::within(wait::BOUND, || {
+            last = self.daemon.api().get(&path).expect(200)["approval"].clone();
+            (last["state"] == state).then(|| last.clone())
+        });
+        found.unwrap_or_else(|| panic!("it never was {state}: {last:#}"))
+    }
+
+    fn answer(&self, asked: &Value, name: &str, more: &Value) -> Reply {
+        let mut body = json!({ "request_ref": name, "fingerprint": asked["fingerprint"] });
+        for (key, value) in more.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        let id = deck::text(asked, "approval_id");
+        self.daemon.api().post(&format!("/v1/approvals/{id}/answer"), &body)
+    }
+
+    /// The same with the next daemon, after the first was killed.
+    fn after_a_kill(self) -> Self {
+        let Self { daemon, pane, env } = self;
+        daemon.kill9();
+        let daemon = env.daemon();
+        Self { daemon, pane, env }
+    }
+
+    fn log(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.env.path("home/log")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// What the agent took for its questions so far.
+    #[track_caller]
+    fn took(&self, count: usize) -> Vec<String> {
+        wait::until(&format!("{count} were taken"), || (self.log().len() >= count).then_some(()));
+        self.log()
+    }
+}
+
+fn approve() -> Value {
+    json!({ "choice": "approve" })
+}
+
+#[test]
+fn a_permission_is_granted_by_the_agents_own_hook_and_the_action_is_its_record() {
+    let it = scene();
+    it.ask(1, "touch made && echo made-it");
+    let asked = it.hooked("touch made && echo made-it");
+    assert_eq!((&asked["kind"], &asked["tool"]), (&json!("permission"), &json!("Bash")));
+    assert_eq!((&asked["agent_type"], &asked["directory"]), (&json!("claude"), &json!("/work")));
+    let offered: Vec<&Value> =
+        asked["offers"].as_array().unwrap().iter().map(|offer| &offer["choice"]).collect();
+    assert!(offered.starts_with(&[&json!("approve"), &json!("approve_session"), &json!("deny")]));
+    let answer = it.answer(&asked, "r1", &approve()).expect(200);
+    assert_eq!(
+        (&answer["result_code"], &answer["action"]["proof"]),
+        (&json!("completed"), &json!("reply"))
+    );
+    let allow = r#"{"hookSpecificOutput":{"decision":{"behavior":"allow"},"hookEventName":"PermissionRequest"}}"#;
+    assert_eq!(it.took(1), [format!("1 reply:{allow}")]);
+    let ended = it.ends(&asked, "answered");
+    assert_eq!((&ended["outcome"], &ended["action_id"]), (&json!("approve"), &answer["action_id"]));
+    assert!(deck::text(&ended, "answered_by").starts_with("client:uid="));
+    assert_eq!(it.list(""), Vec::<Value>::new());
+    let again = it.answer(&asked, "r1", &approve()).expect(200);
+    assert_eq!(again["action_id"], answer["action_id"], "the same request is the same action");
+    assert_eq!(
+        it.answer(&asked, "r1", &json!({ "choice": "deny" })).error(409),
+        "E_IDEMPOTENCY_CONFLICT"
+    );
+}
+
+#[test]
+fn a_denial_takes_its_word_to_the_agent() {
+    let it = scene();
+    it.ask(1, "rm -rf build");
+    let asked = it.hooked("rm -rf build");
+    let no = json!({ "choice": "deny", "message": "keep \"build\"\nand say why" });
+    it.answer(&asked, "r1", &no).expect(200);
+    let said = it.took(1).remove(0);
+    let reply: Value = serde_json::from_str(said.strip_prefix("1 reply:").unwrap()).unwrap();
+    let decision = &reply["hookSpecificOutput"]["decision"];
+    assert_eq!(decision["behavior"], "deny");
+    assert_eq!(decision["message"], no["message"]);
+    assert_eq!(it.ends(&asked, "answered")["outcome"], "deny");
+    let detail = it.env.sqlite("SELECT metadata_json FROM actions WHERE action_type = 'respond'");
+    assert!(detail.contains("\"sha256\""), "of the word its hash is kept: {detail}");
+}
+
+#[test]
+fn without_a_hook_the_dialogs_own_key_is_pressed_and_no_other() {
+    let it = scene();
+    it.ask_on_screen(1, "touch one");
+    let asked = it.waiting(|it| it["source"] == "screen" && it["delivery"] == "keys");
+    assert!(deck::text(&asked, "request").contains("touch one"));
+    assert_eq!(it.answer(&asked, "r1", &approve()).expect(200)["result_code"], "completed");
+    assert_eq!(it.took(1), ["1 key:31"]);
+    it.ends(&asked, "answered");
+    it.shows("idle");
+    it.ask_on_screen(2, "touch two");
+    let asked = it.waiting(|it| deck::text(it, "request").contains("touch two"));
+    it.answer(&asked, "r2", &json!({ "choice": "deny" })).expect(200);
+    assert_eq!(it.took(2)[1], "2 key:1b");
+    assert_eq!(it.ends(&asked, "answered")["outcome"], "deny");
+}
+
+#[test]
+fn answered_in_the_terminal_it_closes_by_itself_with_what_was_said_there() {
+    let it = scene();
+    it.ask(1, "touch one");
+    let yes = it.hooked("touch one");
+    it.env.tmux().ok(&["send-keys", "-t", &it.pane, "1"]);
+    it.ends(&yes, "answered_in_terminal");
+    wait::until("the outcome is told", || {
+        let all = it.list("?all");
+        all.iter().any(|it| it["outcome"] == "approve").then_some(())
+    });
+    let late = it.answer(&yes, "r1", &approve());
+    let told = late.json();
+    assert_eq!(late.error(409), "E_APPROVAL_CLOSED");
+    assert_eq!(told["error"]["details"]["state"], "answered_in_terminal");
+    it.shows("idle");
+    it.ask(2, "touch two");
+    let no = it.hooked("touch two");
+    it.env.tmux().ok(&["send-keys", "-t", &it.pane, "Escape"]);
+    it.ends(&no, "answered_in_terminal");
+    assert_eq!(it.took(2), ["1 key:31", "2 key:1b"]);
+    let quiet = fs::read_to_string(it.env.path("home/reply.1")).unwrap();
+    assert_eq!(quiet, "", "the hook that was too late printed nothing");
+}
+
+#[test]
+fn s_12_replaced_by_another_the_old_one_is_refused_and_the_new_one_left_alone() {
+    let it = scene();
+    it.ask(1, "touch one");
+    let old = it.hooked("touch one");
+    fs::write(it.asks("1.gone"), "").unwrap();
+    it.ask(2, "touch two");
+    let new = it.hooked("touch two");
+    assert_ne!(old["approval_id"], new["approval_id"]);
+    let late = it.answer(&old, "r1", &approve());
+    assert_eq!(late.error(409), "E_APPROVAL_CLOSED");
+    let mut swapped = new.clone();
+    swapped["fingerprint"] = old["fingerprint"].clone();
+    assert_eq!(it.answer(&swapped, "r2", &approve()).error(409), "E_APPROVAL_CHANGED");
+    assert_eq!(it.log(), ["1 gone"], "nothing reached the agent");
+    it.answer(&new, "r3", &approve()).expect(200);
+    assert!(it.took(2)[1].contains("allow"));
+}
+
+#[test]
+fn s_11_no_key_is_pressed_in_a_dialog_that_shows_another_request() {
+    let it = scene();
+    fs::write(it.asks("1.json"), payload("PermissionRequest", "touch harmless")).unwrap();
+    it.ask_on_screen(1, "rm -rf everything");
+    let asked = it.hooked("touch harmless");
+    let it = it.after_a_kill();
+    let asked = it.ends(&asked, "waiting");
+    let refused = it.answer(&asked, "r1", &approve());
+    assert_eq!(refused.error(409), "E_APPROVAL_CHANGED");
+    assert_eq!(it.log(), Vec::<String>::new());
+    assert_eq!(it.ends(&asked, "waiting")["answered_by"], Value::Null, "it can still be answered");
+}
+
+#[test]
+fn f_22_of_many_answers_at_once_one_wins_and_the_others_learn_whose() {
+    let it = scene();
+    it.ask(1, "touch one");
+    let asked = it.hooked("touch one");
+    let codes: Vec<(u16, Value)> = std::thread::scope(|scope| {
+        let answers: Vec<_> = (0..16)
+            .map(|number| {
+                let (it, asked) = (&it, &asked);
+                let choice = if number % 2 == 0 { "approve" } else { "deny" };
+                scope.spawn(move || {
+                    let reply =
+                        it.answer(asked, &format!("r{number}"), &json!({ "choice": choice }));
+                    (reply.status, reply.json())
+                })
+            })
+            .collect();
+        answers.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let won: Vec<_> = codes.iter().filter(|(status, _)| *status == 200).collect();
+    assert_eq!(won.len(), 1, "{codes:#?}");
+    for (_, told) in codes.iter().filter(|(status, _)| *status != 200) {
+        let code = deck::text(&told["error"], "code");
+        assert!(["E_APPROVAL_ANSWERED", "E_APPROVAL_CLOSED"].contains(&code.as_str()), "{told}");
+        assert!(deck::text(&told["error"]["details"], "answered_by").starts_with("client:"));
+    }
+    assert_eq!(it.took(1).len(), 1);
+}
+
+#[test]
+fn f_01_with_the_daemon_gone_the_dialog_remains_and_what_waited_still_waits_afterwards() {
+    let it = scene();
+    it.ask(1, "touch one");
+    let asked = it.hooked("touch one");
+    let it = it.after_a_kill();
+    let asked = it.ends(&asked, "waiting");
+    it.waiting(|it| it["delivery"] == "keys");
+    assert_eq!(fs::read_to_string(it.env.path("home/reply.1")).unwrap(), "");
+    assert_eq!(it.log(), Vec::<String>::new(), "nothing was approved by default");
+    it.answer(&asked, "r1", &approve()).expect(200);
+    assert_eq!(it.took(1), ["1 key:31"]);
+    it.ends(&asked, "answered");
+}
+
+#[test]
+fn s_10_whoever_runs_below_an_agent_answers_nothing() {
+    let it = scene();
+    it.ask(1, "touch one");
+    let asked = it.hooked("touch one");
+    let id = deck::text(&asked, "approval_id");
+    let qd = it.env.qd_program().display();
+    // Another agent, whose child tries what a person would, also from a session of its own.
+    let tries = format!(
+        "until [ -e go ]; do sleep 0.05; done; {qd} approve {id} 2> tried.1; setsid {qd} approve {id} 2> tried.2; touch tried; sleep 100"
+    );
+    fs::write(it.env.path("home/tries.sh"), tries).unwrap();
+    let other = it.env.tmux().window("work", "other", "exec claude $HOME/tries.sh");
+    deck::pane_where(it.daemon.api(), &other, "recognised", |it| it["agent_type"] == "claude");
+    fs::write(it.env.path("home/go"), "").unwrap();
+    wait::until("it tried", || it.env.path("home/tried").exists().then_some(()));
+    for name in ["tried.1", "tried.2"] {
+        let said = fs::read_to_string(it.env.path("home").join(name)).unwrap();
+        assert!(said.contains("E_FORBIDDEN"), "{name}: {said}");
+    }
+    assert_eq!(it.log(), Vec::<String>::new());
+    it.env.qd(&["approve", &id]).success();
+    assert!(it.took(1)[0].contains("allow"));
+}
+
+#[test]
+fn qd_lists_approves_and_denies_by_id_and_by_pane() {
+    let it = scene();
+    let none = it.env.qd(&["approve", &it.pane]);
+    none.fails_with(4);
+    it.ask(1, "touch \u{202e}one");
+    it.hooked("touch \u{202e}one");
+    let listed = it.env.qd(&["approvals"]).success();
+    assert!(listed.contains("Bash: touch <U+202E>one") && listed.contains("y s n"), "{listed}");
+    let told = it.env.qd(&["approve", &it.pane, "--session"]).success();
+    assert!(told.contains("answered"), "{told}");
+    assert!(it.took(1)[0].contains("updatedPermissions"));
+    it.shows("idle");
+    it.ask_on_screen(2, "touch two");
+    it.waiting(|it| it["source"] == "screen");
+    it.env.qd(&["deny", &it.pane, "--message", "no"]).fails_with(5);
+    it.env.qd(&["deny", &it.pane]).success();
+    assert_eq!(it.took(2)[1], "2 key:1b");
+    let history = it.env.qd(&["history"]).success();
+    assert!(history.contains("respond"), "{history}");
+    let all = it.env.qd(&["approvals", "--all"]).success();
+    assert!(all.contains("answered"), "{all}");
+}
+
+#[test]
+fn qd_answer_walks_through_all_that_wait_on_a_narrow_screen() {
+    let it = scene();
+    it.ask(1, "touch one");
+    it.hooked("touch one");
+    let qd = it.env.qd_program().display();
+    let walk = it.env.tmux().session("person", &format!("{qd} answer; echo over; exec sh"));
+    it.env.tmux().ok(&["resize-window", "-t", &walk, "-x", "40", "-y", "20"]);
+    it.env.tmux().shows(&walk, "| touch one");
+    it.env.tmux().ok(&["send-keys", "-t", &walk, "x", "Enter"]);
+    it.env.tmux().shows(&walk, "| touch one");
+    assert_eq!(it.log(), Vec::<String>::new(), "what is unclear answers nothing");
+    it.env.tmux().ok(&["send-keys", "-t", &walk, "y", "Enter"]);
+    assert!(it.took(1)[0].contains("allow"));
+    it.env.tmux().shows(&walk, "over");
+}

@@ -1,0 +1,287 @@
+//! Answers to approvals: by the hook that waits, else by keys in the dialog that shows the request.
+//!
+//! No key is pressed unless the dialog on the screen is the one of the request, and the tmux
+//! server checks lines of it in the same command that presses.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agents::dialog::Press;
+use agents::reply::{self, Hold, Reply};
+use agents::screen::Screen;
+use engine::action::{Act, ActionRow, Failure, Outcome};
+use engine::approval::ApprovalRow;
+use engine::event::Actor;
+use engine::ids::{ApprovalId, EventId};
+use engine::input::Input;
+use engine::signal::{About, Hints, Signal};
+use engine::state::Claim;
+use engine::words::{ActionProblem, Choice, Confidence, Detail, Proof, Source, State, reason};
+use tmux::act::{self, Objection, Said, Typing};
+
+use super::Executors;
+use crate::observer::Reach;
+
+/// How long the agent may take to go on.
+const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it is waited for what contradicts an answer that seems to have been taken.
+const DOUBT_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// What an action answers, and how.
+struct Given<'a> {
+    approval: &'a ApprovalId,
+    choice: Choice,
+    option: Option<u32>,
+    has_message: bool,
+}
+
+fn given(row: &ActionRow) -> Option<Given<'_>> {
+    match &row.act {
+        Act::Respond { approval, choice, option, message, .. } => Some(Given {
+            approval,
+            choice: *choice,
+            option: *option,
+            has_message: message.is_some(),
+        }),
+        Act::Attach { .. }
+        | Act::Send { .. }
+        | Act::ViewOutput { .. }
+        | Act::KillByKey
+        | Act::KillBySignal { .. } => None,
+    }
+}
+
+fn refused(problem: ActionProblem, message: impl Into<String>) -> Outcome {
+    Outcome::Refused(Failure::new(problem, message))
+}
+
+impl Executors {
+    /// Delivers an answer, and waits for the agent to go on.
+    pub(super) async fn respond(&self, row: &ActionRow, reach: &Reach) -> Outcome {
+        let Some(given) = given(row) else {
+            return refused(ActionProblem::Internal, "it is no answer");
+        };
+        let Some(asked) = self.approval(given.approval) else {
+            return refused(ActionProblem::ApprovalClosed, "nobody is asked any more");
+        };
+        if let Some((agent, hold)) = self.replies.waiting(given.approval)
+            && reply::can_say(&agent, given.choice)
+        {
+            let message = self.outbox.read(&row.action);
+            let (choice, option) = (given.choice, given.option);
+            if self.replies.give(given.approval, Reply { choice, option, message }).await {
+                return self.taken(row, reach, &given, hold).await;
+            }
+        }
+        self.press(row, reach, &given, &asked).await
+    }
+
+    /// A hook took the answer. Where the dialog stands beside it, somebody may have been first.
+    async fn taken(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        given: &Given<'_>,
+        hold: Hold,
+    ) -> Outcome {
+        match hold {
+            // Its dialog was never drawn, and nothing else tells that it goes on.
+            Hold::Instead => {
+                self.tell_answered(row).await;
+                Outcome::Done(Proof::Reply)
+            }
+            Hold::Beside => self.proven(row, reach, given, Proof::Reply).await,
+        }
+    }
+
+    /// Tells the engine what the hook told the agent: nobody is asked any more.
+    async fn tell_answered(&self, row: &ActionRow) {
+        let claim = Claim {
+            state: State::Running,
+            reason: reason::ACTIVE.to_owned(),
+            confidence: Confidence::High,
+        };
+        let signal = Signal {
+            event_id: EventId::new(format!("answered-{}", row.action)),
+            event_type: "approval-answered".to_owned(),
+            source: Source::Hook,
+            dedupe_key: format!("answered:{}", row.action),
+            source_event_id: None,
+            source_seq: None,
+            event_time: self.lookout.clock().now().wall,
+            about: About::Runtime(row.runtime.clone()),
+            hints: Hints::default(),
+            agent: None,
+            action_id: Some(row.action.to_string()),
+            claim: Some(claim),
+            details: BTreeMap::from([(Detail::Ask, String::new())]),
+            repeats: false,
+            session: None,
+            asked: None,
+            begins_turn: false,
+            payload: None,
+            expects_version: None,
+        };
+        let told = self.deck.ask(Actor::Daemon, Input::Signalled(Box::new(signal))).await;
+        if let Err(error) = told {
+            tracing::debug!(action = %row.action, %error, "an answered hook was not told of");
+        }
+    }
+
+    /// Presses the keys that answer the dialog, if it is the one of the request.
+    async fn press(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        given: &Given<'_>,
+        asked: &ApprovalRow,
+    ) -> Outcome {
+        if given.has_message {
+            let message = "no hook waits, and the dialog takes no word with a denial";
+            return refused(ActionProblem::ChoiceNotOffered, message);
+        }
+        let press = match self.dialog(row, reach, asked).await {
+            Ok(Some(dialog)) => dialog.press(given.choice, given.option),
+            Ok(None) => {
+                let message = "the pane does not show the dialog of this request";
+                return refused(ActionProblem::ApprovalChanged, message);
+            }
+            Err(outcome) => return outcome,
+        };
+        let Some(Press { keys, visible }) = press else {
+            let message = "the dialog in the pane does not offer this answer";
+            return refused(ActionProblem::ChoiceNotOffered, message);
+        };
+        let keys = keys.iter().map(|key| key.parse()).collect::<Result<_, _>>();
+        let Ok(keys) = keys else {
+            return refused(ActionProblem::Internal, "the dialog names a key that is none");
+        };
+        let typing = Typing { keys, visible, ..Typing::default() };
+        let act = match self.typing(row, &typing) {
+            Ok(act) => act,
+            Err(error) => return refused(ActionProblem::TargetUnreachable, error.to_string()),
+        };
+        match self.ask(row, reach, &act).await {
+            Ok(Said::Done) => self.proven(row, reach, given, Proof::Answer).await,
+            Ok(Said::Refused(Objection::Passing)) => {
+                let message = "the dialog changed before it could be answered";
+                refused(ActionProblem::ApprovalChanged, message)
+            }
+            Ok(Said::Refused(objection)) => super::tmux::refused(row, objection),
+            Err(outcome) => match outcome {
+                Outcome::Done(proof) => self.proven(row, reach, given, proof).await,
+                outcome => outcome,
+            },
+        }
+    }
+
+    /// The dialog that stands in the pane now, if it is the one of the request.
+    async fn dialog(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        asked: &ApprovalRow,
+    ) -> Result<Option<agents::dialog::Dialog>, Outcome> {
+        let seen = self.capture(row, reach, None, true).await?;
+        let screen = Screen::from_capture(&seen.text, seen.width, seen.height);
+        let roster = Arc::clone(&self.adapters.borrow());
+        let agent = asked.agent.as_ref().and_then(|agent| roster.get(agent.as_str()));
+        let dialog = agent.and_then(|agent| agent.dialog(&screen));
+        Ok(dialog.filter(|dialog| dialog.shows(&asked.asking)))
+    }
+
+    /// Waits until nobody is asked any more, and tells whether that is this answer's doing.
+    async fn proven(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        given: &Given<'_>,
+        proof: Proof,
+    ) -> Outcome {
+        let is_over = |it: Option<&ApprovalRow>| it.is_none_or(|it| it.left || !it.is_live());
+        let over = self.until(given.approval, PROOF_TIMEOUT, is_over).await;
+        if !over && let Some(asked) = self.approval(given.approval) {
+            return match self.dialog(row, reach, &asked).await {
+                Ok(None) => Outcome::Done(proof),
+                Ok(Some(_)) => Outcome::NotConfirmed {
+                    proof,
+                    message: "the answer was given, and the dialog still stands".to_owned(),
+                },
+                Err(_) => Outcome::NotConfirmed {
+                    proof,
+                    message: "the answer was given, and the pane tells nothing of it".to_owned(),
+                },
+            };
+        }
+        // In the terminal somebody may have said the other just before.
+        let differs = |it: Option<&ApprovalRow>| {
+            it.and_then(|it| it.outcome).is_some_and(|known| known.differs_from(given.choice))
+        };
+        let elsewhere = if given.choice == Choice::Deny || proof == Proof::Reply {
+            let known = |it: Option<&ApprovalRow>| it.is_none_or(|it| it.outcome.is_some());
+            self.until(given.approval, DOUBT_TIMEOUT, known).await;
+            self.lookout.read(|follower| differs(follower.approval(given.approval)))
+        } else {
+            false
+        };
+        if elsewhere {
+            let message = "somebody answered otherwise in the terminal first";
+            return refused(ActionProblem::ApprovalClosed, message);
+        }
+        Outcome::Done(proof)
+    }
+
+    /// Finds out what became of an answer that a daemon before this one may have begun to give.
+    pub(super) async fn settle_response(&self, row: &ActionRow, reach: &Reach) -> Outcome {
+        let Some(given) = given(row) else {
+            return refused(ActionProblem::Internal, "it is no answer");
+        };
+        match self.look(row, reach).await {
+            Outcome::Done(proof) => self.proven(row, reach, &given, proof).await,
+            // No key was pressed. A hook may have taken it: then nobody is asked any more.
+            Outcome::Failed(failure) => {
+                let left = self.approval(given.approval).is_none_or(|it| it.left || !it.is_live());
+                if !left {
+                    return Outcome::Failed(failure);
+                }
+                let message = "the daemon ended meanwhile, and nobody is asked any more";
+                Outcome::Unknown { message: message.to_owned() }
+            }
+            outcome @ (Outcome::NotConfirmed { .. }
+            | Outcome::Refused(_)
+            | Outcome::Busy { .. }
+            | Outcome::Unknown { .. }
+            | Outcome::Unanswered { .. }) => outcome,
+        }
+    }
+
+    fn approval(&self, approval: &ApprovalId) -> Option<ApprovalRow> {
+        self.lookout.read(|follower| follower.approval(approval).cloned())
+    }
+
+    /// Waits until something holds of an approval; `false` if it did not in time.
+    async fn until(
+        &self,
+        approval: &ApprovalId,
+        limit: Duration,
+        holds: impl Fn(Option<&ApprovalRow>) -> bool,
+    ) -> bool {
+        let mut publications = self.lookout.publications();
+        let waiting = async {
+            while !self.lookout.read(|follower| holds(follower.approval(approval))) {
+                if publications.changed().await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        tokio::time::timeout(limit, waiting).await.unwrap_or(false)
+    }
+
+    fn typing(&self, row: &ActionRow, typing: &Typing) -> Result<act::Act, super::tmux::NotTried> {
+        let nonce = super::tmux::nonce(row).ok_or(super::tmux::NotTried::Server)?;
+        let version = self.version(row).ok_or(super::tmux::NotTried::Server)?;
+        Ok(act::Act::typing(nonce, super::tmux::expected(row)?, typing, &version)?)
+    }
+}

@@ -1,0 +1,197 @@
+//! `/v1/approvals`: what agents ask somebody to decide, and the answers to it.
+
+use std::sync::Arc;
+
+use api::actions::Common;
+use api::approvals::{
+    APPROVALS_LISTED_DEFAULT, AnswerRequest, ApprovalAnswer, ApprovalItem, ApprovalList,
+    ApprovalsQuery, RespondRequest,
+};
+use api::error_code::ErrorCode;
+use api::query::NoQuery;
+use api::words::SchemaVersion;
+use axum::extract::State;
+use engine::action::Act;
+use engine::approval::ApprovalRow;
+use engine::ids::{ApprovalId, RuntimeId};
+use engine::words::ApprovalState;
+use http::StatusCode;
+
+use super::actions::{Answered, Wanted, facts, fingerprint, narrowed, perform, read};
+use super::app::App;
+use super::extract::{Asked, Named, Peer, Said, Sent};
+use super::from_api;
+use super::problem::Problem;
+use super::to_api::{self, timestamp};
+use crate::targets::host;
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<ApprovalsQuery>,
+) -> Result<Said<ApprovalList>, Problem> {
+    let (runtime, pane) = match &query.reference {
+        Some(reference) => narrowed(&app, reference)?,
+        None => (None, None),
+    };
+    let state = query.state.map(from_api::approval_state);
+    let state = state.or((!query.all).then_some(ApprovalState::Waiting));
+    let limit = query.limit.unwrap_or(APPROVALS_LISTED_DEFAULT);
+    let wanted = store::ApprovalsQuery { runtime, pane, state, limit };
+    let rows = read(app.lookout.in_journal(move |journal| journal.approvals(&wanted)).await)?;
+    Ok(app.read(|follower, now| {
+        let items = rows.iter().map(|row| item(&app, follower, row)).collect();
+        let list = ApprovalList {
+            schema_version: SchemaVersion::V1,
+            generated_at: timestamp(now.wall),
+            as_of: follower.as_of(),
+            items,
+        };
+        Said(StatusCode::OK, list)
+    }))
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Named(id): Named,
+    _: Asked<NoQuery>,
+) -> Result<Said<ApprovalAnswer>, Problem> {
+    let row = find(&app, &id).await?;
+    Ok(app.read(|follower, now| {
+        let answer = ApprovalAnswer {
+            schema_version: SchemaVersion::V1,
+            generated_at: timestamp(now.wall),
+            as_of: follower.as_of(),
+            approval: item(&app, follower, &row),
+        };
+        Said(StatusCode::OK, answer)
+    }))
+}
+
+pub(crate) async fn answer(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Named(id): Named,
+    _: Asked<NoQuery>,
+    Sent(request): Sent<AnswerRequest>,
+) -> Answered {
+    give(&app, peer, request.to(id)).await
+}
+
+pub(crate) async fn respond(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    _: Asked<NoQuery>,
+    Sent(request): Sent<RespondRequest>,
+) -> Answered {
+    give(&app, peer, request).await
+}
+
+/// Answers an approval, and tells whoever was too late who was first.
+async fn give(app: &App, peer: Peer, request: RespondRequest) -> Answered {
+    request.check()?;
+    let asked = find(app, &request.approval_id).await?;
+    refuse_agents(app, peer)?;
+    let act = Act::Respond {
+        approval: asked.approval.clone(),
+        fingerprint: request.fingerprint.clone(),
+        choice: from_api::choice(request.choice),
+        option: request.option,
+        message: request.message.as_deref().map(facts),
+    };
+    let runtime = asked.runtime.to_string();
+    let reference = format!("runtime:{runtime}");
+    let nameless = RespondRequest { request_ref: String::new(), ..request.clone() };
+    let wanted = Wanted {
+        common: Common {
+            request_ref: &request.request_ref,
+            reference: &reference,
+            if_runtime: Some(&runtime),
+            if_state: None,
+            if_updated_within: None,
+            force_stale: false,
+        },
+        act,
+        fingerprint: fingerprint(&nameless),
+        text: request.message.as_deref(),
+    };
+    match perform(app, peer, wanted).await {
+        Err(problem) if is_too_late(problem.code()) => {
+            let now = find(app, &request.approval_id).await?;
+            Err(told_why(problem, &now))
+        }
+        answered => answered,
+    }
+}
+
+fn is_too_late(code: ErrorCode) -> bool {
+    [
+        ErrorCode::ApprovalAnswered,
+        ErrorCode::ApprovalChanged,
+        ErrorCode::ApprovalClosed,
+        ErrorCode::RuntimeStale,
+    ]
+    .contains(&code)
+}
+
+/// What became of the approval instead. A runtime that ended took its approvals with it.
+fn told_why(problem: Problem, now: &ApprovalRow) -> Problem {
+    let problem = if problem.code() == ErrorCode::RuntimeStale {
+        problem.coded(ErrorCode::ApprovalClosed)
+    } else {
+        problem
+    };
+    let by = now.answer.as_ref().map(|answer| answer.by.to_string());
+    problem
+        .detail("approval_id", now.approval.as_str())
+        .detail("state", now.state.as_str())
+        .detail("fingerprint", now.fingerprint.as_str())
+        .detail("outcome", now.outcome.map(engine::words::Choice::as_str))
+        .detail("answered_by", by)
+}
+
+/// Nobody answers who runs below an agent: neither to itself nor to another one.
+fn refuse_agents(app: &App, peer: Peer) -> Result<(), Problem> {
+    let above = peer.pid.map_or_else(Vec::new, host::lineage);
+    let agent = app.read(|follower, _| {
+        let agents = follower.engine().panes().filter_map(|row| {
+            let runtime = row.runtime.as_ref()?;
+            let process = row.facts.agent.as_ref().map(|agent| agent.process.pid);
+            let pid = process.or(runtime.agent.as_ref().map(|_| runtime.pid))?;
+            Some((pid, runtime.runtime.clone()))
+        });
+        agents.into_iter().find(|(pid, _)| above.iter().any(|it| it.pid == *pid))
+    });
+    let Some((pid, runtime)) = agent else { return Ok(()) };
+    tracing::warn!(%runtime, agent = pid, client = ?peer.pid, "an agent tried to answer");
+    let message = "whoever asks runs below an agent, and agents answer no approvals";
+    Err(Problem::new(ErrorCode::Forbidden, message).detail("runtime_id", runtime.as_str()))
+}
+
+/// An approval, as long as it is kept.
+async fn find(app: &App, id: &str) -> Result<ApprovalRow, Problem> {
+    let approval = ApprovalId::new(id);
+    if let Some(row) = app.read(|follower, _| follower.approval(&approval).cloned()) {
+        return Ok(row);
+    }
+    let asked = id.to_owned();
+    let found = read(app.lookout.in_journal(move |journal| journal.approval(&asked)).await)?;
+    found.ok_or_else(|| {
+        let message = "no approval has this id";
+        Problem::new(ErrorCode::RefNotFound, message).detail("approval_id", id)
+    })
+}
+
+fn item(app: &App, follower: &crate::follower::Follower, row: &ApprovalRow) -> ApprovalItem {
+    let held = app.replies.waiting(&row.approval).is_some();
+    to_api::approval(follower, row, held)
+}
+
+/// The runtime of an approval, for whoever asks about its hook.
+pub(super) fn lives_above(app: &App, runtime: &RuntimeId, pid: u32) -> bool {
+    let agent = app.read(|follower, _| {
+        let row = follower.engine().pane_of(runtime)?;
+        let agent = row.facts.agent.as_ref().map(|agent| agent.process.pid);
+        agent.or(row.runtime.as_ref().map(|runtime| runtime.pid))
+    });
+    agent.is_some_and(|agent| host::lineage(pid).iter().any(|it| it.pid == agent))
+}

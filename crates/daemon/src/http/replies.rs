@@ -1,0 +1,154 @@
+//! `POST /v1/replies`: an agent's hook asks for the answer that it is to give.
+//!
+//! The hook wrote its record first and asks only then, so nothing depends on this. It is told to
+//! end as soon as nobody can answer any more, and the agent asks in its own terminal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agents::reply::{self, Hold, Reply};
+use api::approvals::{ReplyAnswer, ReplyRequest, ReplyStatus};
+use api::error_code::ErrorCode;
+use api::query::NoQuery;
+use api::words::SchemaVersion;
+use axum::extract::State;
+use engine::approval::ApprovalRow;
+use engine::ids::EventId;
+use http::StatusCode;
+use tokio::time::{Instant, timeout_at};
+
+use super::app::App;
+use super::approvals::lives_above;
+use super::extract::{Asked, Peer, Said, Sent};
+use super::problem::Problem;
+use super::to_api;
+use crate::config::HoldWhen;
+
+/// How long a record may take from the spool to an approval.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one request is held; the hook asks again.
+const ROUND: Duration = Duration::from_secs(20);
+/// How long it is waited whether somebody is asked still, after it seemed that nobody is.
+const DOUBT: Duration = Duration::from_millis(500);
+/// How often it is looked whether somebody attached to the session.
+const GLANCE: Duration = Duration::from_millis(500);
+
+pub(crate) async fn wait(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    _: Asked<NoQuery>,
+    Sent(request): Sent<ReplyRequest>,
+) -> Result<Said<ReplyAnswer>, Problem> {
+    let agent = request.agent.to_lowercase();
+    let Some(hold) = reply::hold(&agent, &request.event) else { return Ok(told(None, false)) };
+    let event = EventId::new(format!("hook-{}", request.record_id));
+    let Some(asked) = arrived(&app, &event).await else { return Ok(told(None, false)) };
+    let below = peer.pid.is_some_and(|pid| lives_above(&app, &asked.runtime, pid));
+    if !below {
+        let message = "only the hook of the agent that asks is told the answer";
+        return Err(Problem::new(ErrorCode::Forbidden, message));
+    }
+    if !may_wait(&app, hold, &asked) {
+        return Ok(told(None, false));
+    }
+    let held = app.replies.hold(&asked.approval, &agent, hold);
+    let (mut moved, mut publications) = (held.moved(), app.lookout.publications());
+    let until = Instant::now() + ROUND;
+    loop {
+        if let Some(reply) = held.fetch() {
+            return Ok(told(Some(reply), false));
+        }
+        if !is_asked(&app, &event).await || !may_wait(&app, hold, &asked) {
+            return Ok(told(held.fetch(), false));
+        }
+        if Instant::now() >= until {
+            return Ok(told(None, true));
+        }
+        let glance = until.min(Instant::now() + GLANCE);
+        let news = async {
+            tokio::select! {
+                _ = moved.changed() => {}
+                _ = publications.changed() => {}
+            }
+        };
+        // Whether it was news or only time that passed: everything is looked at again.
+        timeout_at(glance, news).await.ok();
+    }
+}
+
+fn told(reply: Option<Reply>, again: bool) -> Said<ReplyAnswer> {
+    let status = match (&reply, again) {
+        (Some(_), _) => ReplyStatus::Answered,
+        (None, true) => ReplyStatus::Wait,
+        (None, false) => ReplyStatus::End,
+    };
+    let answer = ReplyAnswer {
+        schema_version: SchemaVersion::V1,
+        status,
+        choice: reply.as_ref().map(|reply| to_api::choice(reply.choice)),
+        option: reply.as_ref().and_then(|reply| reply.option),
+        message: reply.and_then(|reply| reply.message),
+    };
+    Said(StatusCode::OK, answer)
+}
+
+fn opened_by(app: &App, event: &EventId) -> Option<ApprovalRow> {
+    app.read(|follower, _| follower.engine().approvals().find(|row| row.event == *event).cloned())
+}
+
+/// The approval that a hook's record opened, once the record was read.
+async fn arrived(app: &App, event: &EventId) -> Option<ApprovalRow> {
+    let mut publications = app.lookout.publications();
+    let until = Instant::now() + ARRIVAL_TIMEOUT;
+    loop {
+        if let Some(row) = opened_by(app, event) {
+            return Some(row);
+        }
+        timeout_at(until, publications.changed()).await.ok()?.ok()?;
+    }
+}
+
+/// Whether an answer may still come.
+async fn is_asked(app: &App, event: &EventId) -> bool {
+    let is_live = || opened_by(app, event).is_some_and(|row| row.is_live());
+    if is_live() {
+        return true;
+    }
+    let mut publications = app.lookout.publications();
+    let until = Instant::now() + DOUBT;
+    while opened_by(app, event).is_some() {
+        if is_live() {
+            return true;
+        }
+        if timeout_at(until, publications.changed()).await.is_err() {
+            return false;
+        }
+    }
+    false
+}
+
+/// Whether the hook may wait now. One that hides its agent's dialog would keep whoever sits there
+/// from answering.
+fn may_wait(app: &App, hold: Hold, asked: &ApprovalRow) -> bool {
+    let now = app.clock.now();
+    if hold == Hold::Beside {
+        return now.wall < asked.expires_at;
+    }
+    let config = app.config.borrow().config.approvals;
+    let since = now.wall.0.saturating_sub(asked.opened.wall.0);
+    let attached = || {
+        app.read(|follower, _| {
+            let engine = follower.engine();
+            let Some(pane) = engine.pane(&asked.pane) else { return true };
+            let target = &asked.pane.target;
+            let shown = pane.facts.sessions().filter_map(|it| engine.session(target, it));
+            shown.into_iter().any(|session| session.attached > 0)
+        })
+    };
+    since < config.hold_max.as_ms()
+        && match config.hold {
+            HoldWhen::Always => true,
+            HoldWhen::Never => false,
+            HoldWhen::Detached => !attached(),
+        }
+}

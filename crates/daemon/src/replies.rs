@@ -1,0 +1,179 @@
+//! Answers on their way to the hooks that wait for them.
+//!
+//! A hook asks again and again, a while each time; between two times it still counts as waiting.
+//! Nothing here outlives the daemon: a hook whose daemon is gone prints nothing, and its agent's
+//! dialog is what remains.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use agents::reply::{Hold, Reply};
+use engine::ids::ApprovalId;
+use engine::time::MonoMs;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+
+/// How long a hook may take to ask again.
+const AWAY_MS_MAX: i64 = 1_000;
+/// How long an answer waits to be fetched.
+const FETCH_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// A handle on all hooks that wait. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Replies {
+    clock: Clock,
+    seats: Arc<Mutex<BTreeMap<ApprovalId, Seat>>>,
+    /// Counts what was laid down and fetched.
+    moved: Arc<watch::Sender<u64>>,
+}
+
+/// One hook that waits.
+#[derive(Clone, Debug)]
+struct Seat {
+    agent: String,
+    hold: Hold,
+    /// Requests of it that are being held.
+    present: u32,
+    last: MonoMs,
+    mail: Option<Reply>,
+}
+
+/// A hook's place while one of its requests is held.
+#[derive(Debug)]
+pub(crate) struct Held {
+    replies: Replies,
+    approval: ApprovalId,
+}
+
+impl Replies {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, seats: Arc::default(), moved: Arc::new(watch::Sender::new(0)) }
+    }
+
+    /// Lets a hook wait.
+    pub(crate) fn hold(&self, approval: &ApprovalId, agent: &str, hold: Hold) -> Held {
+        let now = self.clock.now().mono;
+        let mut seats = self.lock();
+        seats.retain(|_, seat| !seat.is_gone(now));
+        let seat = seats.entry(approval.clone()).or_insert_with(|| Seat {
+            agent: agent.to_owned(),
+            hold,
+            present: 0,
+            last: now,
+            mail: None,
+        });
+        seat.present += 1;
+        Held { replies: self.clone(), approval: approval.clone() }
+    }
+
+    /// The agent whose hook waits for the answer to an approval, and what it hides.
+    pub(crate) fn waiting(&self, approval: &ApprovalId) -> Option<(String, Hold)> {
+        let now = self.clock.now().mono;
+        let seats = self.lock();
+        let seat = seats.get(approval).filter(|seat| !seat.is_gone(now))?;
+        Some((seat.agent.clone(), seat.hold))
+    }
+
+    /// Gives an answer to the hook that waits; `false` if it did not fetch it, and then it never
+    /// will.
+    pub(crate) async fn give(&self, approval: &ApprovalId, reply: Reply) -> bool {
+        let mut moved = self.moved.subscribe();
+        match self.lock().get_mut(approval) {
+            Some(seat) => seat.mail = Some(reply),
+            None => return false,
+        }
+        self.moved.send_modify(|count| *count += 1);
+        let fetched = async {
+            while self.lock().get(approval).is_some_and(|seat| seat.mail.is_some()) {
+                if moved.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let in_time = tokio::time::timeout(FETCH_TIMEOUT, fetched).await.is_ok();
+        let left = self.lock().get_mut(approval).and_then(|seat| seat.mail.take());
+        in_time && left.is_none()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ApprovalId, Seat>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    fn is_gone(&self, now: MonoMs) -> bool {
+        self.present == 0 && now.0.saturating_sub(self.last.0) > AWAY_MS_MAX
+    }
+}
+
+impl Held {
+    /// Wakes whenever something was laid down.
+    pub(crate) fn moved(&self) -> watch::Receiver<u64> {
+        self.replies.moved.subscribe()
+    }
+
+    /// The answer, for this hook alone.
+    pub(crate) fn fetch(&self) -> Option<Reply> {
+        let mail = self.replies.lock().get_mut(&self.approval).and_then(|it| it.mail.take());
+        if mail.is_some() {
+            self.replies.moved.send_modify(|count| *count += 1);
+        }
+        mail
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let now = self.replies.clock.now().mono;
+        if let Some(seat) = self.replies.lock().get_mut(&self.approval) {
+            seat.present = seat.present.saturating_sub(1);
+            seat.last = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::words::Choice;
+
+    use super::*;
+
+    fn yes() -> Reply {
+        Reply { choice: Choice::Approve, option: None, message: None }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_answer_is_fetched_once_and_by_its_own_hook() {
+        let replies = Replies::new(Clock::new());
+        let (one, other) = (ApprovalId::new("ap-1"), ApprovalId::new("ap-2"));
+        let held = replies.hold(&one, "claude", Hold::Beside);
+        let bystander = replies.hold(&other, "claude", Hold::Beside);
+        let giving = tokio::spawn({
+            let (replies, one) = (replies.clone(), one.clone());
+            async move { replies.give(&one, yes()).await }
+        });
+        let mut moved = held.moved();
+        let fetched = loop {
+            if let Some(reply) = held.fetch() {
+                break reply;
+            }
+            moved.changed().await.unwrap();
+        };
+        assert_eq!(fetched, yes());
+        assert!(giving.await.unwrap());
+        assert_eq!((held.fetch(), bystander.fetch()), (None, None));
+    }
+
+    #[tokio::test(flavor = "current_thread", start_paused = true)]
+    async fn what_nobody_fetches_is_taken_back() {
+        let replies = Replies::new(Clock::new());
+        let one = ApprovalId::new("ap-1");
+        assert!(!replies.give(&one, yes()).await, "nobody waits");
+        let held = replies.hold(&one, "claude", Hold::Beside);
+        assert!(replies.waiting(&one).is_some());
+        assert!(!replies.give(&one, yes()).await, "it does not ask");
+        assert_eq!(held.fetch(), None, "and comes too late");
+    }
+}
