@@ -59,7 +59,8 @@ impl Waits {
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
             | Event::ActionChanged(_)
-            | Event::AdapterChanged(_) => None,
+            | Event::AdapterChanged(_)
+            | Event::ApprovalChanged(_) => None,
         }
     }
 
