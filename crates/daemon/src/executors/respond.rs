@@ -169,10 +169,8 @@ impl Executors {
                 refused(ActionProblem::ApprovalChanged, message)
             }
             Ok(Said::Refused(objection)) => super::tmux::refused(row, objection),
-            Err(outcome) => match outcome {
-                Outcome::Done(proof) => self.proven(row, reach, given, proof).await,
-                outcome => outcome,
-            },
+            Err(Outcome::Done(proof)) => self.proven(row, reach, given, proof).await,
+            Err(outcome) => outcome,
         }
     }
 
