@@ -154,7 +154,7 @@ fn ask(console: &Console, asked: &ApprovalItem, behind: usize) -> Result<Option<
         match typed(&line) {
             Typed::More => extent = Extent::All,
             Typed::Unclear => {}
-            answer => return Ok(Some(answer)),
+            answer @ (Typed::Reply(_) | Typed::Skip | Typed::Quit) => return Ok(Some(answer)),
         }
     }
 }

@@ -190,7 +190,7 @@ fn revealed(text: &str) -> String {
         } else if c == '\t' {
             shown.push('→');
         } else {
-            shown.push_str(&format!("<U+{:04X}>", u32::from(c)));
+            shown.extend(["<U+", &format!("{:04X}", u32::from(c)), ">"]);
         }
     }
     shown
