@@ -272,6 +272,8 @@ fn claim_of(event: &str, over: bool, data: &Value) -> Option<Reading> {
         "permission.requested" => {
             claim(State::WaitingApproval, reason::APPROVAL_REQUESTED, "permission.requested")
         }
+        // What was broken off is told by `abort`, which may come first.
+        "permission.completed" if payload::text_at(data, "/result/kind") == "cancelled" => None,
         "permission.completed" => claim(State::Running, reason::ACTIVE, "permission.completed"),
         "assistant.turn_end" if over => {
             claim(State::Completed, reason::TURN_OVER, "assistant.turn_end")
@@ -353,9 +355,11 @@ fn at_composer(view: &View, top: usize) -> Option<Seen> {
     if work.is_some_and(|work| work.trim_start().starts_with("Working")) {
         return Some(Seen::new(State::Running, "active", "`Working` below the composer"));
     }
+    // The hints are others over a text in the composer, such as a prompt that was taken back.
+    let drafting = footer.contains("@ files · # issues");
     let resting = footer.contains("/ commands") || footer.starts_with("← open sidebar");
-    let plain = || Seen::new(State::Idle, reason::IDLE, "`/ commands` below the composer");
-    resting.then(|| how_it_ended(view, top).unwrap_or_else(plain))
+    let plain = || Seen::new(State::Idle, reason::IDLE, "hints below the composer");
+    (resting || drafting).then(|| how_it_ended(view, top).unwrap_or_else(plain))
 }
 
 /// How the last turn came to rest, by the last entry above the line of the folder.

@@ -64,8 +64,10 @@ impl Adapter for Opencode {
     }
 
     fn recognises(&self, program: &Program<'_>) -> bool {
-        let own = program.file() == "opencode" || program.runs_script("opencode", "opencode-ai");
-        own && !program.is_told_to(OTHER_COMMANDS)
+        // npm's package puts the program itself where others have a script, under this name.
+        let own = matches!(program.file(), "opencode" | "opencode.exe");
+        (own || program.runs_script("opencode", "opencode-ai"))
+            && !program.is_told_to(OTHER_COMMANDS)
     }
 
     /// The plugin may name the bus event itself, or say that it is one.

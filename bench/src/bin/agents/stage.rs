@@ -55,6 +55,8 @@ impl Stage {
         (lab.prepare)(&site)?;
         launcher(&env, lab, &site)?;
         set_up(&env, lab)?;
+        // Whoever answers here sits at the pane, though no client of tmux shows it.
+        env.configure("[approvals]\nhold = \"never\"\n");
         env.tmux().ok(&["new-session", "-d", "-s", "keep", "-x", "120", "-y", "40", &shell()]);
         let daemon = env.daemon();
         let watcher = Watcher::start(env.api());

@@ -41,6 +41,8 @@ fn agents_are_known_by_their_program_or_script() {
     let index = "node /home/a/.local/share/cursor-agent/versions/1/index.js";
     check("cursor", "node", cursor, index);
     check("opencode", "opencode", "/opt/opencode-linux-x64/bin/opencode", "opencode -s ses_1");
+    let packaged = format!("{modules}/opencode-ai/bin/opencode.exe");
+    check("opencode", "opencode", &packaged, "/usr/bin/opencode");
 }
 
 #[test]

@@ -170,6 +170,20 @@ fn lines(lines: &[serde_json::Value]) -> String {
 }
 
 #[test]
+fn a_permission_that_copilot_drops_after_an_interrupt_is_no_sign_of_work() {
+    let asked = json!({ "type": "permission.requested", "data": { "permissionRequest": {} } });
+    let dropped = json!({ "type": "permission.completed",
+        "data": { "result": { "kind": "cancelled", "reason": "Session aborted" } } });
+    let over = json!({ "type": "assistant.turn_end", "data": { "turnId": "0" } });
+    let abort = json!({ "type": "abort", "data": { "reason": "user_initiated" } });
+    let after = |order: [&serde_json::Value; 4]| {
+        said(&reads("copilot", lines(&order.map(Clone::clone)).as_bytes()))
+    };
+    assert_eq!(after([&asked, &over, &abort, &dropped]), "idle/interrupted");
+    assert_eq!(after([&asked, &dropped, &over, &abort]), "idle/interrupted");
+}
+
+#[test]
 fn a_permission_in_copilots_events_says_what_for_until_it_is_answered() {
     let asked = [
         json!({ "type": "tool.execution_start", "data": { "toolName": "bash",

@@ -1,5 +1,6 @@
 //! opencode, which tells by a plugin.
 
+use anyhow::Context;
 use serde_json::json;
 
 use super::{Keys, Lab, Marks, PAUSE, Site};
@@ -76,9 +77,15 @@ fn prepare(site: &Site) -> anyhow::Result<()> {
         } },
     });
     site.write(".config/opencode/opencode.json", &settings.to_string())?;
-    for name in ["package.json", "node_modules"] {
-        let link = site.home.join(".config/opencode").join(name);
-        std::os::unix::fs::symlink(site.prefix.join("extras").join(name), link)?;
-    }
+    package(site)
+}
+
+/// Puts the package there as npm does. A link would be taken away: opencode has npm look through
+/// the folder at its start, and that replaces links by folders, from the network.
+fn package(site: &Site) -> anyhow::Result<()> {
+    let mut copy = testkit::process::command("/bin/cp");
+    copy.arg("-R").arg(site.prefix.join("extras/.")).arg(site.home.join(".config/opencode"));
+    let done = copy.output().context("cp is needed here")?;
+    anyhow::ensure!(done.status.success(), "the package of plugins could not be copied");
     Ok(())
 }
