@@ -183,10 +183,10 @@ mod tests {
     fn only_a_single_question_with_one_answer_is_answered_elsewhere() {
         let one = json!({ "question": "q?", "options": [{ "label": "a" }] });
         let offers = |questions: Value| {
-            let asking = questions_of(questions);
+            let asking = questions_of(&questions);
             asking.offers.iter().map(|it| it.choice).collect::<Vec<_>>()
         };
-        fn questions_of(list: Value) -> Asking {
+        fn questions_of(list: &Value) -> Asking {
             questions("Ask", &json!({ "questions": list }))
         }
         assert_eq!(offers(json!([one])), [Choice::Option, Choice::Deny]);

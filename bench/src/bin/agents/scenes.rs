@@ -121,8 +121,10 @@ fn ask(run: &mut Run, script: &str) -> anyhow::Result<String> {
 /// Answers so that the turn is over.
 fn refuse(run: &mut Run, keys: &[&str]) -> anyhow::Result<()> {
     let pressed = run.key(keys);
-    let closed = run.unsees(run.stage.lab.marks.approval)?;
-    run.now("denied", pressed, closed, "idle/interrupted");
+    run.unsees(run.stage.lab.marks.approval)?;
+    // Some go on for a moment until they notice.
+    let stopped = run.unsees(run.stage.lab.marks.busy)?;
+    run.now("denied", pressed, stopped, "idle/interrupted");
     run.hold(3_000);
     Ok(())
 }

@@ -16,8 +16,9 @@ use crate::shown::Watcher;
 /// How often the harness looks at a screen while it waits for a word on it.
 const LOOK: Duration = Duration::from_millis(15);
 
-/// How long a person waits between two keys that belong together.
-const BETWEEN_KEYS: Duration = Duration::from_millis(200);
+/// How long a person waits between two keys that belong together. An agent that reads both at once,
+/// because it was busy, takes them for a single one.
+const BETWEEN_KEYS: Duration = Duration::from_millis(500);
 
 /// How long an agent may take to start: some look for a network first.
 const START: Duration = Duration::from_secs(90);
