@@ -65,6 +65,16 @@ fn kind(seen: &Seen) -> Option<ApprovalKind> {
     }
 }
 
+/// The dialog in a frame, which ends with the last line of the screen.
+pub(crate) fn read_framed(seen: &Seen, view: &View, selector: char, keys: Keys) -> Option<Dialog> {
+    let bottom = view.len().checked_sub(1)?;
+    let margin = |line: &str| line.len() - line.trim_start().len();
+    let top = view.find_above(bottom, |line| {
+        line.trim_start().starts_with('╭') && margin(line) == margin(view.line(bottom))
+    })?;
+    read(seen, &view.unframed(top + 1, '│'), 0, selector, keys)
+}
+
 /// The dialog whose text begins at `top` and whose menu is pointed at by `selector`.
 pub(crate) fn read(
     seen: &Seen,

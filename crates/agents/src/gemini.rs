@@ -75,12 +75,7 @@ impl Adapter for Gemini {
     fn dialog(&self, screen: &Screen) -> Option<Dialog> {
         let view = View::of(screen);
         let seen = look(&view).filter(Seen::is_waiting)?;
-        let bottom = view.len().checked_sub(1)?;
-        let margin = |line: &str| line.len() - line.trim_start().len();
-        let top = view.find_above(bottom, |line| {
-            line.trim_start().starts_with('╭') && margin(line) == margin(view.line(bottom))
-        })?;
-        dialog::read(&seen, &view.unframed(top + 1, '│'), 0, '●', Keys::Digits)
+        dialog::read_framed(&seen, &view, '●', Keys::Digits)
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {

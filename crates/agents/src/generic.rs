@@ -177,8 +177,8 @@ fn word_at_top(text: &str, key: &str) -> Option<(String, usize)> {
     Some((value.get_ref().as_str()?.to_owned(), value.span().start))
 }
 
-/// The line and column of a byte offset, both from 1.
-fn place(text: &str, offset: usize) -> (u32, u32) {
+/// The line and column of a byte offset in a file that a person writes, both from 1.
+pub fn place(text: &str, offset: usize) -> (u32, u32) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;

@@ -261,7 +261,7 @@ mod tests {
         );
         assert_eq!(
             refusal("x = 1"),
-            "c.toml:1:1: unknown key `x`: the sections are state, health, observer, notify, retention, log"
+            "c.toml:1:1: unknown key `x`: the sections are state, health, observer, notify, approvals, retention, log"
         );
         assert_eq!(
             refusal("[health]\nxyzzy = 1"),

@@ -70,8 +70,8 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// An event that the engine makes itself about a runtime, with nothing in it yet.
-    pub(crate) fn own(
+    /// An event that we make ourselves about a runtime, with nothing in it yet.
+    pub fn own(
         event_type: String,
         source: Source,
         (event_id, dedupe_key): (String, String),

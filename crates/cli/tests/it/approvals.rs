@@ -251,7 +251,8 @@ fn without_a_hook_the_dialogs_own_key_is_pressed_and_no_other() {
     it.shows("idle");
     it.ask_on_screen(2, "touch two");
     let asked = it.waiting(|it| deck::text(it, "request").contains("touch two"));
-    it.answer(&asked, "r2", &json!({ "choice": "deny" })).expect(200);
+    let answer = it.answer(&asked, "r2", &json!({ "choice": "deny" })).expect(200);
+    assert_eq!(answer["result_code"], "completed", "{answer:#}");
     assert_eq!(it.took(2)[1], "2 key:1b");
     assert_eq!(it.ends(&asked, "answered")["outcome"], "deny");
 }

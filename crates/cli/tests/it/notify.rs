@@ -46,7 +46,8 @@ impl Scene {
         let (file, qd) = (self.env.path("payload"), self.env.qd_program().display());
         let payload = r#"{"session_id":"s","tool_name":"Bash","tool_input":{"command":"make it"}}"#;
         fs::write(&file, payload).unwrap();
-        let line = format!("{qd} hook claude {event} < {}", file.display());
+        // Beside the agent: a request for permission waits for its answer.
+        let line = format!("{qd} hook claude {event} < {} &", file.display());
         self.env.tmux().type_line(pane, &line);
         deck::pane_where(daemon.api(), pane, state, |it| it["state"] == state);
     }

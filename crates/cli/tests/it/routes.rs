@@ -287,8 +287,11 @@ fn every_route_of_the_table_answers_a_good_request() {
             path += "?once";
         }
         let answered = match (route.method, route.path) {
-            // No action was taken yet.
-            (Method::Get, api::routes::ACTION | api::routes::ACTION_EVENTS) => None,
+            // No action was taken yet, and nobody asked for an approval.
+            (
+                Method::Get,
+                api::routes::ACTION | api::routes::ACTION_EVENTS | api::routes::APPROVAL,
+            ) => None,
             (Method::Get, _) => Some(api.get(&path)),
             (Method::Post, api::routes::TARGET_CONNECT) => Some(api.send("POST", &path, &[], b"")),
             // These are tested where their effects are.

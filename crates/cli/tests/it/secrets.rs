@@ -86,7 +86,8 @@ fn ag_29_a_secret_in_every_field_of_every_agents_payloads_is_nowhere() {
             let file = env.path(&format!("payload-{count}"));
             fs::write(&file, payload.to_string()).unwrap();
             let (qd, file) = (env.qd_program().display(), file.display());
-            writeln!(script, "{qd} hook {agent} {event} < {file}").unwrap();
+            // Beside the others: a request for permission waits for its answer.
+            writeln!(script, "{qd} hook {agent} {event} < {file} &").unwrap();
             count += 1;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use agents::generic::place;
 use api::config::ConfigProblem;
 use api::settings::{self, SECTIONS, Section};
 use serde_json::{Map, Value};
@@ -159,15 +160,6 @@ impl Reading<'_> {
         let (line, column) = place(self.text, offset);
         ConfigProblem { line: Some(line), column: Some(column), key, message, nearest: None }
     }
-}
-
-/// The line and column of a byte offset, both from 1.
-fn place(text: &str, offset: usize) -> (u32, u32) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
-    (number(line), number(column))
 }
 
 /// A value as the table checks it. What no setting is becomes null, which none takes.

@@ -13,9 +13,9 @@ use agents::screen::Screen;
 use engine::action::{Act, ActionRow, Failure, Outcome};
 use engine::approval::ApprovalRow;
 use engine::event::Actor;
-use engine::ids::{ApprovalId, EventId};
+use engine::ids::ApprovalId;
 use engine::input::Input;
-use engine::signal::{About, Hints, Signal};
+use engine::signal::Signal;
 use engine::state::Claim;
 use engine::words::{ActionProblem, Choice, Confidence, Detail, Proof, Source, State, reason};
 use tmux::act::{self, Objection, Said, Typing};
@@ -102,26 +102,14 @@ impl Executors {
             reason: reason::ACTIVE.to_owned(),
             confidence: Confidence::High,
         };
+        let at = self.lookout.clock().now().wall;
+        let keys = (format!("answered-{}", row.action), format!("answered:{}", row.action));
+        let event_type = "approval-answered".to_owned();
         let signal = Signal {
-            event_id: EventId::new(format!("answered-{}", row.action)),
-            event_type: "approval-answered".to_owned(),
-            source: Source::Hook,
-            dedupe_key: format!("answered:{}", row.action),
-            source_event_id: None,
-            source_seq: None,
-            event_time: self.lookout.clock().now().wall,
-            about: About::Runtime(row.runtime.clone()),
-            hints: Hints::default(),
-            agent: None,
             action_id: Some(row.action.to_string()),
             claim: Some(claim),
             details: BTreeMap::from([(Detail::Ask, String::new())]),
-            repeats: false,
-            session: None,
-            asked: None,
-            begins_turn: false,
-            payload: None,
-            expects_version: None,
+            ..Signal::own(event_type, Source::Hook, keys, &row.runtime, at)
         };
         let told = self.deck.ask(Actor::Daemon, Input::Signalled(Box::new(signal))).await;
         if let Err(error) = told {

@@ -71,6 +71,9 @@ impl Hub {
         publication: &Publication,
         now: Now,
     ) -> Option<i64> {
+        let standing = follower.standing().clone();
+        follower.settle(publication);
+        let differs = *follower.standing() != standing;
         for (place, change) in publication.changes.iter().enumerate() {
             let before = follower.fold(change);
             if self.feeds.is_empty() {
@@ -84,9 +87,6 @@ impl Hub {
             follower.note(*at, note);
         }
         follower.reach(publication.as_of);
-        let before = follower.standing().clone();
-        follower.settle(publication);
-        let differs = *follower.standing() != before;
         let mut news = false;
         for feed in self.feeds.values_mut() {
             if differs {

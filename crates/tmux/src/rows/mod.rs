@@ -102,6 +102,7 @@ mod tests {
             "session_name",
             "window_name",
             "client_name",
+            "client_tty",
             "client_last_session",
             "socket_path",
             "pane_start_command",
