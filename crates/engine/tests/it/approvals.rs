@@ -45,11 +45,11 @@ impl Scene {
         self.world.emit(signal).unwrap();
     }
 
-    fn ask(&mut self, asking: Asking) -> ApprovalRow {
+    fn ask(&mut self, asking: &Asking) -> ApprovalRow {
         let asked = Asked::For(Box::new(asking.clone()));
         self.hook(State::WaitingApproval, "approval_requested", Some(asked));
         let told = self.world.journal.iter().rev().find_map(|event| match event {
-            Event::ApprovalChanged(row) if row.asking == asking => Some((**row).clone()),
+            Event::ApprovalChanged(row) if row.asking == *asking => Some((**row).clone()),
             _ => None,
         });
         told.expect("the journal tells of it")
@@ -101,7 +101,7 @@ fn problem(row: &ActionRow) -> Option<ActionProblem> {
 #[test]
 fn f_22_the_first_answer_wins_and_the_second_is_refused() {
     let mut it = Scene::new();
-    let asked = it.ask(asking("rm a"));
+    let asked = it.ask(&asking("rm a"));
     assert_eq!(asked.state, ApprovalState::Waiting);
     assert_eq!(it.answer(&asked, 1, Choice::Approve).phase, Phase::Pending);
     assert_eq!(it.now(&asked).state, ApprovalState::Answering);
@@ -121,7 +121,7 @@ fn f_22_the_first_answer_wins_and_the_second_is_refused() {
 #[test]
 fn an_answer_that_did_not_arrive_leaves_the_question_open() {
     let mut it = Scene::new();
-    let asked = it.ask(asking("rm a"));
+    let asked = it.ask(&asking("rm a"));
     it.answer(&asked, 1, Choice::Approve);
     it.report(1, Outcome::Refused(Failure::new(ActionProblem::ApprovalChanged, "other")));
     let open = it.now(&asked);
@@ -134,14 +134,14 @@ fn an_answer_that_did_not_arrive_leaves_the_question_open() {
 #[test]
 fn answered_in_the_terminal_it_tells_what_was_said_as_soon_as_that_is_known() {
     let mut it = Scene::new();
-    let yes = it.ask(asking("rm a"));
+    let yes = it.ask(&asking("rm a"));
     it.hook(State::Running, "active", None);
     let over = it.now(&yes);
     assert_eq!((over.state, over.outcome), (ApprovalState::AnsweredInTerminal, None));
     let deed = yes.asking.deed();
     it.hook(State::Running, "active", Some(Asked::Done { deed }));
     assert_eq!(it.now(&yes).outcome, Some(Choice::Approve));
-    let no = it.ask(asking("rm b"));
+    let no = it.ask(&asking("rm b"));
     it.hook(State::Idle, "interrupted", None);
     assert_eq!(it.now(&no).outcome, Some(Choice::Deny));
 }
@@ -149,7 +149,7 @@ fn answered_in_the_terminal_it_tells_what_was_said_as_soon_as_that_is_known() {
 #[test]
 fn a_moment_of_another_state_is_no_answer() {
     let mut it = Scene::new();
-    let asked = it.ask(asking("rm a"));
+    let asked = it.ask(&asking("rm a"));
     it.hook(State::Running, "active", None);
     it.world.jump(100);
     it.hook(State::WaitingApproval, "approval_requested", None);
@@ -159,7 +159,7 @@ fn a_moment_of_another_state_is_no_answer() {
 #[test]
 fn what_the_terminal_said_first_is_not_taken_for_the_answer() {
     let mut it = Scene::new();
-    let asked = it.ask(asking("rm a"));
+    let asked = it.ask(&asking("rm a"));
     it.answer(&asked, 1, Choice::Deny);
     let deed = asked.asking.deed();
     it.hook(State::Running, "active", Some(Asked::Done { deed }));
@@ -174,10 +174,10 @@ fn what_the_terminal_said_first_is_not_taken_for_the_answer() {
 #[test]
 fn s_12_another_request_replaces_it_unless_another_thread_asks() {
     let mut it = Scene::new();
-    let old = it.ask(asking("rm a"));
-    let beside = it.ask(Asking { asker: Some("sub".to_owned()), ..asking("rm b") });
+    let old = it.ask(&asking("rm a"));
+    let beside = it.ask(&Asking { asker: Some("sub".to_owned()), ..asking("rm b") });
     assert_eq!(it.now(&old).state, ApprovalState::Waiting);
-    let new = it.ask(asking("rm c"));
+    let new = it.ask(&asking("rm c"));
     assert_eq!(it.now(&old).state, ApprovalState::Replaced);
     assert_eq!([it.now(&beside).state, it.now(&new).state], [ApprovalState::Waiting; 2]);
     let late = it.answer(&old, 1, Choice::Approve);
@@ -194,7 +194,7 @@ fn s_12_another_request_replaces_it_unless_another_thread_asks() {
 #[test]
 fn s_12_it_expires_and_it_goes_with_its_runtime() {
     let mut it = Scene::new();
-    let asked = it.ask(asking("rm a"));
+    let asked = it.ask(&asking("rm a"));
     it.world.pass(limits::APPROVAL_TTL_MS - 1_000);
     assert_eq!(it.now(&asked).state, ApprovalState::Waiting, "a stale state closes nothing");
     it.world.pass(2_000);
@@ -203,7 +203,7 @@ fn s_12_it_expires_and_it_goes_with_its_runtime() {
         problem(&it.answer(&asked, 1, Choice::Approve)),
         Some(ActionProblem::ApprovalClosed)
     );
-    let other = it.ask(asking("rm b"));
+    let other = it.ask(&asking("rm b"));
     it.world.scan(&[]);
     assert_eq!(it.now(&other).state, ApprovalState::Gone);
     assert_eq!(it.world.engine.approvals().count(), 0);
@@ -239,7 +239,7 @@ fn take(it: &mut Scene, step: &Step, number: u32) {
     match step {
         Step::Ask(which) => {
             let asker = (*which == 3).then(|| "sub".to_owned());
-            it.ask(Asking { asker, ..asking(&format!("rm {which}")) });
+            it.ask(&Asking { asker, ..asking(&format!("rm {which}")) });
         }
         Step::Say(which) => {
             let said = [
