@@ -263,8 +263,9 @@ impl<'a> Course<'a> {
                     }
                 }
                 (Bearing::Busy | Bearing::Rest, ApprovalState::Answering) => {
-                    // What is interrupted later was permitted before.
-                    if is_interrupted(shown) && !row.left {
+                    // Whoever says no in the terminal may make the agent look busy for a moment
+                    // first. What was done was permitted, however it ended.
+                    if is_interrupted(shown) && row.outcome.is_none() {
                         row.outcome = Some(Choice::Deny);
                     }
                     row.left = true;

@@ -118,6 +118,35 @@ fn f_22_the_first_answer_wins_and_the_second_is_refused() {
     assert_eq!(problem(&third), Some(ActionProblem::ApprovalClosed));
 }
 
+/// Claude's status is busy for a moment when somebody presses its no.
+#[test]
+fn a_no_in_the_terminal_that_looks_busy_first_is_not_taken_for_a_yes() {
+    let mut it = Scene::new();
+    let asked = it.ask(asking("rm a"));
+    it.answer(&asked, 1, Choice::Approve);
+    it.hook(State::Running, "active", None);
+    it.hook(State::Idle, "interrupted", None);
+    it.report(1, Outcome::Done(Proof::Reply));
+    let ended = it.now(&asked);
+    assert_eq!(
+        (ended.state, ended.outcome),
+        (ApprovalState::AnsweredInTerminal, Some(Choice::Deny))
+    );
+}
+
+#[test]
+fn what_was_done_and_interrupted_then_was_permitted() {
+    let mut it = Scene::new();
+    let asked = it.ask(asking("rm a"));
+    it.answer(&asked, 1, Choice::Approve);
+    let deed = asked.asking.deed();
+    it.hook(State::Running, "active", Some(Asked::Done { deed }));
+    it.hook(State::Idle, "interrupted", None);
+    it.report(1, Outcome::Done(Proof::Reply));
+    let ended = it.now(&asked);
+    assert_eq!((ended.state, ended.outcome), (ApprovalState::Answered, Some(Choice::Approve)));
+}
+
 #[test]
 fn an_answer_that_did_not_arrive_leaves_the_question_open() {
     let mut it = Scene::new();
