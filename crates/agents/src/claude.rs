@@ -174,15 +174,51 @@ fn requested(tool: &str, input: &Value, payload: &Value) -> Asking {
         _ => asking::permission(tool, input, payload),
     };
     let lasting = [
-        (Choice::ApproveSession, "Yes, as Claude suggests for this session"),
-        (Choice::ApproveAlways, "Yes, as Claude suggests from now on"),
+        (Choice::ApproveSession, "Yes, and for this session: "),
+        (Choice::ApproveAlways, "Yes, and from now on: "),
     ];
-    let suggested = lasting.into_iter().filter(|(it, _)| !reply::lasting(payload, *it).is_empty());
-    suggested
-        .fold(asked.offering(Choice::Approve, "Yes"), |it, (choice, label)| {
-            it.offering(choice, label)
-        })
-        .offering(Choice::Deny, "No")
+    let mut asked = asked.offering(Choice::Approve, "Yes");
+    for (choice, words) in lasting {
+        let grants: Vec<String> =
+            reply::lasting(payload, choice).into_iter().map(granted).collect();
+        if !grants.is_empty() {
+            asked = asked.offering(choice, &format!("{words}{}", grants.join("; ")));
+        }
+    }
+    asked.offering(Choice::Deny, "No")
+}
+
+/// What one of Claude's suggestions permits, so that nobody grants more than they read.
+fn granted(suggestion: &Value) -> String {
+    let list = |name: &str, word: fn(&Value) -> String| {
+        let values = suggestion.get(name).and_then(Value::as_array);
+        values.into_iter().flatten().map(word).collect::<Vec<_>>().join(", ")
+    };
+    let kind = payload::text(suggestion, "type");
+    match kind {
+        "setMode" => match payload::text(suggestion, "mode") {
+            "acceptEdits" => "accept all edits".to_owned(),
+            mode => format!("mode {mode}"),
+        },
+        "addDirectories" => {
+            let folder = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+            format!("access to {}", list("directories", folder))
+        }
+        "addRules" => {
+            let behavior = payload::text(suggestion, "behavior");
+            format!("{behavior} {}", list("rules", rule))
+        }
+        other => format!("{other}, as Claude suggests"),
+    }
+}
+
+/// A rule as Claude's own settings write it.
+fn rule(rule: &Value) -> String {
+    let tool = payload::text(rule, "toolName");
+    match payload::text(rule, "ruleContent") {
+        "" => tool.to_owned(),
+        content => format!("{tool}({content})"),
+    }
 }
 
 /// All its events, also those that say nothing of the state.

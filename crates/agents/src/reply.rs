@@ -59,12 +59,13 @@ pub fn printed(agent: &str, payload: &Value, reply: &Reply) -> Option<String> {
     Some(output.to_string())
 }
 
-/// Whether a hook can say this.
-pub fn can_say(agent: &str, choice: Choice) -> bool {
-    match choice {
-        Choice::Approve | Choice::Deny => true,
-        Choice::ApproveSession | Choice::ApproveAlways | Choice::Option => agent == "claude",
-    }
+/// What a hook can say about what it was told. Its agent's dialog may offer more.
+pub fn sayable(agent: &str, payload: &Value) -> Vec<Choice> {
+    let says = |choice: &Choice| {
+        let reply = Reply { choice: *choice, option: Some(1), message: None };
+        printed(agent, payload, &reply).is_some()
+    };
+    Choice::ALL.iter().copied().filter(says).collect()
 }
 
 fn plain(reply: &Reply) -> Option<Value> {
@@ -162,6 +163,19 @@ mod tests {
         assert_eq!(updates(Choice::ApproveSession)[0]["type"], "setMode");
         assert_eq!(updates(Choice::ApproveAlways)[0]["type"], "addRules");
         assert_eq!(printed("claude", &Value::Null, &reply(Choice::ApproveAlways)), None);
+    }
+
+    #[test]
+    fn a_hook_says_only_what_its_request_lets_it_say() {
+        let session = json!({ "type": "setMode", "mode": "acceptEdits", "destination": "session" });
+        let payload = json!({ "permission_suggestions": [session] });
+        assert_eq!(
+            sayable("claude", &payload),
+            [Choice::Approve, Choice::ApproveSession, Choice::Deny],
+            "the dialog's lasting grant was not suggested to the hook"
+        );
+        assert_eq!(sayable("codex", &payload), [Choice::Approve, Choice::Deny]);
+        assert!(sayable("gemini", &payload).is_empty());
     }
 
     #[test]

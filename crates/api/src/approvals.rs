@@ -313,6 +313,8 @@ pub struct ReplyRequest {
     pub agent: String,
     /// The event that it was run for.
     pub event: String,
+    /// What it can tell its agent; any other answer is given by keys.
+    pub choices: Vec<Choice>,
 }
 
 words! {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use agents::reply::{Hold, Reply};
 use engine::ids::ApprovalId;
 use engine::time::MonoMs;
+use engine::words::Choice;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -32,8 +33,9 @@ pub(crate) struct Replies {
 /// One hook that waits.
 #[derive(Clone, Debug)]
 struct Seat {
-    agent: String,
     hold: Hold,
+    /// What it can tell its agent.
+    choices: Vec<Choice>,
     /// Requests of it that are being held.
     present: u32,
     last: MonoMs,
@@ -53,13 +55,13 @@ impl Replies {
     }
 
     /// Lets a hook wait.
-    pub(crate) fn hold(&self, approval: &ApprovalId, agent: &str, hold: Hold) -> Held {
+    pub(crate) fn hold(&self, approval: &ApprovalId, hold: Hold, choices: Vec<Choice>) -> Held {
         let now = self.clock.now().mono;
         let mut seats = self.lock();
         seats.retain(|_, seat| !seat.is_gone(now));
         let seat = seats.entry(approval.clone()).or_insert_with(|| Seat {
-            agent: agent.to_owned(),
             hold,
+            choices,
             present: 0,
             last: now,
             mail: None,
@@ -68,12 +70,18 @@ impl Replies {
         Held { replies: self.clone(), approval: approval.clone() }
     }
 
-    /// The agent whose hook waits for the answer to an approval, and what it hides.
-    pub(crate) fn waiting(&self, approval: &ApprovalId) -> Option<(String, Hold)> {
+    /// Whether a hook waits for the answer to an approval.
+    pub(crate) fn is_waiting(&self, approval: &ApprovalId) -> bool {
+        let now = self.clock.now().mono;
+        self.lock().get(approval).is_some_and(|seat| !seat.is_gone(now))
+    }
+
+    /// What the hook hides that waits and can tell its agent this.
+    pub(crate) fn ready_for(&self, approval: &ApprovalId, choice: Choice) -> Option<Hold> {
         let now = self.clock.now().mono;
         let seats = self.lock();
         let seat = seats.get(approval).filter(|seat| !seat.is_gone(now))?;
-        Some((seat.agent.clone(), seat.hold))
+        seat.choices.contains(&choice).then_some(seat.hold)
     }
 
     /// Gives an answer to the hook that waits; `false` if it did not fetch it, and then it never
@@ -136,8 +144,6 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
-    use engine::words::Choice;
-
     use super::*;
 
     fn yes() -> Reply {
@@ -148,8 +154,8 @@ mod tests {
     async fn an_answer_is_fetched_once_and_by_its_own_hook() {
         let replies = Replies::new(Clock::new());
         let (one, other) = (ApprovalId::new("ap-1"), ApprovalId::new("ap-2"));
-        let held = replies.hold(&one, "claude", Hold::Beside);
-        let bystander = replies.hold(&other, "claude", Hold::Beside);
+        let held = replies.hold(&one, Hold::Beside, vec![Choice::Approve]);
+        let bystander = replies.hold(&other, Hold::Beside, vec![Choice::Approve]);
         let giving = tokio::spawn({
             let (replies, one) = (replies.clone(), one.clone());
             async move { replies.give(&one, yes()).await }
@@ -171,8 +177,10 @@ mod tests {
         let replies = Replies::new(Clock::new());
         let one = ApprovalId::new("ap-1");
         assert!(!replies.give(&one, yes()).await, "nobody waits");
-        let held = replies.hold(&one, "claude", Hold::Beside);
-        assert!(replies.waiting(&one).is_some());
+        let held = replies.hold(&one, Hold::Beside, vec![Choice::Approve]);
+        assert!(replies.is_waiting(&one));
+        assert_eq!(replies.ready_for(&one, Choice::Approve), Some(Hold::Beside));
+        assert_eq!(replies.ready_for(&one, Choice::ApproveAlways), None, "it cannot say so");
         assert!(!replies.give(&one, yes()).await, "it does not ask");
         assert_eq!(held.fetch(), None, "and comes too late");
     }

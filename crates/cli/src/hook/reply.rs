@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use agents::record::{Payload, Record};
 use agents::reply::{self, Reply};
-use api::approvals::{ReplyAnswer, ReplyRequest, ReplyStatus};
+use api::approvals::{Choice, ReplyAnswer, ReplyRequest, ReplyStatus};
 use api::routes;
 use client::Place;
 
@@ -23,7 +23,8 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 /// What the hook prints, once somebody has answered; nothing if nobody does.
 pub(super) fn await_answer(record: &Record) -> Option<String> {
-    reply::hold(&record.agent.to_lowercase(), &record.event)?;
+    let agent = record.agent.to_lowercase();
+    reply::hold(&agent, &record.event)?;
     let Payload::Whole(payload) = &record.payload else { return None };
     let payload: Value = serde_json::from_slice(payload).ok()?;
     let place = Place::of_this_process().ok()?;
@@ -31,6 +32,7 @@ pub(super) fn await_answer(record: &Record) -> Option<String> {
         record_id: record.id.clone(),
         agent: record.agent.clone(),
         event: record.event.clone(),
+        choices: sayable(&agent, &payload),
     };
     let body = serde_json::to_vec(&request).ok()?;
     loop {
@@ -44,10 +46,16 @@ pub(super) fn await_answer(record: &Record) -> Option<String> {
                     option: answer.option,
                     message: answer.message,
                 };
-                return reply::printed(&record.agent.to_lowercase(), &payload, &reply);
+                return reply::printed(&agent, &payload, &reply);
             }
         }
     }
+}
+
+/// What can be printed for it, in the API's words.
+fn sayable(agent: &str, payload: &Value) -> Vec<Choice> {
+    let choices = reply::sayable(agent, payload).into_iter();
+    choices.filter_map(|choice| choice.as_str().parse().ok()).collect()
 }
 
 fn ask(socket: &Path, body: &[u8]) -> io::Result<ReplyAnswer> {

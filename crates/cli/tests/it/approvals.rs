@@ -40,7 +40,7 @@ for n in 1 2 3 4 5 6 7 8 9; do
     done
     echo "$n $took" >> log
     case $took in
-        key:31 | *'"allow"'*)
+        key:31 | key:32 | *'"allow"'*)
             status busy; composer '● Running'
             [ -e asks/$n.done ] && "$QD" hook claude PostToolUse < asks/$n.done > /dev/null
             sleep 0.2; status idle; composer '● Done' ;;
@@ -255,6 +255,26 @@ fn without_a_hook_the_dialogs_own_key_is_pressed_and_no_other() {
     assert_eq!(answer["result_code"], "completed", "{answer:#}");
     assert_eq!(it.took(2)[1], "2 key:1b");
     assert_eq!(it.ends(&asked, "answered")["outcome"], "deny");
+}
+
+#[test]
+fn what_only_the_dialog_offers_goes_by_its_key_although_a_hook_waits() {
+    let it = scene();
+    it.ask(1, "touch one");
+    let lasts = |asked: &Value| {
+        let offers = asked["offers"].as_array().into_iter().flatten();
+        asked["delivery"] == "reply"
+            && offers.into_iter().any(|offer| offer["choice"] == "approve_always")
+    };
+    it.hooked("touch one");
+    let asked = it.waiting(lasts);
+    let always = json!({ "choice": "approve_always" });
+    it.answer(&asked, "r1", &always).expect(200);
+    assert_eq!(it.took(1), ["1 key:32"]);
+    it.ends(&asked, "answered");
+    let late = it.answer(&asked, "r2", &approve());
+    assert_eq!(late.json()["error"]["details"]["outcome"], "approve_always");
+    assert_eq!(late.error(409), "E_APPROVAL_ANSWERED");
 }
 
 #[test]

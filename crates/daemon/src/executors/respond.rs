@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents::dialog::Press;
-use agents::reply::{self, Hold, Reply};
+use agents::reply::{Hold, Reply};
 use agents::screen::Screen;
 use engine::action::{Act, ActionRow, Failure, Outcome};
 use engine::approval::ApprovalRow;
@@ -65,9 +65,7 @@ impl Executors {
         let Some(asked) = self.approval(given.approval) else {
             return refused(ActionProblem::ApprovalClosed, "nobody is asked any more");
         };
-        if let Some((agent, hold)) = self.replies.waiting(given.approval)
-            && reply::can_say(&agent, given.choice)
-        {
+        if let Some(hold) = self.replies.ready_for(given.approval, given.choice) {
             let message = self.outbox.read(&row.action);
             let (choice, option) = (given.choice, given.option);
             if self.replies.give(given.approval, Reply { choice, option, message }).await {

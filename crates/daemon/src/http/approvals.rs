@@ -135,7 +135,10 @@ fn is_too_late(code: ErrorCode) -> bool {
 
 /// What became of the approval instead. A runtime that ended took its approvals with it.
 fn told_why(problem: Problem, now: &ApprovalRow) -> Problem {
-    let problem = if problem.code() == ErrorCode::RuntimeStale {
+    let is_over = matches!(problem.code(), ErrorCode::ApprovalClosed | ErrorCode::RuntimeStale);
+    let problem = if is_over && now.state == ApprovalState::Answered {
+        problem.coded(ErrorCode::ApprovalAnswered)
+    } else if is_over {
         problem.coded(ErrorCode::ApprovalClosed)
     } else {
         problem
@@ -182,7 +185,7 @@ async fn find(app: &App, id: &str) -> Result<ApprovalRow, Problem> {
 }
 
 fn item(app: &App, follower: &crate::follower::Follower, row: &ApprovalRow) -> ApprovalItem {
-    let held = app.replies.waiting(&row.approval).is_some();
+    let held = app.replies.is_waiting(&row.approval);
     to_api::approval(follower, row, held)
 }
 

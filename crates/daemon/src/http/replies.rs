@@ -21,7 +21,7 @@ use super::app::App;
 use super::approvals::lives_above;
 use super::extract::{Asked, Peer, Said, Sent};
 use super::problem::Problem;
-use super::to_api;
+use super::{from_api, to_api};
 use crate::config::HoldWhen;
 
 /// How long a record may take from the spool to an approval.
@@ -51,7 +51,8 @@ pub(crate) async fn wait(
     if !may_wait(&app, hold, &asked) {
         return Ok(told(None, false));
     }
-    let held = app.replies.hold(&asked.approval, &agent, hold);
+    let choices = request.choices.into_iter().map(from_api::choice).collect();
+    let held = app.replies.hold(&asked.approval, hold, choices);
     let (mut moved, mut publications) = (held.moved(), app.lookout.publications());
     let until = Instant::now() + ROUND;
     loop {
