@@ -122,7 +122,7 @@ fn f_22_the_first_answer_wins_and_the_second_is_refused() {
 #[test]
 fn a_no_in_the_terminal_that_looks_busy_first_is_not_taken_for_a_yes() {
     let mut it = Scene::new();
-    let asked = it.ask(asking("rm a"));
+    let asked = it.ask(&asking("rm a"));
     it.answer(&asked, 1, Choice::Approve);
     it.hook(State::Running, "active", None);
     it.hook(State::Idle, "interrupted", None);
@@ -137,7 +137,7 @@ fn a_no_in_the_terminal_that_looks_busy_first_is_not_taken_for_a_yes() {
 #[test]
 fn what_was_done_and_interrupted_then_was_permitted() {
     let mut it = Scene::new();
-    let asked = it.ask(asking("rm a"));
+    let asked = it.ask(&asking("rm a"));
     it.answer(&asked, 1, Choice::Approve);
     let deed = asked.asking.deed();
     it.hook(State::Running, "active", Some(Asked::Done { deed }));
