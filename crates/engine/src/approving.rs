@@ -375,7 +375,8 @@ impl<'a> Course<'a> {
         close(row, state, self.now.wall);
     }
 
-    /// A screen showed the dialog before anything certain said that somebody is waited for.
+    /// A screen showed the dialog before anything certain said that somebody is waited for. Beside a
+    /// hook's request it adds what only the dialog offers.
     fn open_shown(&mut self, row: &PaneRow) {
         let Some(runtime) = &row.runtime else { return };
         let voices = self.engine.evidence.get(&runtime.runtime).map(|it| &it.voices);
@@ -389,10 +390,7 @@ impl<'a> Course<'a> {
             agent: None,
             session: None,
         };
-        let live = self.of(&runtime.runtime).iter().any(ApprovalRow::is_live);
-        if !live {
-            self.open(&told, asking);
-        }
+        self.open(&told, asking);
     }
 
     /// Somebody is asked something.

@@ -10,7 +10,7 @@ use engine::input::{Input, Reply, Request};
 use engine::limits;
 use engine::state::Claim;
 use engine::words::{
-    ActionProblem, ApprovalKind, ApprovalState, Choice, Confidence, Phase, Proof, State,
+    ActionProblem, ApprovalKind, ApprovalState, Choice, Confidence, Phase, Proof, Source, State,
 };
 use proptest::prelude::*;
 
@@ -145,6 +145,26 @@ fn what_was_done_and_interrupted_then_was_permitted() {
     it.report(1, Outcome::Done(Proof::Reply));
     let ended = it.now(&asked);
     assert_eq!((ended.state, ended.outcome), (ApprovalState::Answered, Some(Choice::Approve)));
+}
+
+#[test]
+fn a_dialog_that_was_seen_before_its_hook_told_of_it_adds_what_only_it_offers() {
+    let mut it = Scene::new();
+    it.hook(State::Idle, "idle", None);
+    let mut seen = it.world.signal("seen", 1, Some(State::WaitingApproval));
+    seen.source = Source::Screen;
+    let (state, reason) = (State::WaitingApproval, "approval_requested".to_owned());
+    seen.claim = Some(Claim { state, reason, confidence: Confidence::Medium });
+    let dialog = asking("rm a").offering(Choice::ApproveAlways, "Yes, and always");
+    seen.asked = Some(Asked::For(Box::new(dialog)));
+    it.world.emit(seen).unwrap();
+    assert_eq!(it.world.engine.approvals().count(), 0, "the screen alone is not believed here");
+    let told = Asked::For(Box::new(asking("rm a")));
+    it.hook(State::WaitingApproval, "approval_requested", Some(told));
+    let open: Vec<_> = it.world.engine.approvals().collect();
+    let [asked] = open.as_slice() else { panic!("{open:#?}") };
+    assert_eq!(asked.source, Source::Hook);
+    assert!(asked.asking.offers(Choice::ApproveAlways, None), "{:?}", asked.asking.offers);
 }
 
 #[test]
