@@ -25,16 +25,16 @@ on_every_reach!(
 const QUICK: &str = "connect_timeout = \"400ms\"\ncommand_timeout = \"400ms\"\n\
     retry_first = \"100ms\"\nretry_second = \"100ms\"\n";
 
-fn setting(reach: Reach) -> Setting {
+fn quick(reach: Reach) -> Setting {
     let mut setting = Setting::new(reach);
     setting.observer.push_str(QUICK);
     setting
 }
 
-fn watched(reach: Reach) -> (TestEnv, Scene, String) {
+fn watched(setting: Setting) -> (TestEnv, Scene, String) {
     let env = env();
     let pane = env.tmux().session("work", "exec cat");
-    let scene = setting(reach).observe(&env);
+    let scene = setting.observe(&env);
     scene.pane_where(&pane, "cat", |it| it.command == "cat");
     (env, scene, pane)
 }
@@ -45,7 +45,7 @@ fn server(scene: &Scene) -> ServerFacts {
 
 fn a_server_that_comes_later_is_seen_and_none_is_started(reach: Reach) {
     let env = env();
-    let scene = setting(reach).observe(&env);
+    let scene = Setting::new(reach).observe(&env);
     scene.until("absent", |said| (said.absent > 0).then_some(()));
     assert!(env.tmux_socket().is_none(), "not even a socket was made");
     let pane = env.tmux().session("work", "exec cat");
@@ -58,7 +58,7 @@ fn a_server_that_comes_later_is_seen_and_none_is_started(reach: Reach) {
 }
 
 fn a_killed_server_takes_everything_with_it(reach: Reach) {
-    let (env, scene, pane) = watched(reach);
+    let (env, scene, pane) = watched(Setting::new(reach));
     let before = scene.said().absent;
     env.tmux().kill9();
     scene.until("gone", |said| (said.absent > before).then_some(()));
@@ -67,7 +67,7 @@ fn a_killed_server_takes_everything_with_it(reach: Reach) {
 }
 
 fn a_server_that_is_told_to_end_takes_everything_with_it(reach: Reach) {
-    let (env, scene, pane) = watched(reach);
+    let (env, scene, pane) = watched(Setting::new(reach));
     let before = scene.said().absent;
     let pid = env.tmux().pid();
     env.tmux().ok(&["kill-server"]);
@@ -77,7 +77,7 @@ fn a_server_that_is_told_to_end_takes_everything_with_it(reach: Reach) {
 }
 
 fn a_restarted_server_with_the_same_ids_is_another(reach: Reach) {
-    let (env, scene, pane) = watched(reach);
+    let (env, scene, pane) = watched(Setting::new(reach));
     let first = server(&scene);
     env.tmux().kill9();
     let again = env.tmux().session("work", "exec cat");
@@ -90,7 +90,7 @@ fn a_restarted_server_with_the_same_ids_is_another(reach: Reach) {
 }
 
 fn a_server_that_hangs_fails_and_recovers(reach: Reach) {
-    let (env, scene, pane) = watched(reach);
+    let (env, scene, pane) = watched(quick(reach));
     let pid = env.tmux().pid();
     process::signal(pid, Signal::STOP);
     let failed = wait::within(wait::BOUND, || (scene.said().failures.len() >= 3).then_some(()));
@@ -114,7 +114,7 @@ fn a_stale_socket_is_no_server(reach: Reach) {
     let env = env();
     let socket = env.path("stale.sock");
     drop(UnixListener::bind(&socket).unwrap());
-    let scene = Setting { socket: socket.display().to_string(), ..setting(reach) }.observe(&env);
+    let scene = Setting { socket: socket.display().to_string(), ..quick(reach) }.observe(&env);
     scene.until("absent", |said| (said.absent > 0).then_some(()));
     let pane = env.tmux_at("stale.sock").session("work", "exec cat");
     scene.lists(&pane);
@@ -124,7 +124,7 @@ fn a_stale_socket_is_no_server(reach: Reach) {
 fn a_missing_tmux_is_named_and_found_once_it_is_there(reach: Reach) {
     let env = env();
     env.uninstall("tmux");
-    let scene = setting(reach).observe(&env);
+    let scene = quick(reach).observe(&env);
     let trouble = scene.until("a failure", |said| said.failures.first().cloned());
     assert_eq!(trouble.code, "E_TMUX_UNUSABLE");
     assert!(trouble.message.contains("`tmux` is not installed"), "{trouble:?}");
@@ -137,14 +137,14 @@ fn a_tmux_that_is_too_old_is_named(reach: Reach) {
     let env = env();
     env.uninstall("tmux");
     env.script("tmux", "echo 'tmux 3.2a'");
-    let scene = setting(reach).observe(&env);
+    let scene = quick(reach).observe(&env);
     let trouble = scene.until("a failure", |said| said.failures.first().cloned());
     assert_eq!(trouble.code, "E_TMUX_UNUSABLE");
     assert!(trouble.message.contains("3.2a") && trouble.message.contains("3.3"), "{trouble:?}");
 }
 
 fn a_server_without_sessions_is_empty_until_it_has_one(reach: Reach) {
-    let (env, scene, pane) = watched(reach);
+    let (env, scene, pane) = watched(Setting::new(reach));
     let tmux = env.tmux();
     tmux.ok(&["set-option", "-s", "exit-empty", "off"]);
     tmux.ok(&["kill-session", "-t", "=work"]);
@@ -157,10 +157,10 @@ fn a_server_without_sessions_is_empty_until_it_has_one(reach: Reach) {
 }
 
 fn a_server_is_the_same_to_the_next_observer(reach: Reach) {
-    let (env, scene, pane) = watched(reach);
+    let (env, scene, pane) = watched(Setting::new(reach));
     let (first, process) = (server(&scene), scene.lists(&pane).process);
     scene.stop();
-    let scene = Setting { server: Some(first.clone()), ..setting(reach) }.observe(&env);
+    let scene = Setting { server: Some(first.clone()), ..quick(reach) }.observe(&env);
     let again = scene.pane_where(&pane, "cat", |it| it.command == "cat");
     assert_eq!(server(&scene), first);
     assert!(again.process.same_process(&process));
@@ -171,15 +171,15 @@ fn a_server_is_the_same_to_the_next_observer(reach: Reach) {
 
 #[test]
 fn both_ways_to_reach_a_server_give_it_the_same_identity() {
-    let (env, scene, _) = watched(Reach::Direct);
+    let (env, scene, _) = watched(Setting::new(Reach::Direct));
     let near = server(&scene);
-    let far = Setting { installation: "far", ..setting(Reach::ThroughEnv) }.observe(&env);
+    let far = Setting { installation: "far", ..Setting::new(Reach::ThroughEnv) }.observe(&env);
     assert_eq!(server(&far).boot, near.boot);
 }
 
 #[test]
 fn starts_of_processes_are_those_of_the_kernel() {
-    let (_env, scene, pane) = watched(Reach::Direct);
+    let (_env, scene, pane) = watched(Setting::new(Reach::Direct));
     let process = scene.lists(&pane).process;
     let began = fs::metadata(format!("/proc/{}", process.pid)).unwrap().modified().unwrap();
     let began = began.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
