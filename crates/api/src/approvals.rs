@@ -314,6 +314,7 @@ pub struct ReplyRequest {
     /// The event that it was run for.
     pub event: String,
     /// What it can tell its agent; any other answer is given by keys.
+    #[serde(default)]
     pub choices: Vec<Choice>,
 }
 
