@@ -31,7 +31,7 @@ fn quick(reach: Reach) -> Setting {
     setting
 }
 
-fn watched(setting: Setting) -> (TestEnv, Scene, String) {
+fn watched(setting: &Setting) -> (TestEnv, Scene, String) {
     let env = env();
     let pane = env.tmux().session("work", "exec cat");
     let scene = setting.observe(&env);
@@ -58,7 +58,7 @@ fn a_server_that_comes_later_is_seen_and_none_is_started(reach: Reach) {
 }
 
 fn a_killed_server_takes_everything_with_it(reach: Reach) {
-    let (env, scene, pane) = watched(Setting::new(reach));
+    let (env, scene, pane) = watched(&Setting::new(reach));
     let before = scene.said().absent;
     env.tmux().kill9();
     scene.until("gone", |said| (said.absent > before).then_some(()));
@@ -67,7 +67,7 @@ fn a_killed_server_takes_everything_with_it(reach: Reach) {
 }
 
 fn a_server_that_is_told_to_end_takes_everything_with_it(reach: Reach) {
-    let (env, scene, pane) = watched(Setting::new(reach));
+    let (env, scene, pane) = watched(&Setting::new(reach));
     let before = scene.said().absent;
     let pid = env.tmux().pid();
     env.tmux().ok(&["kill-server"]);
@@ -77,7 +77,7 @@ fn a_server_that_is_told_to_end_takes_everything_with_it(reach: Reach) {
 }
 
 fn a_restarted_server_with_the_same_ids_is_another(reach: Reach) {
-    let (env, scene, pane) = watched(Setting::new(reach));
+    let (env, scene, pane) = watched(&Setting::new(reach));
     let first = server(&scene);
     env.tmux().kill9();
     let again = env.tmux().session("work", "exec cat");
@@ -90,7 +90,7 @@ fn a_restarted_server_with_the_same_ids_is_another(reach: Reach) {
 }
 
 fn a_server_that_hangs_fails_and_recovers(reach: Reach) {
-    let (env, scene, pane) = watched(quick(reach));
+    let (env, scene, pane) = watched(&quick(reach));
     let pid = env.tmux().pid();
     process::signal(pid, Signal::STOP);
     let failed = wait::within(wait::BOUND, || (scene.said().failures.len() >= 3).then_some(()));
@@ -144,7 +144,7 @@ fn a_tmux_that_is_too_old_is_named(reach: Reach) {
 }
 
 fn a_server_without_sessions_is_empty_until_it_has_one(reach: Reach) {
-    let (env, scene, pane) = watched(Setting::new(reach));
+    let (env, scene, pane) = watched(&Setting::new(reach));
     let tmux = env.tmux();
     tmux.ok(&["set-option", "-s", "exit-empty", "off"]);
     tmux.ok(&["kill-session", "-t", "=work"]);
@@ -157,7 +157,7 @@ fn a_server_without_sessions_is_empty_until_it_has_one(reach: Reach) {
 }
 
 fn a_server_is_the_same_to_the_next_observer(reach: Reach) {
-    let (env, scene, pane) = watched(Setting::new(reach));
+    let (env, scene, pane) = watched(&Setting::new(reach));
     let (first, process) = (server(&scene), scene.lists(&pane).process);
     scene.stop();
     let scene = Setting { server: Some(first.clone()), ..quick(reach) }.observe(&env);
@@ -171,7 +171,7 @@ fn a_server_is_the_same_to_the_next_observer(reach: Reach) {
 
 #[test]
 fn both_ways_to_reach_a_server_give_it_the_same_identity() {
-    let (env, scene, _) = watched(Setting::new(Reach::Direct));
+    let (env, scene, _) = watched(&Setting::new(Reach::Direct));
     let near = server(&scene);
     let far = Setting { installation: "far", ..Setting::new(Reach::ThroughEnv) }.observe(&env);
     assert_eq!(server(&far).boot, near.boot);
@@ -179,7 +179,7 @@ fn both_ways_to_reach_a_server_give_it_the_same_identity() {
 
 #[test]
 fn starts_of_processes_are_those_of_the_kernel() {
-    let (_env, scene, pane) = watched(Setting::new(Reach::Direct));
+    let (_env, scene, pane) = watched(&Setting::new(Reach::Direct));
     let process = scene.lists(&pane).process;
     let began = fs::metadata(format!("/proc/{}", process.pid)).unwrap().modified().unwrap();
     let began = began.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
