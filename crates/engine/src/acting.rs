@@ -280,22 +280,7 @@ impl Engine {
         let waits = |pane: &PaneKey| {
             self.actions.values().any(|row| row.pane == *pane && row.waits() && row.is_patient())
         };
-        let changed = decision.events.iter().filter_map(|event| match event {
-            Event::PaneChanged { row, .. } => Some(&row.key),
-            Event::PaneRemoved { key, .. } => Some(key),
-            Event::TargetChanged(_)
-            | Event::TargetRemoved { .. }
-            | Event::SessionChanged(_)
-            | Event::SessionRemoved { .. }
-            | Event::ActivitySeen { .. }
-            | Event::EventRecorded(_)
-            | Event::EventPended(_)
-            | Event::EventBound { .. }
-            | Event::EventDropped { .. }
-            | Event::ActionChanged(_)
-            | Event::AdapterChanged(_)
-            | Event::ApprovalChanged(_) => None,
-        });
+        let changed = decision.events.iter().filter_map(Event::pane);
         let woken: Vec<Input> =
             changed.filter(|pane| waits(pane)).cloned().map(Input::Resumed).collect();
         decision.then.extend(woken);

@@ -65,6 +65,26 @@ pub enum Event {
 }
 
 impl Event {
+    /// The one pane that it changes or removes.
+    pub fn pane(&self) -> Option<&PaneKey> {
+        match self {
+            Self::PaneChanged { row, .. } => Some(&row.key),
+            Self::PaneRemoved { key, .. } => Some(key),
+            Self::TargetChanged(_)
+            | Self::TargetRemoved { .. }
+            | Self::SessionChanged(_)
+            | Self::SessionRemoved { .. }
+            | Self::ActivitySeen { .. }
+            | Self::EventRecorded(_)
+            | Self::EventPended(_)
+            | Self::EventBound { .. }
+            | Self::EventDropped { .. }
+            | Self::ActionChanged(_)
+            | Self::AdapterChanged(_)
+            | Self::ApprovalChanged(_) => None,
+        }
+    }
+
     /// The word the journal files it under.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -181,26 +181,8 @@ impl Engine {
 
     /// Concludes every state of a target anew, for panes that this decision has not touched.
     fn resettle(&self, look: &Look<'_>, decision: &mut Decision) {
-        let touched: BTreeSet<PaneKey> = decision
-            .events
-            .iter()
-            .filter_map(|event| match event {
-                Event::PaneChanged { row, .. } => Some(row.key.clone()),
-                Event::PaneRemoved { key, .. } => Some(key.clone()),
-                Event::TargetChanged(_)
-                | Event::TargetRemoved { .. }
-                | Event::SessionChanged(_)
-                | Event::SessionRemoved { .. }
-                | Event::ActivitySeen { .. }
-                | Event::EventRecorded(_)
-                | Event::EventPended(_)
-                | Event::EventBound { .. }
-                | Event::EventDropped { .. }
-                | Event::ActionChanged(_)
-                | Event::AdapterChanged(_)
-                | Event::ApprovalChanged(_) => None,
-            })
-            .collect();
+        let touched: BTreeSet<PaneKey> =
+            decision.events.iter().filter_map(Event::pane).cloned().collect();
         let confirmed = |pane: PaneId| {
             decision.notes.iter().any(|note| match note {
                 Note::Seen { panes: Seen::All, .. } => true,
