@@ -130,15 +130,20 @@ impl Sentinel {
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &waker, epoll::EventData::new_u64(WAKER), epoll::EventFlags::IN)?;
         let (sender, receiver) = posts::sync_channel(POSTS_MAX);
-        let terminals = terminal_events_work().unwrap_or_else(|error| {
-            tracing::debug!(%error, "terminals could not be probed");
-            false
-        });
+        let probe = probe_terminals()
+            .inspect_err(|error| tracing::debug!(%error, "terminals could not be probed"));
+        let terminals = probe.as_ref().is_ok_and(|probe| probe.told);
         let slots = AtomicU32::new(0);
         let shared = Arc::new(Shared { epoll, waker, posts: sender, slots, terminals });
         let thread =
             Thread { shared: Arc::clone(&shared), posts: receiver, readers: BTreeMap::new() };
-        std::thread::Builder::new().name("sentinel".to_owned()).spawn(move || thread.run())?;
+        let work = move || {
+            // The kernel takes its time to close an inotify instance that watched anything: some
+            // milliseconds that a start has no need to wait for.
+            drop(probe);
+            thread.run();
+        };
+        std::thread::Builder::new().name("sentinel".to_owned()).spawn(work)?;
         Ok(Self { shared })
     }
 
@@ -364,8 +369,16 @@ fn read_event(event: &inotify::Event<'_>) -> Hint {
     }
 }
 
+/// What became of the question whether the kernel tells of output on terminals.
+#[derive(Debug)]
+struct Probe {
+    told: bool,
+    /// What was listened with.
+    _inotify: OwnedFd,
+}
+
 /// Writes a byte to a terminal of our own and sees whether the kernel tells of it.
-fn terminal_events_work() -> io::Result<bool> {
+fn probe_terminals() -> io::Result<Probe> {
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::fs::{Mode, OFlags};
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -381,7 +394,8 @@ fn terminal_events_work() -> io::Result<bool> {
     rustix::io::write(&terminal, b"x")?;
     let mut waiting = [PollFd::new(&inotify, PollFlags::IN)];
     let limit = Timespec { tv_sec: 0, tv_nsec: PROBE_MS_MAX * 1_000_000 };
-    Ok(poll(&mut waiting, Some(&limit))? > 0)
+    let told = poll(&mut waiting, Some(&limit))? > 0;
+    Ok(Probe { told, _inotify: inotify })
 }
 
 #[cfg(test)]
@@ -503,6 +517,6 @@ mod tests {
 
     #[test]
     fn the_probe_of_terminals_comes_to_a_verdict() {
-        assert!(terminal_events_work().is_ok());
+        assert!(probe_terminals().is_ok());
     }
 }

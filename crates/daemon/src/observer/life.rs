@@ -1,6 +1,5 @@
 //! The life of one observer: find the server, watch it, and begin again when that ends.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +8,19 @@ use engine::input::{Observation, Topology};
 use engine::target::{ObserverMode, ServerFacts, Trouble};
 use engine::time::{MonoMs, WallMs};
 use tmux::hub::{Hub, is_hub_name};
-use tmux::rows::{ServerRow, SessionRow};
+use tmux::rows::{PaneRow, ServerRow, SessionRow};
+use tmux::scan::is_empty_server;
 
 use super::context::{Context, Order, jittered};
 use super::hub::{Lifeline, SeatError, leave_by_fork, no_control, take_seat};
 use super::line::{AskError, Asked, Line, fork};
+use super::look::Unread;
 use super::reporter::{Closed, Reporter};
-use super::schedule::{Pace, Scope};
+use super::schedule::Pace;
 use super::server::{Introduction, Server};
 use super::trouble;
 use super::watch::{Halt, Watch};
+use crate::clock::Clock;
 use crate::sentinel::{Hint, WatchId};
 use crate::targets::failure::TmuxFailure;
 use crate::targets::host::SocketFile;
@@ -40,7 +42,8 @@ const WITHOUT_CONTROL_MS: (i64, i64) = (30_000, 600_000);
 
 /// What a look for a server found.
 enum Found {
-    Server(Introduction),
+    /// With what it holds, where that was asked for along with it.
+    Server(Introduction, Option<Box<Unread>>),
     /// A server on which nothing is the user's.
     Vacant(Introduction),
     Nothing,
@@ -103,7 +106,7 @@ impl<R: Reporter> Life<R> {
 
     async fn turn(&mut self) -> Result<(), Closed> {
         match self.seek().await {
-            Ok(Some(Found::Server(introduction))) => self.attend(introduction).await,
+            Ok(Some(Found::Server(introduction, sight))) => self.attend(introduction, sight).await,
             Ok(Some(Found::Vacant(introduction))) => {
                 self.answered().await?;
                 let topology = self.identify(introduction).await;
@@ -125,31 +128,30 @@ impl<R: Reporter> Life<R> {
     /// Looks whether there is a server. `None` when told to stop meanwhile.
     async fn seek(&mut self) -> Result<Option<Found>, Trouble> {
         let target = Arc::clone(&self.cx.target);
-        let known = self.program_known;
-        let program = async {
-            if known {
-                return Ok(());
-            }
-            let version = target.tmux_version().await.map_err(|it| trouble::of_failure(&it))?;
-            if version.is_supported() { Ok(()) } else { Err(trouble::too_old(&version)) }
-        };
-        let server = async {
-            if target.may_listen().await { introduce(&target).await } else { Ok(Found::Nothing) }
-        };
-        // Both at once: somebody may wait for the first answer after a start.
+        let (clock, first) = (self.cx.clock, !self.looked);
+        let mut program_known = self.program_known;
         let seeking = async {
-            let (program, server) = tokio::join!(program, server);
-            program.and(server)
+            let server = if target.may_listen().await {
+                introduce(&target, first.then_some(clock)).await
+            } else {
+                Ok(Found::Nothing)
+            };
+            // Somebody may wait for the first look, and a program that is too old makes what the
+            // server said through it no less true: it is asked after that.
+            let waits = matches!(server, Ok(Found::Server(_, Some(_))));
+            if !waits && !program_known {
+                check_program(&target).await?;
+                program_known = true;
+            }
+            server
         };
         let found = tokio::select! {
             biased;
             () = self.cx.orders.stop() => return Ok(None),
             found = seeking => found,
         };
-        self.program_known = match &found {
-            Ok(_) => true,
-            Err(trouble) => self.program_known && !trouble::is_unusable(trouble),
-        };
+        let unusable = found.as_ref().is_err_and(trouble::is_unusable);
+        self.program_known = program_known && !unusable;
         found.map(Some)
     }
 
@@ -228,15 +230,19 @@ impl<R: Reporter> Life<R> {
     }
 
     /// Watches a server until that ends, and does what its end demands.
-    async fn attend(&mut self, introduction: Introduction) -> Result<(), Closed> {
+    async fn attend(
+        &mut self,
+        introduction: Introduction,
+        sight: Option<Box<Unread>>,
+    ) -> Result<(), Closed> {
         self.absent_step = 0;
         self.leave_door();
         let server = self.identify(introduction).await;
         if !server.version.is_supported() {
             return self.fail(trouble::too_old(&server.version)).await;
         }
-        if !std::mem::replace(&mut self.looked, true)
-            && let Err(halt) = self.look_before(&server).await
+        if let Some(sight) = sight
+            && let Err(halt) = self.look_before(&server, *sight).await
         {
             return self.conclude(halt).await;
         }
@@ -252,17 +258,29 @@ impl<R: Reporter> Life<R> {
         self.conclude(halt).await
     }
 
-    /// Looks once by a forked `tmux`, before there is a connection: to make one takes many times as
-    /// long, and the first answer after a start waits for the first look.
-    async fn look_before(&mut self, server: &Server) -> Result<(), Halt> {
+    /// Takes what the server held when it introduced itself, before there is a connection: to make
+    /// one takes many times as long, and the first answer after a start waits for the first look.
+    async fn look_before(&mut self, server: &Server, sight: Unread) -> Result<(), Halt> {
+        self.looked = true;
         // Nothing is watched yet: that is for the watch that stays.
         let lookout = self.cx.ears.lookout.take();
         let mut watch = Watch::new(&mut self.cx, server.clone(), Line::Forked, None, self.pace);
         watch.server.facts.mode = ObserverMode::Control;
-        let looked = watch.look(Scope::WHOLE, BTreeSet::new()).await;
+        let looked = watch.take_unread(sight).await;
         drop(watch.finish());
         self.cx.ears.lookout = lookout;
-        looked
+        looked?;
+        if self.program_known {
+            return Ok(());
+        }
+        let target = Arc::clone(&self.cx.target);
+        tokio::select! {
+            biased;
+            () = self.cx.orders.stop() => Err(Halt::Stopped),
+            checked = check_program(&target) => checked.map_err(Halt::Failed),
+        }?;
+        self.program_known = true;
+        Ok(())
     }
 
     async fn watch_by_control(&mut self, server: Server) -> Halt {
@@ -389,18 +407,34 @@ impl<R: Reporter> Life<R> {
     }
 }
 
-/// Asks a server who it is and what it holds. One that was just about to end may be followed by
-/// the next, so a lost connection is tried again.
-async fn introduce(target: &Arc<Target>) -> Result<Found, Trouble> {
+/// Whether the `tmux` that is installed there is one that we can use.
+async fn check_program(target: &Target) -> Result<(), Trouble> {
+    let version = target.tmux_version().await.map_err(|it| trouble::of_failure(&it))?;
+    if version.is_supported() { Ok(()) } else { Err(trouble::too_old(&version)) }
+}
+
+/// Asks a server who it is and whether it holds anything; with a clock, also for everything it
+/// holds. One that was just about to end may be followed by the next, so a lost connection is tried
+/// again.
+async fn introduce(target: &Arc<Target>, look: Option<Clock>) -> Result<Found, Trouble> {
     let mut pauses = target.patience().repetitions();
+    let mut look = look;
     loop {
         // Before the question: who answers may sit behind an older file, never behind a newer one.
         let socket_file = target.socket_file();
         let (sessions, server) = (Asked::<SessionRow>::all(), Asked::<ServerRow>::all());
-        let questions = vec![sessions.question(), server.question()];
+        let panes = look.map(|clock| (Asked::<PaneRow>::all(), clock.now().mono));
+        let mut questions = vec![sessions.question(), server.question()];
+        questions.extend(panes.iter().map(|(panes, _)| panes.question()));
         match fork(Arc::clone(target), questions).await {
-            Ok(outputs) => return read_found(&sessions, &server, &outputs, socket_file),
+            Ok(outputs) => return read_found(&sessions, &server, panes, outputs, socket_file),
             Err(AskError::Failed(TmuxFailure::NoServer)) => return Ok(Found::Nothing),
+            // There is nothing to look at, and tmux refuses the question for panes.
+            Err(AskError::Failed(TmuxFailure::Refused { said }))
+                if look.is_some() && is_empty_server(&said) =>
+            {
+                look = None;
+            }
             Err(AskError::Failed(TmuxFailure::Lost { said })) => match pauses.next() {
                 Some(pause) => tokio::time::sleep(jittered(pause)).await,
                 None => return Err(trouble::of_failure(&TmuxFailure::Lost { said })),
@@ -414,13 +448,17 @@ async fn introduce(target: &Arc<Target>) -> Result<Found, Trouble> {
 fn read_found(
     sessions: &Asked<SessionRow>,
     server: &Asked<ServerRow>,
-    outputs: &[Vec<u8>],
+    panes: Option<(Asked<PaneRow>, MonoMs)>,
+    outputs: Vec<Vec<u8>>,
     socket_file: Option<SocketFile>,
 ) -> Result<Found, Trouble> {
     let garbled = |error: AskError| trouble::unreachable(trouble::chain(&error));
-    let [listed, told] = outputs else { return Err(trouble::unreachable("an answer is missing")) };
-    let sessions = sessions.read(listed).map_err(garbled)?;
-    let server = server.read(told).map_err(garbled)?;
+    let mut outputs = outputs.into_iter();
+    let (Some(listed), Some(told)) = (outputs.next(), outputs.next()) else {
+        return Err(trouble::unreachable("an answer is missing"));
+    };
+    let sessions = sessions.read(&listed).map_err(garbled)?;
+    let server = server.read(&told).map_err(garbled)?;
     let [row] = server.rows.as_slice() else {
         return Err(trouble::unreachable("the server does not say which version it is"));
     };
@@ -430,8 +468,13 @@ fn read_found(
     let version = row.version.parse().map_err(|error| trouble::unusable(trouble::chain(&error)))?;
     let socket = String::from_utf8_lossy(&row.socket_path).into_owned();
     let introduction = Introduction { instance: server.server, version, socket, socket_file };
-    let vacant = sessions.rows.iter().all(|row| is_hub_name(&row.name));
-    Ok(if vacant { Found::Vacant(introduction) } else { Found::Server(introduction) })
+    if sessions.rows.iter().all(|row| is_hub_name(&row.name)) {
+        return Ok(Found::Vacant(introduction));
+    }
+    let sight = panes.zip(outputs.next()).map(|((panes, began), output)| {
+        Box::new(Unread { began, sessions: sessions.rows, panes, output })
+    });
+    Ok(Found::Server(introduction, sight))
 }
 
 /// A server with nothing of the user's.

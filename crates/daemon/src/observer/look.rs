@@ -12,7 +12,7 @@ use tmux::upkeep::{self, Duty};
 
 use super::bursts::Check;
 use super::facts;
-use super::gate::Gate;
+use super::gate::{Before, Gate};
 use super::line::{AskError, Asked, Line, Question, nonce};
 use super::picture::{Closeness, Difference, Known, Picture, Processes, Sighting};
 use super::recognise::Eyes;
@@ -39,6 +39,25 @@ struct Seen {
     clients: Option<Vec<ClientRow>>,
     glances: Vec<PaneGlance>,
     rows: BTreeMap<PaneId, PaneRow>,
+}
+
+impl Seen {
+    fn of_rows(rows: Vec<PaneRow>) -> Self {
+        let glances = rows.iter().map(facts::glance).collect();
+        let rows = rows.into_iter().map(|row| (facts::pane_id(row.brief.pane), row)).collect();
+        Self { glances, rows, ..Self::default() }
+    }
+}
+
+/// Everything that a server held when it introduced itself, as it said it: whether the panes can be
+/// read is for who knows that its version is one of ours.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// When it was asked.
+    pub began: MonoMs,
+    pub sessions: Vec<SessionRow>,
+    pub panes: Asked<PaneRow>,
+    pub output: Vec<u8>,
 }
 
 impl<R: Reporter> Watch<'_, R> {
@@ -185,19 +204,36 @@ impl<R: Reporter> Watch<'_, R> {
         Ok(self.cx.report(Observation::Unchanged).await?)
     }
 
-    async fn look_at_tmux(
-        &mut self,
-        scope: Scope,
-        mut suspects: BTreeSet<PaneId>,
-    ) -> Result<(), Halt> {
+    /// Takes what the server held when it introduced itself as the first look.
+    pub(super) async fn take_unread(&mut self, unread: Unread) -> Result<(), Halt> {
+        let Unread { began, sessions, panes, output } = unread;
+        let rows = self.read(&panes, &output)?;
+        let seen = Seen { sessions: Some(sessions), ..Seen::of_rows(rows) };
+        let before = Gate::before(&self.cx.target, self.server.instance.pid);
+        self.take_seen(seen, Scope::FULL, BTreeSet::new(), began, before).await
+    }
+
+    async fn look_at_tmux(&mut self, scope: Scope, suspects: BTreeSet<PaneId>) -> Result<(), Halt> {
         let scope = match self.line {
             Line::Control(_) => scope,
             // Nobody tells of what a brief look leaves out, and the process costs most.
             Line::Forked => Scope { full: true, sessions: true, ..scope },
         };
-        let (began, pid) = (self.cx.now().mono, self.server.instance.pid);
-        let before = Gate::before(&self.cx.target, pid);
-        let mut seen = self.see(scope).await?;
+        let began = self.cx.now().mono;
+        let before = Gate::before(&self.cx.target, self.server.instance.pid);
+        let seen = self.see(scope).await?;
+        self.take_seen(seen, scope, suspects, began, before).await
+    }
+
+    /// Makes a complete sight of what tmux said, and reports how it differs from the last.
+    async fn take_seen(
+        &mut self,
+        mut seen: Seen,
+        scope: Scope,
+        mut suspects: BTreeSet<PaneId>,
+        began: MonoMs,
+        before: Before,
+    ) -> Result<(), Halt> {
         self.keep_hub(&seen, began).await?;
         if seen.sessions.is_none() && self.picture.other_panes(&seen.glances) {
             seen.sessions = Some(self.ask_sessions().await?);
@@ -220,7 +256,7 @@ impl<R: Reporter> Watch<'_, R> {
         let now = self.cx.now().mono;
         let found = difference.topology || !difference.changed.is_empty();
         self.agenda.looked(scope, began, now, found);
-        self.gate.looked(before, &self.cx.target, pid);
+        self.gate.looked(before, &self.cx.target, self.server.instance.pid);
         if missing > self.picture.panes.len() {
             self.agenda.hurry(Scope::TOPOLOGY, now);
         }
@@ -256,8 +292,7 @@ impl<R: Reporter> Watch<'_, R> {
         }
         if let Some(asked) = &rows {
             let rows = self.read(asked, &next())?;
-            seen.glances = rows.iter().map(facts::glance).collect();
-            seen.rows = rows.into_iter().map(|row| (facts::pane_id(row.brief.pane), row)).collect();
+            seen = Seen { sessions: seen.sessions, clients: seen.clients, ..Seen::of_rows(rows) };
         }
         Ok(seen)
     }
