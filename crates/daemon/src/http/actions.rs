@@ -344,7 +344,8 @@ async fn find(app: &App, id: &str) -> Result<ActionRow, Problem> {
     let found = app.lookout.in_journal(move |journal| journal.action(&asked)).await;
     let unknown = || {
         let message = "no action has this id";
-        Problem::new(ErrorCode::RefNotFound, message).detail("action_id", id)
+        let problem = Problem::new(ErrorCode::RefNotFound, message).detail("action_id", id);
+        problem.hint("See what was done with `qd history`.")
     };
     read(found)?.ok_or_else(unknown)
 }

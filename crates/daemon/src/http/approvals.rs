@@ -180,7 +180,8 @@ async fn find(app: &App, id: &str) -> Result<ApprovalRow, Problem> {
     let found = read(app.lookout.in_journal(move |journal| journal.approval(&asked)).await)?;
     found.ok_or_else(|| {
         let message = "no approval has this id";
-        Problem::new(ErrorCode::RefNotFound, message).detail("approval_id", id)
+        let problem = Problem::new(ErrorCode::RefNotFound, message).detail("approval_id", id);
+        problem.hint("See what waits with `qd approvals`, and with --all what was answered.")
     })
 }
 

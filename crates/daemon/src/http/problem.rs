@@ -24,11 +24,13 @@ pub(crate) struct Problem {
     code: ErrorCode,
     message: String,
     details: Map<String, Value>,
+    /// What to do next, where this place knows better than the code.
+    hint: Option<&'static str>,
 }
 
 impl Problem {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Map::new() }
+        Self { code, message: message.into(), details: Map::new(), hint: None }
     }
 
     pub(crate) fn code(&self) -> ErrorCode {
@@ -38,6 +40,11 @@ impl Problem {
     /// The same problem under another code.
     pub(crate) fn coded(self, code: ErrorCode) -> Self {
         Self { code, ..self }
+    }
+
+    /// The same problem with this to do next.
+    pub(crate) fn hint(self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self }
     }
 
     /// The same problem with one more fact.
@@ -80,7 +87,10 @@ impl Problem {
     pub(crate) fn body(self, now: Timestamp) -> ErrorBody {
         let mut body = ErrorBody::new(self.code, self.message, now);
         body.error.details = self.details;
-        body
+        match self.hint {
+            Some(hint) => body.with_hint(hint),
+            None => body,
+        }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
