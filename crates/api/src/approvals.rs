@@ -155,6 +155,15 @@ fn check(choice: Choice, option: Option<u32>, message: Option<&str>) -> Result<(
     Ok(())
 }
 
+/// What an approval is known by in a watch stream.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub struct ApprovalIdentity {
+    /// Its id.
+    pub approval_id: String,
+}
+
 /// One approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalItem {

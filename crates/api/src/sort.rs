@@ -32,7 +32,7 @@ impl SortKey {
     #[must_use]
     pub const fn applies_to(self, scope: Scope) -> bool {
         match self {
-            Self::Location | Self::State | Self::Category => true,
+            Self::Location | Self::State | Self::Category => !matches!(scope, Scope::Approvals),
             Self::Agent | Self::StateSince | Self::LastActivityAt | Self::UpdatedAt => {
                 matches!(scope, Scope::Panes)
             }
@@ -54,6 +54,7 @@ impl SortKey {
         match scope {
             Scope::Panes => PANE_KEYS,
             Scope::Windows | Scope::Sessions => GROUP_KEYS,
+            Scope::Approvals => &[],
         }
     }
 }

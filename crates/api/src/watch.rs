@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::approvals::{ApprovalIdentity, ApprovalItem};
 use crate::cursor::Cursor;
 use crate::filters::Filters;
 use crate::health::Warning;
@@ -30,15 +31,15 @@ pub trait Watched: Serialize + DeserializeOwned + JsonSchema {
     const SCOPE: Scope;
 
     /// What this item is known by.
-    fn identity(&self) -> &Self::Identity;
+    fn identity(&self) -> Self::Identity;
 }
 
 impl Watched for PaneItem {
     type Identity = PaneIdentity;
     const SCOPE: Scope = Scope::Panes;
 
-    fn identity(&self) -> &PaneIdentity {
-        &self.identity
+    fn identity(&self) -> PaneIdentity {
+        self.identity.clone()
     }
 }
 
@@ -46,8 +47,8 @@ impl Watched for WindowItem {
     type Identity = WindowIdentity;
     const SCOPE: Scope = Scope::Windows;
 
-    fn identity(&self) -> &WindowIdentity {
-        &self.identity
+    fn identity(&self) -> WindowIdentity {
+        self.identity.clone()
     }
 }
 
@@ -55,8 +56,17 @@ impl Watched for SessionItem {
     type Identity = SessionIdentity;
     const SCOPE: Scope = Scope::Sessions;
 
-    fn identity(&self) -> &SessionIdentity {
-        &self.identity
+    fn identity(&self) -> SessionIdentity {
+        self.identity.clone()
+    }
+}
+
+impl Watched for ApprovalItem {
+    type Identity = ApprovalIdentity;
+    const SCOPE: Scope = Scope::Approvals;
+
+    fn identity(&self) -> ApprovalIdentity {
+        ApprovalIdentity { approval_id: self.approval_id.clone() }
     }
 }
 
@@ -118,8 +128,8 @@ pub struct DeltaFrame<I: Watched> {
     pub stream_id: String,
     /// Where to go on after this frame.
     pub cursor: Cursor,
-    /// The journal's sequence of this frame, above that of the frame before, or the same where only
-    /// the warnings differ.
+    /// The journal's sequence of this frame, above that of the frame before, or the same where
+    /// what differs is not in the journal: the warnings, or the delivery of an approval.
     pub sequence: u64,
     /// What the stream is about.
     pub scope: Scope,

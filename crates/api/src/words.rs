@@ -242,6 +242,8 @@ words! {
         Windows = "windows",
         /// One item for each session.
         Sessions = "sessions",
+        /// One item for each approval that is not over. Of watch streams only.
+        Approvals = "approvals",
     }
 }
 

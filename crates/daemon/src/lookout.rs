@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::deck::Publication;
 use crate::follower::Follower;
+use crate::replies::Replies;
 use crate::standing::Standing;
 use crate::watch::hub::Hub;
 
@@ -27,6 +28,8 @@ pub struct Lookout {
     seen: Arc<Mutex<Seen>>,
     /// Counts publications, for whoever waits for the next.
     published: Arc<watch::Sender<u64>>,
+    /// The hooks that wait for an answer.
+    replies: Replies,
 }
 
 #[derive(Debug)]
@@ -38,12 +41,14 @@ pub(crate) struct Seen {
 impl Lookout {
     /// Looks out from where the follower stands; the journal is for those who come back.
     pub fn new(follower: Follower, journal: Journal, clock: Clock) -> Self {
-        let seen = Seen { follower, hub: Hub::default() };
+        let replies = Replies::new(clock);
+        let seen = Seen { follower, hub: Hub::new(replies.clone()) };
         Self {
             clock,
             journal: Arc::new(Mutex::new(journal)),
             seen: Arc::new(Mutex::new(seen)),
             published: Arc::new(watch::Sender::new(0)),
+            replies,
         }
     }
 
@@ -56,6 +61,26 @@ impl Lookout {
             hub.publish(follower, publication, now)
         };
         self.published.send_modify(|count| *count += 1);
+        self.wake_when(due);
+    }
+
+    /// A hook began to wait for an answer, or ceased to: the journal knows nothing of that, and
+    /// whoever watches approvals is told all the same.
+    pub(crate) fn hooks_moved(&self) {
+        let now = self.clock.now();
+        let due = {
+            let Seen { follower, hub } = &mut *self.lock();
+            hub.settle(follower, now)
+        };
+        self.wake_when(due);
+    }
+
+    /// The hooks that wait for an answer.
+    pub(crate) fn replies(&self) -> &Replies {
+        &self.replies
+    }
+
+    fn wake_when(&self, due: Option<i64>) {
         if let Some(wait) = due {
             self.wake_after(Duration::from_millis(wait.unsigned_abs()));
         }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 
 /// How long a hook may take to ask again.
-const AWAY_MS_MAX: i64 = 1_000;
+pub(crate) const AWAY_MAX: Duration = Duration::from_secs(1);
 /// How long an answer waits to be fetched.
 const FETCH_TIMEOUT: Duration = Duration::from_millis(1_500);
 
@@ -112,7 +112,8 @@ impl Replies {
 
 impl Seat {
     fn is_gone(&self, now: MonoMs) -> bool {
-        self.present == 0 && now.0.saturating_sub(self.last.0) > AWAY_MS_MAX
+        let away = u64::try_from(now.0.saturating_sub(self.last.0)).unwrap_or(0);
+        self.present == 0 && Duration::from_millis(away) > AWAY_MAX
     }
 }
 

@@ -33,7 +33,6 @@ use crate::observer::Desk;
 use crate::observers::Observers;
 use crate::paths::Paths;
 use crate::presence::{Found, Presence};
-use crate::replies::Replies;
 use crate::spool::reader;
 use crate::spool::tally::Tally;
 use crate::targets::process::Environment;
@@ -234,20 +233,17 @@ impl House {
         let outbox = Outbox::open(&paths.outbox, &open)
             .map_err(|it| RunError::System("keep texts to be sent", it))?;
         let shown = Shown::default();
-        let replies = Replies::new(clock);
         let executors = Executors::new(
             running.deck.clone(),
             lookout.clone(),
             outbox.clone(),
             shown.clone(),
             adapters.subscribe(),
-            replies.clone(),
         );
         let facts = facts(paths, &identity, clock);
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
         let app = app.with_spool(spool.subscribe()).with_outbox(outbox.clone(), shown.clone());
         let app = app.with_adapters(adapters.subscribe());
-        let app = app.with_replies(replies);
         let app = Arc::new(app);
         let mut house = Self {
             clock,

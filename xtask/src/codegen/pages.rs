@@ -145,11 +145,12 @@ fn route_section(route: &Route) -> Vec<String> {
         Answer::Empty => format!("Answers {} without a body.", route.status),
         Answer::Json(answer) => format!("Answers {} with {}.", route.status, link(&answer.name())),
         Answer::Frames => format!(
-            "Answers {} with a stream of {}, {} or {}, as the scope says.",
+            "Answers {} with a stream of {}, {}, {} or {}, as the scope says.",
             route.status,
             link("PaneItemFrame"),
             link("WindowItemFrame"),
             link("SessionItemFrame"),
+            link("ApprovalItemFrame"),
         ),
     };
     let mut sentences: Vec<String> =

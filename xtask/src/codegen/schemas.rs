@@ -1,6 +1,7 @@
 //! JSON schemas from the wire types.
 
 use anyhow::bail;
+use api::approvals::ApprovalItem;
 use api::events::EventEnvelope;
 use api::panes::PaneItem;
 use api::routes::TypeRef;
@@ -67,10 +68,11 @@ impl Definitions {
 }
 
 /// The types of frames, one for each scope.
-pub(super) const FRAMES: [TypeRef; 3] = [
+pub(super) const FRAMES: [TypeRef; 4] = [
     TypeRef::of::<WatchFrame<PaneItem>>(),
     TypeRef::of::<WatchFrame<WindowItem>>(),
     TypeRef::of::<WatchFrame<SessionItem>>(),
+    TypeRef::of::<WatchFrame<ApprovalItem>>(),
 ];
 
 /// One line of a watch stream.

@@ -107,7 +107,7 @@ pub(crate) fn list(console: &Console, args: &ApprovalsArgs) -> Outcome {
         Ok(client.approvals(&ApprovalsQuery { reference, state, all, limit }).await?)
     })?;
     let now = console.now();
-    console.answer(&answer, |list, width| output::approvals::table(list, now, width))?;
+    console.answer(&answer, |list, width| output::approvals::lines(list, now, width))?;
     Ok(ExitCode::Ok)
 }
 

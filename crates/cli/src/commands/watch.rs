@@ -4,6 +4,7 @@ mod board;
 
 use std::time::Duration;
 
+use api::approvals::ApprovalItem;
 use api::panes::PaneItem;
 use api::sessions::SessionItem;
 use api::watch::WatchQuery;
@@ -90,6 +91,7 @@ pub(crate) fn run(console: &Console, args: &WatchArgs) -> Outcome {
         Scope::Panes => Box::new(Board::<PaneItem>::new(terminal, interval)),
         Scope::Windows => Box::new(Board::<WindowItem>::new(terminal, interval)),
         Scope::Sessions => Box::new(Board::<SessionItem>::new(terminal, interval)),
+        Scope::Approvals => Box::new(Board::<ApprovalItem>::new(terminal, interval)),
     };
     wait(follow(watch, sink))?;
     Ok(ExitCode::Ok)

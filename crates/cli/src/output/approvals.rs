@@ -29,11 +29,16 @@ pub(crate) enum Extent {
     All,
 }
 
-/// Approvals as a table.
-pub(crate) fn table(list: &ApprovalList, now: Timestamp, width: Option<usize>) -> Vec<Text> {
+/// What a list of approvals looks like.
+pub(crate) fn lines(list: &ApprovalList, now: Timestamp, width: Option<usize>) -> Vec<Text> {
     if list.items.is_empty() {
         return vec![Text::styled("Nothing waits for an answer.", style::QUIET)];
     }
+    table(&list.items, now).lines(width)
+}
+
+/// Approvals as a table.
+pub(crate) fn table(items: &[ApprovalItem], now: Timestamp) -> Table {
     let mut table = Table::new([
         Column::fixed("ID"),
         Column::fixed("AGE"),
@@ -43,7 +48,7 @@ pub(crate) fn table(list: &ApprovalList, now: Timestamp, width: Option<usize>) -
         Column::yielding("REQUEST", 2).down_to(12),
         Column::yielding("ANSWERS", 1),
     ]);
-    for item in &list.items {
+    for item in items {
         table.row([
             Text::plain(&item.approval_id),
             Text::plain(age(item, now)),
@@ -54,7 +59,7 @@ pub(crate) fn table(list: &ApprovalList, now: Timestamp, width: Option<usize>) -
             Text::styled(ending(item), style::QUIET),
         ]);
     }
-    table.lines(width)
+    table
 }
 
 fn age(item: &ApprovalItem, now: Timestamp) -> String {

@@ -34,7 +34,9 @@ for n in 1 2 3 4 5 6 7 8 9; do
     status waiting ',"waitingFor":"permission prompt"'
     took=
     while [ -z "$took" ]; do
-        if read -rsn1 -t 0.05 key; then took=key:$(printf %s "$key" | od -An -tx1 | tr -d ' \n')
+        # Out of time, it may have read all the same.
+        key=; read -rsn1 -t 0.05 key
+        if [ -n "$key" ]; then took=key:$(printf %s "$key" | od -An -tx1 | tr -d ' \n')
         elif [ -n "$hook" ] && [ -s reply.$n ]; then wait $hook; took=reply:$(cat reply.$n)
         elif [ -e asks/$n.gone ]; then took=gone; fi
     done
@@ -220,6 +222,31 @@ fn a_permission_is_granted_by_the_agents_own_hook_and_the_action_is_its_record()
         it.answer(&asked, "r1", &json!({ "choice": "deny" })).error(409),
         "E_IDEMPOTENCY_CONFLICT"
     );
+}
+
+#[test]
+fn approvals_are_streamed_with_how_they_are_answered_and_how_they_end() {
+    let it = scene();
+    let mut watch = deck::Watch::open(it.daemon.api(), "scope=approvals");
+    assert_eq!(watch.next()["items"], json!([]));
+    it.ask(1, "touch made");
+    let listed = it.hooked("touch made");
+    // The dialog may add to what the hook told, before or after it was listed.
+    let is_it =
+        |it: &Value| it["approval_id"] == listed["approval_id"] && it["delivery"] == "reply";
+    let hooked = watch.upsert("its hook waits", |it| is_it(it) && it["offers"] == listed["offers"]);
+    assert_eq!(hooked, listed, "the stream says what the list says");
+    let late = deck::Watch::open(it.daemon.api(), "scope=approvals").next();
+    assert_eq!(late["items"][0]["approval_id"], hooked["approval_id"]);
+    let elsewhere =
+        deck::Watch::open(it.daemon.api(), "scope=approvals&session=other&once=true").next();
+    assert_eq!(elsewhere["items"], json!([]), "filters narrow it to the panes that fit");
+    it.answer(&hooked, "r1", &approve()).expect(200);
+    let ended = watch.upsert("it was answered", |it| it["state"] == "answered");
+    assert_eq!((&ended["outcome"], &ended["delivery"]), (&json!("approve"), &Value::Null));
+    watch.delete("the approval", |identity| identity["approval_id"] == hooked["approval_id"]);
+    let text = it.env.qd(&["watch", "--scope", "approvals", "--once"]).success();
+    assert!(text.starts_with("0 approvals wait"), "{text}");
 }
 
 #[test]

@@ -230,7 +230,13 @@ impl Watch {
         match frame["type"].as_str() {
             Some("snapshot") => self.sequence = sequence,
             Some("delta") => {
-                assert!(sequence > self.sequence, "sequences grow: {} {frame}", self.sequence);
+                // Of an approval more is shown than the journal counts.
+                let grows = if frame["scope"] == "approvals" {
+                    sequence >= self.sequence
+                } else {
+                    sequence > self.sequence
+                };
+                assert!(grows, "sequences grow: {} {frame}", self.sequence);
                 self.sequence = sequence;
                 let changes = frame["changes"].as_array().expect("a delta has changes");
                 self.changes.extend(changes.iter().map(|change| (sequence, change.clone())));

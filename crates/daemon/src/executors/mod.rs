@@ -24,7 +24,6 @@ use crate::adapters::Roster;
 use crate::deck::{Deck, Fault};
 use crate::lookout::Lookout;
 use crate::observer::Reach;
-use crate::replies::Replies;
 
 pub(crate) use outbox::Outbox;
 pub(crate) use shown::{Screen, Shown};
@@ -57,7 +56,6 @@ pub(crate) struct Executors {
     outbox: Outbox,
     shown: Shown,
     adapters: watch::Receiver<Arc<Roster>>,
-    replies: Replies,
 }
 
 impl Executors {
@@ -67,9 +65,8 @@ impl Executors {
         outbox: Outbox,
         shown: Shown,
         adapters: watch::Receiver<Arc<Roster>>,
-        replies: Replies,
     ) -> Self {
-        Self { deck, lookout, outbox, shown, adapters, replies }
+        Self { deck, lookout, outbox, shown, adapters }
     }
 
     /// Forgets the texts of actions that have ended.

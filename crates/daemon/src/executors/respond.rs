@@ -65,10 +65,11 @@ impl Executors {
         let Some(asked) = self.approval(given.approval) else {
             return refused(ActionProblem::ApprovalClosed, "nobody is asked any more");
         };
-        if let Some(hold) = self.replies.ready_for(given.approval, given.choice) {
+        if let Some(hold) = self.lookout.replies().ready_for(given.approval, given.choice) {
             let message = self.outbox.read(&row.action);
             let (choice, option) = (given.choice, given.option);
-            if self.replies.give(given.approval, Reply { choice, option, message }).await {
+            if self.lookout.replies().give(given.approval, Reply { choice, option, message }).await
+            {
                 return self.taken(row, reach, &given, hold).await;
             }
         }

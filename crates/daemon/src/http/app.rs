@@ -22,7 +22,6 @@ use crate::executors::{Outbox, Shown};
 use crate::follower::Follower;
 use crate::ids::Ids;
 use crate::lookout::Lookout;
-use crate::replies::Replies;
 use crate::spool::tally::Tally;
 use crate::standing::Standing;
 
@@ -59,8 +58,6 @@ pub struct App {
     /// Texts on their way to a pane, and what panes showed.
     pub(crate) outbox: Option<Outbox>,
     pub(crate) shown: Shown,
-    /// The hooks that wait for an answer.
-    pub(crate) replies: Replies,
     /// Whether somebody asked the daemon to end.
     stop: watch::Sender<Option<ShutdownReason>>,
 }
@@ -79,7 +76,6 @@ impl App {
         let spool = watch::Sender::default().subscribe();
         let adapters = watch::Sender::default().subscribe();
         let (outbox, shown) = (None, Shown::default());
-        let replies = Replies::new(clock);
         Self {
             deck,
             lookout,
@@ -91,7 +87,6 @@ impl App {
             adapters,
             outbox,
             shown,
-            replies,
             socket,
             stop,
         }
@@ -125,11 +120,6 @@ impl App {
     /// The same, with somebody who acts.
     pub(crate) fn with_outbox(self, outbox: Outbox, shown: Shown) -> Self {
         Self { outbox: Some(outbox), shown, ..self }
-    }
-
-    /// The same, with hooks that an executor gives answers to.
-    pub(crate) fn with_replies(self, replies: Replies) -> Self {
-        Self { replies, ..self }
     }
 
     /// Tells whoever runs the daemon when it is asked to end.

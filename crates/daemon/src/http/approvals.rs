@@ -186,7 +186,7 @@ async fn find(app: &App, id: &str) -> Result<ApprovalRow, Problem> {
 }
 
 fn item(app: &App, follower: &crate::follower::Follower, row: &ApprovalRow) -> ApprovalItem {
-    let held = app.replies.is_waiting(&row.approval);
+    let held = app.lookout.replies().is_waiting(&row.approval);
     to_api::approval(follower, row, held)
 }
 

@@ -15,6 +15,7 @@ use axum::extract::State;
 use engine::approval::ApprovalRow;
 use engine::ids::EventId;
 use http::StatusCode;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::app::App;
@@ -23,6 +24,7 @@ use super::extract::{Asked, Peer, Said, Sent};
 use super::problem::Problem;
 use super::{from_api, to_api};
 use crate::config::HoldWhen;
+use crate::replies::AWAY_MAX;
 
 /// How long a record may take from the spool to an approval.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,6 +34,8 @@ const ROUND: Duration = Duration::from_secs(20);
 const DOUBT: Duration = Duration::from_millis(500);
 /// How often it is looked whether somebody attached to the session.
 const GLANCE: Duration = Duration::from_millis(500);
+/// How much later than it can be away for good a hook is looked for.
+const MARGIN: Duration = Duration::from_millis(10);
 
 pub(crate) async fn wait(
     State(app): State<Arc<App>>,
@@ -52,7 +56,8 @@ pub(crate) async fn wait(
         return Ok(told(None, false));
     }
     let choices = request.choices.into_iter().map(from_api::choice).collect();
-    let held = app.replies.hold(&asked.approval, hold, choices);
+    let held = app.lookout.replies().hold(&asked.approval, hold, choices);
+    let _here = told_of(&app);
     let (mut moved, mut publications) = (held.moved(), app.lookout.publications());
     let until = Instant::now() + ROUND;
     loop {
@@ -75,6 +80,20 @@ pub(crate) async fn wait(
         // Whether it was news or only time that passed: everything is looked at again.
         timeout_at(glance, news).await.ok();
     }
+}
+
+/// Tells whoever watches approvals that a hook waits now, and once it is away for good, however it
+/// came to that: a request that breaks off is just dropped.
+fn told_of(app: &App) -> oneshot::Sender<()> {
+    let lookout = app.lookout.clone();
+    lookout.hooks_moved();
+    let (here, left) = oneshot::channel();
+    tokio::spawn(async move {
+        left.await.ok();
+        tokio::time::sleep(AWAY_MAX + MARGIN).await;
+        lookout.hooks_moved();
+    });
+    here
 }
 
 fn told(reply: Option<Reply>, again: bool) -> Said<ReplyAnswer> {

@@ -9,12 +9,14 @@ use api::words::Scope;
 use engine::time::Now;
 use tokio::sync::{Notify, watch};
 
+use super::approval::ApprovalView;
 use super::group::{GroupView, Sessions, Windows};
 use super::line::{Format, Line, join};
 use super::news::News;
 use super::pane::PaneView;
 use super::ring::Ring;
 use crate::follower::Follower;
+use crate::replies::Replies;
 
 /// Changes after which a line is sent although none of them concerned the feed, so that a cursor
 /// never falls far behind the journal.
@@ -40,6 +42,10 @@ pub(crate) trait View: std::fmt::Debug + Send {
 
     /// A line that says that the stream cannot go on, with the cursor at `seq`.
     fn reset(&self, follower: &Follower, now: Now, ending: Ending) -> Option<Line>;
+
+    /// Whether the journal tells of all that its items show, so that whoever has a cursor has all
+    /// that was told up to there.
+    fn is_journaled(&self) -> bool;
 
     /// The same as it is, for a watcher that has to read the journal to catch up. Views whose
     /// past is not in the journal have none.
@@ -94,11 +100,18 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// A feed that begins with what the follower holds now.
-    pub(crate) fn new(scope: Scope, filters: Filters, follower: &Follower, now: Now) -> Self {
+    pub(crate) fn new(
+        scope: Scope,
+        filters: Filters,
+        follower: &Follower,
+        replies: &Replies,
+        now: Now,
+    ) -> Self {
         let view: Box<dyn View> = match scope {
             Scope::Panes => Box::new(PaneView::new(filters, follower, now)),
             Scope::Windows => Box::new(GroupView::<Windows>::new(filters, follower, now)),
             Scope::Sessions => Box::new(GroupView::<Sessions>::new(filters, follower, now)),
+            Scope::Approvals => Box::new(ApprovalView::new(filters, replies, follower, now)),
         };
         Self {
             view,

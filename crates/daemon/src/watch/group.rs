@@ -192,12 +192,11 @@ impl<G: Group> GroupView<G> {
         let item = G::item(follower, &self.filters, &key, &panes.iter().collect::<Vec<_>>());
         let before = self.members.remove(&key);
         let Some(item) = item else {
-            return before
-                .map(|member| Change::Delete { identity: member.item.identity().clone() });
+            return before.map(|member| Change::Delete { identity: member.item.identity() });
         };
         let same = before.as_ref().is_some_and(|member| member.item == item);
-        let told = (!same)
-            .then(|| Change::Upsert { identity: item.identity().clone(), item: item.clone() });
+        let told =
+            (!same).then(|| Change::Upsert { identity: item.identity(), item: item.clone() });
         self.members.insert(key, Member { item, panes });
         told
     }
@@ -275,6 +274,10 @@ impl<G: Group> View for GroupView<G> {
     fn reset(&self, follower: &Follower, now: Now, ending: Ending) -> Option<Line> {
         let moment = self.moment(follower, ending.seq, now);
         Line::reset::<G::Item>(moment, ending.reason, ending.terminal)
+    }
+
+    fn is_journaled(&self) -> bool {
+        true
     }
 
     fn panes(&self) -> Option<&PaneView> {

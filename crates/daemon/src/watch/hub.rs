@@ -13,6 +13,7 @@ use super::feed::{Feed, SeatId};
 use super::news::News;
 use crate::deck::Publication;
 use crate::follower::Follower;
+use crate::replies::Replies;
 
 /// Watch streams at once; one more is refused as overload.
 pub(crate) const WATCHERS_MAX: usize = 1_024;
@@ -46,10 +47,12 @@ pub(crate) struct Hub {
     credited: Option<Now>,
     /// Some feed has news that its watchers were not woken for.
     owed: bool,
+    /// The hooks that wait for an answer.
+    replies: Replies,
 }
 
-impl Default for Hub {
-    fn default() -> Self {
+impl Hub {
+    pub(crate) fn new(replies: Replies) -> Self {
         Self {
             feeds: BTreeMap::new(),
             seats: 0,
@@ -58,11 +61,10 @@ impl Default for Hub {
             credit_ms: WAKES_MAX * WAKE_REFILL_MS,
             credited: None,
             owed: false,
+            replies,
         }
     }
-}
 
-impl Hub {
     /// Folds a publication and tells every feed. Says in how many milliseconds [`Hub::wake`] is
     /// due, if it is.
     pub(crate) fn publish(
@@ -87,11 +89,17 @@ impl Hub {
             follower.note(*at, note);
         }
         follower.reach(publication.as_of);
+        if differs {
+            self.feeds.values_mut().for_each(|feed| feed.announce(follower, now));
+        }
+        self.settle(follower, now)
+    }
+
+    /// Tells every feed what is different now. Says in how many milliseconds [`Hub::wake`] is due,
+    /// if it is.
+    pub(crate) fn settle(&mut self, follower: &Follower, now: Now) -> Option<i64> {
         let mut news = false;
         for feed in self.feeds.values_mut() {
-            if differs {
-                feed.announce(follower, now);
-            }
             news |= feed.settle(follower, now);
         }
         if news { self.schedule(now) } else { None }
@@ -151,7 +159,7 @@ impl Hub {
         self.watchers += 1;
         self.seats += 1;
         let id = SeatId(self.seats);
-        let open = || Feed::new(key.scope, filters.clone(), follower, now);
+        let open = || Feed::new(key.scope, filters.clone(), follower, &self.replies, now);
         let feed = self.feeds.entry(key.clone()).or_insert_with(open);
         Some((id, feed.enter(id, hang_up)))
     }

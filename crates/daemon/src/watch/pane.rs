@@ -134,6 +134,10 @@ impl View for PaneView {
         Line::reset::<PaneItem>(moment, ending.reason, ending.terminal)
     }
 
+    fn is_journaled(&self) -> bool {
+        true
+    }
+
     fn panes(&self) -> Option<&PaneView> {
         Some(self)
     }

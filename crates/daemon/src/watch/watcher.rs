@@ -101,7 +101,7 @@ impl Watcher {
                 self.delivered = cursor.sequence();
                 let now = self.lookout.clock().now();
                 let Some(feed) = hub.feed_mut(&self.key) else { return };
-                if feed.seek(self.seat, self.delivered) {
+                if feed.view().is_journaled() && feed.seek(self.seat, self.delivered) {
                     // Whoever missed nothing may still not know that nothing is stored.
                     let doubted =
                         self.delivered == as_of && follower.standing().trouble().is_some();
@@ -111,7 +111,8 @@ impl Watcher {
                 } else if feed.view().panes().is_some() {
                     self.stage = Stage::CatchUp(Box::default());
                 } else {
-                    // What sums looked like in the past is not in the journal.
+                    // What sums looked like in the past is not in the journal, and of approvals not
+                    // all that is shown.
                     self.restart(None, follower, hub);
                 }
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::Timestamp;
+use api::approvals::{ApprovalIdentity, ApprovalItem};
 use api::health::Warning;
 use api::list::Summary;
 use api::panes::{PaneIdentity, PaneItem};
@@ -20,7 +21,7 @@ use crate::output::style;
 use crate::output::table::Table;
 use crate::output::terminal::Terminal;
 use crate::output::text::Text;
-use crate::output::{overview::warning, panes, sessions, windows};
+use crate::output::{approvals, overview::warning, panes, sessions, windows};
 
 /// How often a screen is painted although nothing changed, so that the ages on it stay true.
 const AGING: Duration = Duration::from_secs(5);
@@ -38,6 +39,20 @@ pub(super) trait Row: Watched + Send {
     fn target(&self) -> Option<&str>;
 
     fn table(items: &[Self], now: Timestamp, several_targets: bool) -> Table;
+
+    /// How many there are, and what of it matters.
+    fn count(_items: usize, summary: &Summary) -> Text {
+        let counts = DisplayCategory::ALL.iter().filter_map(|category| {
+            let count = summary.by_category.get(category).copied().filter(|it| *it > 0)?;
+            Some(Text::styled(format!("{count} {category}"), style::of_category(*category)))
+        });
+        let panes = if summary.total == 1 { "pane" } else { "panes" };
+        let mut head = Text::styled(format!("{} {panes}", summary.total), style::TITLE);
+        for (place, count) in counts.enumerate() {
+            head = head.then(if place == 0 { ": " } else { ", " }).then(count);
+        }
+        head
+    }
 }
 
 impl Row for PaneItem {
@@ -109,6 +124,31 @@ impl Row for SessionItem {
     }
 }
 
+impl Row for ApprovalItem {
+    type Key = ApprovalIdentity;
+
+    fn key(identity: &ApprovalIdentity) -> Self::Key {
+        identity.clone()
+    }
+
+    fn order(&self) -> impl Ord {
+        (self.opened_at, self.approval_id.clone())
+    }
+
+    fn target(&self) -> Option<&str> {
+        Some(&self.target)
+    }
+
+    fn table(items: &[Self], now: Timestamp, _: bool) -> Table {
+        approvals::table(items, now)
+    }
+
+    fn count(items: usize, _: &Summary) -> Text {
+        let approvals = if items == 1 { "approval waits" } else { "approvals wait" };
+        Text::styled(format!("{items} {approvals}"), style::TITLE)
+    }
+}
+
 /// The items of a stream, painted when they change, but not too often.
 pub(super) struct Board<I: Row> {
     terminal: Terminal,
@@ -145,7 +185,7 @@ impl<I: Row> Board<I> {
     fn apply(&mut self, frame: WatchFrame<I>) {
         match frame {
             WatchFrame::Snapshot(frame) => {
-                let keyed = frame.items.into_iter().map(|item| (I::key(item.identity()), item));
+                let keyed = frame.items.into_iter().map(|item| (I::key(&item.identity()), item));
                 self.items = keyed.collect();
                 self.changed = true;
                 self.summary = frame.summary;
@@ -193,17 +233,9 @@ impl<I: Row> Board<I> {
         lines
     }
 
-    /// How many panes there are in each drawer, and whether what is shown is still true.
+    /// How many there are, and whether what is shown is still true.
     fn head(&self) -> Text {
-        let counts = DisplayCategory::ALL.iter().filter_map(|category| {
-            let count = self.summary.by_category.get(category).copied().filter(|it| *it > 0)?;
-            Some(Text::styled(format!("{count} {category}"), style::of_category(*category)))
-        });
-        let panes = if self.summary.total == 1 { "pane" } else { "panes" };
-        let mut head = Text::styled(format!("{} {panes}", self.summary.total), style::TITLE);
-        for (place, count) in counts.enumerate() {
-            head = head.then(if place == 0 { ": " } else { ", " }).then(count);
-        }
+        let head = I::count(self.items.len(), &self.summary);
         match self.paused {
             Some(pause) => head.then_styled(format!("  ({})", told(pause)), style::WARNING),
             None => head,
