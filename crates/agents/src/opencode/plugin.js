@@ -1,12 +1,14 @@
 import { spawn } from "node:child_process"
 
-const told = /^(session|permission|question)\./
+const told = /^(session\.(created|updated|status|idle|error)|(permission|question)\.)/
 let last = Promise.resolve()
 
 const tell = (event, payload) => {
+  // When it happened: others may have to be told before.
+  const env = { ...process.env, QD_EVENT_AT: String(Date.now()) }
   last = last.then(() => new Promise((done) => {
     try {
-      const hook = spawn(program, ["hook", "opencode", event], { stdio: ["pipe", "ignore", "ignore"] })
+      const hook = spawn(program, ["hook", "opencode", event], { env, stdio: ["pipe", "ignore", "ignore"] })
       hook.on("error", done)
       hook.on("close", done)
       hook.stdin.on("error", done)

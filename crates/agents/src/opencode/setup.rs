@@ -25,7 +25,8 @@ pub(super) static SETUP: Setup = Setup {
     remark: "",
 };
 
-/// The plugin: it tells one event after the other, waits for none, and fails for none.
+/// The plugin: it tells one event after the other, each with the moment at which it happened, waits
+/// for none, and fails for none.
 const PLUGIN: &str = include_str!("plugin.js");
 
 fn plugin(program: &str) -> String {

@@ -62,9 +62,11 @@ impl<'a> Call<'a> {
     fn record(&self) -> Option<Record> {
         let state = client::state_folder(&|name: &str| std::env::var_os(name)).ok()?;
         let clock = Clock::new();
-        let at = clock.now().wall;
+        let now = clock.now().wall;
+        let mut at = now;
+        at.0 = variable(HAPPENED).and_then(|told| happened(&told, now.0)).unwrap_or(now.0);
         let record = Record {
-            id: new_id(at.0),
+            id: new_id(now.0),
             agent: record::name(&self.agent.to_string_lossy()),
             event: record::name(&self.event.to_string_lossy()),
             at,
@@ -77,10 +79,22 @@ impl<'a> Call<'a> {
                 None => payload::read(&clock),
             },
         };
-        let aside = spool::segment(at, std::process::id());
+        let aside = spool::segment(now, std::process::id());
         let kept = append::append(&state.join(spool::FOLDER), &record.to_line(), &aside);
         kept.ok().map(|()| record)
     }
+}
+
+/// When the event happened, in milliseconds since 1970, for whoever tells several one after the
+/// other.
+const HAPPENED: &str = "QD_EVENT_AT";
+/// How long ago that may have been.
+const LATE_MS_MAX: i64 = 60_000;
+
+/// A moment that was told, if it can be that of an event that is told now.
+fn happened(told: &[u8], now_ms: i64) -> Option<i64> {
+    let at = std::str::from_utf8(told).ok()?.parse().ok()?;
+    (0..=LATE_MS_MAX).contains(&now_ms.saturating_sub(at)).then_some(at)
 }
 
 fn variable(name: &str) -> Option<Vec<u8>> {
@@ -124,6 +138,16 @@ mod tests {
     fn a_person_who_asks_for_help_is_no_agent() {
         for words in [&["qd", "hook"][..], &["qd", "hook", "--help"], &["qd", "ls", "x"], &["qd"]] {
             assert_eq!(call(words), None, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_may_have_happened_a_moment_ago_and_not_later_than_now() {
+        let now = 100_000;
+        assert_eq!(happened(b"99900", now), Some(99_900));
+        assert_eq!(happened(b"100000", now), Some(now));
+        for told in [&b"100001"[..], b"39999", b"-9223372036854775808", b"", b"now", b"\xff"] {
+            assert_eq!(happened(told, now), None, "{told:?}");
         }
     }
 
