@@ -43,7 +43,10 @@ for n in 1 2 3 4 5 6 7 8 9; do
     echo "$n $took" >> log
     case $took in
         key:31 | key:32 | *'"allow"'*)
+            # It takes its time to draw, and longer to do what it may.
+            [ -e asks/$n.slow ] && sleep 0.6
             status busy; composer '● Running'
+            [ -e asks/$n.slow ] && sleep 1.2
             [ -e asks/$n.done ] && "$QD" hook claude PostToolUse < asks/$n.done > /dev/null
             sleep 0.2; status idle; composer '● Done' ;;
         *) status idle; composer "● Bash(x)
@@ -327,6 +330,21 @@ fn answered_in_the_terminal_it_closes_by_itself_with_what_was_said_there() {
     assert_eq!(it.took(2), ["1 key:31", "2 key:1b"]);
     let quiet = fs::read_to_string(it.env.path("home/reply.1")).unwrap();
     assert_eq!(quiet, "", "the hook that was too late printed nothing");
+}
+
+#[test]
+fn a_no_that_came_after_a_yes_in_the_terminal_is_not_told_of_as_one() {
+    let it = scene();
+    fs::write(it.asks("1.slow"), "").unwrap();
+    it.ask(1, "touch one");
+    let asked = it.hooked("touch one");
+    it.env.tmux().ok(&["send-keys", "-t", &it.pane, "1"]);
+    assert_eq!(it.took(1), ["1 key:31"]);
+    // Its dialog still stands, and its hook still waits.
+    let refused = it.answer(&asked, "r1", &json!({ "choice": "deny" }));
+    assert_eq!(refused.error(409), "E_APPROVAL_CLOSED");
+    let ended = it.ends(&asked, "answered_in_terminal");
+    assert_eq!(ended["outcome"], "approve");
 }
 
 #[test]

@@ -17,10 +17,11 @@ use engine::ids::ApprovalId;
 use engine::input::Input;
 use engine::signal::Signal;
 use engine::state::Claim;
-use engine::words::{ActionProblem, Choice, Confidence, Detail, Proof, Source, State, reason};
+use engine::words::{ActionProblem, Bearing, Choice, Confidence, Detail, Proof, Source, State, reason};
 use tmux::act::{self, Objection, Said, Typing};
 
 use super::Executors;
+use crate::follower::Follower;
 use crate::observer::Reach;
 
 /// How long the agent may take to go on.
@@ -184,8 +185,10 @@ impl Executors {
         given: &Given<'_>,
         proof: Proof,
     ) -> Outcome {
-        let is_over = |it: Option<&ApprovalRow>| it.is_none_or(|it| it.left || !it.is_live());
-        let over = self.until(given.approval, PROOF_TIMEOUT, is_over).await;
+        let is_over = |follower: &Follower| {
+            follower.approval(given.approval).is_none_or(|it| it.left || !it.is_live())
+        };
+        let over = self.until(PROOF_TIMEOUT, is_over).await;
         if !over && let Some(asked) = self.approval(given.approval) {
             return match self.dialog(row, reach, &asked).await {
                 Ok(None) => Outcome::Done(proof),
@@ -199,22 +202,55 @@ impl Executors {
                 },
             };
         }
-        // In the terminal somebody may have said the other just before.
-        let differs = |it: Option<&ApprovalRow>| {
-            it.and_then(|it| it.outcome).is_some_and(|known| known.differs_from(given.choice))
-        };
-        let elsewhere = if given.choice == Choice::Deny || proof == Proof::Reply {
-            let known = |it: Option<&ApprovalRow>| it.is_none_or(|it| it.outcome.is_some());
-            self.until(given.approval, DOUBT_TIMEOUT, known).await;
-            self.lookout.read(|follower| differs(follower.approval(given.approval)))
-        } else {
-            false
-        };
-        if elsewhere {
-            let message = "somebody answered otherwise in the terminal first";
-            return refused(ActionProblem::ApprovalClosed, message);
+        match self.contradicted(row, given, proof).await {
+            Some(true) => {
+                let message = "somebody answered otherwise in the terminal first";
+                refused(ActionProblem::ApprovalClosed, message)
+            }
+            Some(false) => Outcome::Done(proof),
+            None => Outcome::NotConfirmed {
+                proof,
+                message: "the answer was given, and the agent goes on as if it were another"
+                    .to_owned(),
+            },
         }
-        Outcome::Done(proof)
+    }
+
+    /// Whether somebody said the other in the terminal just before; nothing where it cannot be
+    /// told. A no without a word ends the turn wherever it is taken, so while work goes on it was
+    /// not.
+    async fn contradicted(
+        &self,
+        row: &ActionRow,
+        given: &Given<'_>,
+        proof: Proof,
+    ) -> Option<bool> {
+        let by_keys = proof != Proof::Reply;
+        let works = |follower: &Follower| {
+            let pane = follower.engine().pane_of(&row.runtime);
+            pane.is_some_and(|pane| pane.state.state.bearing() == Bearing::Busy)
+        };
+        let known = |follower: &Follower| {
+            follower.approval(given.approval).is_none_or(|it| it.outcome.is_some())
+        };
+        let is_no = given.choice == Choice::Deny;
+        let ends_turn = is_no && !given.has_message;
+        if ends_turn {
+            let over = |follower: &Follower| known(follower) || !works(follower);
+            self.until(PROOF_TIMEOUT, over).await;
+        }
+        // Whoever says yes has the agent work; when it does, there is nothing to wait for.
+        if is_no || !by_keys || !self.lookout.read(works) {
+            self.until(DOUBT_TIMEOUT, known).await;
+        }
+        self.lookout.read(|follower| {
+            let outcome = follower.approval(given.approval).and_then(|it| it.outcome);
+            match outcome {
+                Some(known) => Some(known.differs_from(given.choice)),
+                None if ends_turn && works(follower) => None,
+                None => Some(false),
+            }
+        })
     }
 
     /// Finds out what became of an answer that a daemon before this one may have begun to give.
@@ -245,16 +281,11 @@ impl Executors {
         self.lookout.read(|follower| follower.approval(approval).cloned())
     }
 
-    /// Waits until something holds of an approval; `false` if it did not in time.
-    async fn until(
-        &self,
-        approval: &ApprovalId,
-        limit: Duration,
-        holds: impl Fn(Option<&ApprovalRow>) -> bool,
-    ) -> bool {
+    /// Waits until something holds; `false` if it did not in time.
+    async fn until(&self, limit: Duration, holds: impl Fn(&Follower) -> bool) -> bool {
         let mut publications = self.lookout.publications();
         let waiting = async {
-            while !self.lookout.read(|follower| holds(follower.approval(approval))) {
+            while !self.lookout.read(&holds) {
                 if publications.changed().await.is_err() {
                     return false;
                 }
