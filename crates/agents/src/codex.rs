@@ -288,6 +288,9 @@ fn last_message(payload: &Value, field: &str) -> String {
 
 fn title(title: &str, seen: Option<&Seen>) -> Reading {
     let title = title.trim_start();
+    if seen.is_some_and(|seen| seen.mark == HOOK_RUNS) {
+        return Reading::silent(HOOK_RUNS);
+    }
     if view::spins(title) {
         return Reading::claiming(
             State::Running,
@@ -405,6 +408,10 @@ fn look(view: &View) -> Option<Seen> {
 /// How a turn is said to have ended that was neither broken off nor failed.
 const COMPLETED: &str = "task_completed";
 
+/// The mark of a hook that runs. It looks like work also where the hook asks somebody for a
+/// permission: no dialog is shown meanwhile, and only the hook itself tells.
+const HOOK_RUNS: &str = "a hook that runs, above the composer";
+
 /// How the banner begins that stands above the first turn.
 const BANNER: &str = ">_ OpenAI Codex";
 
@@ -467,6 +474,9 @@ fn at_work(work: &str, paragraph: &str) -> Option<Seen> {
     }
     if doing.to_lowercase().contains("reconnecting") {
         return Some(Seen::new(State::Running, "api_retry", "`reconnecting` above the composer"));
+    }
+    if paragraph.contains(" • esc to interrupt) · Running ") {
+        return Some(Seen::new(State::Running, "active", HOOK_RUNS).unsure());
     }
     Some(Seen::new(State::Running, "active", "`esc to interrupt` above the composer"))
 }

@@ -292,19 +292,23 @@ fn r_7_whatever_is_dropped_the_order_of_the_rest_does_not_matter() {
     }
 }
 
-/// What a look at the composer of an agent that waits for nobody reads.
-fn composer(recording: &Recording) -> Option<Vec<Reading>> {
+/// What a look at a recorded screen reads.
+fn look(recording: &Recording, title: &str, case: &str) -> Vec<Reading> {
     let registry = Registry::built_in();
-    let mut cases = recording.of(Kind::Screen);
-    let case = cases.find(|case| case.name == "idle-after-reply")?;
-    let screen = recording.screen(&case.name);
+    let screen = recording.screen(case);
     let version = Some(recording.version.as_str());
     let reads = |source| {
-        let reading = read(&registry, &recording.agent, version, ("", &screen), source)?;
+        let reading = read(&registry, &recording.agent, version, (title, &screen), source)?;
         let (claim, details) = (reading.claim, reading.details);
         Some(Reading { source, claim, details, asking: None })
     };
-    Some(Source::ALL.iter().filter_map(|source| reads(*source)).collect())
+    Source::ALL.iter().filter_map(|source| reads(*source)).collect()
+}
+
+/// What a look at the composer of an agent that waits for nobody reads.
+fn composer(recording: &Recording) -> Option<Vec<Reading>> {
+    let known = recording.of(Kind::Screen).any(|case| case.name == "idle-after-reply");
+    known.then(|| look(recording, "", "idle-after-reply"))
 }
 
 #[test]
@@ -333,4 +337,35 @@ fn r_7_a_missing_end_of_a_turn_is_seen_at_the_next_look_and_marked_as_read() {
         corrected += 1;
     }
     assert!(corrected >= 3, "{corrected}");
+}
+
+#[test]
+fn what_is_shown_while_a_hook_runs_does_not_take_its_question_away() {
+    let all = recordings();
+    let codex = all.iter().find(|it| it.agent == "codex").expect("it was recorded");
+    let asked = codex.sequence().iter().position(|step| step.event == "PermissionRequest");
+    let until = asked.expect("it asked once");
+    let begin = codex.sequence()[until].ms;
+    let reports = reports(codex);
+    let mut world = World::at(begin, "codex");
+    let observed = |world: &mut World, case| {
+        let readings = look(codex, "⠋ Scripted task | project", case);
+        world.observe(Observation::Read { pane: PaneId(1), agent: process(), readings });
+    };
+    observed(&mut world, "running-tool");
+    assert_eq!(world.shown().0, State::Running);
+    let later = |world: &mut World, ms| {
+        world.now.wall.0 += ms;
+        world.now.mono.0 += ms;
+    };
+    later(&mut world, 10);
+    reports[..=until].iter().for_each(|report| world.feed(report));
+    assert_eq!(world.shown().0, State::WaitingApproval);
+    later(&mut world, 300);
+    // Between its texts and its work nothing is shown, so that the line of work is news.
+    observed(&mut world, "running-text");
+    later(&mut world, 300);
+    observed(&mut world, "permission-while-hook-runs");
+    let (state, _, source) = world.shown();
+    assert_eq!((state, source), (State::WaitingApproval, Some(Source::Hook)));
 }

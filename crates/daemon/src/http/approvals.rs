@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use agents::adapter::Adapter;
 use api::actions::Common;
 use api::approvals::{
     APPROVALS_LISTED_DEFAULT, AnswerRequest, ApprovalAnswer, ApprovalItem, ApprovalList,
@@ -13,7 +14,7 @@ use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::action::Act;
 use engine::approval::ApprovalRow;
-use engine::ids::{ApprovalId, RuntimeId};
+use engine::ids::ApprovalId;
 use engine::words::ApprovalState;
 use http::StatusCode;
 
@@ -164,10 +165,29 @@ fn refuse_agents(app: &App, peer: Peer) -> Result<(), Problem> {
         });
         agents.into_iter().find(|(pid, _)| above.iter().any(|it| it.pid == *pid))
     });
-    let Some((pid, runtime)) = agent else { return Ok(()) };
-    tracing::warn!(%runtime, agent = pid, client = ?peer.pid, "an agent tried to answer");
     let message = "whoever asks runs below an agent, and agents answer no approvals";
-    Err(Problem::new(ErrorCode::Forbidden, message).detail("runtime_id", runtime.as_str()))
+    if let Some((pid, runtime)) = agent {
+        tracing::warn!(%runtime, agent = pid, client = ?peer.pid, "an agent tried to answer");
+        return Err(
+            Problem::new(ErrorCode::Forbidden, message).detail("runtime_id", runtime.as_str())
+        );
+    }
+    // What the sessions of several panes share runs their commands, and stands below none of them.
+    let roster = app.roster();
+    let serves = |pid: u32| roster.iter().any(|adapter| serves_many(adapter, pid));
+    match above.iter().find(|it| serves(it.pid)) {
+        Some(server) => {
+            tracing::warn!(agent = server.pid, client = ?peer.pid, "an agent tried to answer");
+            Err(Problem::new(ErrorCode::Forbidden, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a process serves an agent's sessions in several panes.
+fn serves_many(adapter: &dyn Adapter, pid: u32) -> bool {
+    let known = adapter.serves_many();
+    known.is_some_and(|known| host::program(pid).is_some_and(|facts| known(&facts.program())))
 }
 
 /// An approval, as long as it is kept.
@@ -190,12 +210,18 @@ fn item(app: &App, follower: &crate::follower::Follower, row: &ApprovalRow) -> A
     to_api::approval(follower, row, held)
 }
 
-/// The runtime of an approval, for whoever asks about its hook.
-pub(super) fn lives_above(app: &App, runtime: &RuntimeId, pid: u32) -> bool {
+/// Whether a process is a hook of the agent that asks: it runs below the agent, or below what runs
+/// the hooks of all sessions of such agents.
+pub(super) fn is_hook_of(app: &App, asked: &ApprovalRow, pid: u32) -> bool {
     let agent = app.read(|follower, _| {
-        let row = follower.engine().pane_of(runtime)?;
+        let row = follower.engine().pane_of(&asked.runtime)?;
         let agent = row.facts.agent.as_ref().map(|agent| agent.process.pid);
         agent.or(row.runtime.as_ref().map(|runtime| runtime.pid))
     });
-    agent.is_some_and(|agent| host::lineage(pid).iter().any(|it| it.pid == agent))
+    let Some(agent) = agent else { return false };
+    let above = host::lineage(pid);
+    let roster = app.roster();
+    let adapter = asked.agent.as_ref().and_then(|agent| roster.get(agent.as_str()));
+    above.iter().any(|it| it.pid == agent)
+        || adapter.is_some_and(|adapter| above.iter().any(|it| serves_many(adapter, it.pid)))
 }

@@ -13,13 +13,18 @@ use api::query::NoQuery;
 use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::approval::ApprovalRow;
+use engine::event::Actor;
 use engine::ids::EventId;
+use engine::input::Input;
+use engine::signal::Signal;
+use engine::state::Claim;
+use engine::words::{Bearing, Confidence, Source};
 use http::StatusCode;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::app::App;
-use super::approvals::lives_above;
+use super::approvals::is_hook_of;
 use super::extract::{Asked, Peer, Said, Sent};
 use super::problem::Problem;
 use super::{from_api, to_api};
@@ -32,6 +37,8 @@ const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(3);
 const ROUND: Duration = Duration::from_secs(20);
 /// How long it is waited whether somebody is asked still, after it seemed that nobody is.
 const DOUBT: Duration = Duration::from_millis(500);
+/// How often at least it is told that a hook still waits which hides its agent's dialog.
+const VOUCH: Duration = Duration::from_secs(10);
 /// How often it is looked whether somebody attached to the session.
 const GLANCE: Duration = Duration::from_millis(500);
 /// How much later than it can be away for good a hook is looked for.
@@ -47,7 +54,7 @@ pub(crate) async fn wait(
     let Some(hold) = reply::hold(&agent, &request.event) else { return Ok(told(None, false)) };
     let event = EventId::new(format!("hook-{}", request.record_id));
     let Some(asked) = arrived(&app, &event).await else { return Ok(told(None, false)) };
-    let below = peer.pid.is_some_and(|pid| lives_above(&app, &asked.runtime, pid));
+    let below = peer.pid.is_some_and(|pid| is_hook_of(&app, &asked, pid));
     if !below {
         let message = "only the hook of the agent that asks is told the answer";
         return Err(Problem::new(ErrorCode::Forbidden, message));
@@ -60,6 +67,7 @@ pub(crate) async fn wait(
     let _here = told_of(&app);
     let (mut moved, mut publications) = (held.moved(), app.lookout.publications());
     let until = Instant::now() + ROUND;
+    let mut vouched = Instant::now();
     loop {
         if let Some(reply) = held.fetch() {
             return Ok(told(Some(reply), false));
@@ -69,6 +77,10 @@ pub(crate) async fn wait(
         }
         if Instant::now() >= until {
             return Ok(told(None, true));
+        }
+        if hold == Hold::Instead && vouched.elapsed() >= vouching(&app) {
+            vouch(&app, &asked).await;
+            vouched = Instant::now();
         }
         let glance = until.min(Instant::now() + GLANCE);
         let news = async {
@@ -94,6 +106,35 @@ fn told_of(app: &App) -> oneshot::Sender<()> {
         lookout.hooks_moved();
     });
     here
+}
+
+/// How often it is told that a hook still waits: often enough that nobody stops believing it.
+fn vouching(app: &App) -> Duration {
+    let counts = app.config.borrow().config.state.stale_ttl.as_ms() / 2;
+    VOUCH.min(Duration::from_millis(u64::try_from(counts).unwrap_or_default()))
+}
+
+/// Tells the engine that somebody is still asked, as long as that is what is shown. The agent's
+/// screen, which shows no dialog meanwhile, never would.
+async fn vouch(app: &App, asked: &ApprovalRow) {
+    let shown = app.read(|follower, _| {
+        let row = follower.engine().pane_of(&asked.runtime)?;
+        (row.state.state.bearing() == Bearing::Waiting).then(|| row.state.clone())
+    });
+    let Some(shown) = shown else { return };
+    let (now, approval) = (app.clock.now().wall, &asked.approval);
+    let keys = (format!("held-{approval}-{}", now.0), format!("held:{approval}:{}", now.0));
+    let claim =
+        Claim { state: shown.state, reason: shown.reason.clone(), confidence: Confidence::High };
+    let signal = Signal {
+        claim: Some(claim),
+        expects_version: Some(shown.version),
+        ..Signal::own("approval-held".to_owned(), Source::Hook, keys, &asked.runtime, now)
+    };
+    // The next one makes up for it.
+    if let Err(error) = app.deck.ask(Actor::Daemon, Input::Signalled(Box::new(signal))).await {
+        tracing::debug!(%approval, %error, "a hook that waits was not told of");
+    }
 }
 
 fn told(reply: Option<Reply>, again: bool) -> Said<ReplyAnswer> {
