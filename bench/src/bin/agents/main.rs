@@ -6,13 +6,16 @@
 //! a scene alone, `--newest` takes the newest version instead of the corpus's, `--keep DIR` keeps
 //! what was seen, `--page` writes the figures into docs/reference/accuracy.md.
 
+mod acts;
 mod install;
 mod lab;
 mod page;
 mod plan;
+mod remote;
 mod report;
 mod run;
 mod scenes;
+mod sends;
 mod shown;
 mod stage;
 mod truth;

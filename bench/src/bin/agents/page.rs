@@ -67,10 +67,26 @@ fn body(run: &Ran) -> anyhow::Result<String> {
             latency(row.latencies.max()),
         )?;
     }
+    acts(&mut text, run)?;
     for told in &run.untold {
         writeln!(text, "\nNot played: {told}.")?;
     }
     Ok(text)
+}
+
+/// What was done to the agent from elsewhere.
+fn acts(text: &mut String, run: &Ran) -> anyhow::Result<()> {
+    let acts = run.acts();
+    if acts.is_empty() {
+        return Ok(());
+    }
+    text.push_str("\n| done from elsewhere | times | as it had to be | median | slowest |\n");
+    text.push_str("| --- | ---: | ---: | ---: | ---: |\n");
+    for (name, of) in acts {
+        let [median, slowest] = [of.took.median(), of.took.max()].map(latency);
+        writeln!(text, "| {name} | {} | {} | {median} | {slowest} |", of.times, of.right)?;
+    }
+    Ok(())
 }
 
 /// A latency as it is read; none where the state was never shown, because it did not last.

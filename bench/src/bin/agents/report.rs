@@ -7,6 +7,7 @@ use bench::figures::Samples;
 use bench::world::Binary;
 use serde_json::{Value, json};
 
+use crate::acts::Act;
 use crate::lab::Lab;
 use crate::page;
 use crate::plan::Plan;
@@ -39,6 +40,19 @@ pub(crate) struct Row {
     pub(crate) right: f64,
     pub(crate) reasoned: f64,
     pub(crate) latencies: Samples,
+}
+
+/// All acts of one kind.
+pub(crate) struct Acts {
+    pub(crate) times: usize,
+    pub(crate) right: usize,
+    pub(crate) took: Samples,
+}
+
+impl Acts {
+    fn none() -> Self {
+        Self { times: 0, right: 0, took: Samples::none() }
+    }
 }
 
 pub(crate) struct Report {
@@ -90,6 +104,11 @@ impl Report {
             for stretch in &ran.outcome.stretches {
                 say(&line(stretch));
             }
+            for act in &ran.outcome.acts {
+                let took = act.took.map_or_else(String::new, |it| format!("{} ms", ms(it)));
+                let came = act.wrong.as_deref().unwrap_or("as it had to");
+                say(&format!("  {:<20} {:<45} {took:>8}  {came}", act.scene, act.name));
+            }
             say(&ran.sum());
             for left in &ran.outcome.left_behind {
                 say(&format!(
@@ -137,8 +156,23 @@ impl Ran {
         self.outcome.stretches.iter().map(|it| it.longest_wrong).max().unwrap_or_default()
     }
 
+    /// What was done from elsewhere, by its name: how often, how often as it had to, how long.
+    pub(crate) fn acts(&self) -> BTreeMap<&'static str, Acts> {
+        let mut found: BTreeMap<&'static str, Acts> = BTreeMap::new();
+        for act in &self.outcome.acts {
+            let of = found.entry(act.name).or_insert_with(Acts::none);
+            of.times += 1;
+            of.right += usize::from(act.wrong.is_none());
+            if let Some(took) = act.took {
+                of.took.push_ms(took);
+            }
+        }
+        found
+    }
+
     fn is_good(&self) -> bool {
-        self.share(|it| it.right) >= RIGHT_MIN && self.longest_wrong() <= WRONG_MAX
+        self.outcome.acts.iter().all(|act| act.wrong.is_none())
+            && self.share(|it| it.right) >= RIGHT_MIN && self.longest_wrong() <= WRONG_MAX
     }
 
     /// The stretches by what became true.
@@ -174,6 +208,12 @@ impl Ran {
                 "latency_ms": it.latency.map(ms), "window_ms": ms(it.change.window),
             })
         };
+        let act = |it: &Act| {
+            json!({
+                "scene": it.scene, "act": it.name, "wrong": it.wrong, "took_ms": it.took.map(ms),
+            })
+        };
+        let acts: Vec<Value> = self.outcome.acts.iter().map(act).collect();
         let stretches: Vec<Value> = self.outcome.stretches.iter().map(stretch).collect();
         json!({
             "agent": self.agent, "version": self.version, "daemon_restarted": self.restarts,
@@ -181,6 +221,7 @@ impl Ran {
             "longest_wrong_ms": ms(self.longest_wrong()),
             "samples": self.outcome.samples, "right_samples": self.outcome.right_samples,
             "left_behind": self.outcome.left_behind, "stretches": stretches,
+            "acts": acts,
         })
     }
 }

@@ -7,12 +7,16 @@ use std::time::{Duration, Instant};
 use testkit::model::{Moment, What};
 use testkit::wait;
 
+use crate::acts::Act;
 use crate::shown::GONE;
 use crate::stage::{Stage, pause};
 use crate::truth::{Change, HOOKED, SEEN, Stretch, Truth, UNJUDGED, compare};
 
 /// How often what is shown is sampled while a state holds.
 const SAMPLE: Duration = Duration::from_millis(100);
+
+/// How long an agent shows no work that has stopped.
+const RESTED: Duration = Duration::from_millis(1_500);
 
 pub(crate) struct Run {
     pub(crate) stage: Stage,
@@ -30,6 +34,8 @@ pub(crate) struct Run {
     begun: Instant,
     samples: u32,
     right_samples: u32,
+    /// What was done to the agent from elsewhere.
+    pub(crate) acts: Vec<Act>,
 }
 
 /// What came of a run.
@@ -37,6 +43,7 @@ pub(crate) struct Outcome {
     pub(crate) stretches: Vec<Stretch>,
     pub(crate) samples: u32,
     pub(crate) right_samples: u32,
+    pub(crate) acts: Vec<Act>,
     /// Processes that outlived the agent's terminal and were ended by the harness.
     pub(crate) left_behind: Vec<String>,
 }
@@ -57,11 +64,16 @@ impl Run {
             begun: wait::now(),
             samples: 0,
             right_samples: 0,
+            acts: Vec::new(),
         })
     }
 
     pub(crate) fn begin(&mut self, scene: &str) {
         self.scene = scene.to_owned();
+    }
+
+    pub(crate) fn scene(&self) -> &str {
+        &self.scene
     }
 
     /// From a moment on something else is true. Whether a hook tells of it decides how soon it has
@@ -155,10 +167,22 @@ impl Run {
 
     /// Types a prompt into a composer that is not cleared before.
     pub(crate) fn type_unclean(&mut self, script: &str) -> (String, Instant) {
-        self.tags += 1;
-        let tag = format!("part{}x", self.tags);
+        let tag = self.tag();
         let begun = self.stage.line(&self.pane, &format!("Do {tag} {script}"));
         (tag, begun)
+    }
+
+    /// How often the model was asked something by a prompt with this word in it, apart from what
+    /// tools gave back.
+    pub(crate) fn times_asked(&self, tag: &str) -> usize {
+        let moments = self.stage.model.moments(0).into_iter();
+        moments.filter(|it| !it.beside && it.what == What::Asked && it.prompt.contains(tag)).count()
+    }
+
+    /// A word by which the model's log knows a prompt that somebody else types.
+    pub(crate) fn tag(&mut self) -> String {
+        self.tags += 1;
+        format!("part{}x", self.tags)
     }
 
     /// Waits until the model has said its last word, after so many answers, and the agent shows
@@ -184,6 +208,18 @@ impl Run {
 
     pub(crate) fn unsees(&self, words: &[&str]) -> anyhow::Result<Instant> {
         self.stage.unsees(&self.pane, words)
+    }
+
+    /// Waits until the agent shows no work any more, and for longer than a moment: some go on until
+    /// they notice what they were told. Gives the moment from which on it rested.
+    pub(crate) fn rests(&mut self, told: Instant) -> anyhow::Result<Instant> {
+        let busy = self.stage.lab.marks.busy;
+        let mut rested = self.unsees(busy)?;
+        while let Ok(works) = self.stage.sees_within(&self.pane, busy, RESTED) {
+            self.now("goes_on", told, works, "running");
+            rested = self.unsees(busy)?;
+        }
+        Ok(rested)
     }
 
     /// What is true of the pane is not known from here on; another one takes its place.
@@ -214,6 +250,7 @@ impl Run {
             stretches: self.stretches,
             samples: self.samples,
             right_samples: self.right_samples,
+            acts: self.acts,
             left_behind: self.stage.clear(),
         }
     }

@@ -7,6 +7,7 @@ use testkit::model::What;
 use testkit::wait;
 
 use crate::run::Run;
+use crate::{remote, sends};
 use crate::stage::pause;
 
 pub(crate) struct Scene {
@@ -37,6 +38,18 @@ pub(crate) const SCENES: &[Scene] = &[
     Scene { name: "moved", play: moved },
     Scene { name: "suspended", play: suspended },
     Scene { name: "two_agents", play: two_agents },
+    Scene { name: "by_keys", play: remote::by_keys },
+    Scene { name: "by_hook", play: remote::by_hook },
+    Scene { name: "held_and_interrupted", play: remote::held_and_interrupted },
+    Scene { name: "attached", play: remote::attached },
+    Scene { name: "late", play: remote::late },
+    Scene { name: "race", play: remote::race },
+    Scene { name: "replaced", play: remote::replaced },
+    Scene { name: "question_remote", play: remote::question },
+    Scene { name: "send_at_rest", play: sends::at_rest },
+    Scene { name: "send_at_work", play: sends::at_work },
+    Scene { name: "send_to_dialog", play: sends::at_a_dialog },
+    Scene { name: "send_with_draft", play: sends::with_a_draft },
     // Its words stay on the screen, and would look like another scene's.
     Scene { name: "quoted", play: quoted },
     Scene { name: "exit", play: exit },
@@ -109,7 +122,7 @@ fn long_tool(run: &mut Run) -> anyhow::Result<()> {
 }
 
 /// Has the agent ask for a permission; gives the tag of the prompt.
-fn ask(run: &mut Run, script: &str) -> anyhow::Result<String> {
+pub(crate) fn ask(run: &mut Run, script: &str) -> anyhow::Result<String> {
     let tag = run.prompt(script)?;
     let called = run.stage.model_does(&tag, |what| matches!(what, What::Called(_)))?;
     let asked = run.sees(run.stage.lab.marks.approval)?;
@@ -119,11 +132,10 @@ fn ask(run: &mut Run, script: &str) -> anyhow::Result<String> {
 }
 
 /// Answers so that the turn is over.
-fn refuse(run: &mut Run, keys: &[&str]) -> anyhow::Result<()> {
+pub(crate) fn refuse(run: &mut Run, keys: &[&str]) -> anyhow::Result<()> {
     let pressed = run.key(keys);
     run.unsees(run.stage.lab.marks.approval)?;
-    // Some go on for a moment until they notice.
-    let stopped = run.unsees(run.stage.lab.marks.busy)?;
+    let stopped = run.rests(pressed)?;
     run.now("denied", pressed, stopped, "idle/interrupted");
     run.hold(3_000);
     Ok(())
@@ -174,32 +186,51 @@ fn question(run: &mut Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Presses the keys that interrupt, and waits until the agent stopped.
-fn interrupt(run: &mut Run) -> anyhow::Result<()> {
-    let pressed = run.key(run.stage.lab.keys.interrupt);
-    let stopped = run.unsees(run.stage.lab.marks.busy)?;
-    run.now("interrupted", pressed, stopped, "idle/interrupted");
-    run.hold(3_000);
-    Ok(())
+/// How often somebody presses the keys that interrupt before they give up. An agent does not always
+/// take its two keys for one word.
+const INTERRUPTS_MAX: usize = 4;
+
+/// Presses the keys that interrupt until the agent stopped, as `stopped` sees it.
+fn interrupt_until(
+    run: &mut Run,
+    truth: &'static str,
+    stopped: impl Fn(&Run) -> Option<Instant>,
+) -> anyhow::Result<()> {
+    for _ in 0..INTERRUPTS_MAX {
+        let pressed = run.key(run.stage.lab.keys.interrupt);
+        let Some(noticed) = stopped(run) else { continue };
+        let stopped = run.unsees(run.stage.lab.marks.busy)?.max(noticed);
+        run.now("interrupted", pressed, stopped, truth);
+        run.hold(3_000);
+        return Ok(());
+    }
+    anyhow::bail!("it goes on, however often it is interrupted")
+}
+
+/// Interrupts whatever the agent does.
+pub(crate) fn interrupt(run: &mut Run) -> anyhow::Result<()> {
+    let rests = |run: &Run| run.stage.unsees_soon(&run.pane, run.stage.lab.marks.busy);
+    interrupt_until(run, "idle/interrupted", rests)
+}
+
+/// Interrupts the model's answer: the model is told that nobody listens any more.
+fn interrupt_model(run: &mut Run, tag: &str, truth: &'static str) -> anyhow::Result<()> {
+    interrupt_until(run, truth, |run| run.stage.model_is_left(tag))
 }
 
 fn interrupted(run: &mut Run) -> anyhow::Result<()> {
-    run.prompt("{{mute 60000}} {{say never}}")?;
+    let tag = run.prompt("{{mute 60000}} {{say never}}")?;
     run.hold(3_000);
-    let pressed = run.key(run.stage.lab.keys.interrupt);
-    let stopped = run.unsees(run.stage.lab.marks.busy)?;
     // Nothing was said yet, and an agent may take the prompt back as if it had never been given.
-    run.now("interrupted", pressed, stopped, "idle");
-    run.hold(3_000);
-    Ok(())
+    interrupt_model(run, &tag, "idle")
 }
 
 fn interrupted_text(run: &mut Run) -> anyhow::Result<()> {
     // The same word again and again is taken for a loop by some agents, and stopped.
-    let words: String = (0..60).map(|number| format!("word{number} ")).collect();
-    run.prompt(&format!("{{{{pace 200}}}} {{{{say {words}}}}}"))?;
+    let words: String = (0..120).map(|number| format!("word{number} ")).collect();
+    let tag = run.prompt(&format!("{{{{pace 200}}}} {{{{say {words}}}}}"))?;
     run.hold(4_000);
-    interrupt(run)
+    interrupt_model(run, &tag, "idle/interrupted")
 }
 
 fn interrupted_tool(run: &mut Run) -> anyhow::Result<()> {
@@ -364,7 +395,10 @@ fn leave(run: &mut Run) -> anyhow::Result<()> {
 }
 
 fn exit(run: &mut Run) -> anyhow::Result<()> {
-    leave(run)
+    let runtime = run.stage.runtime(&run.pane);
+    leave(run)?;
+    sends::to_what_ended(run, &runtime);
+    Ok(())
 }
 
 fn again(run: &mut Run) -> anyhow::Result<()> {

@@ -6,25 +6,26 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use serde_json::Value;
 use testkit::model::{ModelServer, Moment, What};
 use testkit::process::{self, Signal};
-use testkit::{Daemon, TestEnv, wait};
+use testkit::{Daemon, Terminal, TestEnv, wait};
 
+use crate::acts::Said;
 use crate::lab::{Lab, PAUSE, Site};
 use crate::shown::Watcher;
 
 /// How often the harness looks at a screen while it waits for a word on it.
 const LOOK: Duration = Duration::from_millis(15);
 
-/// How long a person waits between two keys that belong together. An agent that reads both at once,
-/// because it was busy, takes them for a single one.
-const BETWEEN_KEYS: Duration = Duration::from_millis(500);
-
 /// How long an agent may take to start: some look for a network first.
 const START: Duration = Duration::from_secs(90);
 
 /// How long what was typed may take to appear.
 const ECHO: Duration = Duration::from_secs(3);
+
+/// How long an agent takes to notice that it is interrupted.
+const LEFT: Duration = Duration::from_secs(3);
 
 /// How long anything may take that an agent does by itself.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,11 +58,57 @@ impl Stage {
         launcher(&env, lab, &site)?;
         set_up(&env, lab)?;
         // Whoever answers here sits at the pane, though no client of tmux shows it.
-        env.configure("[approvals]\nhold = \"never\"\n");
+        env.configure(&held("never"));
         env.tmux().ok(&["new-session", "-d", "-s", "keep", "-x", "120", "-y", "40", &shell()]);
         let daemon = env.daemon();
         let watcher = Watcher::start(env.api());
         Ok(Self { lab, site, model, watcher, blind: Vec::new(), daemon: Some(daemon), env })
+    }
+
+    /// Sets when hooks are held that hide their agent's dialog.
+    pub(crate) fn hold(&self, when: &str) -> anyhow::Result<()> {
+        self.env.configure(&held(when));
+        let in_use = || {
+            let told = self.env.api().try_get("/v1/config")?;
+            let settings = told.json()["settings"].as_array().cloned().unwrap_or_default();
+            let hold = settings.into_iter().find(|it| it["key"] == "approvals.hold")?;
+            (hold["value"] == when).then_some(())
+        };
+        wait::within(PATIENCE, in_use).context("the daemon did not take the setting")
+    }
+
+    /// Has `qd` do something from elsewhere, and tells how it ended.
+    pub(crate) fn qd(&self, arguments: &[&str]) -> Said {
+        self.qd_at_once(arguments)()
+    }
+
+    /// The same, while the caller does something else; what is given back waits for it.
+    pub(crate) fn qd_at_once(&self, arguments: &[&str]) -> impl FnOnce() -> Said + use<> {
+        let begun = wait::now();
+        let running = self.env.invoke(arguments).start();
+        move || {
+            let ended = running.finish();
+            Said { exit: ended.code(), text: ended.stdout + &ended.stderr, begun }
+        }
+    }
+
+    /// The approvals of a pane: those that wait, unless the query says otherwise.
+    pub(crate) fn approvals(&self, pane: &str, query: &str) -> Vec<Value> {
+        let list = self.env.api().try_get(&format!("/v1/approvals?limit=200{query}"));
+        let items = list.map(|list| list.json()["items"].clone()).unwrap_or_default();
+        let items = items.as_array().cloned().unwrap_or_default();
+        items.into_iter().filter(|it| it["pane_id"] == pane).collect()
+    }
+
+    /// The runtime that lives in a pane.
+    pub(crate) fn runtime(&self, pane: &str) -> String {
+        let item = self.item(pane);
+        item["runtime_id"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Somebody looks at the session of all panes, until this is dropped.
+    pub(crate) fn attach(&self) -> Terminal {
+        Terminal::attach(&self.env, "keep")
     }
 
     /// A new pane with a shell in the project's folder.
@@ -120,7 +167,7 @@ impl Stage {
         let begun = wait::now();
         for key in keys {
             if *key == PAUSE {
-                pause(BETWEEN_KEYS);
+                pause(Duration::from_millis(self.lab.pause_ms));
                 continue;
             }
             self.env.tmux().ok(&["send-keys", "-t", pane, key]);
@@ -134,10 +181,25 @@ impl Stage {
             .with_context(|| format!("waiting for {words:?} on\n{}", self.lower(pane)))
     }
 
+    /// The same for what need not come.
+    pub(crate) fn sees_within(
+        &self,
+        pane: &str,
+        words: &[&str],
+        bound: Duration,
+    ) -> anyhow::Result<Instant> {
+        self.looks(pane, bound, |screen| words.iter().any(|word| screen.contains(word)))
+    }
+
     /// The same for an agent that starts.
     pub(crate) fn starts(&self, pane: &str, words: &[&str]) -> anyhow::Result<Instant> {
         self.looks(pane, START, |screen| words.iter().any(|word| screen.contains(word)))
             .with_context(|| format!("waiting for {words:?} at the start on\n{}", self.lower(pane)))
+    }
+
+    /// Waits for a moment until a screen shows none of these words any more.
+    pub(crate) fn unsees_soon(&self, pane: &str, words: &[&str]) -> Option<Instant> {
+        self.looks(pane, LEFT, |screen| !words.iter().any(|word| screen.contains(word))).ok()
     }
 
     /// Waits until a screen shows none of these words any more.
@@ -183,6 +245,15 @@ impl Stage {
         found.map(|moment| moment.at).with_context(|| format!("the model was never asked: {tag}"))
     }
 
+    /// Waits for a moment whether the agent gives up a prompt that the model has not answered yet.
+    pub(crate) fn model_is_left(&self, tag: &str) -> Option<Instant> {
+        wait::within(LEFT, || {
+            let moments = self.model.moments(0).into_iter();
+            let mut of_prompt = moments.filter(|it| !it.beside && it.prompt.contains(tag));
+            of_prompt.find(|it| it.what == What::Abandoned).map(|it| it.at)
+        })
+    }
+
     /// Waits until the model has ended so many answers to a prompt.
     pub(crate) fn model_ends(&self, tag: &str, answers: usize) -> anyhow::Result<Instant> {
         let found = wait::within(PATIENCE, || {
@@ -205,13 +276,18 @@ impl Stage {
 
     /// What Quarterdeck says about how it came to a state.
     pub(crate) fn explain(&self, pane: &str) -> String {
-        let list = self.env.api().try_get("/v1/panes?limit=1000");
-        let items = list.map(|list| list.json()["items"].clone()).unwrap_or_default();
-        let fits = |item: &&serde_json::Value| item["identity"]["pane_id"] == pane;
-        let item = items.as_array().into_iter().flatten().find(fits).cloned().unwrap_or_default();
+        let item = self.item(pane);
         let runtime = item["runtime_id"].as_str().unwrap_or_default();
         let told = self.env.api().try_get(&format!("/v1/runtimes/{runtime}/explain"));
         format!("{item:#}\n{:#}", told.map(|told| told.json()).unwrap_or_default())
+    }
+
+    /// What the list of panes tells of one.
+    fn item(&self, pane: &str) -> Value {
+        let list = self.env.api().try_get("/v1/panes?limit=1000");
+        let items = list.map(|list| list.json()["items"].clone()).unwrap_or_default();
+        let fits = |item: &&Value| item["identity"]["pane_id"] == pane;
+        items.as_array().into_iter().flatten().find(fits).cloned().unwrap_or_default()
     }
 
     pub(crate) fn title(&self, pane: &str) -> String {
@@ -275,6 +351,11 @@ fn children(pid: u32) -> Vec<u32> {
 /// Lets the harness wait for time itself: people pause, and so do scripts.
 pub(crate) fn pause(length: Duration) {
     std::thread::sleep(length);
+}
+
+/// The daemon's settings.
+fn held(when: &str) -> String {
+    format!("[approvals]\nhold = \"{when}\"\n")
 }
 
 fn shell() -> String {

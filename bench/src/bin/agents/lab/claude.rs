@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Keys, Lab, Marks, Site};
+use super::{AfterDenial, Keys, Lab, Marks, Site};
 
 pub(super) const LAB: Lab = Lab {
     name: "claude",
@@ -16,6 +16,7 @@ pub(super) const LAB: Lab = Lab {
     prepare,
     trust,
     paste_ms: 50,
+    pause_ms: 500,
     refusals: 2,
     marks: Marks {
         startup: &["Quick safety check"],
@@ -42,7 +43,8 @@ pub(super) const LAB: Lab = Lab {
         exit: "/exit",
         compact: "/compact",
     },
-    cannot: &[],
+    after_denial: AfterDenial::Stops,
+    cannot: &[("by_keys", "its hook waits beside its dialog, and keys are pressed only without one")],
     hooked: &["turn", "approval", "question", "approved", "done", "failed", "exit"],
 };
 

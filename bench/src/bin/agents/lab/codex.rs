@@ -1,6 +1,6 @@
 //! Codex, in its usual way: with the server that all panes share.
 
-use super::{Keys, Lab, Marks, Site};
+use super::{AfterDenial, Keys, Lab, Marks, Site};
 
 pub(super) const LAB: Lab = Lab {
     name: "codex",
@@ -14,6 +14,7 @@ pub(super) const LAB: Lab = Lab {
     prepare,
     trust,
     paste_ms: 150,
+    pause_ms: 500,
     refusals: 8,
     marks: Marks {
         startup: &["Trust this folder?", "Do you trust"],
@@ -36,10 +37,12 @@ pub(super) const LAB: Lab = Lab {
         exit: "/quit",
         compact: "/compact",
     },
+    after_denial: AfterDenial::GoesOn,
     cannot: &[
         ("edit", "it offers no tool for files to a model that it does not know"),
         ("question", "its tool for questions is not offered in the usual mode"),
         ("subagent", "it starts none for a model that it does not know"),
+        ("question_remote", "its tool for questions is not offered in the usual mode"),
     ],
     // None tells that it was approved: the tool's has run before it asks.
     hooked: &["turn", "approval", "done", "interrupted", "denied"],

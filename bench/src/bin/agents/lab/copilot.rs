@@ -1,6 +1,6 @@
 //! GitHub Copilot CLI, with a provider of one's own in the place of an account.
 
-use super::{Keys, Lab, Marks, PAUSE, Site};
+use super::{AfterDenial, Keys, Lab, Marks, PAUSE, Site};
 
 /// Nobody recorded what it looks like then, so nothing could be said to be true.
 const UNRECORDED: &str = "what it shows then was never recorded";
@@ -17,6 +17,7 @@ pub(super) const LAB: Lab = Lab {
     prepare: |_| Ok(()),
     trust: |_| Ok(()),
     paste_ms: 150,
+    pause_ms: 200,
     refusals: 2,
     marks: Marks {
         startup: &["Do you trust the files in this folder?"],
@@ -40,6 +41,7 @@ pub(super) const LAB: Lab = Lab {
         exit: "/exit",
         compact: "/compact",
     },
+    after_denial: AfterDenial::GoesOn,
     cannot: &[
         ("long_tool", "it asks before each command, so none runs without an approval"),
         ("interrupted_tool", "it asks before each command, so none runs without an approval"),
@@ -51,6 +53,7 @@ pub(super) const LAB: Lab = Lab {
         ("retry", UNRECORDED),
         ("compaction", UNRECORDED),
         ("suspended", UNRECORDED),
+        ("question_remote", UNRECORDED),
     ],
     hooked: &["turn", "approval", "done"],
 };

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Keys, Lab, Marks, Site};
+use super::{AfterDenial, Keys, Lab, Marks, Site};
 
 pub(super) const LAB: Lab = Lab {
     name: "gemini",
@@ -18,6 +18,7 @@ pub(super) const LAB: Lab = Lab {
     prepare,
     trust,
     paste_ms: 500,
+    pause_ms: 500,
     refusals: 2,
     marks: Marks {
         startup: &["Do you trust the files"],
@@ -40,6 +41,7 @@ pub(super) const LAB: Lab = Lab {
         exit: "/quit",
         compact: "/compress",
     },
+    after_denial: AfterDenial::Stops,
     cannot: &[
         ("suspended", "it asks for a second C-z, and undoes what is typed with it elsewhere"),
         ("moved", "after a change of width the answered question stays on its screen"),
@@ -49,6 +51,10 @@ pub(super) const LAB: Lab = Lab {
         ("queued", "it asks before each command, so none runs without an approval"),
         ("two_agents", "it asks before each command, so none runs without an approval"),
         ("subagent", "it asks before each command, so none runs without an approval"),
+        ("by_hook", "its hooks cannot permit anything"),
+        ("held_and_interrupted", "its hooks cannot permit anything"),
+        ("send_at_rest", "its composer is not read yet"),
+        ("send_at_work", "its composer is not read yet"),
     ],
     hooked: &["turn", "approval", "question", "done"],
 };

@@ -36,14 +36,29 @@ pub(crate) struct Lab {
     pub(crate) trust: fn(&Site) -> anyhow::Result<()>,
     /// How long after a text Enter counts as Enter, in milliseconds.
     pub(crate) paste_ms: u64,
+    /// How long a person waits between two keys that belong together, in milliseconds. An agent
+    /// that reads both at once, because it was busy, takes them for a single one; one that reads
+    /// them too far apart, for two.
+    pub(crate) pause_ms: u64,
     /// How often it has to be refused until it shows that it tries again.
     pub(crate) refusals: u32,
     pub(crate) marks: Marks,
     pub(crate) keys: Keys,
+    /// What it does once its hook has said no.
+    pub(crate) after_denial: AfterDenial,
     /// What it does not do, and why it is therefore not asked to.
     pub(crate) cannot: &'static [(&'static str, &'static str)],
     /// What its hooks tell; everything else shows on the screen or in a file, if anywhere.
     pub(crate) hooked: &'static [&'static str],
+}
+
+/// What an agent does once it was told no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterDenial {
+    /// The turn is over.
+    Stops,
+    /// It tells its model, which may have something to say to that.
+    GoesOn,
 }
 
 /// Words on the screen by which a person knows what is the case. Any of a list will do; there are none

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde_json::json;
 
-use super::{Keys, Lab, Marks, PAUSE, Site};
+use super::{AfterDenial, Keys, Lab, Marks, PAUSE, Site};
 
 /// Nobody recorded what it looks like then, so nothing could be said to be true.
 const UNRECORDED: &str = "what it shows then was never recorded";
@@ -26,6 +26,7 @@ pub(super) const LAB: Lab = Lab {
     prepare,
     trust: |_| Ok(()),
     paste_ms: 500,
+    pause_ms: 500,
     refusals: 2,
     marks: Marks {
         startup: &[],
@@ -48,6 +49,7 @@ pub(super) const LAB: Lab = Lab {
         exit: "/exit",
         compact: "/compact",
     },
+    after_denial: AfterDenial::Stops,
     cannot: &[
         ("long_tool", "it asks before each command, so none runs without an approval"),
         ("interrupted_tool", "it asks before each command, so none runs without an approval"),
@@ -59,6 +61,16 @@ pub(super) const LAB: Lab = Lab {
         ("question", UNRECORDED),
         ("compaction", UNRECORDED),
         ("suspended", UNRECORDED),
+        ("by_keys", "what it asks is answered in its terminal only"),
+        ("by_hook", "what it asks is answered in its terminal only"),
+        ("held_and_interrupted", "what it asks is answered in its terminal only"),
+        ("attached", "what it asks is answered in its terminal only"),
+        ("late", "what it asks is answered in its terminal only"),
+        ("race", "what it asks is answered in its terminal only"),
+        ("replaced", "what it asks is answered in its terminal only"),
+        ("question_remote", "what it asks is answered in its terminal only"),
+        ("send_at_rest", "its composer is not read yet"),
+        ("send_at_work", "its composer is not read yet"),
     ],
     hooked: &["turn", "approval", "approved", "denied", "interrupted", "done"],
 };
