@@ -17,7 +17,9 @@ use engine::ids::ApprovalId;
 use engine::input::Input;
 use engine::signal::Signal;
 use engine::state::Claim;
-use engine::words::{ActionProblem, Bearing, Choice, Confidence, Detail, Proof, Source, State, reason};
+use engine::words::{
+    ActionProblem, Bearing, Choice, Confidence, Detail, Proof, Source, State, reason,
+};
 use tmux::act::{self, Objection, Said, Typing};
 
 use super::Executors;
@@ -219,12 +221,7 @@ impl Executors {
     /// Whether somebody said the other in the terminal just before; nothing where it cannot be
     /// told. A no without a word ends the turn wherever it is taken, so while work goes on it was
     /// not.
-    async fn contradicted(
-        &self,
-        row: &ActionRow,
-        given: &Given<'_>,
-        proof: Proof,
-    ) -> Option<bool> {
+    async fn contradicted(&self, row: &ActionRow, given: &Given<'_>, proof: Proof) -> Option<bool> {
         let by_keys = proof != Proof::Reply;
         let works = |follower: &Follower| {
             let pane = follower.engine().pane_of(&row.runtime);
