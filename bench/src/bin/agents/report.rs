@@ -172,7 +172,8 @@ impl Ran {
 
     fn is_good(&self) -> bool {
         self.outcome.acts.iter().all(|act| act.wrong.is_none())
-            && self.share(|it| it.right) >= RIGHT_MIN && self.longest_wrong() <= WRONG_MAX
+            && self.share(|it| it.right) >= RIGHT_MIN
+            && self.longest_wrong() <= WRONG_MAX
     }
 
     /// The stretches by what became true.

@@ -7,8 +7,8 @@ use testkit::model::What;
 use testkit::wait;
 
 use crate::run::Run;
-use crate::{remote, sends};
 use crate::stage::pause;
+use crate::{remote, sends};
 
 pub(crate) struct Scene {
     pub(crate) name: &'static str,

@@ -44,7 +44,10 @@ pub(super) const LAB: Lab = Lab {
         compact: "/compact",
     },
     after_denial: AfterDenial::Stops,
-    cannot: &[("by_keys", "its hook waits beside its dialog, and keys are pressed only without one")],
+    cannot: &[(
+        "by_keys",
+        "its hook waits beside its dialog, and keys are pressed only without one",
+    )],
     hooked: &["turn", "approval", "question", "approved", "done", "failed", "exit"],
 };
 
