@@ -235,3 +235,13 @@ CREATE TABLE targets (
   server TEXT,
   row_hash INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE tokens (
+  token_id TEXT NOT NULL PRIMARY KEY,
+  token_name TEXT NOT NULL UNIQUE,
+  scope TEXT NOT NULL CHECK (scope = 'read' OR scope = 'act' OR scope = 'admin'),
+  secret_hash TEXT NOT NULL CHECK (length(secret_hash) = 64),
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  last_used_at INTEGER,
+  row_hash INTEGER NOT NULL
+) STRICT;

@@ -261,10 +261,11 @@ static RULES: [Rule; 10] = [
             "npm_",
             "ya29.",
             "hf_",
+            "qdt_",
         ],
         || {
             regex(
-                r"(?-u:\b)(?:(?:sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|glpat-[A-Za-z0-9_-]{12,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{12,}|AIza[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{20,}|ya29\.[A-Za-z0-9_-]{10,}|hf_[A-Za-z0-9]{20,})",
+                r"(?-u:\b)(?:(?:sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|glpat-[A-Za-z0-9_-]{12,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{12,}|AIza[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{20,}|ya29\.[A-Za-z0-9_-]{10,}|hf_[A-Za-z0-9]{20,}|qdt_[A-Za-z0-9_]{16,})",
             )
         },
         MARK,

@@ -145,6 +145,27 @@ error_codes! {
     /// Whoever asks may not do this.
     Forbidden = "E_FORBIDDEN", 403, Failure,
         "Ask as the user who runs the daemon, over its own socket.";
+    /// It comes over TCP and bears no token that counts.
+    Unauthenticated = "E_UNAUTHENTICATED", 401, Failure,
+        "Make a token with `qd token create` on the daemon's machine, and send it as a bearer token.";
+    /// Too many requests came over TCP without a token that counts.
+    TooManyFailures = "E_TOO_MANY_FAILURES", 429, Failure,
+        "Wait as long as `Retry-After` says; a token that counts is served meanwhile.";
+    /// The request was made for another host than the one that is listened on.
+    Misdirected = "E_MISDIRECTED", 421, Failure,
+        "Ask the address of `api.listen` as it stands there, or `localhost` with its port.";
+    /// A web page of another origin asks.
+    CrossOrigin = "E_CROSS_ORIGIN", 403, Failure,
+        "Other sites have no access; ask from a program, or from the daemon's own pages.";
+    /// The body says that it is something else than JSON.
+    MediaType = "E_MEDIA_TYPE", 415, Usage,
+        "Send JSON, with `Content-Type: application/json`.";
+    /// There is a token of that name already.
+    TokenExists = "E_TOKEN_EXISTS", 409, Conflict,
+        "Choose another name, or revoke that one with `qd token revoke NAME`.";
+    /// There is no token of that name or id.
+    TokenNotFound = "E_TOKEN_NOT_FOUND", 404, NotFound,
+        "See the tokens with `qd token list`.";
     /// Something failed inside the daemon that should not have.
     Internal = "E_INTERNAL", 500, Failure,
         "See `qd daemon logs`, and report what it says.";

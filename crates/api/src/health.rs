@@ -31,6 +31,9 @@ pub struct HealthAnswer {
     pub instance_id: String,
     /// The path of its socket.
     pub socket: String,
+    /// The address at which it serves tokens over TCP; null while it does not.
+    #[serde(default)]
+    pub listen: Option<String>,
     /// The path of its database.
     pub database: String,
     /// Whether it can write there.

@@ -46,9 +46,11 @@ pub mod sessions;
 pub mod settings;
 pub mod shutdown;
 pub mod targets;
+pub mod tokens;
 pub mod watch;
 pub mod windows;
 
+pub mod rights;
 pub mod routes;
 
 pub use error::ErrorBody;

@@ -100,6 +100,12 @@ limits! {
     /// Most candidates named in the details of `E_REF_AMBIGUOUS`.
     CANDIDATES_MAX: usize = 20;
 
+    /// Longest name of a token; longer ones answer `E_BAD_REQUEST`.
+    TOKEN_NAME_BYTES_MAX: usize = 64;
+
+    /// Most tokens at once; one more answers `E_LIMIT_REACHED`.
+    TOKENS_MAX: usize = 64;
+
     /// Longest watch cursor.
     CURSOR_BYTES_MAX: usize = 128;
 
@@ -124,6 +130,11 @@ limits! {
     /// Largest raw payload of an event, in bytes of its text.
     RAW_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 }
+
+/// How long a token counts where nobody says how long.
+pub const TOKEN_LIFE_MS_DEFAULT: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// The longest that a token counts.
+pub const TOKEN_LIFE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1_000;
 
 /// The longest that a prompt waits for its agent.
 pub const BUSY_TIMEOUT_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1_000;

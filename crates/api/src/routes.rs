@@ -27,10 +27,12 @@ use crate::panes::PaneList;
 use crate::query::{NoQuery, Parameter, Query};
 use crate::reference::encode_session;
 use crate::resolve::{ResolveAnswer, ResolveQuery};
+use crate::rights::Right;
 use crate::runtimes::RuntimeAnswer;
 use crate::sessions::{SessionList, SessionsQuery};
 use crate::shutdown::{ShutdownAccepted, ShutdownRequest};
 use crate::targets::{TargetAnswer, TargetCreate, TargetList};
+use crate::tokens::{TokenCreate, TokenCreated, TokenList};
 use crate::watch::WatchQuery;
 use crate::windows::{WindowList, WindowsQuery};
 
@@ -88,6 +90,10 @@ pub const APPROVALS: &str = "/v1/approvals";
 pub const APPROVAL: &str = "/v1/approvals/{id}";
 /// `POST`: its answer.
 pub const APPROVAL_ANSWER: &str = "/v1/approvals/{id}/answer";
+/// `GET`: the tokens; `POST`: one more.
+pub const TOKENS: &str = "/v1/tokens";
+/// `DELETE`: one token less.
+pub const TOKEN: &str = "/v1/tokens/{name}";
 /// `POST`: what a hook is to reply.
 pub const REPLIES: &str = "/v1/replies";
 /// `GET`: the configuration in use.
@@ -201,6 +207,12 @@ pub enum RouteId {
     ShowApproval,
     /// Answer the approval of the path.
     AnswerApproval,
+    /// The tokens.
+    ListTokens,
+    /// One token more.
+    CreateToken,
+    /// One token less.
+    RevokeToken,
     /// What a hook is to reply.
     AwaitReply,
     /// The configuration in use.
@@ -274,8 +286,6 @@ pub struct Route {
     pub status: u16,
     /// The errors it answers with, beside those of every route.
     pub errors: &'static [ErrorCode],
-    /// Whether it is served on the user's own socket only.
-    pub own_socket_only: bool,
     /// The version that brought it.
     pub since: &'static str,
     /// What it is for, in one sentence.
@@ -285,12 +295,17 @@ pub struct Route {
 /// The errors that any route may answer with.
 pub const COMMON_ERRORS: &[ErrorCode] = &[
     ErrorCode::BadRequest,
+    ErrorCode::CrossOrigin,
     ErrorCode::Forbidden,
     ErrorCode::Internal,
+    ErrorCode::MediaType,
     ErrorCode::MethodNotAllowed,
+    ErrorCode::Misdirected,
     ErrorCode::Overloaded,
     ErrorCode::ShuttingDown,
     ErrorCode::Timeout,
+    ErrorCode::TooManyFailures,
+    ErrorCode::Unauthenticated,
 ];
 
 /// The errors of every list.
@@ -311,7 +326,6 @@ const READ: Route = Route {
     answer: Answer::Empty,
     status: 200,
     errors: &[],
-    own_socket_only: false,
     since: "0.1.0",
     summary: "",
 };
@@ -691,6 +705,48 @@ pub const ROUTES: &[Route] = &[
         ..ACT
     },
     Route {
+        id: RouteId::ListTokens,
+        path: TOKENS,
+        operation: "listTokens",
+        answer: Answer::Json(TypeRef::of::<TokenList>()),
+        summary: "The tokens that are served over TCP, without their secrets.",
+        ..READ
+    },
+    Route {
+        id: RouteId::CreateToken,
+        method: Method::Post,
+        path: TOKENS,
+        operation: "createToken",
+        request: Some(TypeRef::of::<TokenCreate>()),
+        answer: Answer::Json(TypeRef::of::<TokenCreated>()),
+        status: 201,
+        errors: &[
+            ErrorCode::BodyTooLarge,
+            ErrorCode::LimitReached,
+            ErrorCode::OutcomeUnknown,
+            ErrorCode::StoreFull,
+            ErrorCode::StoreReadOnly,
+            ErrorCode::TokenExists,
+        ],
+        summary: "Makes a token; the answer is the only place where it is ever shown.",
+        ..READ
+    },
+    Route {
+        id: RouteId::RevokeToken,
+        method: Method::Delete,
+        path: TOKEN,
+        operation: "revokeToken",
+        status: 204,
+        errors: &[
+            ErrorCode::OutcomeUnknown,
+            ErrorCode::StoreFull,
+            ErrorCode::StoreReadOnly,
+            ErrorCode::TokenNotFound,
+        ],
+        summary: "Takes a token back, by its name or id; it counts no more from then on.",
+        ..READ
+    },
+    Route {
         id: RouteId::AwaitReply,
         method: Method::Post,
         path: REPLIES,
@@ -718,13 +774,18 @@ pub const ROUTES: &[Route] = &[
         answer: Answer::Json(TypeRef::of::<ShutdownAccepted>()),
         status: 202,
         errors: &[ErrorCode::BodyTooLarge],
-        own_socket_only: true,
         summary: "Begins to end the daemon gracefully.",
         ..READ
     },
 ];
 
 impl Route {
+    /// What whoever asks has to be allowed.
+    #[must_use]
+    pub const fn right(&self) -> Right {
+        self.id.right()
+    }
+
     /// The name of the path's variable, if it has one.
     #[must_use]
     pub fn variable(&self) -> Option<&'static str> {

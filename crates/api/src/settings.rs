@@ -8,7 +8,9 @@ mod kind;
 
 use std::fmt::Write as _;
 
-pub use kind::{Kind, PROGRAM_WORDS_MAX, TIME_MS_MAX, TIME_PATTERN, parse_time, write_time};
+pub use kind::{
+    Kind, PROGRAM_WORDS_MAX, TIME_MS_MAX, TIME_PATTERN, parse_address, parse_time, write_time,
+};
 
 /// One table of the file.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +52,11 @@ pub const SECTIONS: &[Section] = &[
         name: "approvals",
         about: "How agents that ask for a permission are answered.",
         entries: APPROVALS,
+    },
+    Section {
+        name: "api",
+        about: "The API beside the user's own socket; tokens are made with `qd token`.",
+        entries: API,
     },
     Section { name: "retention", about: "How long the past is kept.", entries: RETENTION },
     Section { name: "log", about: "The daemon's own log.", entries: LOG },
@@ -176,6 +183,13 @@ const APPROVALS: &[Entry] = &[
             ten minutes that `qd setup` has the agent allow it.",
     },
 ];
+
+const API: &[Entry] = &[Entry {
+    key: "listen",
+    kind: Kind::Address,
+    about: "The address of this machine alone, with its port, at which tokens are served over TCP, \
+        such as 127.0.0.1:7433; empty for none.",
+}];
 
 const RETENTION: &[Entry] = &[
     Entry {

@@ -27,6 +27,7 @@ use crate::commands::overview::OverviewArgs;
 use crate::commands::send::SendArgs;
 use crate::commands::setup::SetupArgs;
 use crate::commands::target::TargetCommand;
+use crate::commands::token::TokenCommand;
 use crate::commands::uninstall::UninstallArgs;
 use crate::commands::view_output::ViewOutputArgs;
 use crate::commands::wait::WaitArgs;
@@ -115,6 +116,9 @@ pub(crate) enum Command {
     /// List the agents that are known; enable or disable them
     #[command(subcommand)]
     Adapter(AdapterCommand),
+    /// Let clients in over TCP: make, list and revoke their tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
     Watch(WatchArgs),
     Wait(WaitArgs),
     Bar(BarArgs),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::health::Warning;
 use api::list::List;
 use api::{ErrorCode, Timestamp};
-use client::{Answer, Client, Place};
+use client::{Answer, Client, Place, Remote};
 use daemon::clock::Clock;
 use daemon::paths::Paths;
 use serde::de::DeserializeOwned;
@@ -39,9 +39,9 @@ impl Console {
 
     /// A client of the daemon, which is started if it does not run.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let client = Client::new(self.place()?);
-        // A socket that was named outright belongs to a daemon of whose places nothing is known.
-        if self.has_own_socket() {
+        let client = self.asked()?;
+        // One that was named outright belongs to a daemon of whose places nothing is known.
+        if self.names_its_daemon() {
             return Ok(client);
         }
         Ok(client.with_starter(Arc::new(Detached::new(self.paths()?))))
@@ -49,12 +49,27 @@ impl Console {
 
     /// A client that takes what it finds: it starts nothing and minds no version.
     pub(crate) fn onlooker(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.place()?).with_any_version())
+        Ok(self.asked()?.with_any_version())
     }
 
-    /// Whether the daemon was named by its socket, so that its other places are not known.
-    pub(crate) const fn has_own_socket(&self) -> bool {
-        self.global.socket.is_some()
+    /// A client of the daemon that is meant: at the socket that was named, else over TCP where the
+    /// environment says so, else at the socket that is found.
+    fn asked(&self) -> Result<Client, Failure> {
+        let client = Client::new(self.place()?);
+        if self.global.socket.is_some() {
+            return Ok(client);
+        }
+        Ok(match Remote::of_this_process()? {
+            Some(remote) => client.over(remote),
+            None => client,
+        })
+    }
+
+    /// Whether the daemon was named, by its socket or its address, so that its other places are not
+    /// known.
+    pub(crate) fn names_its_daemon(&self) -> bool {
+        let has_address = || std::env::var_os("QD_URL").is_some_and(|it| !it.is_empty());
+        self.global.socket.is_some() || has_address()
     }
 
     fn place(&self) -> Result<Place, Failure> {

@@ -26,6 +26,7 @@ use api::sessions::{SessionList, SessionsQuery};
 use api::shutdown::ShutdownReason;
 use api::target_name::TargetName;
 use api::targets::{TargetAnswer, TargetCreate, TargetList};
+use api::tokens::{TokenCreate, TokenCreated, TokenList};
 use api::version::Version;
 use api::watch::WatchQuery;
 use api::windows::{WindowList, WindowsQuery};
@@ -37,6 +38,7 @@ use crate::connection::Connection;
 use crate::error::ClientError;
 use crate::limits::PAGES_MAX;
 use crate::place::Place;
+use crate::remote::Remote;
 use crate::starter::Starter;
 use crate::watch::Watch;
 
@@ -45,6 +47,8 @@ pub use self::exchange::Ask;
 /// Asks one daemon. See the crate's documentation.
 pub struct Client {
     place: Place,
+    /// Asked instead of the place, with a token.
+    remote: Option<Remote>,
     starter: Option<Arc<dyn Starter>>,
     /// What it greets with; without one it takes any daemon as it is.
     version: Option<Version>,
@@ -58,7 +62,13 @@ impl Client {
     #[must_use]
     pub fn new(place: Place) -> Self {
         let version = env!("CARGO_PKG_VERSION").parse().ok();
-        Self { place, starter: None, version, connection: None, greeted: false }
+        Self { place, remote: None, starter: None, version, connection: None, greeted: false }
+    }
+
+    /// The same, which asks the daemon over TCP, wherever its place is.
+    #[must_use]
+    pub fn over(self, remote: Remote) -> Self {
+        Self { remote: Some(remote), starter: None, ..self }
     }
 
     /// The same, which has a daemon started where there is none or an older one.
@@ -268,6 +278,24 @@ impl Client {
     ) -> Result<Answer<AdapterAnswer>, ClientError> {
         let path = if enabled { routes::ADAPTER_ENABLE } else { routes::ADAPTER_DISABLE };
         self.ask(&Ask::post::<()>(fill(path, name), None)?).await
+    }
+
+    /// The tokens.
+    pub async fn tokens(&mut self) -> Result<Answer<TokenList>, ClientError> {
+        self.ask(&Ask::get(routes::TOKENS)).await
+    }
+
+    /// One token more. Its secret is in this answer alone.
+    pub async fn create_token(
+        &mut self,
+        token: &TokenCreate,
+    ) -> Result<Answer<TokenCreated>, ClientError> {
+        self.ask(&Ask::post(routes::TOKENS, Some(token))?).await
+    }
+
+    /// One token less, by its name or id.
+    pub async fn revoke_token(&mut self, named: &str) -> Result<(), ClientError> {
+        self.send(&Ask::delete(fill(routes::TOKEN, named))).await.map(drop)
     }
 
     /// The configuration in use.

@@ -1,4 +1,4 @@
-//! One HTTP connection over the Unix socket.
+//! One HTTP connection, over the Unix socket or over TCP with a token.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,25 @@ use std::path::{Path, PathBuf};
 use api::ErrorCode;
 use api::version::{VERSION_HEADER, Version};
 use bytes::Bytes;
-use http::{HeaderName, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::error::ClientError;
 use crate::limits::ANSWER_BYTES_MAX;
+use crate::remote::Remote;
 use crate::trust;
 
 /// A connection to a daemon, good for one request after another.
 #[derive(Debug)]
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
+    /// What it shows of itself over TCP.
+    remote: Option<Remote>,
 }
 
 /// A request as it goes over the wire.
@@ -67,12 +71,36 @@ impl Connection {
         };
         let peer = stream.peer_cred().map_err(|error| unreachable(socket, &error))?;
         trust::check_peer(socket, peer.uid())?;
-        let (sender, connection) = handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| unreachable(socket, &io::Error::other(error)))?;
+        let greeted = Self::over(stream, None).await;
+        greeted.map(Some).map_err(|error| unreachable(socket, &error))
+    }
+
+    /// Connects over TCP; none where nobody listens.
+    pub(crate) async fn open_remote(remote: &Remote) -> Result<Option<Self>, ClientError> {
+        let failed = |error: io::Error| {
+            let message = format!("cannot connect to {}: {error}", remote.address);
+            ClientError::new(ErrorCode::DaemonUnreachable, message)
+        };
+        match TcpStream::connect(remote.address).await {
+            Ok(stream) => {
+                // One request is one packet: nothing is gained by waiting for more.
+                stream.set_nodelay(true).map_err(failed)?;
+                Self::over(stream, Some(remote.clone())).await.map(Some).map_err(failed)
+            }
+            Err(error) if nobody_listens(&error) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        remote: Option<Remote>,
+    ) -> io::Result<Self> {
+        let (sender, connection) =
+            handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         // Ends with the sender or the far end; what it could report, the sender is told as well.
         tokio::spawn(async move { drop(connection.await) });
-        Ok(Some(Self { sender }))
+        Ok(Self { sender, remote })
     }
 
     /// Whether another request can go over it.
@@ -88,7 +116,9 @@ impl Connection {
         if self.sender.ready().await.is_err() {
             return Err(Broken::Unsent);
         }
-        let request = outgoing.request().map_err(|error| Broken::Lost(error.to_string()))?;
+        let request = outgoing
+            .request(self.remote.as_ref())
+            .map_err(|error| Broken::Lost(error.to_string()))?;
         self.sender.try_send_request(request).await.map_err(|mut error| {
             match error.take_message() {
                 Some(_) => Broken::Unsent,
@@ -120,12 +150,18 @@ pub(crate) fn version_of(answer: &Response<Incoming>) -> Option<Version> {
 }
 
 impl Outgoing<'_> {
-    fn request(&self) -> Result<Request<Full<Bytes>>, http::Error> {
+    fn request(&self, remote: Option<&Remote>) -> Result<Request<Full<Bytes>>, http::Error> {
+        let host = remote.map_or("localhost", |remote| &remote.host);
         let mut request = Request::builder()
             .method(self.method.clone())
             .uri(self.path)
-            .header(header::HOST, "localhost")
+            .header(header::HOST, host)
             .header(header::ACCEPT, self.accept);
+        if let Some(remote) = remote {
+            let mut bearer = HeaderValue::try_from(remote.token.bearer())?;
+            bearer.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, bearer);
+        }
         if let Some(version) = self.version {
             let name = HeaderName::from_static(VERSION_HEADER);
             request = request.header(name, version.to_string());

@@ -11,6 +11,7 @@ mod error;
 pub mod place;
 
 mod holder;
+mod remote;
 mod trust;
 
 mod connection;
@@ -28,6 +29,7 @@ pub use client::{Ask, Client};
 pub use error::ClientError;
 pub use holder::Holder;
 pub use place::{Place, state_folder};
+pub use remote::Remote;
 pub use starter::Starter;
 pub use watch::{Frame, FrameKind, Pause, Step, Watch};
 

@@ -27,6 +27,7 @@ pub struct Config {
     pub observer: ObserverConfig,
     pub notify: NotifyConfig,
     pub approvals: ApprovalsConfig,
+    pub api: ApiConfig,
     pub retention: RetentionConfig,
     pub log: LogConfig,
 }
@@ -92,6 +93,13 @@ pub enum HoldWhen {
     Detached,
     Always,
     Never,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiConfig {
+    /// An address of this machine alone; empty for none.
+    pub listen: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,7 +269,7 @@ mod tests {
         );
         assert_eq!(
             refusal("x = 1"),
-            "c.toml:1:1: unknown key `x`: the sections are state, health, observer, notify, approvals, retention, log"
+            "c.toml:1:1: unknown key `x`: the sections are state, health, observer, notify, approvals, api, retention, log"
         );
         assert_eq!(
             refusal("[health]\nxyzzy = 1"),

@@ -117,7 +117,9 @@ impl Follower {
             | Event::EventPended(_)
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
-            | Event::AdapterChanged(_) => None,
+            | Event::AdapterChanged(_)
+            | Event::TokenChanged(_)
+            | Event::AccessDenied(_) => None,
             Event::ApprovalChanged(row) => {
                 if !row.is_open() {
                     self.ended_approvals.put(row.approval.clone(), (**row).clone());

@@ -25,6 +25,7 @@ mod file_watch;
 mod identity;
 mod notify;
 mod observers;
+mod outside;
 mod presence;
 mod replies;
 

@@ -30,7 +30,9 @@ const ENVIRONMENT: &[&str] = &[
     "LC_*",
     "LOGNAME",
     "PATH",
-    "QD_*",
+    // Not QD_TOKEN and what goes with it: those are for asking another daemon.
+    "QD_CONFIG",
+    "QD_HOME",
     "SHELL",
     "SSH_AUTH_SOCK",
     "TMPDIR",
@@ -519,7 +521,8 @@ mod tests {
         for kept in ["HOME", "QD_HOME", "LC_ALL", "XDG_RUNTIME_DIR", "TMUX_TMPDIR"] {
             assert!(is_inherited(kept), "{kept}");
         }
-        for left in ["TMUX", "TMUX_PANE", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "LD_PRELOAD"] {
+        for left in ["TMUX", "TMUX_PANE", "QD_TOKEN", "QD_TOKEN_FILE", "GITHUB_TOKEN", "LD_PRELOAD"]
+        {
             assert!(!is_inherited(left), "{left}");
         }
     }

@@ -31,6 +31,7 @@ use crate::lookout::Lookout;
 use crate::notify::Notifier;
 use crate::observer::Desk;
 use crate::observers::Observers;
+use crate::outside::Listening;
 use crate::paths::Paths;
 use crate::presence::{Found, Presence};
 use crate::spool::reader;
@@ -194,6 +195,7 @@ struct House {
     /// The folder in which the user describes agents.
     described: PathBuf,
     notifier: Notifier,
+    listening: Listening,
 }
 
 impl House {
@@ -243,8 +245,8 @@ impl House {
         let facts = facts(paths, &identity, clock);
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
         let app = app.with_spool(spool.subscribe()).with_outbox(outbox.clone(), shown.clone());
-        let app = app.with_adapters(adapters.subscribe());
-        let app = Arc::new(app);
+        let app = Arc::new(app.with_adapters(adapters.subscribe()));
+        let listening = Listening::new(Arc::clone(&app));
         let mut house = Self {
             clock,
             running,
@@ -259,6 +261,7 @@ impl House {
             adapters,
             described,
             notifier,
+            listening,
         };
         house.carry_out(under_way);
         Ok(house)
@@ -297,6 +300,7 @@ impl House {
         let spool = self.follow_spool(paths).map_err(system("follow its spool"))?;
         let server =
             Server::start(Arc::clone(&self.app), listener).map_err(system("serve its API"))?;
+        self.listen();
         if detached {
             detached::ready().map_err(system("tell its starter"))?;
         }
@@ -322,9 +326,12 @@ impl House {
                     break ResetReason::Shutdown;
                 },
                 // What the kernel does not tell of, such as a folder that was renamed.
-                _ = rounds.tick() => if self.is_lost(presence, &server).await {
-                    break ResetReason::Shutdown;
-                },
+                _ = rounds.tick() => {
+                    self.listen();
+                    if self.is_lost(presence, &server).await {
+                        break ResetReason::Shutdown;
+                    }
+                }
                 else => break ResetReason::Shutdown,
             }
         };
@@ -412,6 +419,12 @@ impl House {
         tracing::info!("adapters were read again");
     }
 
+    /// Serves tokens where the settings say.
+    fn listen(&mut self) {
+        let wanted = self.config.borrow().config.api.listen.clone();
+        self.listening.settle(&wanted);
+    }
+
     /// Takes new settings, or keeps the old ones and says why.
     fn reconfigure(&mut self, paths: &Paths) {
         match Config::load(&paths.config) {
@@ -427,6 +440,7 @@ impl House {
                 self.config.send_replace(Arc::new(in_use));
                 let deck = self.running.deck.clone();
                 tokio::spawn(async move { deck.upkeep(Chore::Configure(settings)).await });
+                self.listen();
                 tracing::info!("settings were read again");
             }
             // `GET /v1/config` shows the same.
@@ -469,11 +483,14 @@ impl House {
         reason: ResetReason,
     ) -> Result<(), RunError> {
         tracing::info!(?reason, "ending");
-        let Self { running, lookout, app, observers, .. } = self;
+        let Self { running, lookout, app, observers, listening, .. } = self;
         let deck::Running { deck, mut news, thread, .. } = running;
         lookout.end_watches(reason);
         let settle = async {
-            tokio::join!(server.stop(DRAIN_TIMEOUT), observers.stop(), spool.stop());
+            let servers = async {
+                tokio::join!(server.stop(DRAIN_TIMEOUT), listening.stop(DRAIN_TIMEOUT));
+            };
+            tokio::join!(servers, observers.stop(), spool.stop());
             drop(app);
             // Fails only if the deck ended before.
             drop(deck.upkeep(Chore::Close).await);

@@ -47,7 +47,9 @@ impl Engine {
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
             | Event::AdapterChanged(_)
-            | Event::ApprovalChanged(_) => false,
+            | Event::ApprovalChanged(_)
+            | Event::TokenChanged(_)
+            | Event::AccessDenied(_) => false,
         };
         if !events.iter().any(concerns) {
             return Vec::new();
@@ -78,7 +80,9 @@ impl Engine {
                 | Event::EventDropped { .. }
                 | Event::ActionChanged(_)
                 | Event::AdapterChanged(_)
-                | Event::ApprovalChanged(_) => {}
+                | Event::ApprovalChanged(_)
+                | Event::TokenChanged(_)
+                | Event::AccessDenied(_) => {}
             }
         }
         let changed = course.changed.into_values();
@@ -215,7 +219,9 @@ impl<'a> Course<'a> {
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
             | Event::AdapterChanged(_)
-            | Event::ApprovalChanged(_) => {}
+            | Event::ApprovalChanged(_)
+            | Event::TokenChanged(_)
+            | Event::AccessDenied(_) => {}
         }
     }
 

@@ -1,4 +1,5 @@
-//! What clients ask for: adding, removing and reconnecting targets; acts are in [`crate::acting`].
+//! What clients ask for: adding, removing and reconnecting targets; acts are in [`crate::acting`],
+//! tokens in [`crate::access`].
 
 use crate::engine::Engine;
 use crate::event::Event;
@@ -21,6 +22,13 @@ impl Engine {
             Request::ConnectTarget { name } => self.connect_target(name),
             Request::Act(request) => self.act(now, request, past),
             Request::SetAdapter(wanted) => self.set_adapter(now, wanted),
+            Request::CreateToken(wanted) => self.create_token(wanted),
+            Request::RevokeToken { named } => self.revoke_token(now, named),
+            Request::UseToken(token) => self.use_token(now, token),
+            Request::Deny(denial) => Decision {
+                events: vec![Event::AccessDenied(denial.clone())],
+                ..Decision::default()
+            },
         }
     }
 

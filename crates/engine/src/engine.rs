@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::TokenRow;
 use crate::action::ActionRow;
 use crate::adapter::AdapterRow;
 use crate::approval::{ApprovalRow, Asked};
 use crate::caption::Captions;
 use crate::event::{Event, SessionRow};
 use crate::ids::{
-    ActionId, AgentType, ApprovalId, InboxId, PaneKey, RuntimeId, SessionId, TargetId,
+    ActionId, AgentType, ApprovalId, InboxId, PaneKey, RuntimeId, SessionId, TargetId, TokenId,
 };
 use crate::input::{Decision, Effect, Input, Note, Seen};
 use crate::limits;
@@ -44,6 +45,8 @@ pub struct Tables {
     pub adapters: Vec<AdapterRow>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<ApprovalRow>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenRow>,
 }
 
 /// A target with what is volatile about it.
@@ -78,6 +81,7 @@ pub struct Engine {
     pub(crate) actions: BTreeMap<ActionId, ActionRow>,
     pub(crate) adapters: BTreeMap<AgentType, AdapterRow>,
     pub(crate) approvals: BTreeMap<ApprovalId, ApprovalRow>,
+    pub(crate) tokens: BTreeMap<TokenId, TokenRow>,
 }
 
 impl Engine {
@@ -94,6 +98,7 @@ impl Engine {
             actions: BTreeMap::new(),
             adapters: BTreeMap::new(),
             approvals: BTreeMap::new(),
+            tokens: BTreeMap::new(),
         }
     }
 
@@ -122,6 +127,9 @@ impl Engine {
         for row in tables.approvals {
             engine.approvals.insert(row.approval.clone(), row);
         }
+        for row in tables.tokens {
+            engine.tokens.insert(row.token.clone(), row);
+        }
         engine.rebase(now);
         engine
     }
@@ -137,6 +145,7 @@ impl Engine {
             actions: self.actions.values().cloned().collect(),
             adapters: self.adapters.values().cloned().collect(),
             approvals: self.approvals.values().cloned().collect(),
+            tokens: self.tokens.values().cloned().collect(),
         }
     }
 
@@ -341,6 +350,13 @@ impl Engine {
             Event::ApprovalChanged(row) => {
                 self.approvals.remove(&row.approval);
             }
+            Event::TokenChanged(row) if row.is_revoked() => {
+                self.tokens.remove(&row.token);
+            }
+            Event::TokenChanged(row) => {
+                self.tokens.insert(row.token.clone(), (**row).clone());
+            }
+            Event::AccessDenied(_) => {}
         }
     }
 

@@ -1,11 +1,14 @@
 //! What happened: the closed set of events that the journal holds and the engine folds.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::access::{Denial, TokenRow};
 use crate::action::ActionRow;
 use crate::adapter::AdapterRow;
 use crate::approval::ApprovalRow;
-use crate::ids::{InboxId, PaneId, PaneKey, RuntimeId, SessionId, TargetId};
+use crate::ids::{InboxId, PaneId, PaneKey, RuntimeId, SessionId, TargetId, TokenId};
 use crate::pane::{Cause, PaneRow, Place};
 use crate::signal::{DropReason, EventRow, InboxRow};
 use crate::target::TargetRow;
@@ -62,6 +65,10 @@ pub enum Event {
     AdapterChanged(AdapterRow),
     /// Somebody is asked something, or more became known of it.
     ApprovalChanged(Box<ApprovalRow>),
+    /// A token was made, used or taken back.
+    TokenChanged(Box<TokenRow>),
+    /// Somebody was turned away.
+    AccessDenied(Denial),
 }
 
 impl Event {
@@ -81,7 +88,9 @@ impl Event {
             | Self::EventDropped { .. }
             | Self::ActionChanged(_)
             | Self::AdapterChanged(_)
-            | Self::ApprovalChanged(_) => None,
+            | Self::ApprovalChanged(_)
+            | Self::TokenChanged(_)
+            | Self::AccessDenied(_) => None,
         }
     }
 
@@ -102,6 +111,8 @@ impl Event {
             Self::ActionChanged(_) => "action_changed",
             Self::AdapterChanged(_) => "adapter_changed",
             Self::ApprovalChanged(_) => "approval_changed",
+            Self::TokenChanged(_) => "token_changed",
+            Self::AccessDenied(_) => "access_denied",
         }
     }
 }
@@ -130,6 +141,12 @@ pub enum Actor {
     Daemon,
     /// A client of the API: the peer of its socket.
     Client { uid: u32, pid: Option<u32> },
+    /// The same, where its process runs below that of an agent; in which runtime, if it is one.
+    Agent { uid: u32, pid: u32, runtime: Option<RuntimeId> },
+    /// A client over TCP, by its token: the user and process behind it as far as they are known.
+    Token { name: String, token: TokenId, uid: Option<u32>, pid: Option<u32> },
+    /// Somebody over TCP who showed no token that counts.
+    Stranger,
 }
 
 impl Actor {
@@ -139,14 +156,50 @@ impl Actor {
             "observer" => return Some(Self::Observer),
             "reconciler" => return Some(Self::Reconciler),
             "daemon" => return Some(Self::Daemon),
+            "stranger" => return Some(Self::Stranger),
             _ => {}
         }
-        let peer = text.strip_prefix("client:uid=")?;
-        let (uid, pid) = match peer.split_once(",pid=") {
-            Some((uid, pid)) => (uid, Some(pid.parse().ok()?)),
-            None => (peer, None),
+        let (kind, facts) = text.split_once(':')?;
+        let mut facts = Facts::of(facts)?;
+        let actor = match kind {
+            "client" => Self::Client { uid: facts.number("uid")??, pid: facts.number("pid")? },
+            "agent" => Self::Agent {
+                uid: facts.number("uid")??,
+                pid: facts.number("pid")??,
+                runtime: facts.text("runtime").map(RuntimeId::new),
+            },
+            "token" => Self::Token {
+                name: facts.text("name")?.to_owned(),
+                token: TokenId::new(facts.text("id")?),
+                uid: facts.number("uid")?,
+                pid: facts.number("pid")?,
+            },
+            _ => return None,
         };
-        Some(Self::Client { uid: uid.parse().ok()?, pid })
+        facts.0.is_empty().then_some(actor)
+    }
+}
+
+/// What is known of an actor, as `name=value` between commas; no value holds a comma.
+struct Facts<'a>(BTreeMap<&'a str, &'a str>);
+
+impl<'a> Facts<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        let facts = text.split(',').map(|fact| fact.split_once('='));
+        let facts: Option<Vec<(&str, &str)>> = facts.collect();
+        let facts = facts?;
+        let count = facts.len();
+        let facts: BTreeMap<&str, &str> = facts.into_iter().collect();
+        (facts.len() == count).then_some(Self(facts))
+    }
+
+    fn text(&mut self, name: &str) -> Option<&'a str> {
+        self.0.remove(name)
+    }
+
+    /// A number that may be missing; nothing if it is there and is none.
+    fn number(&mut self, name: &str) -> Option<Option<u32>> {
+        self.text(name).map(str::parse).transpose().ok()
     }
 }
 
@@ -156,8 +209,68 @@ impl std::fmt::Display for Actor {
             Self::Observer => f.write_str("observer"),
             Self::Reconciler => f.write_str("reconciler"),
             Self::Daemon => f.write_str("daemon"),
+            Self::Stranger => f.write_str("stranger"),
             Self::Client { uid, pid: Some(pid) } => write!(f, "client:uid={uid},pid={pid}"),
             Self::Client { uid, pid: None } => write!(f, "client:uid={uid}"),
+            Self::Agent { uid, pid, runtime: Some(runtime) } => {
+                write!(f, "agent:uid={uid},pid={pid},runtime={runtime}")
+            }
+            Self::Agent { uid, pid, runtime: None } => write!(f, "agent:uid={uid},pid={pid}"),
+            Self::Token { name, token, uid, pid } => {
+                write!(f, "token:name={name},id={token}")?;
+                for (what, number) in [("uid", uid), ("pid", pid)] {
+                    if let Some(number) = number {
+                        write!(f, ",{what}={number}")?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_it_was_is_read_as_it_was_written() {
+        let runtime = RuntimeId::new("rt-0123456789abcdef");
+        let token = |uid, pid| Actor::Token {
+            name: "my-phone".to_owned(),
+            token: TokenId::new("tk-1"),
+            uid,
+            pid,
+        };
+        for (actor, text) in [
+            (Actor::Observer, "observer"),
+            (Actor::Stranger, "stranger"),
+            (Actor::Client { uid: 7, pid: None }, "client:uid=7"),
+            (Actor::Client { uid: 7, pid: Some(12) }, "client:uid=7,pid=12"),
+            (
+                Actor::Agent { uid: 7, pid: 12, runtime: Some(runtime) },
+                "agent:uid=7,pid=12,runtime=rt-0123456789abcdef",
+            ),
+            (Actor::Agent { uid: 7, pid: 12, runtime: None }, "agent:uid=7,pid=12"),
+            (token(None, None), "token:name=my-phone,id=tk-1"),
+            (token(Some(7), Some(12)), "token:name=my-phone,id=tk-1,uid=7,pid=12"),
+        ] {
+            assert_eq!(actor.to_string(), text);
+            assert_eq!(Actor::parse(text), Some(actor));
+        }
+        for bad in [
+            "",
+            "person",
+            "client:",
+            "client:pid=1",
+            "client:uid=x",
+            "client:uid=1,uid=2",
+            "client:uid=1,more=2",
+            "agent:uid=1,runtime=rt-1",
+            "agent:pid=1",
+            "token:id=tk-1",
+        ] {
+            assert_eq!(Actor::parse(bad), None, "{bad}");
         }
     }
 }

@@ -65,6 +65,10 @@ text_id!(
     ApprovalId
 );
 text_id!(
+    /// One token.
+    TokenId
+);
+text_id!(
     /// The kind of agent that runs in a runtime (`claude`, `codex`, ...).
     AgentType
 );

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::access::{Denial, TokenRow};
 use crate::action::{ActRequest, ActionRow, Outcome};
 use crate::adapter::AdapterRow;
 use crate::approval::Asking;
 use crate::event::{Event, SessionRow};
-use crate::ids::{ActionId, EventId, InboxId, PaneId, PaneKey, RuntimeId, TargetId};
+use crate::ids::{ActionId, EventId, InboxId, PaneId, PaneKey, RuntimeId, TargetId, TokenId};
 use crate::pane::{PaneFacts, ProcessIdentity};
 use crate::signal::Signal;
 use crate::state::Claim;
@@ -103,6 +104,15 @@ pub enum Request {
     Act(Box<ActRequest>),
     /// Turn an adapter on or off.
     SetAdapter(Box<AdapterRow>),
+    CreateToken(Box<TokenRow>),
+    /// By its id or its name.
+    RevokeToken {
+        named: String,
+    },
+    /// Note that a token is used.
+    UseToken(TokenId),
+    /// Note that somebody was turned away.
+    Deny(Denial),
 }
 
 /// What has to be done outside once the events are committed.
@@ -177,6 +187,12 @@ pub enum Refusal {
     ActionConflict { request_ref: String, action: ActionId },
     #[error("too many actions are under way")]
     TooManyActions,
+    #[error("there is a token `{0}` already")]
+    TokenExists(String),
+    #[error("there is no token `{0}`")]
+    TokenUnknown(String),
+    #[error("there are {} tokens already", crate::limits::TOKENS_MAX)]
+    TooManyTokens,
     #[error("{} adapters were turned on or off already", crate::limits::ADAPTERS_MAX)]
     TooManyAdapters,
 }

@@ -11,6 +11,7 @@ pub mod settings;
 pub mod time;
 pub mod words;
 
+pub mod access;
 pub mod action;
 pub mod adapter;
 pub mod approval;

@@ -71,6 +71,11 @@ pub const TITLE_REFILL_MS: i64 = 20_000;
 pub const COMMAND_BURST: u32 = 32;
 pub const COMMAND_REFILL_MS: i64 = 2_000;
 
+/// Tokens at once. One more is refused until another is revoked.
+pub const TOKENS_MAX: usize = 64;
+/// A token's use is journalled this often: it is told when it was used last, to this length.
+pub const TOKEN_USE_MS: i64 = 300_000;
+
 /// How long an event may have lain in the spool and still count for the time it was written
 /// down; an older one counts as one of then.
 pub const SPOOLED_MS_MAX: i64 = 12 * 60 * 60 * 1_000;

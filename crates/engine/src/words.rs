@@ -372,3 +372,12 @@ impl Choice {
         (self == Self::Deny) != (other == Self::Deny)
     }
 }
+
+words! {
+    /// What a token is good for; each has what the one before has.
+    TokenScope {
+        Read = "read",
+        Act = "act",
+        Admin = "admin",
+    }
+}

@@ -2,6 +2,7 @@
 DROP TABLE runtime_source_cursors;
 DROP TABLE event_inbox;
 DROP TABLE events;
+DROP TABLE tokens;
 DROP TABLE adapters;
 DROP TABLE approvals;
 DROP TABLE action_snapshots;

@@ -202,6 +202,18 @@ CREATE TABLE adapters (
   row_hash INTEGER NOT NULL
 ) STRICT;
 
+-- What clients over TCP show. The secret is not here: only its SHA-256, in hexadecimal.
+CREATE TABLE tokens (
+  token_id TEXT NOT NULL PRIMARY KEY,
+  token_name TEXT NOT NULL UNIQUE,
+  scope TEXT NOT NULL CHECK (scope = 'read' OR scope = 'act' OR scope = 'admin'),
+  secret_hash TEXT NOT NULL CHECK (length(secret_hash) = 64),
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  last_used_at INTEGER,
+  row_hash INTEGER NOT NULL
+) STRICT;
+
 -- One row for each of the journal's that recorded an event; its hash is in the journal.
 -- `action_id` names an action of ours; `source_action_id` is what the source said, known or not.
 -- `payload_hash` stands in for a payload that was cleared. `row_hash` is only there where the

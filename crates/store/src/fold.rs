@@ -22,7 +22,7 @@ use rusqlite::Connection;
 use crate::fault::Fault;
 use crate::journal::Change;
 use crate::row::{counter, integer, integer_or_null, text, text_or_null};
-use crate::{actions, adapters, approvals, tables};
+use crate::{actions, adapters, approvals, tables, tokens};
 
 /// What a transaction made true and has not written yet. The row of what is left is the one in
 /// the change; nothing means that it is gone.
@@ -83,6 +83,8 @@ impl Unwritten {
             Event::ActionChanged(row) => actions::put(db, row)?,
             Event::AdapterChanged(row) => adapters::put(db, row)?,
             Event::ApprovalChanged(row) => approvals::put(db, row)?,
+            Event::TokenChanged(row) => tokens::put(db, row)?,
+            Event::AccessDenied(_) => {}
         }
         Ok(())
     }
@@ -227,6 +229,9 @@ pub(crate) fn write_present(db: &Connection, engine: &Engine, seq: u64) -> Resul
     }
     for row in engine.approvals() {
         approvals::put(db, row)?;
+    }
+    for row in engine.tokens() {
+        tokens::put(db, row)?;
     }
     Ok(())
 }

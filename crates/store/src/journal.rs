@@ -115,7 +115,9 @@ fn body_of(event: &Event) -> Option<&str> {
         | Event::EventDropped { .. }
         | Event::ActionChanged(_)
         | Event::AdapterChanged(_)
-        | Event::ApprovalChanged(_) => None,
+        | Event::ApprovalChanged(_)
+        | Event::TokenChanged(_)
+        | Event::AccessDenied(_) => None,
     }
 }
 

@@ -16,6 +16,7 @@ mod fault;
 mod files;
 mod row;
 mod tables;
+mod tokens;
 
 mod anchor;
 mod checkpoint;

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::lives::{self, pane_key};
-use crate::{actions, adapters, approvals, tables};
+use crate::{actions, adapters, approvals, tables, tokens};
 
 /// The status of an event that waits for its runtime.
 pub(crate) const PENDING: &str = "pending_bind";
@@ -35,7 +35,8 @@ pub(crate) fn load(db: &Connection) -> Result<Tables, Fault> {
     let actions = actions::open(db)?;
     let adapters = adapters::load(db)?;
     let approvals = approvals::open(db)?;
-    Ok(Tables { targets, sessions, panes, evidence, inbox, actions, adapters, approvals })
+    let tokens = tokens::load(db)?;
+    Ok(Tables { targets, sessions, panes, evidence, inbox, actions, adapters, approvals, tokens })
 }
 
 fn json<T: DeserializeOwned>(text: &str) -> Option<T> {

@@ -47,7 +47,9 @@ impl Replay {
             | Event::EventDropped { .. }
             | Event::ActionChanged(_)
             | Event::AdapterChanged(_)
-            | Event::ApprovalChanged(_) => {}
+            | Event::ApprovalChanged(_)
+            | Event::TokenChanged(_)
+            | Event::AccessDenied(_) => {}
         }
         self.engine.apply(event);
     }

@@ -57,6 +57,10 @@ tables! {
     ADAPTERS = "adapters" [1] {
         "adapter_name", "agent_type", "version", "capabilities", "enabled", "updated_at",
     }
+    TOKENS = "tokens" [1] {
+        "token_id", "token_name", "scope", "secret_hash", "created_at", "expires_at",
+        "last_used_at",
+    }
     EVENT_INBOX = "event_inbox" [1] {
         "inbox_id", "event_id", "target_id", "pane_id", "runtime_id", "event_type", "source",
         "dedupe_key", "event_time", "ingested_at", "pid", "start_hint", "status", "reason_code",

@@ -294,6 +294,7 @@ fn first_difference(stored: &Tables, replayed: &Tables) -> Option<BadRow> {
     let adapters = differing(&stored.adapters, &replayed.adapters, |row| row.name.clone());
     let approvals =
         differing(&stored.approvals, &replayed.approvals, |row| row.approval.to_string());
+    let tokens = differing(&stored.tokens, &replayed.tokens, |row| row.token.to_string());
     let found = [
         ("targets", targets),
         ("sessions", sessions),
@@ -302,6 +303,7 @@ fn first_difference(stored: &Tables, replayed: &Tables) -> Option<BadRow> {
         ("actions", actions),
         ("adapters", adapters),
         ("approvals", approvals),
+        ("tokens", tokens),
     ];
     let (table, key) = found.into_iter().find_map(|(table, key)| Some((table, key?)))?;
     let from = "what the journal comes to".to_owned();

@@ -1,7 +1,8 @@
-//! A blocking HTTP/1.1 client over a Unix socket: one request per connection, sized and chunked
+//! A blocking HTTP/1.1 client over a Unix socket or TCP: one request per connection, sized and chunked
 //! bodies, and streams read line by line with a deadline.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,19 +11,47 @@ use serde_json::Value;
 
 use crate::wait::{BOUND, Deadline};
 
-/// A client for one socket.
+/// A client for one place.
 #[derive(Clone, Debug)]
 pub struct Http {
-    socket: PathBuf,
+    place: Place,
+    /// What every request says beside its own headers.
+    headers: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Socket(PathBuf),
+    Tcp(SocketAddr),
 }
 
 impl Http {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
+        let headers = vec![("host".to_owned(), "localhost".to_owned())];
+        Self { place: Place::Socket(socket.into()), headers }
     }
 
+    /// A client over TCP, which shows a token if it has one.
+    pub fn tcp(address: SocketAddr, token: Option<&str>) -> Self {
+        let mut headers = vec![("host".to_owned(), address.to_string())];
+        headers.extend(token.map(|it| ("authorization".to_owned(), format!("Bearer {it}"))));
+        Self { place: Place::Tcp(address), headers }
+    }
+
+    /// The path of its socket.
+    #[track_caller]
     pub fn socket(&self) -> &Path {
-        &self.socket
+        match &self.place {
+            Place::Socket(path) => path,
+            Place::Tcp(address) => panic!("{address} is no socket's path"),
+        }
+    }
+
+    fn connect(&self) -> std::io::Result<Socket> {
+        Ok(match &self.place {
+            Place::Socket(path) => Socket::Unix(UnixStream::connect(path)?),
+            Place::Tcp(address) => Socket::Tcp(TcpStream::connect(address)?),
+        })
     }
 
     /// The answer, or `None` when nobody listens or the connection broke before its end.
@@ -76,8 +105,8 @@ impl Http {
 
     /// Sends bytes as they are, for requests that no client would make.
     pub fn raw(&self, request: &[u8]) -> std::io::Result<Stream> {
-        let mut socket = UnixStream::connect(&self.socket)?;
-        socket.set_write_timeout(Some(BOUND))?;
+        let mut socket = self.connect()?;
+        socket.set_write_timeout(BOUND)?;
         // A server may refuse and close before it has read everything; its answer still counts.
         let written = socket.write_all(request);
         match Stream::open(socket) {
@@ -94,13 +123,63 @@ impl Http {
         body: &[u8],
     ) -> std::io::Result<Stream> {
         let mut request = Vec::new();
-        write!(request, "{method} {path} HTTP/1.1\r\nhost: localhost\r\n")?;
-        for (name, value) in headers {
+        write!(request, "{method} {path} HTTP/1.1\r\n")?;
+        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        // What a request says itself takes the place of what every one says.
+        let own = own.filter(|(name, _)| !headers.iter().any(|(other, _)| other == name));
+        for (name, value) in own.chain(headers.iter().copied()) {
             write!(request, "{name}: {value}\r\n")?;
         }
         write!(request, "content-length: {}\r\nconnection: close\r\n\r\n", body.len())?;
         request.extend_from_slice(body);
         self.raw(&request)
+    }
+}
+
+/// Either kind of connection.
+enum Socket {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Socket {
+    fn set_read_timeout(&self, bound: Duration) -> std::io::Result<()> {
+        match self {
+            Self::Unix(socket) => socket.set_read_timeout(Some(bound)),
+            Self::Tcp(socket) => socket.set_read_timeout(Some(bound)),
+        }
+    }
+
+    fn set_write_timeout(&self, bound: Duration) -> std::io::Result<()> {
+        match self {
+            Self::Unix(socket) => socket.set_write_timeout(Some(bound)),
+            Self::Tcp(socket) => socket.set_write_timeout(Some(bound)),
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Unix(socket) => socket.read(buffer),
+            Self::Tcp(socket) => socket.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Unix(socket) => socket.write(bytes),
+            Self::Tcp(socket) => socket.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Unix(socket) => socket.flush(),
+            Self::Tcp(socket) => socket.flush(),
+        }
     }
 }
 
@@ -160,7 +239,7 @@ pub enum Next {
 pub struct Stream {
     pub status: u16,
     pub headers: Vec<(String, String)>,
-    socket: UnixStream,
+    socket: Socket,
     framing: Framing,
     /// Bytes from the socket that are not yet decoded.
     raw: Vec<u8>,
@@ -176,8 +255,8 @@ enum Framing {
 }
 
 impl Stream {
-    fn open(mut socket: UnixStream) -> std::io::Result<Self> {
-        socket.set_read_timeout(Some(BOUND))?;
+    fn open(mut socket: Socket) -> std::io::Result<Self> {
+        socket.set_read_timeout(BOUND)?;
         let mut raw = Vec::new();
         let head = loop {
             if let Some(end) = position(&raw, b"\r\n\r\n") {
@@ -278,7 +357,7 @@ impl Stream {
 
     fn fill_within(&mut self, bound: Duration) -> std::io::Result<usize> {
         // A zero time-out would mean none at all.
-        self.socket.set_read_timeout(Some(bound.max(Duration::from_millis(1))))?;
+        self.socket.set_read_timeout(bound.max(Duration::from_millis(1)))?;
         fill(&mut self.socket, &mut self.raw)
     }
 
@@ -338,7 +417,7 @@ fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
-fn fill(socket: &mut UnixStream, raw: &mut Vec<u8>) -> std::io::Result<usize> {
+fn fill(socket: &mut Socket, raw: &mut Vec<u8>) -> std::io::Result<usize> {
     let mut part = [0; 16 * 1024];
     let count = loop {
         match socket.read(&mut part) {

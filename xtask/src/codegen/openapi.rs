@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use api::ErrorCode;
 use api::error::ErrorBody;
 use api::query::{Parameter, ParameterKind};
+use api::rights::{Entrance, Right, Who};
 use api::routes::{self, Answer, COMMON_ERRORS, ROUTES, Route, RouteId, TypeRef};
+use api::tokens::TokenScope;
 use api::version::VERSION_HEADER;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
@@ -33,13 +35,46 @@ pub(super) fn document() -> anyhow::Result<Value> {
             "description": DESCRIPTION,
             "license": { "name": "Apache-2.0 OR MIT" },
         },
-        "servers": [{ "url": "http://localhost", "description": "The daemon's Unix socket." }],
+        "servers": [
+            { "url": "http://localhost", "description": "The daemon's Unix socket." },
+            {
+                "url": "http://{address}",
+                "description": "The daemon over TCP, where `api.listen` names an address.",
+                "variables": { "address": { "default": "127.0.0.1:7433" } },
+            },
+        ],
         "paths": paths,
         "components": {
             "schemas": definitions.finish()?,
             "parameters": { "Version": version_parameter() },
+            "securitySchemes": { BEARER: bearer() },
         },
     }))
+}
+
+/// The name of the one way to show who one is.
+const BEARER: &str = "token";
+
+fn bearer() -> Value {
+    json!({
+        "type": "http",
+        "scheme": "bearer",
+        "description": "Over TCP only: a token as `qd token create` shows it once. On the user's own \
+            socket the process at its other end is what counts. The roles that an operation names are \
+            the scopes of which the token needs one.",
+    })
+}
+
+/// What has to be shown: nothing on the user's own socket, a token of these scopes elsewhere.
+fn security(right: Right) -> Value {
+    let has = |scope: &&TokenScope| {
+        right.is_had_by(Who { entrance: Entrance::Token(**scope), below_agent: false })
+    };
+    let scopes: Vec<&str> = TokenScope::ALL.iter().filter(has).map(|it| it.as_str()).collect();
+    match scopes.is_empty() {
+        true => json!([{}]),
+        false => json!([{}, { BEARER: scopes }]),
+    }
 }
 
 /// Adds a type that no route refers to by itself.
@@ -61,7 +96,9 @@ fn operation(route: &Route, definitions: &mut Definitions) -> Value {
         "parameters": parameters,
         "responses": responses,
         "x-since": route.since,
-        "x-own-socket-only": route.own_socket_only,
+        "security": security(route.right()),
+        "x-right": route.right().as_str(),
+        "x-own-socket-only": route.right().scope().is_none(),
     });
     if let Some(request) = route.request {
         let schema = definitions.schema(request, Side::Request);
@@ -98,6 +135,7 @@ fn success(route: &Route, definitions: &mut Definitions) -> Value {
         RouteId::EmitEvent => "The event is durable.",
         RouteId::Shutdown => "The daemon has begun to end.",
         RouteId::AddTarget => "The target was added.",
+        RouteId::CreateToken => "The token was made. This is the only time that it is shown.",
         RouteId::Health
         | RouteId::ListTargets
         | RouteId::ConnectTarget
@@ -117,6 +155,8 @@ fn success(route: &Route, definitions: &mut Definitions) -> Value {
         | RouteId::DisableAdapter
         | RouteId::ListApprovals
         | RouteId::ShowApproval
+        | RouteId::ListTokens
+        | RouteId::RevokeToken
         | RouteId::AwaitReply
         | RouteId::ShowConfig => "The answer.",
         RouteId::Attach
@@ -153,8 +193,8 @@ fn failures(route: &Route, definitions: &mut Definitions) -> Map<String, Value> 
 
 fn path_parameter(name: &str) -> Value {
     let about = match name {
-        "name" => "The name of a target.",
-        _ => "The id of a runtime.",
+        "name" => "A name.",
+        _ => "An id.",
     };
     json!({
         "name": name,

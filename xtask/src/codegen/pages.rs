@@ -87,6 +87,7 @@ fn bounds(kind: Kind) -> String {
         }
         Kind::Text { .. } => "text".to_owned(),
         Kind::Flag { .. } => "`true`, `false`".to_owned(),
+        Kind::Address => "an address of this machine with its port, or empty".to_owned(),
         Kind::Program => {
             format!("list of at most {} texts", settings::PROGRAM_WORDS_MAX)
         }
@@ -140,7 +141,11 @@ fn codes(codes: &[ErrorCode]) -> String {
 }
 
 fn route_section(route: &Route) -> Vec<String> {
-    let place = if route.own_socket_only { " On the user's own socket only." } else { "" };
+    let right = route.right();
+    let place = match right.scope() {
+        Some(scope) => format!(" Needs the right `{right}`: over TCP a token for `{scope}`."),
+        None => format!(" Needs the right `{right}`: the user's own socket, never a token."),
+    };
     let answer = match route.answer {
         Answer::Empty => format!("Answers {} without a body.", route.status),
         Answer::Json(answer) => format!("Answers {} with {}.", route.status, link(&answer.name())),

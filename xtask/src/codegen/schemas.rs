@@ -135,6 +135,7 @@ fn config_entry(entry: &Entry) -> Value {
         Kind::Word { words, .. } => json!({ "type": "string", "enum": words }),
         Kind::Text { .. } => json!({ "type": "string", "minLength": 1 }),
         Kind::Flag { .. } => json!({ "type": "boolean" }),
+        Kind::Address => json!({ "type": "string" }),
         Kind::Program => json!({
             "type": "array",
             "items": { "type": "string" },

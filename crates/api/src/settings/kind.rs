@@ -1,5 +1,7 @@
 //! What a setting may be: its bounds, its default, and how a length of time is written.
 
+use core::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 /// What a value may be, and what it is where the file says nothing.
@@ -38,6 +40,9 @@ pub enum Kind {
         /// Where the file says nothing.
         default: bool,
     },
+    /// A loopback address with its port, or nothing, which is what counts where the file says
+    /// nothing.
+    Address,
     /// A program and its arguments, each a text of its own; none where the file says nothing.
     Program,
 }
@@ -63,6 +68,7 @@ impl Kind {
             Self::Number { default, .. } => json!(default),
             Self::Word { default, .. } | Self::Text { default } => json!(default),
             Self::Flag { default } => json!(default),
+            Self::Address => json!(""),
             Self::Program => json!([]),
         }
     }
@@ -88,6 +94,7 @@ impl Kind {
                 Err("must not be empty".to_owned())
             }
             (Self::Text { .. }, Value::String(_)) | (Self::Flag { .. }, Value::Bool(_)) => Ok(()),
+            (Self::Address, Value::String(text)) => check_address(text),
             (Self::Program, Value::Array(words)) => check_program(words),
             (
                 kind,
@@ -109,12 +116,14 @@ impl Kind {
             Self::Word { .. } => "a word in quotes",
             Self::Text { .. } => "a text in quotes",
             Self::Flag { .. } => "true or false",
+            Self::Address => "an address with its port in quotes",
             Self::Program => "a program and its arguments in brackets",
         }
     }
 
     fn example(self) -> Value {
         match self {
+            Self::Address => json!("127.0.0.1:7433"),
             Self::Program => json!(["notify-send", "An agent waits"]),
             Self::Time { .. }
             | Self::Number { .. }
@@ -140,6 +149,29 @@ fn check_program(words: &[Value]) -> Result<(), String> {
         }
         Some(_) => Ok(()),
     }
+}
+
+/// The address of a text that is one of this machine alone, with a port of its own.
+#[must_use]
+pub fn parse_address(text: &str) -> Option<SocketAddr> {
+    let address: SocketAddr = text.parse().ok()?;
+    (address.ip().is_loopback() && address.port() != 0).then_some(address)
+}
+
+fn check_address(text: &str) -> Result<(), String> {
+    if text.is_empty() || parse_address(text).is_some() {
+        return Ok(());
+    }
+    Err(match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => {
+            format!("names a port from 1 to 65535, not that of `{text}`")
+        }
+        Ok(_) => format!(
+            "is an address that only this machine reaches, such as 127.0.0.1:7433, not `{text}`; \
+             from elsewhere come in by `ssh -L`"
+        ),
+        Err(_) => format!("is an address with its port, such as 127.0.0.1:7433, not `{text}`"),
+    })
 }
 
 fn check_time(text: &str, least_ms: u64) -> Result<(), String> {
@@ -223,6 +255,21 @@ mod tests {
         let word = Kind::Word { default: "info", words: &["warn", "info"] };
         check(word, json!("loud"), "is one of warn, info, not `loud`");
         check(Kind::Text { default: "tmux" }, json!(" "), "must not be empty");
+        for (address, said) in [
+            ("0.0.0.0:7433", "only this machine reaches"),
+            ("192.168.1.5:7433", "only this machine reaches"),
+            ("[::]:7433", "only this machine reaches"),
+            ("127.0.0.1:0", "a port from 1"),
+            ("127.0.0.1", "an address with its port"),
+            ("localhost:7433", "an address with its port"),
+            (":7433", "an address with its port"),
+        ] {
+            let refused = Kind::Address.check(&json!(address)).unwrap_err();
+            assert!(refused.contains(said) && refused.contains(address), "{refused}");
+        }
+        for address in ["", "127.0.0.1:7433", "127.3.2.1:1", "[::1]:7433"] {
+            assert_eq!(Kind::Address.check(&json!(address)), Ok(()), "{address}");
+        }
         check(Kind::Flag { default: true }, json!("yes"), "is true or false, such as true");
         check(Kind::Program, json!([1]), "holds texts in quotes only");
         check(Kind::Program, json!([" "]), "begins with the name of a program");

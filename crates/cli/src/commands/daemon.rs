@@ -118,7 +118,7 @@ pub(crate) fn end(console: &Console) -> Result<Option<u32>, Failure> {
 }
 
 fn signal(console: &Console) -> Result<Option<u32>, Failure> {
-    if console.has_own_socket() {
+    if console.names_its_daemon() {
         return Ok(None);
     }
     let stopped = lifecycle::stop(&console.paths()?, SIGNAL_PATIENCE);

@@ -7,6 +7,7 @@ pub(crate) mod overview;
 pub(crate) mod adapter;
 pub(crate) mod list;
 pub(crate) mod target;
+pub(crate) mod token;
 
 pub(crate) mod bar;
 pub(crate) mod wait;
@@ -72,6 +73,7 @@ fn dispatch(console: &Console, cli: Cli) -> Outcome {
         Command::Ls(args) => list::panes(console, &args),
         Command::Target(command) => target::run(console, &command),
         Command::Adapter(command) => adapter::run(console, &command),
+        Command::Token(command) => token::run(console, &command),
         Command::Watch(args) => watch::run(console, &args),
         Command::Wait(args) => wait::run(console, &args),
         Command::Bar(_) => bar::run(console),

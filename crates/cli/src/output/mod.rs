@@ -25,6 +25,7 @@ pub(crate) mod overview;
 pub(crate) mod panes;
 pub(crate) mod sessions;
 pub(crate) mod targets;
+pub(crate) mod tokens;
 pub(crate) mod windows;
 
 #[cfg(test)]

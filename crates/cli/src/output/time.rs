@@ -43,6 +43,20 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
     if span > SPAN_MAX { Err(format!("`{text}` is longer than a day")) } else { Ok(span) }
 }
 
+/// Reads how long something counts, such as `12h` or `90d`, into milliseconds.
+pub(crate) fn parse_life(text: &str) -> Result<u64, String> {
+    let refuse = || format!("`{text}` is not a length of time such as 30m, 12h or 90d");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(refuse)?;
+    let unit_ms = match unit {
+        "m" => MINUTE,
+        "h" => HOUR,
+        "d" => DAY,
+        _ => return Err(refuse()),
+    };
+    let number: u64 = number.parse().map_err(|_| refuse())?;
+    number.checked_mul(unit_ms).ok_or_else(refuse)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +79,17 @@ mod tests {
         let (early, late) = (Timestamp::from_millis(0), Timestamp::from_millis(5_000));
         assert_eq!(age(early, late), "5s");
         assert_eq!(age(late, early), "0s", "a clock that was set back makes nothing negative");
+    }
+
+    #[test]
+    fn a_life_is_read_in_minutes_hours_or_days() {
+        for (text, ms) in [("30m", 30 * MINUTE), ("12h", 12 * HOUR), ("90d", 90 * DAY)] {
+            assert_eq!(parse_life(text), Ok(ms), "{text}");
+        }
+        for text in ["", "d", "5", "5s", "-1d", "1.5h", "5 d", "5ä", "99999999999999999999d"] {
+            assert!(parse_life(text).is_err(), "{text}");
+        }
+        assert!(parse_life("9999999999999999999d").is_err(), "more than can be counted");
     }
 
     #[test]

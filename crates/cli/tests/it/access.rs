@@ -148,6 +148,82 @@ fn s_08_a_home_that_belongs_to_another_user_is_refused() {
 }
 
 #[test]
+fn s_09_a_peer_of_another_user_is_refused_though_the_socket_were_open_to_all() {
+    let env = deck();
+    let daemon = env.daemon();
+    let uid =
+        fs::metadata("/proc/self").map(|it| std::os::unix::fs::MetadataExt::uid(&it)).unwrap();
+    let curl = std::path::Path::new("/usr/bin/curl");
+    if uid != 0 || !curl.exists() {
+        testkit::skipped("only root can become another user, and curl is what it asks with");
+        return;
+    }
+    for (path, mode) in [(env.root(), 0o755), (&env.home(), 0o755), (&env.socket(), 0o666)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let ask = |uid: u32| {
+        let mut command = env.command(curl);
+        command.args(["-s", "--unix-socket"]).arg(env.socket());
+        command.arg("http://localhost/v1/panes").uid(uid).gid(uid).current_dir("/");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "it reaches the socket: {output:?}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let refused = ask(NOBODY);
+    assert_eq!(refused["error"]["code"], "E_FORBIDDEN", "{refused}");
+    assert!(ask(0)["items"].is_array());
+    drop(daemon);
+}
+
+#[test]
+fn s_26_nothing_of_its_starters_secrets_is_passed_on() {
+    let env = deck();
+    let seen = env.path("seen");
+    env.script("told", &format!("env > {}.new; mv {0}.new {0}", seen.display()));
+    env.configure("[notify]\ncommand = [\"told\"]\n");
+    for program in ["env", "mv"] {
+        env.reinstall(program);
+    }
+    let pane = env.tmux().session("work", "exec cat");
+    let canary = |name: &str| format!("zQ7canary-{name}");
+    let names = [
+        "QD_TOKEN",
+        "QD_TOKEN_FILE",
+        "ANTHROPIC_API_KEY",
+        "OPENAI_API_KEY",
+        "GITHUB_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "SSH_AUTH_SOCK_SECRET",
+        "DATABASE_URL",
+        "LD_LIBRARY_PATH",
+        "SOME_PASSWORD",
+    ];
+    let mut starter = env.invoke(&["ls"]);
+    for name in names {
+        starter = starter.env(name, canary(name));
+    }
+    starter.run().success();
+    let api = env.api();
+    deck::listed(&api, &pane);
+    let event = serde_json::json!({
+        "event_type": "approval-requested", "source": "hook", "dedupe_key": "k",
+        "target": "local", "pane_id": pane, "agent_type": "claude",
+    });
+    api.post("/v1/events", &event).expect(202);
+    testkit::wait::until("somebody is told", || seen.exists().then_some(()));
+    let pid = api.get("/v1/health").expect(200)["pid"].as_u64().unwrap();
+    let of_daemon = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let places = [
+        ("the daemon", String::from_utf8_lossy(&of_daemon).into_owned()),
+        ("a program that it starts", fs::read_to_string(&seen).unwrap()),
+        ("tmux", env.tmux().ok(&["show-environment", "-g"])),
+    ];
+    for (place, text) in places {
+        assert!(!text.contains("zQ7canary"), "{place}: {text}");
+    }
+}
+
+#[test]
 fn tc_040_health_is_stable_and_says_who_and_where() {
     let env = deck();
     env.tmux().session("work", "exec cat");

@@ -62,7 +62,10 @@ struct Scene {
 }
 
 fn scene() -> Scene {
-    let env = deck();
+    scene_in(deck())
+}
+
+fn scene_in(env: TestEnv) -> Scene {
     fs::copy("/bin/bash", env.path("bin/claude")).unwrap();
     for program in ["cat", "clear", "mkdir", "mv", "od", "setsid", "sleep", "stty", "touch", "tr"] {
         env.reinstall(program);
@@ -447,6 +450,102 @@ fn s_10_whoever_runs_below_an_agent_answers_nothing() {
     assert_eq!(it.log(), Vec::<String>::new());
     it.env.qd(&["approve", &id]).success();
     assert!(it.took(1)[0].contains("allow"));
+}
+
+/// Ways of an agent to its own approval, with `$ID` for it: each through something of ours.
+const WAYS: [&str; 14] = [
+    "$QD approve $ID",
+    "$QD approve $ID --always",
+    "$QD deny $ID",
+    "setsid $QD approve $ID",
+    "sh -c \"sh -c '$QD approve $ID'\"",
+    "$QD --socket $QD_HOME/qd.sock approve $ID",
+    "QD_URL=$URL QD_TOKEN=$ACT $QD approve $ID",
+    "QD_URL=$URL QD_TOKEN=$ADMIN setsid $QD approve $ID",
+    "QD_URL=$URL QD_TOKEN=$ADMIN $QD adapter disable claude",
+    "QD_URL=$URL QD_TOKEN=$ADMIN $QD token list",
+    "$QD adapter disable claude",
+    "$QD token create more --scope admin",
+    "$QD token revoke act",
+    "$QD target add mine --tmux-socket mine",
+];
+
+#[test]
+fn s_10_an_agent_gets_to_its_approval_by_none_of_our_ways() {
+    let env = deck();
+    let address = crate::tcp::address();
+    env.configure(&format!("[api]\nlisten = \"{address}\"\n"));
+    let it = scene_in(env);
+    it.ask(1, "touch one");
+    let asked = it.hooked("touch one");
+    let id = deck::text(&asked, "approval_id");
+    let token = |scope: &str| it.env.qd(&["token", "create", scope, "--scope", scope]).success();
+    let (act, admin) = (token("act"), token("admin"));
+    let (act, admin) = (act.trim(), admin.trim());
+    let mut script = format!(
+        "until [ -e go ]; do sleep 0.05; done\nQD={} ID={id} URL=http://{address} ACT={act} ADMIN={admin}\n",
+        it.env.qd_program().display()
+    );
+    for (number, way) in WAYS.iter().enumerate() {
+        script += &format!("{way} > tried.{number} 2>&1; echo \"exit $?\" >> tried.{number}\n");
+    }
+    // The agent's own process, without any program of ours, over TCP.
+    let body = format!(
+        r#"{{"request_ref":"x","fingerprint":{},"choice":"approve"}}"#,
+        asked["fingerprint"]
+    );
+    let head = format!(
+        "POST /v1/approvals/{id}/answer HTTP/1.1\\r\\nhost: {address}\\r\\nauthorization: Bearer \
+         {admin}\\r\\ncontent-type: application/json\\r\\ncontent-length: {}\\r\\n\\r\\n",
+        body.len()
+    );
+    script += &format!(
+        "exec 3<>/dev/tcp/{}/{}; printf '{head}%s' '{body}' >&3; IFS= read -r line <&3; \
+         echo \"$line\" > tried.tcp\ntouch tried; sleep 100\n",
+        address.ip(),
+        address.port()
+    );
+    fs::write(it.env.path("home/tries.sh"), script).unwrap();
+    let other = it.env.tmux().window("work", "other", "exec claude $HOME/tries.sh");
+    let shown =
+        deck::pane_where(it.daemon.api(), &other, "recognised", |it| it["agent_type"] == "claude");
+    fs::write(it.env.path("home/go"), "").unwrap();
+    wait::until("it tried", || it.env.path("home/tried").exists().then_some(()));
+    let said = |name: &str| fs::read_to_string(it.env.path("home").join(name)).unwrap();
+    for (number, way) in WAYS.iter().enumerate() {
+        let said = said(&format!("tried.{number}"));
+        assert!(said.contains("E_FORBIDDEN") && !said.contains("exit 0"), "{way}: {said}");
+    }
+    assert!(said("tried.tcp").contains("403"), "{}", said("tried.tcp"));
+    assert_eq!(it.log(), Vec::<String>::new());
+    let denied = it.env.sqlite("SELECT actor FROM journal WHERE kind = 'access_denied'");
+    let runtime = deck::runtime_of(&shown);
+    assert!(denied.contains(&format!("runtime={runtime}")), "it is told who tried: {denied}");
+    it.env.qd(&["approve", &id]).success();
+    assert!(it.took(1)[0].contains("allow"), "a person still can");
+}
+
+/// One of the ways that docs/guide/security.md lists as not stopped: what matters is that it is told.
+#[test]
+fn s_10_what_the_process_tree_does_not_show_is_recorded() {
+    let it = scene();
+    it.ask(1, "touch one");
+    let id = deck::text(&it.hooked("touch one"), "approval_id");
+    let qd = it.env.qd_program().display();
+    let tries = format!(
+        "until [ -e go ]; do sleep 0.05; done; (setsid sh -c 'until [ $(ps -o ppid= $$) -eq 1 ] || \
+         [ -e late ]; do sleep 0.05; done; {qd} approve {id} > tried 2>&1' &); sleep 2; touch late; \
+         sleep 100"
+    );
+    fs::write(it.env.path("home/tries.sh"), tries).unwrap();
+    it.env.reinstall("ps");
+    let other = it.env.tmux().window("work", "other", "exec claude $HOME/tries.sh");
+    deck::pane_where(it.daemon.api(), &other, "recognised", |it| it["agent_type"] == "claude");
+    fs::write(it.env.path("home/go"), "").unwrap();
+    assert!(it.took(1)[0].contains("allow"));
+    let history = it.env.qd(&["history", "--json"]).json();
+    let by = deck::text(&history["items"][0], "requested_by");
+    assert!(by.starts_with("client:uid=") && by.contains(",pid="), "{by}");
 }
 
 #[test]

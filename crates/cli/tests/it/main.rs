@@ -36,6 +36,7 @@ mod secrets;
 mod setup;
 mod store;
 mod targets;
+mod tcp;
 mod topology;
 mod traces;
 mod waiting;

@@ -129,7 +129,7 @@ fn f_06_a_cut_database_is_noticed_and_nothing_is_thrown_away() {
 }
 
 #[test]
-fn f_06_an_edited_journal_row_is_found_by_verify_and_named() {
+fn f_06_s_28_an_edited_journal_row_is_found_by_verify_and_named() {
     let (env, daemon, pane) = scene();
     for round in 0..20 {
         emit(&daemon, &pane, &format!("e{round}"));
@@ -148,7 +148,7 @@ fn f_06_an_edited_journal_row_is_found_by_verify_and_named() {
         "UPDATE states SET state = 'idle', reason_code = 'idle'".to_owned(),
     ] {
         env.sqlite_write(&edit).success();
-        let found = env.qd(&["journal", "verify"]);
+        let found = env.qd(&["history", "--verify"]);
         assert_eq!(found.code(), Some(1), "{edit}: {found:?}");
         let said = format!("{}{}", found.stdout, found.stderr);
         // A row that is gone is told by itself or by the one after it.
@@ -267,7 +267,7 @@ fn restore(env: &TestEnv, copy: &[u8]) {
 }
 
 #[test]
-fn f_06_a_rolled_back_copy_is_noticed_by_the_anchor() {
+fn f_06_s_28_a_rolled_back_copy_is_noticed_by_the_anchor() {
     let (env, daemon, pane) = scene();
     emit(&daemon, &pane, "one");
     assert_eq!(daemon.stop(), 0);

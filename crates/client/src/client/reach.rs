@@ -19,6 +19,7 @@ use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::limits::{ANSWER_MAX, EXIT_MAX, READY_MAX, READY_PAUSE_MAX, READY_PAUSE_MIN};
 use crate::place::Place;
+use crate::remote::Remote;
 use crate::starter::Starter;
 
 impl Client {
@@ -32,7 +33,7 @@ impl Client {
                 match (self.reach().await?, &self.starter) {
                     (Some(connection), _) => connection,
                     (None, Some(starter)) => self.launch(Arc::clone(starter)).await?,
-                    (None, None) => return Err(nobody(&self.place)),
+                    (None, None) => return Err(nobody(&self.place, self.remote.as_ref())),
                 }
             }
         };
@@ -41,6 +42,9 @@ impl Client {
 
     /// Connects to whoever listens at one of the sockets.
     pub(super) async fn reach(&self) -> Result<Option<Connection>, ClientError> {
+        if let Some(remote) = &self.remote {
+            return Connection::open_remote(remote).await;
+        }
         for socket in self.place.sockets() {
             if let Some(connection) = Connection::open(&socket).await? {
                 return Ok(Some(connection));
@@ -183,7 +187,12 @@ fn not_ready() -> ClientError {
         .with_hint("See `qd daemon logs`; `qd daemon run` starts one in the foreground.")
 }
 
-fn nobody(place: &Place) -> ClientError {
+fn nobody(place: &Place, remote: Option<&Remote>) -> ClientError {
+    if let Some(remote) = remote {
+        let message = format!("no daemon answers at {}", remote.address);
+        return ClientError::new(ErrorCode::DaemonUnreachable, message)
+            .with_hint("Name the address of `api.listen` in QD_URL, or leave QD_URL out.");
+    }
     let sockets: Vec<PathBuf> = place.sockets().collect();
     let shown: Vec<String> = sockets.iter().map(|it| it.display().to_string()).collect();
     let message = format!("no daemon answers at {}", shown.join(" or "));

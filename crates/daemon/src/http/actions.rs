@@ -57,7 +57,7 @@ pub(crate) async fn attach(
     request.common().check()?;
     let fingerprint = fingerprint(&AttachRequest { request_ref: String::new(), ..request.clone() });
     let act = Act::Attach { read_only: request.read_only };
-    perform(&app, peer, Wanted { common: request.common(), act, fingerprint, text: None }).await
+    perform(&app, &peer, Wanted { common: request.common(), act, fingerprint, text: None }).await
 }
 
 pub(crate) async fn send(
@@ -80,7 +80,7 @@ pub(crate) async fn send(
     let busy = from_api::busy(request.if_busy, request.busy_timeout_ms()?);
     let act = Act::Send { text: text.map(facts), keys, paste: request.paste, busy };
     let fingerprint = fingerprint(&SendRequest { request_ref: String::new(), ..request.clone() });
-    perform(&app, peer, Wanted { common: request.common(), act, fingerprint, text }).await
+    perform(&app, &peer, Wanted { common: request.common(), act, fingerprint, text }).await
 }
 
 pub(crate) async fn view_output(
@@ -94,7 +94,7 @@ pub(crate) async fn view_output(
     let act = Act::ViewOutput { lines, ansi: request.ansi };
     let nameless = ViewOutputRequest { request_ref: String::new(), ..request.clone() };
     let fingerprint = fingerprint(&nameless);
-    perform(&app, peer, Wanted { common: request.common(), act, fingerprint, text: None }).await
+    perform(&app, &peer, Wanted { common: request.common(), act, fingerprint, text: None }).await
 }
 
 pub(crate) async fn kill(
@@ -112,7 +112,7 @@ pub(crate) async fn kill(
         }
     };
     let fingerprint = fingerprint(&KillRequest { request_ref: String::new(), ..request.clone() });
-    perform(&app, peer, Wanted { common: request.common(), act, fingerprint, text: None }).await
+    perform(&app, &peer, Wanted { common: request.common(), act, fingerprint, text: None }).await
 }
 
 pub(crate) async fn show(
@@ -187,7 +187,7 @@ pub(super) fn narrowed(
 }
 
 /// Has an action carried out, or finds the one that it repeats, and waits for its outcome.
-pub(super) async fn perform(app: &App, peer: Peer, wanted: Wanted<'_>) -> Answered {
+pub(super) async fn perform(app: &App, peer: &Peer, wanted: Wanted<'_>) -> Answered {
     app.writable()?;
     let runtime = match runtime(app, wanted.common.reference).await {
         Ok(runtime) => runtime,
@@ -226,7 +226,7 @@ pub(super) async fn perform(app: &App, peer: Peer, wanted: Wanted<'_>) -> Answer
 
 fn request(
     app: &App,
-    peer: Peer,
+    peer: &Peer,
     wanted: &Wanted<'_>,
     action: ActionId,
     runtime: RuntimeId,

@@ -58,7 +58,7 @@ pub(crate) async fn enable(
     Named(name): Named,
     _: Asked<NoQuery>,
 ) -> Result<Said<AdapterAnswer>, Problem> {
-    set(&app, peer, &name, true).await
+    set(&app, &peer, &name, true).await
 }
 
 pub(crate) async fn disable(
@@ -67,13 +67,13 @@ pub(crate) async fn disable(
     Named(name): Named,
     _: Asked<NoQuery>,
 ) -> Result<Said<AdapterAnswer>, Problem> {
-    set(&app, peer, &name, false).await
+    set(&app, &peer, &name, false).await
 }
 
 /// Turns the adapter of that name, or for that agent, on or off.
 async fn set(
     app: &App,
-    peer: Peer,
+    peer: &Peer,
     name: &str,
     enabled: bool,
 ) -> Result<Said<AdapterAnswer>, Problem> {

@@ -1,5 +1,6 @@
 //! What every handler can reach.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +9,13 @@ use api::error_code::ErrorCode;
 use api::shutdown::ShutdownReason;
 use api::timestamp::Timestamp;
 use engine::event::Actor;
+use engine::ids::TokenId;
 use engine::input::Input;
 use engine::time::Now;
 use tokio::sync::watch;
 
 use super::config::ConfigInUse;
+use super::doorman::Doorman;
 use super::problem::Problem;
 use super::to_api::timestamp;
 use crate::adapters::Roster;
@@ -27,6 +30,15 @@ use crate::standing::Standing;
 
 /// How long a change may take until nobody waits for it any more.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where the daemon listens over TCP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outside {
+    /// None while it does not.
+    pub(crate) address: Option<SocketAddr>,
+    /// Why it does not although it should.
+    pub(crate) problem: Option<String>,
+}
 
 /// What does not change about a daemon while it runs.
 #[derive(Clone, Debug)]
@@ -58,6 +70,10 @@ pub struct App {
     /// Texts on their way to a pane, and what panes showed.
     pub(crate) outbox: Option<Outbox>,
     pub(crate) shown: Shown,
+    /// Who comes without a token, and how often.
+    pub(super) doorman: Doorman,
+    /// Where it listens beside its socket, and what is in the way of that.
+    outside: watch::Sender<Outside>,
     /// Whether somebody asked the daemon to end.
     stop: watch::Sender<Option<ShutdownReason>>,
 }
@@ -87,6 +103,8 @@ impl App {
             adapters,
             outbox,
             shown,
+            doorman: Doorman::new(),
+            outside: watch::Sender::default(),
             socket,
             stop,
         }
@@ -120,6 +138,23 @@ impl App {
     /// The same, with somebody who acts.
     pub(crate) fn with_outbox(self, outbox: Outbox, shown: Shown) -> Self {
         Self { outbox: Some(outbox), shown, ..self }
+    }
+
+    /// Where tokens are served.
+    pub(crate) fn outside(&self) -> Outside {
+        self.outside.borrow().clone()
+    }
+
+    pub(crate) fn set_outside(&self, outside: Outside) {
+        self.outside.send_replace(outside);
+    }
+
+    /// Whether a token still counts.
+    pub(super) fn counts(&self, token: &TokenId) -> bool {
+        self.read(|follower, now| {
+            let row = follower.engine().token(token);
+            row.is_some_and(|row| !self.doorman.is_over(row, now))
+        })
     }
 
     /// Tells whoever runs the daemon when it is asked to end.

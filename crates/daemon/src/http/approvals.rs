@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use agents::adapter::Adapter;
 use api::actions::Common;
 use api::approvals::{
     APPROVALS_LISTED_DEFAULT, AnswerRequest, ApprovalAnswer, ApprovalItem, ApprovalList,
@@ -18,6 +17,7 @@ use engine::ids::ApprovalId;
 use engine::words::ApprovalState;
 use http::StatusCode;
 
+use super::access::serves_many;
 use super::actions::{Answered, Wanted, facts, fingerprint, narrowed, perform, read};
 use super::app::App;
 use super::extract::{Asked, Named, Peer, Said, Sent};
@@ -75,7 +75,7 @@ pub(crate) async fn answer(
     _: Asked<NoQuery>,
     Sent(request): Sent<AnswerRequest>,
 ) -> Answered {
-    give(&app, peer, request.to(id)).await
+    give(&app, &peer, request.to(id)).await
 }
 
 pub(crate) async fn respond(
@@ -84,14 +84,13 @@ pub(crate) async fn respond(
     _: Asked<NoQuery>,
     Sent(request): Sent<RespondRequest>,
 ) -> Answered {
-    give(&app, peer, request).await
+    give(&app, &peer, request).await
 }
 
 /// Answers an approval, and tells whoever was too late who was first.
-async fn give(app: &App, peer: Peer, request: RespondRequest) -> Answered {
+async fn give(app: &App, peer: &Peer, request: RespondRequest) -> Answered {
     request.check()?;
     let asked = find(app, &request.approval_id).await?;
-    refuse_agents(app, peer)?;
     let act = Act::Respond {
         approval: asked.approval.clone(),
         fingerprint: request.fingerprint.clone(),
@@ -151,43 +150,6 @@ fn told_why(problem: Problem, now: &ApprovalRow) -> Problem {
         .detail("fingerprint", now.fingerprint.as_str())
         .detail("outcome", now.outcome.map(engine::words::Choice::as_str))
         .detail("answered_by", by)
-}
-
-/// Nobody answers who runs below an agent: neither to itself nor to another one.
-fn refuse_agents(app: &App, peer: Peer) -> Result<(), Problem> {
-    let above = peer.pid.map_or_else(Vec::new, host::lineage);
-    let agent = app.read(|follower, _| {
-        let agents = follower.engine().panes().filter_map(|row| {
-            let runtime = row.runtime.as_ref()?;
-            let process = row.facts.agent.as_ref().map(|agent| agent.process.pid);
-            let pid = process.or(runtime.agent.as_ref().map(|_| runtime.pid))?;
-            Some((pid, runtime.runtime.clone()))
-        });
-        agents.into_iter().find(|(pid, _)| above.iter().any(|it| it.pid == *pid))
-    });
-    let message = "whoever asks runs below an agent, and agents answer no approvals";
-    if let Some((pid, runtime)) = agent {
-        tracing::warn!(%runtime, agent = pid, client = ?peer.pid, "an agent tried to answer");
-        return Err(
-            Problem::new(ErrorCode::Forbidden, message).detail("runtime_id", runtime.as_str())
-        );
-    }
-    // What the sessions of several panes share runs their commands, and stands below none of them.
-    let roster = app.roster();
-    let serves = |pid: u32| roster.iter().any(|adapter| serves_many(adapter, pid));
-    match above.iter().find(|it| serves(it.pid)) {
-        Some(server) => {
-            tracing::warn!(agent = server.pid, client = ?peer.pid, "an agent tried to answer");
-            Err(Problem::new(ErrorCode::Forbidden, message))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Whether a process serves an agent's sessions in several panes.
-fn serves_many(adapter: &dyn Adapter, pid: u32) -> bool {
-    let known = adapter.serves_many();
-    known.is_some_and(|known| host::program(pid).is_some_and(|facts| known(&facts.program())))
 }
 
 /// An approval, as long as it is kept.

@@ -44,16 +44,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// Who is at the other end of the connection.
-#[derive(Clone, Copy, Debug)]
+/// Who asks, after it was settled that they may: see [`super::access`].
+#[derive(Clone, Debug)]
 pub(crate) struct Peer {
-    pub(crate) uid: u32,
+    pub(crate) actor: Actor,
+    /// Their process, where it is known.
     pub(crate) pid: Option<u32>,
 }
 
 impl Peer {
-    pub(crate) fn actor(self) -> Actor {
-        Actor::Client { uid: self.uid, pid: self.pid }
+    pub(crate) fn actor(&self) -> Actor {
+        self.actor.clone()
     }
 }
 
@@ -61,9 +62,9 @@ impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // Every connection names its peer; a request without one came some other way.
+        // Every route asks for its right first; a request that passed none came some other way.
         let nobody = || Problem::new(ErrorCode::Forbidden, "it is not known who asks");
-        parts.extensions.get::<Self>().copied().ok_or_else(nobody)
+        parts.extensions.get::<Self>().cloned().ok_or_else(nobody)
     }
 }
 

@@ -10,6 +10,7 @@ use api::approvals::{ApprovalState, Choice};
 use api::error_code::ErrorCode;
 use api::events::EventEnvelope;
 use api::targets::TargetCreate;
+use api::tokens::TokenScope;
 use api::words::{Source, State, TargetKind};
 use engine::action::Busy;
 use engine::ids::{AgentType, EventId, PaneId, PaneKey, RuntimeId, TargetId};
@@ -62,6 +63,14 @@ fn source(source: Source) -> known::Source {
         Source::Notify => known::Source::Notify,
         Source::Wrapper => known::Source::Wrapper,
         Source::Poller => known::Source::Poller,
+    }
+}
+
+pub(crate) fn token_scope(scope: TokenScope) -> known::TokenScope {
+    match scope {
+        TokenScope::Read => known::TokenScope::Read,
+        TokenScope::Act => known::TokenScope::Act,
+        TokenScope::Admin => known::TokenScope::Admin,
     }
 }
 

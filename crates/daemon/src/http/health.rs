@@ -31,10 +31,13 @@ pub(crate) async fn show(
         let tally = app.spool.borrow().clone();
         let of_spool = of_spool(&tally);
         let hooks = HookTally { taken: tally.taken, homeless: tally.homeless };
+        let outside = app.outside();
+        let shut = outside.problem.as_deref().map(of_listening);
         let refused = app.config.borrow().refused.as_deref().map(of_config);
         let warnings: Vec<Warning> = to_api::doubts(standing)
             .into_iter()
             .chain(refused)
+            .chain(shut)
             .chain(of_spool)
             .chain(doubted)
             .collect();
@@ -57,6 +60,7 @@ pub(crate) async fn show(
             uptime_ms: now.since(app.facts.started.stamp()).unsigned_abs(),
             instance_id: app.facts.instance_id.clone(),
             socket: app.socket().display().to_string(),
+            listen: outside.address.map(|it| it.to_string()),
             database: app.facts.database.display().to_string(),
             store_mode,
             journal,
@@ -103,6 +107,16 @@ fn of_config(why: &str) -> Warning {
         details: Map::new(),
         hint: "The ones before stay in force, and without correcting it no daemon starts again: \
                `qd config check`."
+            .to_owned(),
+    }
+}
+
+fn of_listening(problem: &str) -> Warning {
+    Warning {
+        code: "api_not_listening".to_owned(),
+        message: format!("tokens are not served over TCP: {problem}"),
+        details: Map::new(),
+        hint: "Free that address, or name another as `api.listen`; it is tried again every 10 s."
             .to_owned(),
     }
 }

@@ -1,12 +1,18 @@
-//! The API over HTTP/1.1, on a Unix socket: one file for each resource of the table of routes.
+//! The API over HTTP/1.1, on a Unix socket and, where that is wanted, over TCP: one file for each resource of the table of routes.
 //!
 //! Reading order: [`server`] accepts, [`wire`] carries the bytes, [`respond`] sees one request through, [`router`] finds its
-//! handler; [`to_api`] and [`from_api`] are the only translation between what the engine knows
+//! handler, and [`access`] decides who gets to it; [`to_api`] and [`from_api`] are the only translation between what the engine knows
 //! and what the API promises; [`problem`] is everything that can go wrong.
 
 pub mod app;
 pub mod config;
 pub mod server;
+
+mod access;
+mod browser;
+mod doorman;
+mod guests;
+mod secret;
 
 mod respond;
 mod router;
@@ -34,6 +40,7 @@ mod runtimes;
 mod sessions;
 mod shutdown;
 mod targets;
+mod tokens;
 mod watch;
 mod windows;
 

@@ -198,6 +198,13 @@ impl From<Refusal> for Problem {
             Refusal::TooManyActions => {
                 problem(ErrorCode::Overloaded).detail("limit", engine::limits::OPEN_ACTIONS_MAX)
             }
+            Refusal::TokenExists(name) => problem(ErrorCode::TokenExists).detail("token", name),
+            Refusal::TokenUnknown(named) => {
+                problem(ErrorCode::TokenNotFound).detail("token", named)
+            }
+            Refusal::TooManyTokens => {
+                problem(ErrorCode::LimitReached).detail("limit", engine::limits::TOKENS_MAX)
+            }
             Refusal::InboxFull => {
                 problem(ErrorCode::Overloaded).detail("limit", engine::limits::PENDING_EVENTS_MAX)
             }
@@ -264,6 +271,9 @@ mod tests {
         check(Refusal::EventIdConflict(EventId::new("e")), ErrorCode::IdempotencyConflict);
         check(Refusal::InboxFull, ErrorCode::Overloaded);
         check(Refusal::TooManyActions, ErrorCode::Overloaded);
+        check(Refusal::TokenExists("a".to_owned()), ErrorCode::TokenExists);
+        check(Refusal::TokenUnknown("a".to_owned()), ErrorCode::TokenNotFound);
+        check(Refusal::TooManyTokens, ErrorCode::LimitReached);
         let (request_ref, action) = ("r".to_owned(), engine::ids::ActionId::new("ac-1"));
         check(Refusal::ActionConflict { request_ref, action }, ErrorCode::IdempotencyConflict);
     }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,13 +14,15 @@ use api::version::{Greeting, VERSION_HEADER, Version};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use tower::ServiceExt;
 
-use super::extract::Peer;
+use super::access::{self, Admitted, Way};
+use super::app::App;
+use super::doorman::FAILURE_MS;
+use super::guests::Guest;
 use super::problem::{Problem, seal};
 use super::watch::HangUp;
-use crate::clock::Clock;
 
 /// How long a request may take until its answer begins. A watch stream may then go on for ever.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,30 +38,73 @@ pub(crate) enum Gate {
 /// Everything that the requests of one connection have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
+    pub(crate) app: Arc<App>,
     pub(crate) gate: Gate,
-    pub(crate) peer: Peer,
+    pub(crate) way: Way,
+    /// Whoever comes over TCP.
+    pub(crate) guest: Option<Arc<Guest>>,
     pub(crate) hang_up: HangUp,
-    pub(crate) clock: Clock,
 }
 
 impl Visitor {
     /// Answers one request. Always.
     pub(crate) async fn respond(self, request: Request<hyper::body::Incoming>) -> Response {
         greet(request.headers());
-        let response = match self.gate {
-            Gate::Shut(problem) => problem.into_response(),
-            Gate::Open(router) => {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(self.peer);
+        let (clock, is_guest) = (self.app.clock, self.guest.is_some());
+        let (head, body) = request.into_parts();
+        let response = match (self.gate, access::admit(&self.app, &self.way, &head)) {
+            (Gate::Shut(problem), _) | (Gate::Open(_), Err(problem)) => {
+                let mut response = problem.into_response();
+                if is_guest {
+                    response.headers_mut().insert(header::CONNECTION, LEAVE);
+                }
+                response
+            }
+            (Gate::Open(router), Ok(admitted)) => {
+                if let (Some(guest), Admitted::Holder(holder)) = (&self.guest, &admitted) {
+                    guest.know_by(holder.token());
+                }
+                let mut request = Request::from_parts(head, Body::new(body));
+                request.extensions_mut().insert(admitted);
                 request.extensions_mut().insert(self.hang_up);
                 carry_out(router, request).await
             }
         };
-        let now = Timestamp::from_millis(self.clock.now().wall.0);
+        let now = Timestamp::from_millis(clock.now().wall.0);
         let mut response = seal(response, now);
         let version = HeaderValue::from_static(super::VERSION);
         response.headers_mut().insert(HeaderName::from_static(VERSION_HEADER), version);
+        if is_guest {
+            protect(&mut response);
+        }
         response
+    }
+}
+
+const LEAVE: HeaderValue = HeaderValue::from_static("close");
+
+/// What a browser has to be told about whatever comes over TCP, and what else a client is told
+/// there.
+fn protect(response: &mut Response) {
+    let status = response.status();
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer realm=\"quarterdeck\"");
+        headers.insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        let seconds = Duration::from_millis(FAILURE_MS.unsigned_abs()).as_secs();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
 

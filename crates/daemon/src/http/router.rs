@@ -7,14 +7,18 @@ use api::error_code::ErrorCode;
 use api::nearest::nearest;
 use api::routes::{Method, ROUTES, Route, RouteId};
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Uri;
 
+use super::access::{self, Admitted};
 use super::app::App;
 use super::problem::Problem;
 use super::{
     actions, adapters, approvals, config, events, health, hooks, panes, replies, resolve, runtimes,
-    sessions, shutdown, targets, watch, windows,
+    sessions, shutdown, targets, tokens, watch, windows,
 };
 
 /// The router of every row of the table.
@@ -22,7 +26,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let mut paths: BTreeMap<&str, MethodRouter<Arc<App>>> = BTreeMap::new();
     for route in ROUTES {
         let methods = paths.remove(route.path).unwrap_or_default();
-        paths.insert(route.path, methods.merge(handler(route)));
+        let guard = from_fn_with_state((Arc::clone(&app), route), guard);
+        paths.insert(route.path, methods.merge(handler(route).route_layer(guard)));
     }
     paths
         .into_iter()
@@ -30,6 +35,24 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)
         .with_state(app)
+}
+
+/// Lets through who has the right of a route. Every handler is behind it.
+async fn guard(
+    State((app, route)): State<(Arc<App>, &'static Route)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(admitted) = request.extensions_mut().remove::<Admitted>() else {
+        return Problem::new(ErrorCode::Forbidden, "it is not known who asks").into_response();
+    };
+    match access::authorise(&app, route, admitted).await {
+        Ok(peer) => {
+            request.extensions_mut().insert(peer);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
 }
 
 fn handler(route: &Route) -> MethodRouter<Arc<App>> {
@@ -67,6 +90,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<App>> {
         RouteId::ListApprovals => on(method, approvals::list),
         RouteId::ShowApproval => on(method, approvals::show),
         RouteId::AnswerApproval => on(method, approvals::answer),
+        RouteId::ListTokens => on(method, tokens::list),
+        RouteId::CreateToken => on(method, tokens::create),
+        RouteId::RevokeToken => on(method, tokens::revoke),
         RouteId::AwaitReply => on(method, replies::wait),
         RouteId::ShowConfig => on(method, config::show),
         RouteId::Shutdown => on(method, shutdown::shut_down),

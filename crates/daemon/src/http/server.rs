@@ -1,6 +1,7 @@
 //! The accept loop: who may come in, how many, and how everyone is seen out.
 
 use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::net::UnixListener as StdListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +13,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::process::{Resource, getrlimit, getuid};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::access::{Neighbour, Way};
 use super::app::App;
-use super::extract::Peer;
+use super::guests::Strangers;
 use super::problem::Problem;
 use super::respond::{Gate, Visitor};
 use super::router::router;
@@ -28,10 +31,14 @@ use super::wire::Wire;
 const CONNECTIONS_MAX: usize = 2_048;
 /// Files that are left to everyone else in the daemon.
 const FILES_RESERVED: usize = 256;
+/// Connections over TCP at once.
+const TCP_CONNECTIONS_MAX: usize = 256;
 /// Connections beyond these that are told so; any more are closed unheard.
 const REFUSED_MAX: usize = 32;
 /// How long the head of a request may take, counted from when it could have begun.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same over TCP.
+const TCP_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the loop waits when the machine has no room for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -41,24 +48,35 @@ pub struct Server {
     /// Becomes true when everyone is to leave.
     closing: watch::Sender<bool>,
     /// Listeners that take the place of the one in use.
-    others: mpsc::Sender<UnixListener>,
+    others: mpsc::Sender<Listener>,
     accepting: JoinHandle<JoinSet<()>>,
 }
 
 impl Server {
-    /// Serves a listener until [`Server::stop`].
+    /// Serves the user's own socket until [`Server::stop`].
     pub fn start(app: Arc<App>, listener: StdListener) -> io::Result<Self> {
-        let listener = asynchronous(listener)?;
+        Ok(Self::at(app, asynchronous(listener)?, connections_max()))
+    }
+
+    /// Serves tokens over TCP until [`Server::stop`].
+    pub(crate) fn start_tcp(app: Arc<App>, listener: StdTcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let listener = Listener::Tcp(TcpListener::from_std(listener)?);
+        Ok(Self::at(app, listener, TCP_CONNECTIONS_MAX))
+    }
+
+    fn at(app: Arc<App>, listener: Listener, connections_max: usize) -> Self {
         let (others, next) = mpsc::channel(1);
         let (closing, closes) = watch::channel(false);
         let door = Door {
             router: router(Arc::clone(&app)),
             app,
-            room: Arc::new(Semaphore::new(connections_max())),
+            room: Arc::new(Semaphore::new(connections_max)),
             hall: Arc::new(Semaphore::new(REFUSED_MAX)),
+            strangers: Strangers::default(),
             closes,
         };
-        Ok(Self { closing, others, accepting: tokio::spawn(door.accept(listener, next)) })
+        Self { closing, others, accepting: tokio::spawn(door.accept(listener, next)) }
     }
 
     /// Goes on at another listener. Whoever is inside stays.
@@ -80,9 +98,9 @@ impl Server {
     }
 }
 
-fn asynchronous(listener: StdListener) -> io::Result<UnixListener> {
+fn asynchronous(listener: StdListener) -> io::Result<Listener> {
     listener.set_nonblocking(true)?;
-    UnixListener::from_std(listener)
+    UnixListener::from_std(listener).map(Listener::Socket)
 }
 
 /// As many as are wanted, or as the process has files for.
@@ -92,6 +110,31 @@ fn connections_max() -> usize {
     files.saturating_sub(FILES_RESERVED).clamp(16, CONNECTIONS_MAX)
 }
 
+/// Where connections come from.
+#[derive(Debug)]
+enum Listener {
+    Socket(UnixListener),
+    Tcp(TcpListener),
+}
+
+/// A connection that was just made.
+enum Arrival {
+    Socket(UnixStream),
+    Tcp(TcpStream, SocketAddr),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Arrival> {
+        match self {
+            Self::Socket(listener) => Ok(Arrival::Socket(listener.accept().await?.0)),
+            Self::Tcp(listener) => {
+                let (stream, theirs) = listener.accept().await?;
+                Ok(Arrival::Tcp(stream, theirs))
+            }
+        }
+    }
+}
+
 struct Door {
     app: Arc<App>,
     router: Router,
@@ -99,6 +142,7 @@ struct Door {
     room: Arc<Semaphore>,
     /// Room for those who are only told that there is none.
     hall: Arc<Semaphore>,
+    strangers: Strangers,
     closes: watch::Receiver<bool>,
 }
 
@@ -106,8 +150,8 @@ impl Door {
     /// Lets connections in until the door is closed; hands over those that are still inside.
     async fn accept(
         self,
-        mut listener: UnixListener,
-        mut others: mpsc::Receiver<UnixListener>,
+        mut listener: Listener,
+        mut others: mpsc::Receiver<Listener>,
     ) -> JoinSet<()> {
         let mut connections = JoinSet::new();
         let mut closes = self.closes.clone();
@@ -117,7 +161,7 @@ impl Door {
                 Some(other) = others.recv() => listener = other,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.admit(stream, &mut connections),
+                    Ok(arrival) => self.admit(arrival, &mut connections),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -127,7 +171,7 @@ impl Door {
         }
     }
 
-    fn admit(&self, stream: UnixStream, connections: &mut JoinSet<()>) {
+    fn admit(&self, arrival: Arrival, connections: &mut JoinSet<()>) {
         let (gate, permit) = match Arc::clone(&self.room).try_acquire_owned() {
             Ok(permit) => (Gate::Open(self.router.clone()), permit),
             Err(_) => {
@@ -136,26 +180,44 @@ impl Door {
                 (Gate::Shut(full), permit)
             }
         };
-        let visitor = self.visitor(&stream, gate);
-        connections.spawn(converse(stream, visitor, self.closes.clone(), permit));
+        let closes = self.closes.clone();
+        match arrival {
+            Arrival::Socket(stream) => {
+                let visitor = self.neighbour(&stream, gate);
+                connections.spawn(converse(stream, visitor, HEAD_TIMEOUT, closes, permit));
+            }
+            Arrival::Tcp(stream, theirs) => {
+                let Some(visitor) = self.guest(&stream, theirs, gate) else { return };
+                connections.spawn(converse(stream, visitor, TCP_HEAD_TIMEOUT, closes, permit));
+            }
+        }
     }
 
     /// Only the user who runs the daemon is let in, whatever the socket's mode says.
-    fn visitor(&self, stream: &UnixStream, gate: Gate) -> Visitor {
+    fn neighbour(&self, stream: &UnixStream, gate: Gate) -> Visitor {
         let us = getuid().as_raw();
-        let (peer, gate) = match stream.peer_cred() {
+        let (neighbour, gate) = match stream.peer_cred() {
             Ok(who) => {
                 let pid = who.pid().and_then(|pid| u32::try_from(pid).ok());
-                let peer = Peer { uid: who.uid(), pid };
-                let gate = if peer.uid == us { gate } else { Gate::Shut(stranger()) };
-                (peer, gate)
+                let gate = if who.uid() == us { gate } else { Gate::Shut(stranger()) };
+                (Neighbour::new(who.uid(), pid), gate)
             }
             Err(error) => {
                 tracing::warn!(%error, "it is not known who connects");
-                (Peer { uid: u32::MAX, pid: None }, Gate::Shut(stranger()))
+                (Neighbour::new(u32::MAX, None), Gate::Shut(stranger()))
             }
         };
-        Visitor { gate, peer, hang_up: HangUp::default(), clock: self.app.clock }
+        let (app, hang_up) = (Arc::clone(&self.app), HangUp::default());
+        Visitor { app, gate, way: Way::Socket(neighbour), guest: None, hang_up }
+    }
+
+    fn guest(&self, stream: &TcpStream, theirs: SocketAddr, gate: Gate) -> Option<Visitor> {
+        // One that is gone already has no address.
+        let ours = stream.local_addr().ok()?;
+        let hang_up = HangUp::default();
+        let guest = Some(Arc::new(self.strangers.welcome(&hang_up)));
+        let way = Way::Tcp { ours, theirs };
+        Some(Visitor { app: Arc::clone(&self.app), gate, way, guest, hang_up })
     }
 }
 
@@ -170,24 +232,33 @@ async fn closed(closes: &mut watch::Receiver<bool>) {
 
 /// Serves one connection until it ends, is hung up on, or everyone has to leave.
 async fn converse(
-    stream: UnixStream,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     visitor: Visitor,
+    head_timeout: Duration,
     mut closes: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
 ) {
     let hang_up = Arc::clone(&visitor.hang_up.0);
-    let wire = Wire::new(TokioIo::new(stream), visitor.clock);
+    let (app, guest) = (Arc::clone(&visitor.app), visitor.guest.clone());
+    let wire = Wire::new(TokioIo::new(stream), app.clock);
     let serve = service_fn(move |request| {
         let visitor = visitor.clone();
         async move { Ok::<_, std::convert::Infallible>(visitor.respond(request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(head_timeout)
         .max_headers(HEAD_FIELDS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(wire, serve);
     tokio::pin!(connection);
+    let turned_out = async {
+        match &guest {
+            Some(guest) => guest.turned_out(&app).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(turned_out);
     let mut leaving = false;
     loop {
         tokio::select! {
@@ -202,6 +273,7 @@ async fn converse(
                 connection.as_mut().graceful_shutdown();
             }
             () = hang_up.notified() => return,
+            () = &mut turned_out => return,
         }
     }
 }

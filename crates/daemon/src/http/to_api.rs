@@ -13,6 +13,7 @@ use api::panes::{LastKnown, PaneIdentity, PaneItem};
 use api::runtimes::RuntimeItem;
 use api::targets::{TargetCounts, TargetIdentity, TargetItem, TmuxServer};
 use api::timestamp::Timestamp;
+use api::tokens::TokenScope;
 use api::words::{
     ActivityState, AgentPresence, AwaitingResponseKind, Confidence, DisplayCategory, EndReason,
     EvidenceSource, Health, ObserverMode, SchemaVersion, State, TargetKind,
@@ -538,6 +539,14 @@ pub(crate) fn approval(follower: &Follower, row: &ApprovalRow, held: bool) -> Ap
         outcome: row.outcome.map(choice),
         answered_by: row.answer.as_ref().map(|answer| answer.by.to_string()),
         action_id: row.answer.as_ref().map(|answer| answer.action.to_string()),
+    }
+}
+
+pub(crate) fn token_scope(scope: known::TokenScope) -> TokenScope {
+    match scope {
+        known::TokenScope::Read => TokenScope::Read,
+        known::TokenScope::Act => TokenScope::Act,
+        known::TokenScope::Admin => TokenScope::Admin,
     }
 }
 

@@ -60,7 +60,9 @@ impl Waits {
             | Event::EventDropped { .. }
             | Event::ActionChanged(_)
             | Event::AdapterChanged(_)
-            | Event::ApprovalChanged(_) => None,
+            | Event::ApprovalChanged(_)
+            | Event::TokenChanged(_)
+            | Event::AccessDenied(_) => None,
         }
     }
 

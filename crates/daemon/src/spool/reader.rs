@@ -333,7 +333,10 @@ fn settle(answer: Answer, agent: &str, tally: &mut Tally) -> Settling {
             | Refusal::SameServer { .. }
             | Refusal::ActionConflict { .. }
             | Refusal::TooManyActions
-            | Refusal::TooManyAdapters,
+            | Refusal::TooManyAdapters
+            | Refusal::TokenExists(_)
+            | Refusal::TokenUnknown(_)
+            | Refusal::TooManyTokens,
         )) => tally.found_no_pane(agent),
         Err(Fault::Stopping) => return Settling::Never,
     }

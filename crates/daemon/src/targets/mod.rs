@@ -9,6 +9,7 @@ pub mod files;
 pub mod host;
 pub mod local;
 pub mod process;
+pub mod tcp;
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;

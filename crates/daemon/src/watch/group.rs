@@ -245,7 +245,9 @@ impl<G: Group> View for GroupView<G> {
             | Event::EventDropped { .. }
             | Event::ActionChanged(_)
             | Event::AdapterChanged(_)
-            | Event::ApprovalChanged(_) => {}
+            | Event::ApprovalChanged(_)
+            | Event::TokenChanged(_)
+            | Event::AccessDenied(_) => {}
         }
         None
     }

@@ -87,6 +87,8 @@ pub(crate) fn touch<'a>(follower: &Follower, event: &'a Event) -> Touch<'a> {
         | Event::EventDropped { .. }
         | Event::ActionChanged(_)
         | Event::AdapterChanged(_)
-        | Event::ApprovalChanged(_) => Touch::Soft(Vec::new()),
+        | Event::ApprovalChanged(_)
+        | Event::TokenChanged(_)
+        | Event::AccessDenied(_) => Touch::Soft(Vec::new()),
     }
 }

@@ -6,6 +6,7 @@
     reason = "a test looks for one kind of event and fails loudly on anything else"
 )]
 
+mod access;
 mod actions;
 mod adapters;
 mod approvals;

@@ -444,9 +444,9 @@ fn a_flipped_bit_is_noticed_or_changes_no_answer() {
     }
 }
 
-/// S-28: rows edited, deleted or swapped by hand.
+/// Rows edited, deleted or swapped by hand.
 #[test]
-fn an_edited_row_is_named() {
+fn s_28_an_edited_row_is_named() {
     let history = History::new(true);
     let whole = Snapshot::of(history.folder());
     let cases = [

@@ -239,7 +239,9 @@ impl Checker {
             | Event::SessionRemoved { .. }
             | Event::ActionChanged(_)
             | Event::AdapterChanged(_)
-            | Event::ApprovalChanged(_) => Ok(()),
+            | Event::ApprovalChanged(_)
+            | Event::TokenChanged(_)
+            | Event::AccessDenied(_) => Ok(()),
         }
     }
 

@@ -55,7 +55,9 @@ impl Memory {
             | Event::EventBound { .. }
             | Event::EventDropped { .. }
             | Event::AdapterChanged(_)
-            | Event::ApprovalChanged(_) => {}
+            | Event::ApprovalChanged(_)
+            | Event::TokenChanged(_)
+            | Event::AccessDenied(_) => {}
             Event::ActionChanged(row) => {
                 let key = (row.act.kind(), row.request_ref.clone());
                 self.actions.insert(key, (**row).clone());

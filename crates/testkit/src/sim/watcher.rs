@@ -131,7 +131,9 @@ impl Watcher {
             | Event::EventDropped { .. }
             | Event::ActionChanged(_)
             | Event::AdapterChanged(_)
-            | Event::ApprovalChanged(_) => {}
+            | Event::ApprovalChanged(_)
+            | Event::TokenChanged(_)
+            | Event::AccessDenied(_) => {}
         }
         Ok(())
     }

@@ -1,0 +1,312 @@
+//! Who is let in, and to what: the one place that decides it, for every way in and every route.
+//!
+//! [`admit`] says who it is, before anything else is looked at; [`authorise`] whether they have the
+//! right of the route, before its handler. The rights themselves are a table of the API's
+//! (`api::rights`); `docs/design/access.md` says why it is as it is.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use agents::adapter::Adapter;
+use agents::record::Ancestor;
+use api::error_code::ErrorCode;
+use api::rights::{Entrance, Right, Who};
+use api::routes::{ROUTES, Route};
+use engine::access::Denial;
+use engine::event::Actor;
+use engine::ids::{RuntimeId, TokenId};
+use engine::input::{Input, Request};
+use http::request::Parts;
+
+use super::app::App;
+use super::browser;
+use super::extract::Peer;
+use super::problem::Problem;
+use super::secret;
+use super::to_api;
+use crate::targets::host;
+use crate::targets::tcp::{Holders, holders};
+
+/// Which way a connection came.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// By the user's own socket, from a process of that user.
+    Socket(Neighbour),
+    /// Over TCP, between these two addresses.
+    Tcp { ours: SocketAddr, theirs: SocketAddr },
+}
+
+/// A process of the user who runs the daemon.
+#[derive(Clone, Debug)]
+pub(crate) struct Neighbour {
+    pub(crate) uid: u32,
+    pub(crate) pid: Option<u32>,
+    /// It and those above it when its connection was first used to act: what is recorded.
+    lineage: Arc<OnceLock<Vec<Ancestor>>>,
+}
+
+impl Neighbour {
+    pub(crate) fn new(uid: u32, pid: Option<u32>) -> Self {
+        // A process of another namespace is seen without a number.
+        Self { uid, pid: pid.filter(|pid| *pid > 0), lineage: Arc::default() }
+    }
+
+    fn lineage_now(&self) -> Vec<Ancestor> {
+        self.pid.map_or_else(Vec::new, host::lineage)
+    }
+}
+
+/// Somebody who was let in; what they may have is not said with it.
+#[derive(Clone, Debug)]
+pub(crate) enum Admitted {
+    Neighbour(Neighbour),
+    Holder(Holder),
+}
+
+/// Somebody who showed a token that counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    token: TokenId,
+    name: String,
+    scope: engine::words::TokenScope,
+    ours: SocketAddr,
+    theirs: SocketAddr,
+}
+
+impl Holder {
+    pub(super) fn token(&self) -> &TokenId {
+        &self.token
+    }
+
+    fn actor(&self, uid: Option<u32>, pid: Option<u32>) -> Actor {
+        Actor::Token { name: self.name.clone(), token: self.token.clone(), uid, pid }
+    }
+}
+
+/// Says who asks, or why they are turned away.
+pub(crate) fn admit(app: &Arc<App>, way: &Way, head: &Parts) -> Result<Admitted, Problem> {
+    let admitted = match way {
+        Way::Socket(neighbour) => {
+            browser::keep_out(&head.headers).map(|()| Admitted::Neighbour(neighbour.clone()))
+        }
+        Way::Tcp { ours, theirs } => by_token(app, *ours, *theirs, head).map(Admitted::Holder),
+    };
+    admitted.inspect_err(|problem| {
+        let actor = match way {
+            Way::Socket(neighbour) => Actor::Client { uid: neighbour.uid, pid: neighbour.pid },
+            Way::Tcp { .. } => Actor::Stranger,
+        };
+        record(app, actor, operation(head), problem.code(), None);
+    })
+}
+
+fn by_token(
+    app: &Arc<App>,
+    ours: SocketAddr,
+    theirs: SocketAddr,
+    head: &Parts,
+) -> Result<Holder, Problem> {
+    browser::check(ours, head)?;
+    let now = app.clock.now();
+    let shown = secret::shown(&head.headers);
+    let row = app.lookout.read(|follower| secret::find(follower.engine(), shown).cloned());
+    let row = row.filter(|row| !app.doorman.is_over(row, now));
+    let Some(row) = row else {
+        // Whoever has a token that counts is served all the while, so guessing locks nobody out.
+        return Err(match app.doorman.fails(now.mono) {
+            true => Problem::new(ErrorCode::Unauthenticated, "it bears no token that counts"),
+            false => {
+                let message = "too many requests came without a token that counts";
+                Problem::new(ErrorCode::TooManyFailures, message)
+            }
+        });
+    };
+    browser::check_media(&head.headers)?;
+    let (token, name, scope) = (row.token.clone(), row.name.clone(), row.scope);
+    let holder = Holder { token, name, scope, ours, theirs };
+    if row.is_news(now.wall) {
+        tell(app, holder.actor(None, None), Request::UseToken(row.token));
+    }
+    Ok(holder)
+}
+
+/// Says whether somebody has the right of a route, and who is recorded as having asked.
+pub(crate) async fn authorise(
+    app: &Arc<App>,
+    route: &Route,
+    admitted: Admitted,
+) -> Result<Peer, Problem> {
+    let right = route.right();
+    match admitted {
+        Admitted::Neighbour(neighbour) => neighbour_may(app, route, &neighbour),
+        Admitted::Holder(holder) => {
+            let entrance = Entrance::Token(to_api::token_scope(holder.scope));
+            if !right.is_had_by(Who { entrance, below_agent: false }) {
+                let actor = holder.actor(None, None);
+                return Err(deny(app, route, actor, None, out_of_scope(right, &holder)));
+            }
+            let found = match right {
+                Right::Read => Holders::default(),
+                Right::Act | Right::Answer | Right::Manage | Right::Local | Right::Person => {
+                    behind(&holder).await?
+                }
+            };
+            let agent = found.pids.iter().find_map(|pid| {
+                agent_or_server_among(app, &host::lineage(*pid)).map(|agent| (*pid, agent))
+            });
+            let pid = agent.as_ref().map(|(pid, _)| *pid).or(found.pids.first().copied());
+            let actor = holder.actor(found.uid, pid);
+            let below_agent = agent.is_some();
+            if !right.is_had_by(Who { entrance, below_agent }) {
+                let runtime = agent.and_then(|(_, agent)| agent.runtime);
+                return Err(deny(app, route, actor, runtime, below_agent_problem(right)));
+            }
+            Ok(Peer { actor, pid })
+        }
+    }
+}
+
+fn neighbour_may(app: &Arc<App>, route: &Route, neighbour: &Neighbour) -> Result<Peer, Problem> {
+    let right = route.right();
+    let Neighbour { uid, pid, lineage } = neighbour;
+    let (uid, pid) = (*uid, *pid);
+    let client = Actor::Client { uid, pid };
+    let entrance = Entrance::Socket;
+    let agent = match right {
+        Right::Read => None,
+        Right::Act | Right::Local => {
+            agent_among(app, lineage.get_or_init(|| neighbour.lineage_now()))
+        }
+        Right::Answer | Right::Manage | Right::Person => {
+            let above = neighbour.lineage_now();
+            let is_seen = above.first().is_some_and(|it| it.start.is_some() || it.pid == 1);
+            if !is_seen {
+                let message = "it is not seen which process asks, as from inside of a container";
+                let problem = Problem::new(ErrorCode::Forbidden, message);
+                return Err(deny(app, route, client, None, problem));
+            }
+            agent_or_server_among(app, &above)
+        }
+    };
+    let below_agent = agent.is_some();
+    let runtime = agent.and_then(|agent| agent.runtime);
+    let actor = match pid {
+        Some(pid) if below_agent => Actor::Agent { uid, pid, runtime: runtime.clone() },
+        Some(_) | None => client,
+    };
+    if !right.is_had_by(Who { entrance, below_agent }) {
+        return Err(deny(app, route, actor, runtime, below_agent_problem(right)));
+    }
+    Ok(Peer { actor, pid })
+}
+
+/// The processes behind a connection. To find them all that are there are looked through.
+async fn behind(holder: &Holder) -> Result<Holders, Problem> {
+    let (ours, theirs) = (holder.ours, holder.theirs);
+    let found = tokio::task::spawn_blocking(move || holders(ours, theirs)).await;
+    found.map_err(|error| Problem::internal("it could not be found out who asks", &error))
+}
+
+/// The agent among some processes.
+#[derive(Clone, Debug)]
+struct Agent {
+    /// In which runtime; none for a server that several share.
+    runtime: Option<RuntimeId>,
+}
+
+/// The agent that is watched among these processes, if there is one.
+fn agent_among(app: &App, processes: &[Ancestor]) -> Option<Agent> {
+    app.lookout.read(|follower| {
+        let agents = follower.engine().panes().filter_map(|row| {
+            let runtime = row.runtime.as_ref()?;
+            let process = row.facts.agent.as_ref().map(|agent| agent.process.pid);
+            let pid = process.or(runtime.agent.as_ref().map(|_| runtime.pid))?;
+            Some((pid, &runtime.runtime))
+        });
+        let mut above = agents.filter(|(pid, _)| processes.iter().any(|it| it.pid == *pid));
+        above.next().map(|(_, runtime)| Agent { runtime: Some(runtime.clone()) })
+    })
+}
+
+/// The same, also where it is a server of several panes' sessions: it runs their commands, and
+/// stands below none of them. To know one, each process is looked at.
+fn agent_or_server_among(app: &App, processes: &[Ancestor]) -> Option<Agent> {
+    let roster = app.roster();
+    let is_server = |pid: u32| roster.iter().any(|adapter| serves_many(adapter, pid));
+    agent_among(app, processes)
+        .or_else(|| processes.iter().any(|it| is_server(it.pid)).then_some(Agent { runtime: None }))
+}
+
+/// Whether a process serves an agent's sessions in several panes.
+pub(super) fn serves_many(adapter: &dyn Adapter, pid: u32) -> bool {
+    let known = adapter.serves_many();
+    known.is_some_and(|known| host::program(pid).is_some_and(|facts| known(&facts.program())))
+}
+
+fn below_agent_problem(right: Right) -> Problem {
+    let message = match right {
+        Right::Answer => "whoever asks runs below an agent, and agents answer no approvals",
+        Right::Read | Right::Act | Right::Manage | Right::Local | Right::Person => {
+            "whoever asks runs below an agent, and agents do not change what is watched or who is \
+             served"
+        }
+    };
+    Problem::new(ErrorCode::Forbidden, message)
+}
+
+fn out_of_scope(right: Right, holder: &Holder) -> Problem {
+    let name = &holder.name;
+    let message = match right.scope() {
+        Some(scope) => format!("the token `{name}` is good for {}, not for {scope}", holder.scope),
+        None => "this is served on the user's own socket only".to_owned(),
+    };
+    let needs = right.scope().map(api::tokens::TokenScope::as_str);
+    Problem::new(ErrorCode::Forbidden, message).detail("needs", needs)
+}
+
+/// Records that somebody was turned away from a route, and gives back what they are told.
+fn deny(
+    app: &Arc<App>,
+    route: &Route,
+    actor: Actor,
+    runtime: Option<RuntimeId>,
+    problem: Problem,
+) -> Problem {
+    record(app, actor, route.operation, problem.code(), runtime.clone());
+    match runtime {
+        Some(runtime) => problem.detail("runtime_id", runtime.as_str()),
+        None => problem,
+    }
+}
+
+/// What is asked for, as far as the path says it without being matched. Nothing of the path itself
+/// is kept: anybody may have written it.
+fn operation(head: &Parts) -> &'static str {
+    let asked = (head.uri.path(), head.method.as_str());
+    let found = ROUTES.iter().find(|it| (it.path, it.method.as_str()) == asked);
+    found.map_or("unknown", |it| it.operation)
+}
+
+/// Puts a denial into the journal, as long as there are not too many.
+fn record(
+    app: &Arc<App>,
+    actor: Actor,
+    operation: &str,
+    code: ErrorCode,
+    runtime: Option<RuntimeId>,
+) {
+    let Some(unrecorded) = app.doorman.denies(app.clock.now().mono) else { return };
+    tracing::warn!(%actor, operation, %code, unrecorded, "somebody was turned away");
+    let (operation, code) = (operation.to_owned(), code.as_str().to_owned());
+    tell(app, actor, Request::Deny(Denial { operation, code, runtime, unrecorded }));
+}
+
+/// Has something noted that nobody waits for.
+fn tell(app: &Arc<App>, actor: Actor, request: Request) {
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        if let Err(fault) = app.deck.tell(actor, Input::Asked(request)).await {
+            tracing::warn!(%fault, "who asked is not in the journal");
+        }
+    });
+}
