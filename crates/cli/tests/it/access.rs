@@ -172,6 +172,10 @@ fn s_09_a_peer_of_another_user_is_refused_though_the_socket_were_open_to_all() {
     let refused = ask(NOBODY);
     assert_eq!(refused["error"]["code"], "E_FORBIDDEN", "{refused}");
     assert!(ask(0)["items"].is_array());
+    testkit::wait::until("it is in the journal", || {
+        let denied = env.sqlite("SELECT actor FROM journal WHERE kind = 'access_denied'");
+        denied.contains(&format!("client:uid={NOBODY},pid=")).then_some(())
+    });
     drop(daemon);
 }
 

@@ -1,6 +1,7 @@
 //! Approvals by the built binary, with a scripted program that asks as an agent does: with its own
 //! hook beside a dialog, with a dialog alone, and with its own status file.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -487,7 +488,8 @@ fn s_10_an_agent_gets_to_its_approval_by_none_of_our_ways() {
         it.env.qd_program().display()
     );
     for (number, way) in WAYS.iter().enumerate() {
-        script += &format!("{way} > tried.{number} 2>&1; echo \"exit $?\" >> tried.{number}\n");
+        let said = format!("tried.{number}");
+        writeln!(script, "{way} > {said} 2>&1; echo \"exit $?\" >> {said}").unwrap();
     }
     // The agent's own process, without any program of ours, over TCP.
     let body = format!(
@@ -499,12 +501,14 @@ fn s_10_an_agent_gets_to_its_approval_by_none_of_our_ways() {
          {admin}\\r\\ncontent-type: application/json\\r\\ncontent-length: {}\\r\\n\\r\\n",
         body.len()
     );
-    script += &format!(
+    writeln!(
+        script,
         "exec 3<>/dev/tcp/{}/{}; printf '{head}%s' '{body}' >&3; IFS= read -r line <&3; \
-         echo \"$line\" > tried.tcp\ntouch tried; sleep 100\n",
+         echo \"$line\" > tried.tcp\ntouch tried; sleep 100",
         address.ip(),
         address.port()
-    );
+    )
+    .unwrap();
     fs::write(it.env.path("home/tries.sh"), script).unwrap();
     let other = it.env.tmux().window("work", "other", "exec claude $HOME/tries.sh");
     let shown =

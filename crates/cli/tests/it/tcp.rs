@@ -341,7 +341,7 @@ fn s_07_a_token_counts_no_more_once_it_is_revoked_or_expired() {
     assert_eq!(it.with(&token).get("/v1/panes").error(401), "E_UNAUTHENTICATED");
     let ended = wait::within(wait::BOUND, || match watch.next_line(wait::BOUND) {
         Next::Line(_) => None,
-        other => Some(other),
+        ended @ (Next::Ended | Next::Broken | Next::Silent) => Some(ended),
     });
     assert!(matches!(ended, Some(Next::Ended | Next::Broken)), "{ended:?}");
     assert_eq!(it.daemon.api().delete("/v1/tokens/phone").error(404), "E_TOKEN_NOT_FOUND");

@@ -17,6 +17,7 @@ use engine::event::Actor;
 use engine::ids::{RuntimeId, TokenId};
 use engine::input::{Input, Request};
 use http::request::Parts;
+use rustix::process::getuid;
 
 use super::app::App;
 use super::browser;
@@ -86,6 +87,11 @@ impl Holder {
 /// Says who asks, or why they are turned away.
 pub(crate) fn admit(app: &Arc<App>, way: &Way, head: &Parts) -> Result<Admitted, Problem> {
     let admitted = match way {
+        // Whatever the socket's mode says.
+        Way::Socket(neighbour) if neighbour.uid != getuid().as_raw() => {
+            let message = "this daemon serves the user who runs it, and nobody else";
+            Err(Problem::new(ErrorCode::Forbidden, message))
+        }
         Way::Socket(neighbour) => {
             browser::keep_out(&head.headers).map(|()| Admitted::Neighbour(neighbour.clone()))
         }

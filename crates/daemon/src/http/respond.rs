@@ -52,15 +52,21 @@ impl Visitor {
         greet(request.headers());
         let (clock, is_guest) = (self.app.clock, self.guest.is_some());
         let (head, body) = request.into_parts();
-        let response = match (self.gate, access::admit(&self.app, &self.way, &head)) {
-            (Gate::Shut(problem), _) | (Gate::Open(_), Err(problem)) => {
+        let admitted = match self.gate {
+            Gate::Shut(full) => Err(full),
+            Gate::Open(router) => {
+                access::admit(&self.app, &self.way, &head).map(|admitted| (router, admitted))
+            }
+        };
+        let response = match admitted {
+            Err(problem) => {
                 let mut response = problem.into_response();
                 if is_guest {
                     response.headers_mut().insert(header::CONNECTION, LEAVE);
                 }
                 response
             }
-            (Gate::Open(router), Ok(admitted)) => {
+            Ok((router, admitted)) => {
                 if let (Some(guest), Admitted::Holder(holder)) = (&self.guest, &admitted) {
                     guest.know_by(holder.token());
                 }

@@ -12,7 +12,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::process::{Resource, getrlimit, getuid};
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -193,18 +193,15 @@ impl Door {
         }
     }
 
-    /// Only the user who runs the daemon is let in, whatever the socket's mode says.
     fn neighbour(&self, stream: &UnixStream, gate: Gate) -> Visitor {
-        let us = getuid().as_raw();
-        let (neighbour, gate) = match stream.peer_cred() {
+        let neighbour = match stream.peer_cred() {
             Ok(who) => {
                 let pid = who.pid().and_then(|pid| u32::try_from(pid).ok());
-                let gate = if who.uid() == us { gate } else { Gate::Shut(stranger()) };
-                (Neighbour::new(who.uid(), pid), gate)
+                Neighbour::new(who.uid(), pid)
             }
             Err(error) => {
                 tracing::warn!(%error, "it is not known who connects");
-                (Neighbour::new(u32::MAX, None), Gate::Shut(stranger()))
+                Neighbour::new(u32::MAX, None)
             }
         };
         let (app, hang_up) = (Arc::clone(&self.app), HangUp::default());
@@ -219,10 +216,6 @@ impl Door {
         let way = Way::Tcp { ours, theirs };
         Some(Visitor { app: Arc::clone(&self.app), gate, way, guest, hang_up })
     }
-}
-
-fn stranger() -> Problem {
-    Problem::new(ErrorCode::Forbidden, "this daemon serves the user who runs it, and nobody else")
 }
 
 /// Waits until everyone is to leave; also if nobody is left to say so.
