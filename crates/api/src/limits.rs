@@ -78,8 +78,8 @@ limits! {
     /// Longest name of a target.
     TARGET_NAME_BYTES_MAX: usize = 64;
 
-    /// Longest tmux socket name or path in a request.
-    TMUX_SOCKET_BYTES_MAX: usize = 1_024;
+    /// Longest tmux socket name or path in a request: a Unix socket's path has no more room.
+    TMUX_SOCKET_BYTES_MAX: usize = 107;
 
     /// Longest session name, decoded; room for 1,000 characters of four bytes.
     SESSION_NAME_BYTES_MAX: usize = 4_096;

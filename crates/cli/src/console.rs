@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use api::health::Warning;
 use api::list::List;
+use api::words::SchemaVersion;
 use api::{ErrorCode, Timestamp};
 use client::{Answer, Client, Place, Remote};
 use daemon::clock::Clock;
-use daemon::paths::Paths;
+use daemon::paths::{Paths, PathsError};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::args::GlobalArgs;
@@ -16,6 +18,14 @@ use crate::output::overview::warning;
 use crate::output::terminal::Terminal;
 use crate::output::text::Text;
 use crate::starter::Detached;
+
+/// What a command that asks no daemon says with `--json`.
+#[derive(Debug, Serialize)]
+struct Told {
+    schema_version: SchemaVersion,
+    generated_at: Timestamp,
+    said: Vec<String>,
+}
 
 pub(crate) struct Console {
     pub(crate) terminal: Terminal,
@@ -82,9 +92,27 @@ impl Console {
     /// Where the daemon's files are. They say nothing about a socket that was named outright.
     pub(crate) fn paths(&self) -> Result<Paths, Failure> {
         Paths::of_this_process().map_err(|error| {
-            Failure::new(ErrorCode::BadRequest, error.to_string())
-                .with_hint("Set HOME or QD_HOME to an absolute path.")
+            let hint = match &error {
+                PathsError::NoHome => "Set HOME or QD_HOME to an absolute path.".to_owned(),
+                PathsError::Relative { variable, .. } => {
+                    format!("Set {variable} to an absolute path, or leave it unset.")
+                }
+            };
+            Failure::new(ErrorCode::BadRequest, error.to_string()).with_hint(hint)
         })
+    }
+
+    /// Tells what a command did that asks no daemon: lines for people, the same in one object for
+    /// programs.
+    pub(crate) fn told(&self, lines: &[Text]) -> Result<(), Failure> {
+        if !self.is_json() {
+            return self.terminal.lines(lines);
+        }
+        let said: Vec<String> = lines.iter().map(|line| line.render(false)).collect();
+        let told = Told { schema_version: SchemaVersion::V1, generated_at: self.now(), said };
+        let text = serde_json::to_string(&told);
+        let text = text.map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        self.terminal.json(&text)
     }
 
     /// Shows an answer: as it came for programs, as lines for people.

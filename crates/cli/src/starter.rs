@@ -4,10 +4,11 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use api::ErrorCode;
+use api::error::ErrorDetail;
 use client::{ClientError, Starter};
-use daemon::config::{Config, ConfigError};
+use daemon::config::ConfigError;
 use daemon::journal::OpenError;
-use daemon::lifecycle::{self, LifecycleError};
+use daemon::lifecycle::{self, LifecycleError, detached};
 use daemon::paths::Paths;
 use daemon::run::RunError;
 
@@ -42,12 +43,22 @@ fn why(paths: &Paths, error: &LifecycleError) -> ClientError {
         None if lifecycle::is_held(paths) => {
             ClientError::new(ErrorCode::DaemonRunning, "another daemon is starting")
         }
-        // What it said came as a text; this says the same by its code.
-        None => match Config::load(&paths.config) {
-            Err(error) => config_error(&error),
-            Ok(_) => lifecycle_error(error),
-        },
+        None => lifecycle_error(error),
     }
+}
+
+/// Tells whoever started this daemon, in one line, why it does not run.
+pub(crate) fn tell_starter(error: &ClientError) {
+    let ClientError { code, message, details, hint } = error.clone();
+    let detail = ErrorDetail { code, message, details, hint };
+    let line = serde_json::to_string(&detail).unwrap_or_else(|_| error.message.clone());
+    // A starter that is gone has nobody to tell.
+    drop(detached::sorry(&line));
+}
+
+/// What a daemon told its starter instead of starting.
+fn told_by_child(line: &str) -> Option<ClientError> {
+    serde_json::from_str::<ErrorDetail>(line).ok().map(ClientError::from)
 }
 
 /// The program that is running, for being run again.
@@ -102,8 +113,10 @@ pub(crate) fn lifecycle_error(error: &LifecycleError) -> ClientError {
             .with_hint("Choose a shorter place with QD_HOME."),
         LifecycleError::Io { .. } => ClientError::new(ErrorCode::DaemonUnreachable, message)
             .with_hint("Look at the permissions and the room on that disk."),
-        LifecycleError::StartFailed(_) => ClientError::new(ErrorCode::DaemonUnreachable, message)
-            .with_hint("`qd doctor` says what is wrong; `qd daemon run` shows a start."),
+        LifecycleError::StartFailed(line) => told_by_child(line).unwrap_or_else(|| {
+            ClientError::new(ErrorCode::DaemonUnreachable, message)
+                .with_hint("`qd doctor` says what is wrong; `qd daemon run` shows a start.")
+        }),
     }
 }
 
@@ -162,14 +175,20 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_keep_a_daemon_from_starting_are_told_by_their_own_code() {
-        let folder = tempfile::tempdir().unwrap();
-        let home = folder.path().as_os_str().to_owned();
-        let paths = Paths::find(|name| (name == "QD_HOME").then(|| home.clone())).unwrap();
-        std::fs::write(&paths.config, "foo = 1\n").unwrap();
-        let told = why(&paths, &LifecycleError::StartFailed("it ended".to_owned()));
-        assert_eq!(told.code, ErrorCode::ConfigInvalid);
-        assert!(told.message.contains("foo"), "{told}");
+    fn what_keeps_a_daemon_from_starting_is_told_by_its_own_code_and_hint() {
+        let said = ErrorDetail {
+            code: ErrorCode::DbNewer,
+            message: "too\nnew".to_owned(),
+            details: serde_json::Map::new(),
+            hint: "Use a newer one.".to_owned(),
+        };
+        let line = serde_json::to_string(&said).unwrap();
+        assert!(!line.contains('\n'), "it is one line");
+        let told = lifecycle_error(&LifecycleError::StartFailed(line));
+        assert_eq!((told.code, &*told.message), (ErrorCode::DbNewer, "too\nnew"));
+        assert_eq!(told.hint, "Use a newer one.");
+        let broken = lifecycle_error(&LifecycleError::StartFailed("{".to_owned()));
+        assert_eq!(broken.code, ErrorCode::DaemonUnreachable);
     }
 
     #[test]

@@ -36,8 +36,9 @@ impl From<Distrust> for ClientError {
     fn from(distrust: Distrust) -> Self {
         let message = distrust.to_string();
         match distrust {
-            Distrust::NotASocket(_) => Self::new(ErrorCode::SocketOccupied, message)
-                .with_hint("Name the daemon's socket, or leave it out: then it is found."),
+            Distrust::NotASocket(_) => Self::new(ErrorCode::SocketOccupied, message).with_hint(
+                "Look at what it is and move it away, or choose another place with QD_HOME.",
+            ),
             Distrust::Open { path, .. } => Self::new(ErrorCode::Forbidden, message)
                 .with_hint(format!("If that is your own doing: chmod go= '{}'", path.display())),
             Distrust::Foreign { .. } | Distrust::Impostor { .. } => {

@@ -3,6 +3,7 @@
 
 mod file;
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -201,6 +202,10 @@ impl Config {
             Err(source) => return Err(unreadable(source)),
             Ok(file) if file.len() > FILE_BYTES_MAX => {
                 return Err(ConfigError::TooLarge { path: path.to_owned() });
+            }
+            // Reading one would wait for somebody who writes, and it is read again and again.
+            Ok(file) if file.file_type().is_fifo() || file.file_type().is_socket() => {
+                return Err(unreadable(std::io::Error::other("it is no file")));
             }
             Ok(_) => {}
         }

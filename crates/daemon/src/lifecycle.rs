@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::paths::Paths;
+use crate::sys;
 
 /// The longest path a Unix socket can have.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -23,6 +24,8 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 const LOCK_STEP: Duration = Duration::from_millis(5);
 /// How much of a lock file is read.
 const LOCK_BYTES_MAX: u64 = 16 * 1024;
+/// How much of its room a lock file keeps.
+const LOCK_ROOM: usize = 4 * 1024;
 /// What a detached daemon inherits of the environment. Names that end in `*` are prefixes.
 const ENVIRONMENT: &[&str] = &[
     "HOME",
@@ -108,8 +111,9 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => {
                     // What a daemon that was killed wrote there must not be taken for our word.
-                    file.set_len(0).map_err(failed("cannot write", path))?;
-                    return Ok(Self { file, path: path.clone() });
+                    let mut lock = Self { file, path: path.clone() };
+                    lock.write(b"").map_err(failed("cannot write", path))?;
+                    return Ok(lock);
                 }
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(source)) => {
@@ -130,12 +134,18 @@ impl Lock {
     /// Writes down who holds it and where the socket is.
     pub fn sign(&mut self, holder: &Holder) -> Result<(), LifecycleError> {
         let text = serde_json::to_vec(holder).unwrap_or_default();
-        let write = |file: &mut File| {
-            file.set_len(0)?;
-            file.rewind()?;
-            file.write_all(&text)
-        };
-        write(&mut self.file).map_err(failed("cannot write", &self.path))
+        self.write(&text).map_err(failed("cannot write", &self.path))
+    }
+
+    /// Puts a text in the place of what stands there, with blanks up to the file's length: it keeps
+    /// the room that it has, so that a daemon can sign on a disk that is full.
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        let length = usize::try_from(self.file.metadata()?.len()).unwrap_or(0);
+        let mut padded = text.to_vec();
+        padded.resize(length.clamp(text.len(), LOCK_ROOM.max(text.len())), b' ');
+        self.file.rewind()?;
+        self.file.write_all(&padded)?;
+        self.file.set_len(padded.len() as u64)
     }
 
     /// When the last holder was still alive, to the length of a beat; read before signing.
@@ -160,9 +170,9 @@ impl Lock {
     }
 
     /// Wipes the signature; the lock itself goes with the value.
-    pub fn release(self) {
+    pub fn release(mut self) {
         // The lock is what counts: a signature that stays is ignored without it.
-        drop(self.file.set_len(0));
+        drop(self.write(b""));
     }
 }
 
@@ -269,6 +279,27 @@ pub(crate) fn own_folder(folder: &Path) -> Result<(), LifecycleError> {
     Ok(())
 }
 
+/// What would keep a daemon from listening here, as far as can be told without trying.
+pub fn obstacle(paths: &Paths) -> Option<LifecycleError> {
+    match room_for(&paths.socket) {
+        Ok(_) => None,
+        Err(error) => Some(error),
+    }
+}
+
+/// Whether a socket can be made there, and whether one stands there already.
+fn room_for(path: &Path) -> Result<bool, LifecycleError> {
+    if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        return Err(LifecycleError::SocketPathTooLong(path.to_owned()));
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => Ok(true),
+        Ok(_) => Err(LifecycleError::NotASocket(path.to_owned())),
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(failed("cannot look at", path)(source)),
+    }
+}
+
 /// The listening socket, which knows its own file.
 #[derive(Debug)]
 pub struct Socket {
@@ -279,16 +310,8 @@ pub struct Socket {
 impl Socket {
     /// Listens; a socket left by a dead daemon is replaced. The caller holds the lock.
     pub fn listen(path: &Path) -> Result<(UnixListener, Self), LifecycleError> {
-        if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
-            return Err(LifecycleError::SocketPathTooLong(path.to_owned()));
-        }
-        match std::fs::symlink_metadata(path) {
-            Ok(found) if found.file_type().is_socket() => {
-                std::fs::remove_file(path).map_err(failed("cannot replace", path))?;
-            }
-            Ok(_) => return Err(LifecycleError::NotASocket(path.to_owned())),
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(failed("cannot look at", path)(source)),
+        if room_for(path)? {
+            std::fs::remove_file(path).map_err(failed("cannot replace", path))?;
         }
         let listener = UnixListener::bind(path).map_err(failed("cannot listen on", path))?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
@@ -347,15 +370,18 @@ const READY: &str = "ready";
 
 /// A daemon's side of being started detached.
 pub mod detached {
-    use super::{READY, Write, io};
+    use super::{READY, Write, io, sys};
 
-    /// Leaves the starter's session, so that nothing that happens there reaches us.
-    pub fn leave_session() {
+    /// Leaves the starter's session, so that nothing that happens there reaches us, and lets go of
+    /// what it had open, so that nothing there waits for us.
+    pub fn leave_starter() {
         // Fails only for the leader of a group, who has left already.
         rustix::process::setsid().ok();
+        // What cannot be listed stays open, which is no reason not to run.
+        sys::close_inherited().ok();
     }
 
-    /// Tells the starter that we answer, and lets go of the last shared handle.
+    /// Tells the starter that we answer, and lets go of the last handle shared with it.
     pub fn ready() -> io::Result<()> {
         say(READY)
     }
@@ -456,7 +482,7 @@ mod tests {
         });
         let _lock = Lock::take(&paths).unwrap();
         child.join().unwrap();
-        assert_eq!(std::fs::read(&paths.lock).unwrap(), b"");
+        assert!(std::fs::read(&paths.lock).unwrap().trim_ascii().is_empty());
     }
 
     #[test]

@@ -36,6 +36,7 @@ use crate::paths::Paths;
 use crate::presence::{Found, Presence};
 use crate::spool::reader;
 use crate::spool::tally::Tally;
+use crate::targets::local;
 use crate::targets::process::Environment;
 use crate::{descriptors, file_watch, identity};
 
@@ -75,27 +76,15 @@ pub enum RunError {
     System(&'static str, #[source] std::io::Error),
 }
 
-/// Runs until somebody asks it to end. A detached daemon tells its starter how the start went.
+/// Runs until somebody asks it to end. A detached daemon tells its starter when it answers; whoever
+/// called this says why it does not.
 pub fn run(run: &Run) -> Result<(), RunError> {
     if run.detached {
-        detached::leave_session();
+        detached::leave_starter();
     }
     // Whatever the starter's mask was: nothing of ours is for others.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let result = start(run).and_then(|daemon| daemon.live(run.detached));
-    if let (true, Err(error)) = (run.detached, &result) {
-        // A starter that is gone has nobody to tell.
-        drop(detached::sorry(&explain(error)));
-    }
-    result
-}
-
-/// An error with all its causes, in one line.
-fn explain(error: &RunError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |it| it.source());
-    let mut parts: Vec<String> = causes.map(ToString::to_string).collect();
-    parts.dedup();
-    parts.join(": ")
+    start(run).and_then(|daemon| daemon.live(run.detached))
 }
 
 /// Everything that was opened before the first thing happens.
@@ -347,7 +336,7 @@ impl House {
             target: engine::ids::TargetId::new(Ids::new(self.clock).next("tg")),
             name: "local".to_owned(),
             kind: TargetKind::Local,
-            connection_ref: String::new(),
+            connection_ref: self.default_server(),
         };
         let deck = deck.clone();
         tokio::spawn(async move {
@@ -355,6 +344,15 @@ impl House {
                 tracing::error!(%error, "the first target was not added");
             }
         });
+    }
+
+    /// The socket of the user's default tmux server, as the environment of the first daemon says:
+    /// the next may be started from anywhere, and must not take another server for the same one.
+    fn default_server(&self) -> String {
+        let environment = Environment::of_this_process();
+        let socket = local::socket("", local::tmux_tmpdir(environment.variables()));
+        // A path that is no text is found by the environment each time.
+        local::settled(&socket).to_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until every target was looked at once, or could not be. Whoever asks meanwhile waits

@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::paths::Paths;
-
 /// A file that makes the user's service manager start the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
@@ -43,24 +41,23 @@ impl Service {
     /// The service for this program and these places.
     pub fn new(
         program: &Path,
-        paths: &Paths,
         env: impl Fn(&str) -> Option<std::ffi::OsString>,
     ) -> Result<Self, ServiceError> {
         let program = plain(program)?;
-        let home = env("QD_HOME").map(|_| plain(&paths.home)).transpose()?;
+        let passed = passed(&env)?;
         let user = PathBuf::from(env("HOME").ok_or(ServiceError::NoHome)?);
         if cfg!(target_os = "macos") {
             return Ok(Self {
                 manager: Manager::Launchd,
                 file: user.join("Library/LaunchAgents/dev.quarterdeck.qd.plist"),
-                text: launchd(program, home),
+                text: launchd(program, &passed),
             });
         }
         let config = env("XDG_CONFIG_HOME").map_or_else(|| user.join(".config"), PathBuf::from);
         Ok(Self {
             manager: Manager::Systemd,
             file: config.join("systemd/user/quarterdeck.service"),
-            text: systemd(program, home),
+            text: systemd(program, &passed),
         })
     }
 
@@ -115,8 +112,22 @@ fn plain(path: &Path) -> Result<&str, ServiceError> {
         .ok_or_else(|| ServiceError::Path(path.to_owned()))
 }
 
-fn systemd(program: &str, home: Option<&str>) -> String {
-    let home = home.map(|home| format!("Environment=\"QD_HOME={home}\"\n")).unwrap_or_default();
+/// What the service has to be told of this environment, so that it lives at the same places and
+/// means the same tmux server by the default one.
+const PASSED: &[&str] =
+    &["QD_HOME", "QD_CONFIG", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "TMUX_TMPDIR"];
+
+fn passed(
+    env: impl Fn(&str) -> Option<std::ffi::OsString>,
+) -> Result<Vec<(&'static str, String)>, ServiceError> {
+    let set = |name: &&'static str| Some((*name, env(name).filter(|it| !it.is_empty())?));
+    let told = |(name, value)| Ok((name, plain(Path::new(&value))?.to_owned()));
+    PASSED.iter().filter_map(set).map(told).collect()
+}
+
+fn systemd(program: &str, passed: &[(&str, String)]) -> String {
+    let environment: String =
+        passed.iter().map(|(name, it)| format!("Environment=\"{name}={it}\"\n")).collect();
     format!(
         "# {MARK}\n\
          [Unit]\n\
@@ -126,7 +137,7 @@ fn systemd(program: &str, home: Option<&str>) -> String {
          \n\
          [Service]\n\
          ExecStart=\"{program}\" daemon run\n\
-         {home}\
+         {environment}\
          KillMode=process\n\
          Restart=on-failure\n\
          RestartSec=1\n\
@@ -136,15 +147,14 @@ fn systemd(program: &str, home: Option<&str>) -> String {
     )
 }
 
-fn launchd(program: &str, home: Option<&str>) -> String {
-    let home = home
-        .map(|home| {
-            format!(
-                "  <key>EnvironmentVariables</key>\n  <dict><key>QD_HOME</key>\
-                 <string>{home}</string></dict>\n"
-            )
-        })
-        .unwrap_or_default();
+fn launchd(program: &str, passed: &[(&str, String)]) -> String {
+    let pairs = passed.iter().map(|(name, it)| format!("<key>{name}</key><string>{it}</string>"));
+    let pairs: String = pairs.collect();
+    let environment = if pairs.is_empty() {
+        String::new()
+    } else {
+        format!("  <key>EnvironmentVariables</key>\n  <dict>{pairs}</dict>\n")
+    };
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <!-- {MARK} -->\n\
@@ -153,7 +163,7 @@ fn launchd(program: &str, home: Option<&str>) -> String {
          \x20 <key>Label</key><string>dev.quarterdeck.qd</string>\n\
          \x20 <key>ProgramArguments</key>\n\
          \x20 <array><string>{program}</string><string>daemon</string><string>run</string></array>\n\
-         {home}\
+         {environment}\
          \x20 <key>RunAtLoad</key><true/>\n\
          \x20 <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>\n\
          </dict>\n\
@@ -167,9 +177,13 @@ mod tests {
 
     fn service(home: &Path) -> Service {
         let user = home.to_owned();
-        let env = move |name: &str| (name == "HOME").then(|| user.clone().into_os_string());
-        let paths = Paths::find(&env).unwrap();
-        Service::new(Path::new("/opt/qd"), &paths, env).unwrap()
+        let env = move |name: &str| match name {
+            "HOME" => Some(user.clone().into_os_string()),
+            "QD_HOME" => Some("/q".into()),
+            "TMUX_TMPDIR" => Some("/run/tmux".into()),
+            _ => None,
+        };
+        Service::new(Path::new("/opt/qd"), env).unwrap()
     }
 
     #[test]
@@ -179,7 +193,9 @@ mod tests {
         service.install().unwrap();
         service.install().unwrap();
         let text = std::fs::read_to_string(&service.file).unwrap();
-        assert!(text.contains("/opt/qd"), "{text}");
+        for told in ["/opt/qd", "QD_HOME", "/q", "TMUX_TMPDIR", "/run/tmux"] {
+            assert!(text.contains(told), "{told}: {text}");
+        }
         assert!(service.uninstall().unwrap());
         assert!(!service.uninstall().unwrap(), "there is none any more");
     }

@@ -1,11 +1,18 @@
-//! The only unsafe code of the daemon: what has to happen in a child between fork and exec.
-#![expect(unsafe_code, reason = "there is no safe way to act between fork and exec")]
+//! The only unsafe code of the daemon: what has to happen in a child between fork and exec, and
+//! letting go of what was handed down.
+#![expect(
+    unsafe_code,
+    reason = "there is no safe way to act between fork and exec, nor to close \
+                                 what nobody owns"
+)]
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::raw::c_int;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use rustix::io::{FdFlags, fcntl_getfd};
 use rustix::process::{Signal, getpid};
 
 use crate::descriptors;
@@ -42,6 +49,28 @@ pub(crate) fn tie_to_this_thread(command: &mut Command, given: Option<u64>) {
             die_with_parent(parent)
         });
     }
+}
+
+/// Where the open descriptors of a process are listed.
+const DESCRIPTORS: &str = "/dev/fd";
+
+/// Closes what a starter left open for us besides the standard handles: a lock of a cron job, the
+/// pipe of a command substitution, which would stay taken for as long as we live.
+pub(crate) fn close_inherited() -> io::Result<()> {
+    let entries = std::fs::read_dir(DESCRIPTORS)?.flatten();
+    let numbers: Vec<c_int> =
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // SAFETY: a number that is not open any more, such as that of the listing itself, is only
+        // answered with an error.
+        let flags = fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) });
+        // Whatever this process opened itself closes at an exec; what was inherited did not.
+        if flags.is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC)) {
+            // SAFETY: nothing in this process owns it: all that we open is marked.
+            unsafe { rustix::io::close(number) };
+        }
+    }
+    Ok(())
 }
 
 fn unblock_signals() -> io::Result<()> {

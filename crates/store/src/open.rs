@@ -209,11 +209,11 @@ impl Opening {
     /// Opens the file, brings its schema up to date and has it prove itself.
     fn examine(&self, anchor: Option<&Reading>) -> Result<(Connection, Proven), Refused> {
         let mut db = connect::writer(&self.files).map_err(|fault| self.refused(fault.into()))?;
-        let version = schema::version(&db).map_err(|error| self.refused(error.into()))?;
-        if version > schema::VERSION && schema::is_really(&db, version) {
+        if let Some(found) = schema::newer(&db).map_err(|fault| self.refused(fault.into()))? {
             let path = self.files.database.clone();
-            return Err(Refused::Open(OpenError::Newer { path, found: version }));
+            return Err(Refused::Open(OpenError::Newer { path, found }));
         }
+        let version = schema::version(&db).map_err(|error| self.refused(error.into()))?;
         if version < schema::VERSION && schema::is_really(&db, version) {
             self.migrate(&mut db, version).map_err(|fault| self.refused(fault.into()))?;
         }

@@ -69,6 +69,12 @@ pub(crate) fn is_really(db: &Connection, version: u32) -> bool {
     applied.is_ok_and(|applied| applied == Some(version))
 }
 
+/// The version of a database that a newer program made, and that this one does not understand.
+pub(crate) fn newer(db: &Connection) -> Result<Option<u32>, Fault> {
+    let found = version(db)?;
+    Ok(Some(found).filter(|found| *found > VERSION && is_really(db, *found)))
+}
+
 /// Takes `db` from its version to the newest of `steps`.
 pub fn migrate_up(db: &mut Connection, steps: &[Migration], at: WallMs) -> Result<(), Fault> {
     let from = version(db)?;

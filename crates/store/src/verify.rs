@@ -62,6 +62,11 @@ pub fn verify(path: &Path) -> Result<Report, OpenError> {
     let mut report = Report { anchored: mark.map(|mark| mark.seq), ..Report::default() };
     match (files.look().map_err(failed)?, mark) {
         (Look::Sqlite { application_id: schema::APPLICATION_ID }, _) => {
+            let newer = connect::reader(&files.database).and_then(|db| schema::newer(&db));
+            // What cannot be read at all is a finding like any other.
+            if let Ok(Some(found)) = newer {
+                return Err(OpenError::Newer { path: path.to_owned(), found });
+            }
             match Verification::run(&files, anchor.as_ref()) {
                 Ok(found) => report = Report { anchored: report.anchored, ..found },
                 Err(Doubt::Found(finding)) => report.findings.push(finding),

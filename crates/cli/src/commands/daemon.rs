@@ -15,7 +15,7 @@ use crate::commands::Outcome;
 use crate::console::{Console, wait};
 use crate::failure::Failure;
 use crate::output;
-use crate::starter::{lifecycle_error, run_error};
+use crate::starter::{lifecycle_error, run_error, tell_starter};
 
 use self::logs::LogsArgs;
 
@@ -72,8 +72,13 @@ pub(crate) fn run(console: &Console, args: &DaemonArgs) -> Outcome {
 
 fn foreground(console: &Console, args: &RunArgs) -> Outcome {
     let paths = console.paths()?;
-    live(&Run { paths, detached: args.detached }).map_err(|error| run_error(&error))?;
-    Ok(ExitCode::Ok)
+    let lived = live(&Run { paths, detached: args.detached });
+    let Err(error) = lived else { return Ok(ExitCode::Ok) };
+    let error = run_error(&error);
+    if args.detached {
+        tell_starter(&error);
+    }
+    Err(error.into())
 }
 
 fn start(console: &Console) -> Outcome {

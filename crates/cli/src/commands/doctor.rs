@@ -10,7 +10,8 @@ use api::words::{Health, SchemaVersion};
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::Args;
 use daemon::config::Config;
-use daemon::journal;
+use daemon::journal::{self, OpenError};
+use daemon::lifecycle;
 use daemon::paths::Paths;
 use serde::Serialize;
 
@@ -22,7 +23,7 @@ use crate::output;
 use crate::output::style;
 use crate::output::text::Text;
 use crate::output::time::span;
-use crate::starter::with_causes;
+use crate::starter::{lifecycle_error, store_error, with_causes};
 
 /// The largest database that is proven in passing.
 const PROVEN_BYTES_MAX: u64 = 64 << 20;
@@ -86,12 +87,13 @@ pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
     let mut checks = vec![program::tmux(&config.observer.tmux), configured];
     checks.extend(descriptions(&paths));
     let home = machine::home(&paths);
-    let (daemon, health) = daemon(console, home.verdict);
+    let database = database(&paths);
+    let (daemon, health) = daemon(console, || absent(&paths, &[&home, &database]));
     let running = health.is_some();
     checks.extend(daemon);
     checks.extend(health.iter().flat_map(told_by_daemon));
     checks.extend(health.iter().flat_map(homeless));
-    checks.push(database(&paths));
+    checks.push(database);
     // How much room is left where nothing can be written is of no use to anybody.
     if home.verdict == Verdict::Ok {
         checks.push(machine::disk(&paths.home));
@@ -169,13 +171,13 @@ fn descriptions(paths: &Paths) -> Vec<Check> {
 }
 
 /// Whether a daemon answers, and what it says of itself.
-fn daemon(console: &Console, home: Verdict) -> (Vec<Check>, Option<HealthAnswer>) {
+fn daemon(console: &Console, absent: impl FnOnce() -> Check) -> (Vec<Check>, Option<HealthAnswer>) {
     let asked = console.onlooker().and_then(|mut client| {
         wait(async move { Ok(client.health().await.and_then(|answer| answer.read())) })
     });
     match asked {
         Ok(Ok(health)) => (vec![introduced(&health)], Some(health)),
-        Ok(Err(error)) if error.code == ErrorCode::DaemonUnreachable => (vec![absent(home)], None),
+        Ok(Err(error)) if error.code == ErrorCode::DaemonUnreachable => (vec![absent()], None),
         Ok(Err(error)) => {
             (vec![Check::new("daemon", Verdict::Failed, error.message).hint(error.hint)], None)
         }
@@ -186,10 +188,22 @@ fn daemon(console: &Console, home: Verdict) -> (Vec<Check>, Option<HealthAnswer>
     }
 }
 
-fn absent(home: Verdict) -> Check {
-    if home == Verdict::Failed {
-        let message = "not running, and could not be: see `home`";
+/// No daemon runs. Whether one could, as far as that can be told without starting it.
+fn absent(paths: &Paths, needed: &[&Check]) -> Check {
+    // A database that is only damaged is opened as far as it is proven.
+    let stops = |it: &&&Check| it.verdict == Verdict::Failed && it.check != "database";
+    if let Some(failed) = needed.iter().find(stops) {
+        let message = format!("not running, and could not be: see `{}`", failed.check);
         return Check::new("daemon", Verdict::Failed, message);
+    }
+    if let Err(OpenError::Newer { .. }) = journal::verify(paths) {
+        let message = "not running, and could not be: see `database`";
+        return Check::new("daemon", Verdict::Failed, message);
+    }
+    if let Some(error) = lifecycle::obstacle(paths) {
+        let error = lifecycle_error(&error);
+        let message = format!("not running, and could not be: {}", error.message);
+        return Check::new("daemon", Verdict::Failed, message).hint(error.hint);
     }
     Check::new("daemon", Verdict::Ok, "not running; the next command that needs it starts it")
 }
@@ -283,7 +297,8 @@ fn proven(paths: &Paths) -> Check {
                 .hint("qd journal verify"),
         },
         Err(error) => {
-            Check::new("database", Verdict::Failed, with_causes(&error)).hint("qd journal verify")
+            let error = store_error(&error);
+            Check::new("database", Verdict::Failed, error.message).hint(error.hint)
         }
     }
 }

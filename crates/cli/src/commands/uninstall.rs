@@ -51,34 +51,36 @@ pub(crate) fn run(console: &Console, args: &UninstallArgs) -> Outcome {
     let paths = console.paths()?;
     // What cannot be undone, such as what somebody else put in the place of ours, keeps nothing
     // else from being undone; it is told at the end.
-    let mut undone = Undone { console, failures: Vec::new() };
-    undone.tell(daemon::remove_service(console))?;
+    let mut undone = Undone { console, said: Vec::new(), failures: Vec::new() };
+    undone.tell(daemon::remove_service())?;
     // The daemon takes its hidden tmux sessions along when it ends.
     let ended = match daemon::end(console)? {
         Some(pid) => format!("The daemon (pid {pid}) has ended."),
         None => "No daemon was running.".to_owned(),
     };
-    console.terminal.line(ended)?;
+    undone.say([Text::plain(ended)])?;
     undone.tell(install::remove_all())?;
     undone.tell(setup::undo_all(console))?;
     let data = found(&paths)?;
     if data.is_empty() {
-        console.terminal.line("There is no data.")?;
+        undone.say([Text::plain("There is no data.")])?;
     } else if agreed(console, args, &paths)? {
         delete(&data, &paths)?;
-        console.terminal.line(format!("Deleted the data in {}.", paths.home.display()))?;
+        undone.say([Text::plain(format!("Deleted the data in {}.", paths.home.display()))])?;
     } else {
         let again = Text::styled("qd uninstall --delete-data", style::COMMAND);
         let kept = format!("Kept the data in {}. To delete it: ", paths.home.display());
-        console.terminal.line(Text::plain(kept).then(again))?;
+        undone.say([Text::plain(kept).then(again)])?;
     }
-    console.terminal.line(left_behind(&paths))?;
+    undone.say([Text::plain(left_behind(&paths))])?;
     undone.end()
 }
 
 /// The steps that were tried.
 struct Undone<'a> {
     console: &'a Console,
+    /// What was done, where it is told all at once.
+    said: Vec<Text>,
     failures: Vec<Failure>,
 }
 
@@ -86,7 +88,7 @@ impl Undone<'_> {
     /// Tells what a step did, or remembers why it did not.
     fn tell(&mut self, step: Result<Vec<Text>, Failure>) -> Result<(), Failure> {
         match step {
-            Ok(lines) => self.console.terminal.lines(&lines),
+            Ok(lines) => self.say(lines),
             Err(failure) => {
                 self.failures.push(failure);
                 Ok(())
@@ -94,8 +96,21 @@ impl Undone<'_> {
         }
     }
 
+    /// Says it at once to people, and at the end to programs.
+    fn say(&mut self, lines: impl IntoIterator<Item = Text>) -> Result<(), Failure> {
+        let lines: Vec<Text> = lines.into_iter().collect();
+        if self.console.is_json() {
+            self.said.extend(lines);
+            return Ok(());
+        }
+        self.console.terminal.lines(&lines)
+    }
+
     /// Tells of every step that failed; the command fails with the last.
     fn end(mut self) -> Outcome {
+        if self.console.is_json() {
+            self.console.told(&self.said)?;
+        }
         let Some(last) = self.failures.pop() else { return Ok(ExitCode::Ok) };
         self.failures.iter().for_each(|failure| self.console.fail(failure));
         Err(last)

@@ -344,3 +344,32 @@ fn qd_home_keeps_two_installations_apart() {
     env.invoke(&["daemon", "stop"]).env("QD_HOME", &other).run().success();
     assert_eq!(env.api().get("/v1/health").status, 200);
 }
+
+#[test]
+fn what_the_starter_holds_open_is_not_kept_by_the_daemon_that_it_starts() {
+    let env = deck();
+    env.reinstall("flock");
+    // As in a cron job: its lock lies on a descriptor that every child inherits.
+    let job = "exec 9> \"$HOME/job.lock\"; flock -n 9 || exit 7; \"$QD\" list panes > /dev/null";
+    let run = || {
+        let job = env.invoke_program("/bin/sh", &["-c", job]);
+        job.env("QD", env.qd_program()).run().code()
+    };
+    assert_eq!(run(), Some(0));
+    assert_eq!(env.daemons().len(), 1, "it was started on demand");
+    assert_eq!(run(), Some(0), "the lock went with the first job");
+}
+
+#[test]
+fn the_default_server_stays_the_same_whoever_starts_the_next_daemon() {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    assert_eq!(daemon.stop(), 0);
+    let elsewhere = env.path("elsewhere");
+    fs::create_dir_all(&elsewhere).unwrap();
+    let listed = env.invoke(&["list", "panes", "--json"]).env("TMUX_TMPDIR", &elsewhere).run();
+    let panes = listed.json()["items"].as_array().unwrap().len();
+    assert_eq!(panes, 1, "as from cron, where TMUX_TMPDIR is not what it is in a shell");
+}

@@ -87,6 +87,15 @@ fn f_06_a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
     let refused = env.try_daemon().err().expect("it does not start");
     assert!(refused.contains("newer"), "{refused}");
     assert_eq!(fs::read(env.database()).unwrap(), before);
+    // Whoever has it started on demand, or asks what is wrong, is told the same.
+    assert!(env.qd(&["list", "panes"]).fails_with(1).contains("E_DB_NEWER"));
+    assert!(env.qd(&["journal", "verify"]).fails_with(1).contains("E_DB_NEWER"));
+    let doctor = env.qd(&["doctor", "--json"]);
+    let doctor: serde_json::Value = serde_json::from_str(&doctor.stdout).unwrap();
+    let is_failed = |it: &&serde_json::Value| it["verdict"] == "failed";
+    let failed: Vec<_> = doctor["checks"].as_array().unwrap().iter().filter(is_failed).collect();
+    assert!(failed.iter().any(|it| it["check"] == "daemon"), "{failed:#?}");
+    assert!(failed.iter().any(|it| it["check"] == "database"), "{failed:#?}");
 }
 
 #[test]
@@ -309,6 +318,13 @@ fn f_05_a_full_disk_refuses_writes_answers_reads_and_recovers() {
     assert_eq!(refused.as_deref(), Some("E_STORE_FULL"), "{} were accepted", acknowledged.len());
     assert_eq!(deck::items(api, "/v1/panes").len(), 1, "reads go on");
     assert_eq!(Watch::panes(api).1["items"].as_array().unwrap().len(), 1);
+    // An upgrade, or a crash, finds the disk as full as it was.
+    daemon.kill9();
+    disk.fill(&env.home().join("filler-2"));
+    let daemon = env.daemon();
+    let api = daemon.api();
+    assert_eq!(deck::items(api, "/v1/panes").len(), 1, "another daemon can be asked as well");
+    fs::remove_file(env.home().join("filler-2")).unwrap();
     fs::remove_file(&filler).unwrap();
     wait::until("it writes again by itself", || {
         (api.post("/v1/events", &event(&pane, "after")).status == 202).then_some(())

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use api::error_code::ErrorCode;
 use api::filters::Filters;
+use api::limits::TMUX_SOCKET_BYTES_MAX;
 use api::list::ListQuery;
 use api::query::NoQuery;
 use api::target_name::TargetName;
@@ -30,6 +31,8 @@ use crate::targets::local;
 use crate::targets::process::Environment;
 use crate::view::{self, Listed};
 
+/// How long the first look at a new target is waited for.
+const FIRST_LOOK_MAX: Duration = Duration::from_millis(500);
 /// The longest that a request waits for a probe, however long a connection may take.
 const PROBE_TIMEOUT_MAX: Duration = Duration::from_secs(20);
 
@@ -63,7 +66,12 @@ pub(crate) async fn add(
     if let Some(refusal) = twin(&app, &request) {
         return Err(Fault::Refused(refusal).into());
     }
+    let asked_at = app.clock.now().mono;
     let settled = app.ask(peer.actor(), Input::Asked(request)).await?;
+    if let Reply::Target(row) = &settled.reply {
+        // Nothing is known of it before it was looked at; one that hangs keeps nobody waiting.
+        probed(&app, &row.target, asked_at, FIRST_LOOK_MAX).await;
+    }
     answer(&app, settled.reply).map(|answer| Said(StatusCode::CREATED, answer))
 }
 
@@ -74,6 +82,10 @@ fn look_at_socket(request: &mut Request) -> Result<(), Problem> {
         return Ok(());
     };
     let socket = socket_of(connection_ref);
+    if socket.as_os_str().len() > TMUX_SOCKET_BYTES_MAX {
+        let problem = format!("leads to a path of more than {TMUX_SOCKET_BYTES_MAX} bytes");
+        return Err(Problem::field("tmux_socket", &problem));
+    }
     if std::fs::metadata(&socket).is_ok_and(|found| !found.file_type().is_socket()) {
         return Err(Problem::field("tmux_socket", "is there and is no socket"));
     }
@@ -132,13 +144,36 @@ pub(crate) async fn connect(
     app.writable()?;
     let row = find(&app, &name)?;
     let asked_at = app.clock.now().mono;
-    let mut publications = app.lookout.publications();
     app.ask(peer.actor(), Input::Asked(Request::ConnectTarget { name })).await?;
     let patience = app.config.borrow().config.observer.connect_timeout.duration();
     let patience = patience.min(PROBE_TIMEOUT_MAX);
+    let probe = probed(&app, &row.target, asked_at, patience).await;
+    let row = app.read(|follower, _| follower.engine().target(&row.target).cloned());
+    let Some(row) = row else {
+        return Err(Problem::new(ErrorCode::TargetNotFound, "the target was removed meanwhile"));
+    };
+    match probe {
+        Some(Ok(Probe::Answered)) if is_twin(&row) => Err(duplicate(&row)),
+        Some(Ok(Probe::Answered)) => {
+            answer(&app, Reply::Target(Box::new(row))).map(|answer| Said(StatusCode::OK, answer))
+        }
+        Some(Ok(Probe::Failed)) => Err(unreachable(&row, None)),
+        Some(Err(fault)) => Err(fault.into()),
+        None => Err(unreachable(&row, Some(patience))),
+    }
+}
+
+/// How the next look at a target ends; nothing if none does within `patience`.
+async fn probed(
+    app: &App,
+    target: &TargetId,
+    asked_at: MonoMs,
+    patience: Duration,
+) -> Option<Result<Probe, Fault>> {
+    let mut publications = app.lookout.publications();
     let probed = async {
         loop {
-            if let Some(probe) = probe_since(&app, &row.target, asked_at) {
+            if let Some(probe) = probe_since(app, target, asked_at) {
                 return Ok(probe);
             }
             if publications.changed().await.is_err() {
@@ -146,20 +181,7 @@ pub(crate) async fn connect(
             }
         }
     };
-    let probe = tokio::time::timeout(patience, probed).await;
-    let row = app.read(|follower, _| follower.engine().target(&row.target).cloned());
-    let Some(row) = row else {
-        return Err(Problem::new(ErrorCode::TargetNotFound, "the target was removed meanwhile"));
-    };
-    match probe {
-        Ok(Ok(Probe::Answered)) if is_twin(&row) => Err(duplicate(&row)),
-        Ok(Ok(Probe::Answered)) => {
-            answer(&app, Reply::Target(Box::new(row))).map(|answer| Said(StatusCode::OK, answer))
-        }
-        Ok(Ok(Probe::Failed)) => Err(unreachable(&row, None)),
-        Ok(Err(fault)) => Err(fault.into()),
-        Err(_) => Err(unreachable(&row, Some(patience))),
-    }
+    tokio::time::timeout(patience, probed).await.ok()
 }
 
 /// How a look at a target ended that ended since; one that was removed has nothing to wait for.

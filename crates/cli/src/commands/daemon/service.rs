@@ -13,7 +13,7 @@ use crate::output::text::Text;
 use crate::starter::{this_program, with_causes};
 
 pub(crate) fn install(console: &Console) -> Outcome {
-    let service = service(console)?;
+    let service = service()?;
     service.install().map_err(|error| failure(&error))?;
     let mut lines = vec![Text::plain(format!("Wrote {}.", service.file.display()))];
     lines.push(Text::plain("To start it with your session, now and after each restart:"));
@@ -24,18 +24,18 @@ pub(crate) fn install(console: &Console) -> Outcome {
         let why = "Lingering keeps it running when you are not logged in.";
         lines.push(Text::styled(why, style::QUIET));
     }
-    console.terminal.lines(&lines)?;
+    console.told(&lines)?;
     Ok(ExitCode::Ok)
 }
 
 pub(crate) fn uninstall(console: &Console) -> Outcome {
-    console.terminal.lines(&remove(console)?)?;
+    console.told(&remove()?)?;
     Ok(ExitCode::Ok)
 }
 
 /// Removes the service file and says what is left to do.
-pub(crate) fn remove(console: &Console) -> Result<Vec<Text>, Failure> {
-    let service = service(console)?;
+pub(crate) fn remove() -> Result<Vec<Text>, Failure> {
+    let service = service()?;
     let file = service.file.display().to_string();
     if !service.uninstall().map_err(|error| failure(&error))? {
         return Ok(vec![Text::plain("No service was installed.")]);
@@ -58,9 +58,9 @@ fn unlink(service: &Service) -> Option<Text> {
         .then(|| Text::plain(format!("Removed {}.", link.display())))
 }
 
-fn service(console: &Console) -> Result<Service, Failure> {
+fn service() -> Result<Service, Failure> {
     let env = |name: &str| std::env::var_os(name);
-    Service::new(&this_program()?, &console.paths()?, env).map_err(|error| failure(&error))
+    Service::new(&this_program()?, env).map_err(|error| failure(&error))
 }
 
 fn failure(error: &ServiceError) -> Failure {

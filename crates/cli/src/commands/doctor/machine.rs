@@ -1,7 +1,7 @@
 //! What the machine has to offer.
 
 use std::fs::OpenOptions;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use daemon::paths::Paths;
@@ -10,6 +10,9 @@ use rustix::fs::{inotify, statvfs};
 use crate::commands::doctor::{Check, Verdict};
 
 const MIB: u64 = 1024 * 1024;
+
+/// What a folder has to take for the proof that it takes anything.
+const TRIAL_BYTES: usize = 4096;
 
 /// With less room than this the daemon soon refuses to write.
 const ROOM_LEAST: u64 = 16 * MIB;
@@ -46,11 +49,14 @@ pub(super) fn home(paths: &Paths) -> Check {
     }
 }
 
-/// Makes a file in a folder, and takes it away again.
+/// Makes a file with something in it in a folder, and takes it away again.
 fn takes_files(folder: &Path) -> std::io::Result<()> {
     let trial = folder.join(format!(".qd-doctor-{}", std::process::id()));
-    OpenOptions::new().write(true).create_new(true).open(&trial)?;
-    std::fs::remove_file(&trial)
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&trial)?;
+    // A name alone may find room where nothing else does.
+    let written = file.write_all(&[b' '; TRIAL_BYTES]);
+    std::fs::remove_file(&trial)?;
+    written
 }
 
 /// Whether there is room for the journal.

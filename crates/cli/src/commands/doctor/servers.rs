@@ -37,8 +37,10 @@ impl Watched {
         let folder = real(&Path::new(&base).join(format!("tmux-{}", geteuid().as_raw())));
         let known = targets.is_some();
         let mut watched = Self { folder, known, ..Self::default() };
-        // The default target is there from the beginning.
-        watched.sockets.insert(watched.folder.join("default"));
+        if !known {
+            // The default target will be there, and mean this one.
+            watched.sockets.insert(watched.folder.join("default"));
+        }
         for target in targets.unwrap_or_default() {
             watched.names.insert(target.name.to_string());
             if let Some(server) = &target.server {
