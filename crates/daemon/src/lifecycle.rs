@@ -281,10 +281,7 @@ pub(crate) fn own_folder(folder: &Path) -> Result<(), LifecycleError> {
 
 /// What would keep a daemon from listening here, as far as can be told without trying.
 pub fn obstacle(paths: &Paths) -> Option<LifecycleError> {
-    match room_for(&paths.socket) {
-        Ok(_) => None,
-        Err(error) => Some(error),
-    }
+    room_for(&paths.socket).err()
 }
 
 /// Whether a socket can be made there, and whether one stands there already.
