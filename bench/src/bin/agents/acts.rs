@@ -53,6 +53,9 @@ impl Run {
         took: Option<Duration>,
     ) {
         let scene = self.scene().to_owned();
+        if let Some(wrong) = &wrong {
+            self.keep_wrong_act(name, wrong);
+        }
         self.acts.push(Act { scene, name, wrong, took });
     }
 

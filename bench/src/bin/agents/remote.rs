@@ -1,6 +1,7 @@
 //! Scenes in which somebody answers from elsewhere: by the agent's own hook, by keys in its dialog,
 //! before and after whoever sits at the pane, and too late.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,18 +20,19 @@ const AHEAD: [i64; 5] = [-200, -40, 0, 40, 200];
 /// Whether it works, asks or rests is not known until it is over.
 const ANY: &str = "waiting_approval|running|idle|completed";
 
-/// A command that needs a permission and leaves a trace when it has run.
+/// A command that needs a permission, and leaves a trace when it begins and when it is done.
 struct Errand {
     script: String,
-    trace: std::path::PathBuf,
+    begun: PathBuf,
+    trace: PathBuf,
 }
 
 fn errand(run: &mut Run) -> Errand {
-    let name = format!("{}.txt", run.tag());
-    Errand {
-        script: format!("{{{{escalate touch {name} && sleep 1}}}} {{{{say made}}}}"),
-        trace: run.stage.site.project.join(name),
-    }
+    let tag = run.tag();
+    let [begun, done] = ["begun", "done"].map(|end| format!("{tag}.{end}"));
+    let command = format!("touch {begun} && sleep 1 && touch {done}");
+    let [begun, trace] = [begun, done].map(|name| run.stage.site.project.join(name));
+    Errand { script: format!("{{{{escalate {command}}}}} {{{{say made}}}}"), begun, trace }
 }
 
 /// Answers by keys: nobody's hook waits, and the dialog stands.
@@ -111,11 +113,12 @@ fn went_on(
     if yes {
         let closed = run.unsees(run.stage.lab.marks.approval)?;
         run.now("approved", said.begun, closed, "running");
-        let ran = wait::within(Duration::from_secs(10), || errand.trace.exists().then(wait::now));
+        let ran = wait::within(Duration::from_secs(10), || errand.begun.exists().then(wait::now));
         let took = ran.map(|at| at.saturating_duration_since(said.begun));
         run.had_to_do(name, said, took);
         run.had_to_be("what was approved was done", ran.is_some(), "it never ran");
         run.finishes(tag, 2)?;
+        run.had_to_be("it was done to its end", errand.trace.exists(), "it was broken off");
     } else {
         match after_denial {
             AfterDenial::Stops => {
@@ -129,7 +132,7 @@ fn went_on(
             }
         }
         run.had_to_do(name, said, None);
-        run.had_to_be("what was denied was not done", !errand.trace.exists(), "it ran");
+        run.had_to_be("what was denied was not done", !errand.begun.exists(), "it ran");
     }
     let outcome = if yes { "approve" } else { "deny" };
     let ended = run.approval_becomes(id(asked), |it| it["state"] == "answered");
@@ -186,6 +189,7 @@ pub(crate) fn race(run: &mut Run) -> anyhow::Result<()> {
         let stopped = run.unsees(run.stage.lab.marks.busy)?;
         run.now("over", stopped, stopped, "idle|completed");
         let ended = run.approval_becomes(id(&asked), |it| it["closed_at"].is_string());
+        // A no right after a yes may break off what has begun.
         let ran = errand.trace.exists();
         let denied = said.is_done();
         let told = (&ended["state"], &ended["outcome"]);
@@ -223,7 +227,7 @@ pub(crate) fn replaced(run: &mut Run) -> anyhow::Result<()> {
     run.had_to_refuse("an answer to what was asked before is refused", &said, TOO_LATE);
     run.hold(1_000);
     let still = run.approval_becomes(id(&new), |it| it["state"] == "waiting");
-    let stands = still["state"] == "waiting" && !first.trace.exists() && !second.trace.exists();
+    let stands = still["state"] == "waiting" && !first.begun.exists() && !second.begun.exists();
     run.had_to_be("what is asked now still waits", stands, &format!("{still:#}"));
     let said = answer(run, &new, true);
     let how = (true, AfterDenial::Stops);
@@ -265,6 +269,6 @@ fn interrupt_held(run: &mut Run) -> anyhow::Result<()> {
     interrupt(run)?;
     let said = answer(run, &asked, true);
     run.had_to_refuse("an answer after an interruption is refused", &said, TOO_LATE);
-    run.had_to_be("what nobody approved was not done", !errand.trace.exists(), "it ran");
+    run.had_to_be("what nobody approved was not done", !errand.begun.exists(), "it ran");
     Ok(())
 }

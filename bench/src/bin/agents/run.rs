@@ -15,6 +15,9 @@ use crate::truth::{Change, HOOKED, SEEN, Stretch, Truth, UNJUDGED, compare};
 /// How often what is shown is sampled while a state holds.
 const SAMPLE: Duration = Duration::from_millis(100);
 
+/// How much of what was shown is kept of an act that came out otherwise.
+const SHOWN_KEPT: usize = 20;
+
 /// How long an agent shows no work that has stopped.
 const RESTED: Duration = Duration::from_millis(1_500);
 
@@ -267,6 +270,24 @@ impl Run {
         );
         // Whoever looks for it finds none; the figures say that it was wrong.
         std::fs::write(folder.join(format!("wrong-{name}.txt")), text).ok();
+    }
+
+    /// What was shown lately, for whoever asks why an act came out otherwise.
+    pub(crate) fn keep_wrong_act(&self, name: &str, wrong: &str) {
+        let Some(folder) = &self.keep else { return };
+        let mut text = format!("{wrong}\n\n");
+        let shown = self.stage.watcher.of(&self.pane);
+        for shown in &shown[shown.len().saturating_sub(SHOWN_KEPT)..] {
+            let ago = shown.at.elapsed().as_millis();
+            let line =
+                format!("{ago:>7} ms ago {}/{} {}\n", shown.state, shown.reason, shown.source);
+            text.push_str(&line);
+        }
+        text.push_str(&self.stage.screen(&self.pane));
+        let name = name.replace(' ', "-");
+        let name = format!("{}-{}-{name}-{}.txt", self.stage.lab.name, self.scene, self.acts.len());
+        // As with what was shown wrongly.
+        std::fs::write(folder.join(format!("wrong-{name}")), text).ok();
     }
 
     /// What the model was asked and did, for whoever asks why a scene got stuck.
