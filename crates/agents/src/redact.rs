@@ -89,9 +89,11 @@ pub fn fact(raw: &mut String) {
 pub fn text(raw: &str) -> String {
     let mut clean = raw.to_owned();
     let lower = raw.to_ascii_lowercase();
-    for rule in &RULES {
-        if rule.needles.iter().any(|needle| lower.contains(needle)) {
-            clean = rule.pattern.replace_all(&clean, rule.replacement).into_owned();
+    if NEEDLES.is_match(&lower) {
+        for rule in &RULES {
+            if rule.needles.iter().any(|needle| lower.contains(needle)) {
+                clean = rule.pattern.replace_all(&clean, rule.replacement).into_owned();
+            }
         }
     }
     if may_name_a_secret(&clean) { assignments(&clean) } else { clean }
@@ -137,6 +139,10 @@ fn text_of_broken(inner: &str) -> String {
 
 /// A name as it is compared: without case, and without what separates its words.
 fn folded(name: &str) -> String {
+    if name.is_ascii() {
+        let kept = name.bytes().filter(u8::is_ascii_alphanumeric);
+        return kept.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+    }
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
@@ -157,9 +163,7 @@ fn is_key_variable(name: &str) -> bool {
 
 /// Whether any part of a text could be such a name.
 fn may_name_a_secret(raw: &str) -> bool {
-    let folded = folded(raw);
-    let mut words = SECRET_WORDS.iter().chain(SECRET_ENDINGS);
-    words.any(|word| folded.contains(word)) || raw.contains("_KEY")
+    NAMES.is_match(&folded(raw)) || raw.contains("_KEY")
 }
 
 /// A form that secrets have by themselves.
@@ -182,6 +186,18 @@ const fn rule(
 fn regex(pattern: &str) -> Regex {
     // A pattern that does not compile is caught by the test that needs it.
     Regex::new(pattern).expect("the pattern is valid")
+}
+
+/// Whatever the rules look for, and whatever makes a name a secret's, each found in one pass: nearly
+/// every text has none of it, and all that is stored comes by here.
+static NEEDLES: LazyLock<Regex> =
+    LazyLock::new(|| any_of(RULES.iter().flat_map(|rule| rule.needles)));
+static NAMES: LazyLock<Regex> = LazyLock::new(|| any_of(SECRET_WORDS.iter().chain(SECRET_ENDINGS)));
+
+/// Any of these texts, as they stand.
+fn any_of<'a>(texts: impl Iterator<Item = &'a &'static str>) -> Regex {
+    let texts: Vec<String> = texts.map(|text| regex::escape(text)).collect();
+    regex(&texts.join("|"))
 }
 
 static RULES: [Rule; 10] = [

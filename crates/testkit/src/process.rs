@@ -2,12 +2,17 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process, test_kill_process};
+use rustix::process::{Pid, PidfdFlags, kill_process, pidfd_open, test_kill_process};
+
+use crate::wait::BOUND;
 
 /// A command with nothing of the caller's environment.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
@@ -21,6 +26,25 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = raw(pid) {
         kill_process(pid, signal).ok();
+    }
+}
+
+/// A process of anybody's whose end the kernel tells of.
+#[derive(Debug)]
+pub struct Life(OwnedFd);
+
+impl Life {
+    pub fn of(pid: u32) -> io::Result<Self> {
+        let pid = raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
+    }
+
+    /// Waits until it has ended; fails when that takes longer than [`BOUND`].
+    pub fn end(&self) -> io::Result<()> {
+        let seconds = i64::try_from(BOUND.as_secs()).unwrap_or(i64::MAX);
+        let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        let ended = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&limit))? > 0;
+        if ended { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
     }
 }
 
