@@ -14,6 +14,7 @@ use api::{ErrorCode, ExitCode, Timestamp};
 use clap::{ArgGroup, Args};
 use client::{Client, Step, Watch};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use self::vigil::{Standing, Vigil, Wanted, Whom};
 use crate::args::word;
@@ -24,6 +25,9 @@ use crate::failure::Failure;
 use crate::output::panes::{place, state};
 use crate::output::text::Text;
 use crate::output::time::{age, parse_span};
+
+/// What there is now is looked at in any case, and this long if need be.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
 
 /// Wait until agents are in a state
 ///
@@ -60,7 +64,8 @@ pub(crate) struct WaitArgs {
     /// One of them is enough
     #[arg(long)]
     any: bool,
-    /// How long to wait at most, such as 30s or 10m; without it, for ever
+    /// How long to wait at most, such as 30s or 10m; without it, for ever. A state that is reached
+    /// already counts however short it is
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
 }
@@ -75,23 +80,16 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(console: &Console, args: &WaitArgs) -> Outcome {
-    let mut client = console.client()?;
+    let client = console.client()?;
     let reached = wait(async {
-        let whom = whom(&mut client, args).await?;
-        let wanted = Wanted { states: args.until.clone(), changed: args.changed, any: args.any };
-        let query = WatchQuery { scope: Some(Scope::Panes), ..WatchQuery::default() };
-        let vigil = Vigil::new(whom, wanted);
-        let kept = keep(client.watch(query), vigil);
-        match args.timeout {
-            None => kept.await,
-            Some(limit) => match tokio::time::timeout(limit, kept).await {
-                Ok(reached) => reached,
-                Err(_) => {
-                    Err(Failure::new(ErrorCode::Timeout, "the state was not reached in time")
-                        .with_hint("`qd explain REF` says why a state is what it is."))
-                }
-            },
-        }
+        let begun = Instant::now();
+        let first = first_look(client, args);
+        let first = within(args.timeout.map(|limit| begun + limit.max(FIRST_LOOK)), first).await?;
+        let (watch, vigil) = match first {
+            First::Reached(items) => return Ok(items),
+            First::Waiting(watch, vigil) => (watch, vigil),
+        };
+        within(args.timeout.map(|limit| begun + limit), keep(watch, vigil)).await
     })?;
     if console.is_json() {
         let answer = Answer {
@@ -112,6 +110,35 @@ pub(crate) fn run(console: &Console, args: &WaitArgs) -> Outcome {
     Ok(ExitCode::Ok)
 }
 
+/// What the first look at what is so came to.
+enum First {
+    Reached(Vec<PaneItem>),
+    Waiting(Watch, Vigil),
+}
+
+async fn first_look(mut client: Client, args: &WaitArgs) -> Result<First, Failure> {
+    let whom = whom(&mut client, args).await?;
+    let wanted = Wanted { states: args.until.clone(), changed: args.changed, any: args.any };
+    let query = WatchQuery { scope: Some(Scope::Panes), ..WatchQuery::default() };
+    let (mut watch, mut vigil) = (client.watch(query), Vigil::new(whom, wanted));
+    Ok(match step(&mut watch, &mut vigil).await? {
+        Some(items) => First::Reached(items),
+        None => First::Waiting(watch, vigil),
+    })
+}
+
+/// The same, unless it takes longer.
+async fn within<T>(
+    until: Option<Instant>,
+    future: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let Some(until) = until else { return future.await };
+    tokio::time::timeout_at(until, future).await.unwrap_or_else(|_| {
+        Err(Failure::new(ErrorCode::Timeout, "the state was not reached in time")
+            .with_hint("`qd explain REF` says why a state is what it is."))
+    })
+}
+
 /// Whoever is waited for. References are looked up once: what has that name later is another.
 async fn whom(client: &mut Client, args: &WaitArgs) -> Result<Whom, Failure> {
     if args.all {
@@ -129,17 +156,26 @@ async fn whom(client: &mut Client, args: &WaitArgs) -> Result<Whom, Failure> {
 
 /// Follows the stream until the vigil is over.
 async fn keep(mut watch: Watch, mut vigil: Vigil) -> Result<Vec<PaneItem>, Failure> {
+    loop {
+        if let Some(items) = step(&mut watch, &mut vigil).await? {
+            return Ok(items);
+        }
+    }
+}
+
+/// Looks at the next frame that tells anything; gives what was waited for, if it is reached.
+async fn step(watch: &mut Watch, vigil: &mut Vigil) -> Result<Option<Vec<PaneItem>>, Failure> {
     while let Some(step) = watch.next().await? {
         // An interrupted stream is taken up again by itself.
         let Step::Frame(frame) = step else { continue };
         let standing = match frame.read::<PaneItem>()? {
             WatchFrame::Snapshot(snapshot) => vigil.begin(snapshot.items),
             WatchFrame::Delta(delta) => vigil.go_on(delta.changes),
-            WatchFrame::Reset(_) => Standing::Waiting,
+            WatchFrame::Reset(_) => continue,
         };
         match standing {
-            Standing::Waiting => {}
-            Standing::Reached(items) => return Ok(items),
+            Standing::Waiting => return Ok(None),
+            Standing::Reached(items) => return Ok(Some(items)),
             Standing::Nobody => {
                 return Err(Failure::new(ErrorCode::RefNotFound, "there is no agent to wait for")
                     .with_hint("`qd ls` shows the agents there are."));

@@ -56,6 +56,27 @@ fn a_state_that_is_reached_already_ends_the_wait_at_once() {
 }
 
 #[test]
+fn a_state_that_is_reached_already_counts_however_short_the_wait() {
+    let (env, daemon, pane) = scene("needs-approval");
+    deck::pane_where(daemon.api(), &pane, "waiting", |it| it["state"] == "waiting_approval");
+    for limit in ["0s", "1ms"] {
+        let wait = ["wait", &pane, "--until", "waiting_approval", "--timeout", limit];
+        env.qd(&wait).success();
+        let other = ["wait", &pane, "--until", "running", "--timeout", limit];
+        env.qd(&other).fails_with(6);
+    }
+}
+
+#[test]
+fn a_daemon_that_stands_still_holds_up_no_wait_for_longer_than_was_said() {
+    let (env, daemon, pane) = scene("needs-approval");
+    daemon.signal(Signal::STOP);
+    let said = env.qd(&["wait", &pane, "--until", "running", "--timeout", "10ms"]).fails_with(6);
+    daemon.signal(Signal::CONT);
+    assert!(said.contains("E_TIMEOUT"), "{said}");
+}
+
+#[test]
 fn a_wait_ends_with_the_state_and_survives_a_daemon_that_is_killed_meanwhile() {
     let (env, daemon, pane) = scene("hook-start");
     deck::pane_where(daemon.api(), &pane, "running", |it| it["state"] == "running");
