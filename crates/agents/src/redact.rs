@@ -200,7 +200,7 @@ fn any_of<'a>(texts: impl Iterator<Item = &'a &'static str>) -> Regex {
     regex(&texts.join("|"))
 }
 
-static RULES: [Rule; 10] = [
+static RULES: [Rule; 11] = [
     rule(
         &["private key"],
         || {
@@ -243,6 +243,12 @@ static RULES: [Rule; 10] = [
                 r"((?-u:\b)(?:sshpass[\t-\r ]+(?:[^\r\n;|&]*[\t-\r ])?-p|redis-cli[\t-\r ]+(?:[^\r\n;|&]*[\t-\r ])?-a)[\t-\r ]*)[^\t-\r ;|&]+",
             )
         },
+        "${1}[redacted]",
+    ),
+    // Of docker, podman, oc, az and others.
+    rule(
+        &["login"],
+        || regex(r"((?i-u:\blogin)[\t-\r ](?:[^\r\n;|&]*[\t-\r ])?-p[\t-\r =]*)[^\t-\r ;|&]+"),
         "${1}[redacted]",
     ),
     rule(
@@ -343,6 +349,8 @@ mod tests {
         ("mysqldump -phunter2", "hunter2"),
         ("sshpass -p hunter2 ssh host", "hunter2"),
         ("redis-cli -h x -a hunter2", "hunter2"),
+        ("docker login -u me -p hunter2 registry", "hunter2"),
+        ("podman login -phunter2", "hunter2"),
         ("curl -u me:hunter2 http://x", "hunter2"),
         ("STRIPE_KEY=hunter2 make", "hunter2"),
         ("vim /srv/token=hunter2/notes", "hunter2"),
