@@ -1,6 +1,6 @@
 //! What can be set up: agents, and tmux.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use agents::adapter::Adapter;
@@ -142,15 +142,22 @@ pub(crate) fn program() -> Result<String, Failure> {
     };
     let own = std::env::current_exe().map_err(|it| unknown(format!("where is qd? {it}")))?;
     let real = std::fs::canonicalize(&own).unwrap_or_else(|_| own.clone());
-    let name = own.file_name().unwrap_or_default();
+    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let candidates = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
-    let found = candidates
-        .map(|folder| folder.join(name))
-        .find(|path| std::fs::canonicalize(path).is_ok_and(|it| it == real));
-    let chosen = found.unwrap_or(own);
+    let chosen = found_by_shell(&real, [&called, &own], &path).unwrap_or(own);
     chosen.to_str().map(str::to_owned).ok_or_else(|| {
         unknown(format!("{} cannot be written into settings: it is not UTF-8", chosen.display()))
+    })
+}
+
+/// Where the path leads to the program, under one of these names, the first before the second: a
+/// link may have another name than what it leads to.
+fn found_by_shell(real: &Path, names: [&Path; 2], path: &OsStr) -> Option<PathBuf> {
+    let leads_there =
+        |path: &PathBuf| std::fs::canonicalize(path).is_ok_and(|found| found == *real);
+    names.into_iter().filter_map(Path::file_name).find_map(|name| {
+        let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
+        folders.map(|folder| folder.join(name)).find(leads_there)
     })
 }
 
@@ -170,6 +177,21 @@ mod tests {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
         };
         folder(&wanted, &env).ok()
+    }
+
+    #[test]
+    fn the_program_is_where_the_shell_finds_it_whatever_its_link_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("qd-1.2.3");
+        std::fs::write(&real, "").unwrap();
+        let bin = folder.path().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink(&real, bin.join("qd")).unwrap();
+        let real = std::fs::canonicalize(real).unwrap();
+        let found =
+            |called: &str| found_by_shell(&real, [Path::new(called), &real], bin.as_os_str());
+        assert_eq!(found("qd"), Some(bin.join("qd")));
+        assert_eq!(found("other"), None);
     }
 
     #[test]
