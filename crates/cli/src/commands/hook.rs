@@ -16,8 +16,8 @@ use crate::hook::Call;
 /// agent and any event are recorded.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HookArgs {
-    /// The agent that reports, such as claude
-    agent: OsString,
+    /// The agent that reports, such as claude; of nobody nothing is recorded
+    agent: Option<OsString>,
     /// What happened, in the agent's own word, such as Stop
     event: Option<OsString>,
     /// What the agent hands over, where it does so as an argument; else standard input is read
@@ -25,9 +25,11 @@ pub(crate) struct HookArgs {
     payload: Vec<OsString>,
 }
 
-/// Comes here only with options before the verb.
+/// Comes here only with options before the verb, or without an agent.
 pub(crate) fn run(args: &HookArgs) -> Outcome {
-    let event = args.event.as_deref();
-    Call::new(&args.agent, event, args.payload.last().map(|it| &**it)).serve();
+    if let Some(agent) = &args.agent {
+        let event = args.event.as_deref();
+        Call::new(agent, event, args.payload.last().map(|it| &**it)).serve();
+    }
     Ok(ExitCode::Ok)
 }

@@ -113,6 +113,7 @@ fn a_hook_prints_nothing_and_succeeds_whatever_is_wrong() {
     std::os::unix::fs::symlink("/dev/full", spool(&env)).unwrap();
     quiet("a full device behind a link", call(&env, "Stop"));
     fs::remove_file(spool(&env)).unwrap();
+    quiet("nobody who reports", env.invoke(&["hook"]));
     quiet("an unknown agent, event and options", env.invoke(&["hook", "x", "--new", "a", "b"]));
     assert_eq!(recorded(&env), 1);
 }
