@@ -63,7 +63,7 @@ fn selects(text: &str) {
             let mut meant = ends.filter(|&at| place.within(&text[..at]).next().is_some());
             assert!(meant.next().is_some(), "a place means something somewhere");
         }
-        Ok(selector @ (Selector::Pane(_) | Selector::RuntimePrefix(_))) => {
+        Ok(selector @ (Selector::Pane(_) | Selector::Word(_))) => {
             assert_eq!(selector.to_string(), text);
         }
         Err(_) => {}

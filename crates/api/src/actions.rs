@@ -105,13 +105,16 @@ macro_rules! action_requests {
             /// Only if this very runtime lives there.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub if_runtime: Option<String>,
+            /// Only if this runs in the foreground, as `current_cmd` tells it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub if_command: Option<String>,
             /// Only if it is in this state.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub if_state: Option<State>,
             /// Only if what is known of it changed within this time, such as `5s`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub if_updated_within: Option<String>,
-            /// Skips the two guards before this one; who it is, is checked all the same.
+            /// Skips `if_state` and `if_updated_within`; who it is, is checked all the same.
             #[serde(default)]
             pub force_stale: bool,
             $($(#[$meta])* pub $field: $kind,)*
@@ -125,6 +128,7 @@ macro_rules! action_requests {
                     request_ref: &self.request_ref,
                     reference: &self.reference,
                     if_runtime: self.if_runtime.as_deref(),
+                    if_command: self.if_command.as_deref(),
                     if_state: self.if_state,
                     if_updated_within: self.if_updated_within.as_deref(),
                     force_stale: self.force_stale,
@@ -213,6 +217,8 @@ pub struct Common<'a> {
     pub reference: &'a str,
     /// Only if this very runtime lives there.
     pub if_runtime: Option<&'a str>,
+    /// Only if this runs in the foreground.
+    pub if_command: Option<&'a str>,
     /// Only if it is in this state.
     pub if_state: Option<State>,
     /// Only if what is known of it changed within this time.
@@ -411,6 +417,12 @@ pub struct SnapshotItem {
     pub server_boot_id: String,
     /// The pane's own process.
     pub pane_pid: u32,
+    /// The runtime's own process, which a signal goes to: the agent's, where there is one.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// The agent, if it was one.
+    #[serde(default)]
+    pub agent_type: Option<String>,
     /// What ran in the foreground.
     pub current_cmd: String,
     /// The state it was in.

@@ -87,8 +87,6 @@ macro_rules! answers {
             #[schemars(length(min = 1, max = REQUEST_REF_BYTES_MAX))]
             pub request_ref: String,
             $($(#[$meta])* pub $field: $kind,)*
-            /// The fingerprint of what was seen and is answered.
-            pub fingerprint: String,
             /// The answer.
             pub choice: Choice,
             /// Which of a question's options, counted from 1.
@@ -99,24 +97,29 @@ macro_rules! answers {
             pub message: Option<String>,
         }
 
-        impl $name {
-            /// Looks at what the types alone cannot say.
-            pub fn check(&self) -> Result<(), FieldError> {
-                check_request_ref(&self.request_ref)?;
-                check(self.choice, self.option, self.message.as_deref())
-            }
-        }
     )+ };
 }
 
 answers! {
     /// An answer to the approval that the path names.
-    AnswerRequest {}
+    AnswerRequest {
+        /// The fingerprint of what was seen and is answered.
+        fingerprint: String,
+    }
 
     /// An answer to an approval.
     RespondRequest {
-        /// The approval.
-        approval_id: String,
+        /// The approval; or else `ref`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval_id: Option<String>,
+        /// The runtime or pane in which exactly one approval waits when this arrives, as a
+        /// reference or as a person types it.
+        #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+        /// The fingerprint of what was seen and is answered. Only with `ref` it may be left out:
+        /// the answer then is to the one that waits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<String>,
     }
 }
 
@@ -128,12 +131,35 @@ impl AnswerRequest {
         RespondRequest {
             schema_version,
             request_ref,
-            approval_id,
-            fingerprint,
+            approval_id: Some(approval_id),
+            reference: None,
+            fingerprint: Some(fingerprint),
             choice,
             option,
             message,
         }
+    }
+}
+
+impl RespondRequest {
+    /// Looks at what the types alone cannot say.
+    pub fn check(&self) -> Result<(), FieldError> {
+        check_request_ref(&self.request_ref)?;
+        match (&self.approval_id, &self.reference) {
+            (Some(_), None) if self.fingerprint.is_none() => {
+                return Err(FieldError::new("fingerprint", "goes with `approval_id`"));
+            }
+            (Some(_), None) => {}
+            (None, Some(reference)) if reference.len() > REFERENCE_BYTES_MAX => {
+                let problem = format!("has at most {REFERENCE_BYTES_MAX} bytes");
+                return Err(FieldError::new("ref", problem));
+            }
+            (None, Some(_)) => {}
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(FieldError::new("approval_id", "is there, or `ref`, and not both"));
+            }
+        }
+        check(self.choice, self.option, self.message.as_deref())
     }
 }
 
@@ -364,7 +390,9 @@ mod tests {
 
     #[test]
     fn an_answer_says_neither_more_nor_less_than_its_choice_takes() {
-        let field = |more: &str| answer(more).unwrap().check().map_err(|error| error.field);
+        let field = |more: &str| {
+            answer(more).unwrap().to("ap-1".to_owned()).check().map_err(|error| error.field)
+        };
         assert_eq!(field(r#""choice":"approve""#), Ok(()));
         assert_eq!(field(r#""choice":"deny","message":"not so""#), Ok(()));
         assert_eq!(field(r#""choice":"option","option":2"#), Ok(()));
@@ -379,6 +407,21 @@ mod tests {
     fn s_12_an_answer_without_a_fingerprint_is_none() {
         let text = r#"{"request_ref":"r","choice":"approve"}"#;
         assert!(serde_json::from_str::<AnswerRequest>(text).is_err());
+    }
+
+    #[test]
+    fn s_12_an_answer_by_reference_may_leave_the_fingerprint_to_the_daemon_and_one_by_id_may_not() {
+        let field = |more: &str| {
+            let text = format!(r#"{{"request_ref":"r","choice":"approve",{more}}}"#);
+            let request: RespondRequest = serde_json::from_str(&text).unwrap();
+            request.check().map_err(|error| error.field)
+        };
+        assert_eq!(field(r#""ref":"%1""#), Ok(()));
+        assert_eq!(field(r#""ref":"%1","fingerprint":"f""#), Ok(()));
+        assert_eq!(field(r#""approval_id":"ap-1","fingerprint":"f""#), Ok(()));
+        assert_eq!(field(r#""approval_id":"ap-1""#).unwrap_err(), "fingerprint");
+        assert_eq!(field(r#""approval_id":"ap-1","ref":"%1""#).unwrap_err(), "approval_id");
+        assert_eq!(field(r#""option":1,"fingerprint":"f""#).unwrap_err(), "approval_id");
     }
 
     #[test]

@@ -24,7 +24,8 @@ impl Query for ResolveQuery {
             Parameter::one(
                 "ref",
                 ParameterKind::Text,
-                "`%12`, `session:window.pane`, the beginning of a runtime id, or a full reference.",
+                "`%12`, `session:window.pane`, an agent's name, the beginning of a runtime id, or a \
+                 full reference.",
             )
             .required(),
         ]

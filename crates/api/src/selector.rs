@@ -8,7 +8,12 @@
 //! | `work:2.1` | pane 1 of window 2 of session `work` |
 //! | `work:@3.%12` | the same by tmux's ids |
 //! | `work:build.0` | pane 0 of the window named `build` |
+//! | `claude` | the agent of that name |
 //! | `3f9a` | the runtime whose id begins so |
+//!
+//! What fits several forms means whatever fits any of them. None takes precedence, so that a new
+//! agent never takes a name away from a runtime that was meant; names of sessions and windows never
+//! stand alone, only with their colon.
 //!
 //! Parsing is pure; whether exactly one pane fits is for the daemon to say.
 
@@ -28,8 +33,8 @@ pub enum Selector {
     Pane(PaneId),
     /// A pane by its place, as tmux writes it.
     Place(Place),
-    /// The beginning of a runtime's id.
-    RuntimePrefix(String),
+    /// An agent's name, or the beginning of a runtime's id.
+    Word(String),
 }
 
 /// `session:window.pane`, as tmux writes it.
@@ -79,8 +84,8 @@ pub enum SelectorError {
     Reference(ReferenceError),
     /// None of the forms.
     #[error(
-        "a pane is named as %12, as session:window.pane, by the first characters of its runtime \
-         id, or by a full reference"
+        "a pane is named as %12, as session:window.pane, by its agent's name, by the first \
+         characters of its runtime id, or by a full reference"
     )]
     Form,
     /// Too few characters of a runtime id.
@@ -133,11 +138,16 @@ impl FromStr for Selector {
         if text.len() > RUNTIME_ID_BYTES_MAX {
             return Err(SelectorError::Reference(ReferenceError::RuntimeId));
         }
-        if text.len() < RUNTIME_PREFIX_BYTES_MIN {
-            return Err(SelectorError::PrefixTooShort);
-        }
-        Ok(Self::RuntimePrefix(text.to_owned()))
+        Ok(Self::Word(text.to_owned()))
     }
+}
+
+/// A word as the beginning of a runtime's id, if it is long enough for one.
+pub fn runtime_prefix(word: &str) -> Result<&str, SelectorError> {
+    if word.len() < RUNTIME_PREFIX_BYTES_MIN {
+        return Err(SelectorError::PrefixTooShort);
+    }
+    Ok(word)
 }
 
 impl Place {
@@ -192,7 +202,7 @@ impl fmt::Display for Selector {
             Self::Exact(reference) => reference.fmt(f),
             Self::Pane(id) => id.fmt(f),
             Self::Place(place) => place.fmt(f),
-            Self::RuntimePrefix(prefix) => f.pad(prefix),
+            Self::Word(word) => f.pad(word),
         }
     }
 }
@@ -239,7 +249,8 @@ mod tests {
         let zeroth = Some(PaneSelector::Index(0));
         assert_eq!(within("work:build.0", "work")[0], spot(name("build"), zeroth));
         assert_eq!(within("two words:v1.rs", "two words"), [spot(name("v1.rs"), None)]);
-        assert_eq!(parse("3f9a"), Ok(Selector::RuntimePrefix("3f9a".to_owned())));
+        assert_eq!(parse("3f9a"), Ok(Selector::Word("3f9a".to_owned())));
+        assert_eq!(runtime_prefix("3f9a"), Ok("3f9a"));
         let exact = "runtime:0123456789abcdef";
         assert_eq!(parse(exact), Ok(Selector::Exact(exact.parse().unwrap())));
     }
@@ -259,7 +270,7 @@ mod tests {
         for text in ["", "two words", ":1", "work:", "work:@x", "naïve", "a/b"] {
             assert_eq!(parse(text), Err(SelectorError::Form), "{text}");
         }
-        assert_eq!(parse("3f9"), Err(SelectorError::PrefixTooShort));
+        assert_eq!(runtime_prefix("3f9"), Err(SelectorError::PrefixTooShort));
         assert_eq!(parse("%x"), Err(SelectorError::Reference(ReferenceError::PaneId)));
         let bad_encoding = parse("pane:local/%/@1/%1").unwrap_err();
         assert_eq!(bad_encoding.code(), ErrorCode::RefInvalidEncoding);

@@ -7,6 +7,7 @@ use api::{ErrorCode, ExitCode, Timestamp};
 use client::ClientError;
 use serde_json::Value;
 
+use crate::output::approvals::revealed;
 use crate::output::style;
 use crate::output::text::Text;
 
@@ -72,6 +73,7 @@ pub(crate) fn lines(error: &ClientError) -> Vec<Text> {
     let head = Text::styled("qd: ", style::ERROR).then(&error.message);
     let mut lines = vec![head.then_styled(format!(" [{}]", error.code), style::QUIET)];
     lines.extend(candidates(error));
+    lines.extend(ending(error));
     lines.push(Text::styled("hint: ", style::TITLE).then(&error.hint));
     lines
 }
@@ -80,11 +82,27 @@ pub(crate) fn lines(error: &ClientError) -> Vec<Text> {
 fn candidates(error: &ClientError) -> Vec<Text> {
     let found = error.details.get("candidates").and_then(Value::as_array);
     let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-    let line = |candidate: &Value| {
-        let state = format!("  {} {}", text(candidate, "current_cmd"), text(candidate, "state"));
-        Text::plain("  ").then(text(candidate, "ref")).then_styled(state, style::QUIET)
+    let line = |candidate: &Value| match candidate["approval_id"].as_str() {
+        Some(approval) => {
+            let asked = format!("  {}", revealed(&text(candidate, "request")));
+            Text::plain("  ").then(approval).then_styled(asked, style::QUIET)
+        }
+        None => {
+            let state =
+                format!("  {} {}", text(candidate, "current_cmd"), text(candidate, "state"));
+            Text::plain("  ").then(text(candidate, "ref")).then_styled(state, style::QUIET)
+        }
     };
     found.into_iter().flatten().map(line).collect()
+}
+
+/// What became of an approval that cannot be answered any more, and by whom.
+fn ending(error: &ClientError) -> Option<Text> {
+    let text = |name: &str| error.details.get(name).and_then(Value::as_str);
+    let (_, state) = (text("approval_id")?, text("state")?);
+    let outcome = text("outcome").map_or_else(String::new, |it| format!(", {it}"));
+    let by = text("answered_by").map_or_else(String::new, |it| format!(", by {it}"));
+    Some(Text::plain(format!("  it is {state}{outcome}{by}")))
 }
 
 #[cfg(test)]
@@ -124,6 +142,20 @@ mod tests {
              runtime:bbbb   idle\n\
              hint: Use the full reference of one of the candidates in the details.\n"
         );
+    }
+
+    #[test]
+    fn who_was_first_is_told_and_which_approvals_it_could_be() {
+        let answered = ClientError::new(ErrorCode::ApprovalAnswered, "somebody was first")
+            .with_detail("approval_id", Value::from("ap-1"))
+            .with_detail("state", Value::from("answered"))
+            .with_detail("outcome", Value::from("deny"))
+            .with_detail("answered_by", Value::from("client:uid=0,pid=1"));
+        assert!(shown(&answered).contains("\n  it is answered, deny, by client:uid=0,pid=1\n"));
+        let candidates = json!([{ "approval_id": "ap-1", "request": "Bash: touch x" }]);
+        let several = ClientError::new(ErrorCode::RefAmbiguous, "2 approvals wait")
+            .with_detail("candidates", candidates);
+        assert!(shown(&several).contains("\n  ap-1  Bash: touch x\n"));
     }
 
     #[test]

@@ -327,6 +327,11 @@ fn unmet(now: Now, guards: &Guards, pane: &PaneRow) -> Option<Failure> {
         let message = format!("the pane does not hold runtime `{wanted}`");
         return Some(Failure::new(ActionProblem::RuntimeStale, message));
     }
+    let command = &pane.facts.command;
+    if let Some(wanted) = guards.if_command.as_ref().filter(|wanted| *wanted != command) {
+        let message = format!("`{command}` runs there by now, not `{wanted}`");
+        return Some(Failure::new(ActionProblem::RuntimeStale, message));
+    }
     if guards.force_stale {
         return None;
     }

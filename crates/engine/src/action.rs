@@ -158,6 +158,9 @@ pub struct ActRequest {
 pub struct Guards {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_runtime: Option<RuntimeId>,
+    /// What has to run in the foreground.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_command: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_state: Option<State>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

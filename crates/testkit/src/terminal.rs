@@ -1,7 +1,7 @@
 //! A terminal of a test's own, with a program in it: what a person would see and hear.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
@@ -14,6 +14,7 @@ use crate::env::TestEnv;
 /// A program on a pseudo-terminal. Dropping it kills it.
 pub struct Terminal {
     child: Child,
+    keyboard: File,
     printed: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -32,7 +33,19 @@ impl Terminal {
         command.args(["-u", "-f", "/dev/null", "attach-session", "-t", session]);
         command.env("TERM", "xterm").stdin(shared()).stdout(shared()).stderr(shared());
         let child = command.spawn().expect("tmux starts");
-        Self { child, printed: listen(master) }
+        let keyboard = File::from(master.try_clone().expect("a descriptor is left"));
+        Self { child, keyboard, printed: listen(master) }
+    }
+
+    /// Types, as a person would.
+    pub fn type_text(&self, text: &str) {
+        (&self.keyboard).write_all(text.as_bytes()).expect("the terminal is there");
+    }
+
+    /// All that was printed so far, escape sequences included.
+    pub fn printed(&self) -> String {
+        let printed = self.printed.lock().expect("no thread panics with it");
+        String::from_utf8_lossy(&printed).into_owned()
     }
 
     /// How often it rang.

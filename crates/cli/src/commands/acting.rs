@@ -18,8 +18,8 @@ use crate::output;
 /// What a request names and what has to hold for it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AimArgs {
-    /// %12, session:window.pane, `.` for this very pane, the first characters of a runtime id, or a
-    /// full reference
+    /// %12, session:window.pane, `.` for this very pane, an agent's name where it is the only one so
+    /// called, the first characters of a runtime id, or a full reference
     #[arg(value_name = "REF", allow_hyphen_values = true)]
     pub(crate) reference: String,
     /// The name of this request; one is made if not given, and told
@@ -48,6 +48,7 @@ pub(crate) struct Aim {
     pub(crate) request_ref: String,
     pub(crate) reference: String,
     pub(crate) if_runtime: Option<String>,
+    pub(crate) if_command: Option<String>,
     pub(crate) if_state: Option<State>,
     pub(crate) if_updated_within: Option<String>,
     pub(crate) force_stale: bool,
@@ -67,6 +68,7 @@ impl AimArgs {
             request_ref: self.request_ref.clone().unwrap_or_else(new_name),
             reference,
             if_runtime: self.if_runtime.clone(),
+            if_command: None,
             if_state: self.if_state,
             if_updated_within: self.if_updated_within.clone(),
             force_stale: self.force_stale,
@@ -81,6 +83,7 @@ impl Aim {
             request_ref: new_name(),
             reference: format!("runtime:{runtime}"),
             if_runtime: None,
+            if_command: None,
             if_state: None,
             if_updated_within: None,
             force_stale: false,
@@ -132,6 +135,7 @@ macro_rules! request {
             request_ref: aim.request_ref,
             reference: aim.reference,
             if_runtime: aim.if_runtime,
+            if_command: aim.if_command,
             if_state: aim.if_state,
             if_updated_within: aim.if_updated_within,
             force_stale: aim.force_stale,

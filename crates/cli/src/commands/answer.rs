@@ -10,7 +10,7 @@ use crate::commands::Outcome;
 use crate::commands::acting::new_name;
 use crate::commands::approvals::{Reply, WhichArgs, find, give, request};
 use crate::console::{Console, wait};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::output::approvals::{self as shown, Extent};
 use crate::output::text::Text;
 
@@ -104,12 +104,16 @@ fn walk(console: &Console, which: Option<&str>) -> Outcome {
     }
     let mut seen = BTreeSet::new();
     let mut left_out = false;
+    let mut outcome = Vec::new();
     while let Some((asked, behind)) = next(console, which, &seen)? {
         seen.insert(asked.approval_id.clone());
-        match ask(console, &asked, behind)? {
-            Some(Typed::Reply(reply)) => told(console, &asked, reply)?,
+        match ask(console, &asked, behind, &outcome)? {
+            Some(Typed::Reply(reply)) => outcome = told(console, &asked, reply)?,
             Some(Typed::Quit) => return Ok(ExitCode::Ok),
-            Some(Typed::Skip | Typed::More | Typed::Unclear) => left_out = true,
+            Some(Typed::Skip | Typed::More | Typed::Unclear) => {
+                left_out = true;
+                outcome = Vec::new();
+            }
             None => {
                 let message = "there is nobody to ask";
                 return Err(Failure::new(ErrorCode::ConfirmationRequired, message)
@@ -117,6 +121,7 @@ fn walk(console: &Console, which: Option<&str>) -> Outcome {
             }
         }
     }
+    console.terminal.lines(&outcome)?;
     let end = if left_out { "Nothing else waits." } else { "Nothing waits." };
     console.terminal.line(Text::plain(end))?;
     Ok(ExitCode::Ok)
@@ -141,42 +146,46 @@ fn next(
     })
 }
 
-/// Shows one and asks, until there is an answer; nothing where there is nobody to ask.
-fn ask(console: &Console, asked: &ApprovalItem, behind: usize) -> Result<Option<Typed>, Failure> {
-    let mut extent = Extent::Screen(console.terminal.height());
+/// Shows one below what became of the last, and asks, until there is an answer; nothing where there
+/// is nobody to ask.
+fn ask(
+    console: &Console,
+    asked: &ApprovalItem,
+    behind: usize,
+    outcome: &[Text],
+) -> Result<Option<Typed>, Failure> {
+    let mut is_whole = false;
     loop {
         let width = console.terminal.width();
-        let screen = shown::screen(asked, behind, console.now(), width, extent);
-        console.terminal.fresh(&screen)?;
-        let Some(line) = console.terminal.ask(&shown::keys(asked, width))? else {
+        let above: Vec<Text> =
+            outcome.iter().flat_map(|line| line.clone().wrapped(width)).collect();
+        let height = console.terminal.height().map(|rows| rows.saturating_sub(above.len()));
+        let extent = if is_whole { Extent::All } else { Extent::Screen(height) };
+        let request = shown::screen(asked, behind, console.now(), width, extent);
+        let screen = [above, request].concat();
+        let Some(line) = console.terminal.ask_below(&screen, &shown::keys(asked, width))? else {
             return Ok(None);
         };
         match typed(&line) {
-            Typed::More => extent = Extent::All,
+            Typed::More => is_whole = true,
             Typed::Unclear => {}
             answer @ (Typed::Reply(_) | Typed::Skip | Typed::Quit) => return Ok(Some(answer)),
         }
     }
 }
 
-/// Answers, and says in a line what became of it; the next one follows whatever it was.
-fn told(console: &Console, asked: &ApprovalItem, reply: Reply) -> Result<(), Failure> {
+/// Answers, and tells what became of it; the next one follows whatever it was.
+fn told(console: &Console, asked: &ApprovalItem, reply: Reply) -> Result<Vec<Text>, Failure> {
     let mut client = console.client()?;
     let request = request(asked, new_name(), asked.fingerprint.clone(), reply);
     if let Err(error) = request.check() {
-        return console.terminal.line(Text::plain(error.to_string()));
+        return Ok(vec![Text::plain(error.to_string())]);
     }
     let answered = wait(async { Ok(client.respond(&request).await) })?;
-    match answered {
-        Ok(answer) => {
-            let answer = answer.read()?;
-            console.terminal.lines(&[crate::output::actions::told(&answer)])
-        }
-        Err(error) => {
-            console.fail(&error.into());
-            Ok(())
-        }
-    }
+    Ok(match answered {
+        Ok(answer) => vec![crate::output::actions::told(&answer.read()?)],
+        Err(error) => failure::lines(&error),
+    })
 }
 
 #[cfg(test)]

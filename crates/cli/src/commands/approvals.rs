@@ -1,5 +1,6 @@
 //! `qd approvals`, `qd approve`, `qd deny`: what agents ask, and an answer to one of it.
 
+use api::actions::ActionAnswer;
 use api::approvals::{
     ApprovalAnswer, ApprovalItem, ApprovalState, ApprovalsQuery, Choice, RespondRequest,
 };
@@ -58,8 +59,10 @@ pub(crate) struct WhichArgs {
 
 /// Say yes to what an agent asks
 ///
-/// Once, unless told otherwise. The answer goes to exactly what was asked when this was started: if
-/// the agent asks something else by then, or somebody was first, nothing is answered.
+/// Once, unless told otherwise. By an id the answer goes to exactly what was asked when this was
+/// started: if the agent asks something else by then, or somebody was first, nothing is answered. A
+/// pane or runtime means the one that waits there when the daemon takes the answer. What was
+/// answered is printed.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ApproveArgs {
     #[command(flatten)]
@@ -128,19 +131,59 @@ pub(crate) fn deny(console: &Console, args: &DenyArgs) -> Outcome {
     )
 }
 
-/// Answers, and tells what became of it.
+/// Answers, and tells what was answered and what became of it.
 pub(crate) fn give(console: &Console, which: &WhichArgs, reply: Reply) -> Outcome {
     let mut client = console.client()?;
     let answer = wait(async {
-        let asked = find(&mut client, &which.which).await?;
-        let request_ref = which.request_ref.clone().unwrap_or_else(new_name);
-        let fingerprint = which.fingerprint.clone().unwrap_or_else(|| asked.fingerprint.clone());
-        let request = request(&asked, request_ref, fingerprint, reply);
+        let request = asked_for(&mut client, which, reply).await?;
         request.check().map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
         let responded = client.respond(&request).await;
         responded.map_err(|error| named(error, &request.request_ref))
     })?;
-    tell(console, &answer)
+    let exit = tell(console, &answer)?;
+    if !console.is_json() {
+        let answered = wait(answered(&mut client, &answer.read()?))?;
+        let width = console.terminal.width();
+        let lines = answered.map(|item| output::approvals::what(&item, width));
+        console.terminal.lines(&lines.unwrap_or_default())?;
+    }
+    Ok(exit)
+}
+
+/// The request as it was typed. By an id it is about what that shows now; what a pane or runtime
+/// means, the daemon finds out in the step in which it answers, and finds again for a repetition.
+async fn asked_for(
+    client: &mut Client,
+    which: &WhichArgs,
+    reply: Reply,
+) -> Result<RespondRequest, Failure> {
+    let request_ref = which.request_ref.clone().unwrap_or_else(new_name);
+    if which.which.starts_with(PREFIX) {
+        let asked = find(client, &which.which).await?;
+        let fingerprint = which.fingerprint.clone().unwrap_or_else(|| asked.fingerprint.clone());
+        return Ok(request(&asked, request_ref, fingerprint, reply));
+    }
+    Ok(RespondRequest {
+        schema_version: SchemaVersion::V1,
+        request_ref,
+        approval_id: None,
+        reference: Some(resolved(client, &which.which).await?),
+        fingerprint: which.fingerprint.clone(),
+        choice: reply.choice,
+        option: reply.option,
+        message: reply.message,
+    })
+}
+
+/// The approval that an action answered. That it cannot be shown is no failure of the answer.
+async fn answered(
+    client: &mut Client,
+    answer: &ActionAnswer,
+) -> Result<Option<ApprovalItem>, Failure> {
+    let approval = answer.action.detail.pointer("/act/respond/approval").and_then(Value::as_str);
+    let Some(approval) = approval else { return Ok(None) };
+    let found = client.approval(approval).await.and_then(|answer| answer.read());
+    Ok(found.ok().map(|answer| answer.approval))
 }
 
 pub(crate) fn request(
@@ -152,8 +195,9 @@ pub(crate) fn request(
     RespondRequest {
         schema_version: SchemaVersion::V1,
         request_ref,
-        approval_id: asked.approval_id.clone(),
-        fingerprint,
+        approval_id: Some(asked.approval_id.clone()),
+        reference: None,
+        fingerprint: Some(fingerprint),
         choice: reply.choice,
         option: reply.option,
         message: reply.message,
@@ -177,7 +221,8 @@ pub(crate) async fn find(client: &mut Client, which: &str) -> Result<ApprovalIte
                 .with_hint("`qd approvals` shows what waits elsewhere."))
         }
         count => {
-            let ids: Vec<Value> = waiting.into_iter().map(|it| it.approval_id.into()).collect();
+            let candidate = |it: ApprovalItem| serde_json::json!({ "approval_id": it.approval_id, "request": it.request });
+            let ids: Vec<Value> = waiting.into_iter().map(candidate).collect();
             let message = format!("{count} approvals wait in `{which}`");
             let error = ClientError::new(ErrorCode::RefAmbiguous, message);
             let error = error.with_detail("candidates", Value::from(ids));

@@ -1,5 +1,6 @@
 //! `qd attach` and `qd next`: go to a pane.
 
+use std::io::{self, IsTerminal as _};
 use std::os::unix::process::CommandExt as _;
 
 use api::actions::AttachItem;
@@ -34,6 +35,9 @@ pub(crate) fn attach(console: &Console, args: &AttachArgs) -> Outcome {
     let mut client = console.client()?;
     let answer = wait(async {
         let aim = args.aim.aim(&mut client).await?;
+        if !console.is_json() {
+            check_terminal(&mut client, &aim).await?;
+        }
         ask(&mut client, &aim, args.read_only).await
     })?;
     go(console, &answer)
@@ -84,6 +88,30 @@ async fn ask(
     shown.map_err(|error| named(error, &request.request_ref))
 }
 
+/// Makes sure that this terminal can be taken there, before anything is shown to it or recorded.
+async fn check_terminal(client: &mut Client, aim: &Aim) -> Result<(), Failure> {
+    let Some(inside) = here::server_pid() else {
+        if io::stdin().is_terminal() && io::stdout().is_terminal() {
+            return Ok(());
+        }
+        let message = "to attach takes a terminal, and this is none";
+        return Err(Failure::new(ErrorCode::BadRequest, message)
+            .with_hint("Run it in a terminal; with --json it shows the pane and tells where."));
+    };
+    let Some(pane) = client.resolve(&aim.reference).await?.read()?.pane else { return Ok(()) };
+    let targets = client.targets().await?.read()?.items;
+    let target = targets.into_iter().find(|it| it.name == pane.identity.target);
+    match target.and_then(|it| it.server) {
+        Some(server) if server.pid != inside => Err(elsewhere()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn elsewhere() -> Failure {
+    Failure::new(ErrorCode::BadRequest, "this terminal is in another tmux server")
+        .with_hint("Detach first, and repeat it outside tmux.")
+}
+
 /// Has this terminal taken there by tmux itself, in the place of this process.
 fn go(console: &Console, answer: &Answer<api::actions::ActionAnswer>) -> Outcome {
     let shown = answer.read()?;
@@ -96,9 +124,7 @@ fn go(console: &Console, answer: &Answer<api::actions::ActionAnswer>) -> Outcome
     };
     let inside = here::server_pid();
     if inside.is_some_and(|pid| pid != place.server_pid) {
-        let message = "this terminal is in another tmux server";
-        return Err(Failure::new(ErrorCode::BadRequest, message)
-            .with_hint("Detach first, and repeat it outside tmux."));
+        return Err(elsewhere());
     }
     if inside.is_none() {
         console.terminal.note(&[output::actions::told(&shown)]);

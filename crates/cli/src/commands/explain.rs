@@ -13,8 +13,8 @@ use crate::output;
 /// Show why a pane is in the state it is in: the evidence, its age, and what decided
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExplainArgs {
-    /// %12, session:window.pane, `.` for this very pane, the first characters of a runtime id, or a
-    /// full reference
+    /// %12, session:window.pane, `.` for this very pane, an agent's name where it is the only one so
+    /// called, the first characters of a runtime id, or a full reference
     #[arg(value_name = "REF", allow_hyphen_values = true)]
     reference: String,
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use api::actions::{ActionAnswer, IfBusy, ResultCode, SendRequest};
 use api::limits::SEND_TEXT_BYTES_MAX;
@@ -11,13 +12,15 @@ use api::watch::{Change, WatchFrame, WatchQuery};
 use api::words::{Scope, State};
 use api::{ErrorCode, ExitCode};
 use clap::{ArgGroup, Args};
-use client::{Answer, Client, Step};
+use client::{Answer, Client, ClientError, Step};
+use serde_json::Value;
 
 use crate::args::word;
 use crate::commands::Outcome;
 use crate::commands::acting::{AimArgs, named, request, tell};
 use crate::console::{Console, wait};
 use crate::failure::Failure;
+use crate::output::time::parse_span;
 
 /// Type a text and keys into a pane, if it still holds what was seen there
 ///
@@ -37,10 +40,10 @@ pub(crate) struct SendArgs {
     /// The text; it may begin with a dash
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     text: Option<String>,
-    /// Read the text from standard input, at most 1 MiB
+    /// Read the text from standard input, at most 1 MiB; CRLF is typed as a newline
     #[arg(long)]
     stdin: bool,
-    /// Read the text from a file, at most 1 MiB
+    /// Read the text from a file, at most 1 MiB; CRLF is typed as a newline
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
     /// A key by tmux's name, such as C-c or Escape, pressed behind the text; repeatable
@@ -68,6 +71,9 @@ pub(crate) struct SendArgs {
         value_parser = word::<State>(State::WORDS)
     )]
     wait: Vec<State>,
+    /// How long to --wait at most, such as 30s or 10m; without it, for ever, as `qd wait`
+    #[arg(long, value_name = "TIME", value_parser = parse_span, requires = "wait")]
+    timeout: Option<Duration>,
 }
 
 pub(crate) fn run(console: &Console, args: &SendArgs) -> Outcome {
@@ -87,7 +93,7 @@ pub(crate) fn run(console: &Console, args: &SendArgs) -> Outcome {
         let answer = send(&mut client, &request).await?;
         // What was not taken leads to no state.
         if !args.wait.is_empty() && answer.read()?.result_code == ResultCode::Completed {
-            arrival(client, &answer.read()?, &args.wait).await?;
+            arrival(client, &answer.read()?, args).await?;
         }
         Ok(answer)
     })?;
@@ -108,8 +114,19 @@ async fn send(client: &mut Client, request: &SendRequest) -> Result<Answer<Actio
     }
 }
 
-/// Waits until the runtime came to one of these states after what was sent to it.
-async fn arrival(client: Client, sent: &ActionAnswer, wanted: &[State]) -> Result<(), Failure> {
+/// Waits until the runtime came to one of the states after what was sent to it.
+async fn arrival(client: Client, sent: &ActionAnswer, args: &SendArgs) -> Result<(), Failure> {
+    let arrival = come_to(client, sent, &args.wait);
+    let Some(limit) = args.timeout else { return arrival.await };
+    tokio::time::timeout(limit, arrival).await.unwrap_or_else(|_| {
+        let message = "it was sent, and the state was not reached in time";
+        let error = ClientError::new(ErrorCode::Timeout, message)
+            .with_detail("action_id", Value::from(sent.action_id.clone()));
+        Err(error.with_hint("`qd explain REF` says why a state is what it is.").into())
+    })
+}
+
+async fn come_to(client: Client, sent: &ActionAnswer, wanted: &[State]) -> Result<(), Failure> {
     let (runtime, seen) = (&sent.action.runtime_id, sent.action.snapshot.state_version);
     let arrived = |pane: &PaneItem| pane.state_version > seen && wanted.contains(&pane.state);
     let lives = |pane: &PaneItem| pane.runtime_id.as_ref() == Some(runtime);
@@ -164,7 +181,8 @@ fn text(args: &SendArgs) -> Result<Option<String>, Failure> {
             Failure::new(ErrorCode::BadRequest, format!("cannot read {name}: {error}"))
                 .with_hint("Give the text as UTF-8.")
         })?;
-        Ok::<_, Failure>(text)
+        // A line end of another system is a line end, not a key of its own.
+        Ok::<_, Failure>(text.replace("\r\n", "\n"))
     };
     if args.stdin {
         return from(&mut std::io::stdin().lock(), "standard input").map(Some);

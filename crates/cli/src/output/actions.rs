@@ -1,6 +1,7 @@
 //! How acts on panes and their history are told.
 
 use api::actions::{ActionAnswer, ActionItem, ActionList, ActionType, ResultCode};
+use serde_json::Value;
 
 use crate::output::style;
 use crate::output::table::{Column, Table};
@@ -13,7 +14,8 @@ pub(crate) fn told(answer: &ActionAnswer) -> Text {
         ActionType::Attach => "shown",
         ActionType::Send => "sent",
         ActionType::ViewOutput => "read",
-        ActionType::Kill => "signalled",
+        ActionType::Kill if signal(action).is_some() => "signalled",
+        ActionType::Kill => "C-c pressed",
         ActionType::Respond => "answered",
     };
     let said = match answer.result_code {
@@ -23,7 +25,11 @@ pub(crate) fn told(answer: &ActionAnswer) -> Text {
         ResultCode::Unknown => Text::styled("unknown", style::WARNING),
         ResultCode::Refused | ResultCode::Failed => Text::styled("not done", style::ERROR),
     };
-    let mut text = said.then(format!(" {} ({})", action.pane_id, action.snapshot.current_cmd));
+    let whom = match signal(action) {
+        Some(_) => process(action),
+        None => action.snapshot.current_cmd.clone(),
+    };
+    let mut text = said.then(format!(" {} ({whom})", action.pane_id));
     if let Some(message) = &action.message {
         text = text.then(format!(": {message}"));
     }
@@ -37,6 +43,20 @@ pub(crate) fn told(answer: &ActionAnswer) -> Text {
     }
     let names = format!("  {} --request-ref {}", action.action_id, action.request_ref);
     text.then_styled(names, style::QUIET)
+}
+
+/// The signal of a kill that was by one.
+fn signal(action: &ActionItem) -> Option<&str> {
+    action.detail.pointer("/act/kill_by_signal/signal").and_then(Value::as_str)
+}
+
+/// The process that a signal went to. It is not what runs in the foreground, where there is no
+/// agent: that may be a child of it.
+fn process(action: &ActionItem) -> String {
+    let seen = &action.snapshot;
+    let pid = seen.pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
+    let agent = seen.agent_type.as_ref().map(|agent| format!("{agent}, "));
+    format!("{}process {pid}", agent.unwrap_or_default())
 }
 
 /// The history as a table.
@@ -85,11 +105,15 @@ fn detail(item: &ActionItem) -> String {
     if let Some(code) = item.error_code {
         return format!("{code}: {}", item.message.as_deref().unwrap_or_default());
     }
-    let text = |pointer: &str| item.detail.pointer(pointer).and_then(serde_json::Value::as_str);
+    let text = |pointer: &str| item.detail.pointer(pointer).and_then(Value::as_str);
     let preview = text("/act/send/text/preview").map(|preview| format!("{preview:?}"));
-    let keys = item.detail.pointer("/act/send/keys").and_then(serde_json::Value::as_array);
-    let keys = keys.into_iter().flatten().filter_map(serde_json::Value::as_str).map(str::to_owned);
-    let signal = text("/act/kill_by_signal/signal").map(str::to_owned);
+    let keys = item.detail.pointer("/act/send/keys").and_then(Value::as_array);
+    let keys = keys.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    let tree = item.detail.pointer("/act/kill_by_signal/tree").is_some();
+    let below = if tree { " and below it" } else { "" };
+    let signal = signal(item).map(|signal| format!("{signal} to {}{below}", process(item)));
+    let key = text("/act").filter(|act| *act == "kill_by_key");
+    let signal = signal.or(key.map(|_| format!("C-c for {}", item.snapshot.current_cmd)));
     let choice = text("/act/respond/choice").map(str::to_owned);
     let approval = text("/act/respond/approval").map(str::to_owned);
     let answer = choice.into_iter().chain(approval);

@@ -3,6 +3,8 @@
 //! Their texts were written by a model that wants to be permitted something. Whatever a terminal
 //! would obey, or not show, is written out.
 
+use std::ops::RangeInclusive;
+
 use api::approvals::{ApprovalItem, ApprovalKind, ApprovalList, ApprovalState, Choice, OfferItem};
 use api::timestamp::Timestamp;
 use unicode_width::UnicodeWidthChar;
@@ -10,7 +12,7 @@ use unicode_width::UnicodeWidthChar;
 use crate::output::style;
 use crate::output::table::{Column, Table};
 use crate::output::text::Text;
-use crate::output::time;
+use crate::output::{time, width};
 
 /// Columns where the terminal has no width.
 const WIDTH_DEFAULT: usize = 100;
@@ -20,6 +22,8 @@ const FRAME_ROWS: usize = 10;
 const REQUEST_ROWS_MIN: usize = 3;
 /// Characters of a request in a table.
 const TABLE_CHARS_MAX: usize = 200;
+/// Where a table has no room to say what is asked, each approval has lines of its own.
+const TABLE_COLUMNS_MIN: usize = 80;
 
 /// How much of a request is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +38,25 @@ pub(crate) fn lines(list: &ApprovalList, now: Timestamp, width: Option<usize>) -
     if list.items.is_empty() {
         return vec![Text::styled("Nothing waits for an answer.", style::QUIET)];
     }
-    table(&list.items, now).lines(width)
+    match width.filter(|columns| *columns < TABLE_COLUMNS_MIN) {
+        Some(columns) => list.items.iter().flat_map(|item| stacked(item, now, columns)).collect(),
+        None => table(&list.items, now).lines(width),
+    }
+}
+
+/// One approval where a row of a table would leave out what matters.
+fn stacked(item: &ApprovalItem, now: Timestamp, columns: usize) -> Vec<Text> {
+    let agent = item.agent_type.as_deref().unwrap_or("-");
+    let state = Text::styled(item.state.as_str(), style_of(item.state));
+    let head = Text::plain(format!("{}  ", item.approval_id)).then(state);
+    let place = format!("  {agent}  {}  {}", place(item), age(item, now));
+    let ending = Text::styled(format!("  {}", ending(item)), style::QUIET);
+    let inner = columns.saturating_sub(2).max(1);
+    let asked = format!("{} bytes: {}", item.request_bytes, in_short(item));
+    let asked = broken(&asked, inner).into_iter().map(|row| Text::plain(format!("  {row}")));
+    let head = [head, Text::styled(place, style::QUIET)].into_iter();
+    let lines = head.flat_map(|line| line.wrapped(Some(columns)));
+    lines.chain(asked).chain(ending.wrapped(Some(columns))).collect()
 }
 
 /// Approvals as a table.
@@ -45,7 +67,8 @@ pub(crate) fn table(items: &[ApprovalItem], now: Timestamp) -> Table {
         Column::fixed("STATE"),
         Column::yielding("AGENT", 3),
         Column::yielding("PANE", 4),
-        Column::yielding("REQUEST", 2).down_to(12),
+        Column::fixed("BYTES"),
+        Column::fixed("REQUEST").down_to(12),
         Column::yielding("ANSWERS", 1),
     ]);
     for item in items {
@@ -55,6 +78,7 @@ pub(crate) fn table(items: &[ApprovalItem], now: Timestamp) -> Table {
             Text::styled(item.state.as_str(), style_of(item.state)),
             Text::plain(item.agent_type.as_deref().unwrap_or("-")),
             Text::plain(place(item)),
+            Text::plain(item.request_bytes.to_string()),
             Text::plain(in_short(item)),
             Text::styled(ending(item), style::QUIET),
         ]);
@@ -80,10 +104,17 @@ fn place(item: &ApprovalItem) -> String {
     format!("{} {session} {}", item.target, item.pane_id)
 }
 
-fn in_short(item: &ApprovalItem) -> String {
-    let first: String = item.request.split_whitespace().collect::<Vec<_>>().join(" ");
+/// The beginning of what is asked, on one line. Where there is more it ends in a mark; how long all
+/// of it is, stands beside it.
+pub(crate) fn in_short(item: &ApprovalItem) -> String {
     let tool = item.tool.as_ref().map_or(String::new(), |tool| format!("{tool}: "));
-    revealed(&format!("{tool}{first}")).chars().take(TABLE_CHARS_MAX).collect()
+    let whole = revealed(&format!("{tool}{}", item.request.trim_end_matches('\n')));
+    let mut short: String = whole.chars().take(TABLE_CHARS_MAX).collect();
+    let is_cut = short.len() < whole.len() || (item.request.len() as u64) < item.request_bytes;
+    if is_cut {
+        short.push(width::ELLIPSIS);
+    }
+    short
 }
 
 /// What may be answered; of one that is over, what was.
@@ -177,6 +208,13 @@ fn request(item: &ApprovalItem, columns: usize, extent: Extent) -> Vec<Text> {
     lines
 }
 
+/// What was answered, for whoever named only where it was asked.
+pub(crate) fn what(item: &ApprovalItem, width: Option<usize>) -> Vec<Text> {
+    let outcome = item.outcome.map_or_else(String::new, |it| format!("{it}, to "));
+    let asked = format!("  {outcome}{} bytes: {}", item.request_bytes, in_short(item));
+    Text::plain(asked).wrapped(width)
+}
+
 /// What may be typed.
 pub(crate) fn keys(item: &ApprovalItem, width: Option<usize>) -> Text {
     let offered: Vec<String> = item.offers.iter().map(letter).collect();
@@ -185,21 +223,53 @@ pub(crate) fn keys(item: &ApprovalItem, width: Option<usize>) -> Text {
     Text::styled(keys, style::QUIET).cut(columns).then("> ")
 }
 
-/// A line as it is, with everything written out that a terminal would obey or not show.
-fn revealed(text: &str) -> String {
+/// A text as it is, with everything written out that a terminal would obey or not show.
+pub(crate) fn revealed(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        let visible = c == ' ' || c.width().is_some_and(|width| width > 0) && !c.is_whitespace();
-        if visible {
+        if c == ' ' || is_seen(c) {
             shown.push(c);
         } else if c == '\t' {
             shown.push('→');
+        } else if c == '\n' {
+            shown.push('⏎');
         } else {
             shown.extend(["<U+", &format!("{:04X}", u32::from(c)), ">"]);
         }
     }
     shown
 }
+
+/// Whether a character leaves something on the screen that is seen.
+fn is_seen(c: char) -> bool {
+    c.width().is_some_and(|width| width > 0)
+        && !c.is_whitespace()
+        && !UNSEEN.iter().any(|unseen| unseen.contains(&c))
+}
+
+/// What has a width and shows nothing: Unicode's default ignorable characters, the fillers of
+/// Hangul, blanks that are no white space, and the marks of annotations.
+const UNSEEN: &[RangeInclusive<char>] = &[
+    '\u{ad}'..='\u{ad}',
+    '\u{34f}'..='\u{34f}',
+    '\u{61c}'..='\u{61c}',
+    '\u{115f}'..='\u{1160}',
+    '\u{17b4}'..='\u{17b5}',
+    '\u{180b}'..='\u{180f}',
+    '\u{200b}'..='\u{200f}',
+    '\u{202a}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{2800}'..='\u{2800}',
+    '\u{3164}'..='\u{3164}',
+    '\u{fe00}'..='\u{fe0f}',
+    '\u{feff}'..='\u{feff}',
+    '\u{ffa0}'..='\u{ffa0}',
+    '\u{fff0}'..='\u{fffb}',
+    '\u{1bca0}'..='\u{1bca3}',
+    '\u{1d159}'..='\u{1d159}',
+    '\u{1d173}'..='\u{1d17a}',
+    '\u{e0000}'..='\u{e0fff}',
+];
 
 /// A line in pieces that fit, each letter for letter.
 fn broken(line: &str, columns: usize) -> Vec<String> {
@@ -267,6 +337,49 @@ mod tests {
         assert_eq!(revealed(hostile), expected);
         let screen = shown(&format!("{hostile}\nsecond"), 100, Extent::All);
         assert!(screen.contains(&format!("| {expected}\n| second\n")), "{screen}");
+    }
+
+    #[test]
+    fn s_13_what_has_a_width_and_shows_nothing_is_written_out() {
+        for c in ['\u{115f}', '\u{2800}', '\u{fff9}', '\u{3164}', '\u{ad}', '\u{e0041}'] {
+            assert_eq!(revealed(&c.to_string()), format!("<U+{:04X}>", u32::from(c)));
+        }
+        assert_eq!(revealed("日本 é ⠿ 한"), "日本 é ⠿ 한");
+    }
+
+    fn listed(items: Vec<ApprovalItem>, width: usize) -> String {
+        let at = Timestamp::from_millis(65_000);
+        let list = ApprovalList {
+            schema_version: api::words::SchemaVersion::V1,
+            generated_at: at,
+            as_of: 1,
+            items,
+        };
+        lines(&list, at, Some(width)).iter().map(|line| line.render(false) + "\n").collect()
+    }
+
+    #[test]
+    fn s_13_a_list_marks_what_it_cuts_and_tells_how_long_all_of_it_is() {
+        let long = format!("echo {} ; rm -rf ~", "a".repeat(250));
+        for width in [40, 80, 120, 1_000] {
+            let shown = listed(vec![item(&long)], width);
+            assert!(shown.contains('…') && shown.contains("268"), "{width}: {shown}");
+            assert!(shown.contains("Bash: echo") && shown.contains("y n"), "{width}: {shown}");
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
+        }
+        let lines = listed(vec![item("one\nrm two\n")], 120);
+        assert!(lines.contains("Bash: one⏎rm two"), "a new line is none of the blanks: {lines}");
+        let kept = ApprovalItem { request_bytes: 100_000, ..item("the beginning") };
+        assert!(listed(vec![kept], 120).contains("the beginning…"));
+    }
+
+    #[test]
+    fn at_40_columns_the_list_says_who_asks_what_and_where() {
+        assert_eq!(
+            listed(vec![item("touch a && echo made && echo more")], 40),
+            "ap-0123456789abcdef  waiting\n  claude  local work %1  1m\n  33 bytes: Bash: touch a \
+             && echo made \n  && echo more\n  y n\n"
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The terminal, or the pipe in its place: the one place that writes.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use rustix::io::Errno;
+use rustix::termios::QueueSelector;
 
 use crate::failure::Failure;
 use crate::output::text::Text;
@@ -109,23 +111,23 @@ impl Terminal {
         })
     }
 
-    /// Writes lines on a screen of their own; longer ones scroll, and nothing is left out.
-    pub(crate) fn fresh(&self, lines: &[Text]) -> Result<(), Failure> {
-        if self.interactive {
-            self.write(&format!("{CLEAR}{HOME}"))?;
-        }
-        self.lines(lines)
-    }
-
-    /// Asks for a line; nothing where there is nobody to ask, or nobody says anything any more.
-    pub(crate) fn ask(&self, question: &Text) -> Result<Option<String>, Failure> {
+    /// Writes lines on a screen of their own, longer ones scroll and nothing is left out, and asks
+    /// for a line below them; nothing where there is nobody to ask, or nobody says anything any
+    /// more. What was typed before all of it stood there is no answer to it.
+    pub(crate) fn ask_below(
+        &self,
+        lines: &[Text],
+        question: &Text,
+    ) -> Result<Option<String>, Failure> {
         if !io::stdin().is_terminal() || !self.interactive {
+            self.lines(lines)?;
             return Ok(None);
         }
-        self.write(&question.render(self.coloured_out))?;
-        let mut answer = String::new();
-        let said = io::stdin().lock().read_line(&mut answer)? > 0;
-        Ok(said.then_some(answer))
+        // In one piece, so that nobody can answer what stands there half.
+        let shown = lines.iter().map(|line| line.render(self.coloured_out) + "\n");
+        let shown: String = shown.chain([question.render(self.coloured_out)]).collect();
+        self.write(&format!("{CLEAR}{HOME}{shown}"))?;
+        Ok(typed_from_now_on()?)
     }
 
     /// Paints a screen anew in its place, or writes the lines below the last ones where there is
@@ -175,10 +177,32 @@ impl Terminal {
         }
         let question = question.clone().then(" [y/N] ").render(self.coloured_err);
         io::stderr().lock().write_all(question.as_bytes())?;
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer)?;
+        let answer = typed_from_now_on()?.unwrap_or_default();
         Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
     }
+}
+
+/// The next line that somebody types at this terminal; nothing at its end. What was typed before,
+/// also as the beginning of a line, is thrown away: whoever typed it had not seen what is asked.
+///
+/// It is read byte by byte, past the buffer of [`io::Stdin`], which could hold back a line for the
+/// next question.
+fn typed_from_now_on() -> io::Result<Option<String>> {
+    let stdin = io::stdin().lock();
+    rustix::termios::tcflush(&stdin, QueueSelector::IFlush)?;
+    let mut line = Vec::new();
+    let mut byte = [0];
+    loop {
+        match rustix::io::read(&stdin, &mut byte) {
+            Ok(0) if line.is_empty() => return Ok(None),
+            Ok(0) => break,
+            Ok(_) if byte == *b"\n" => break,
+            Ok(_) => line.extend(byte),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Some(String::from_utf8_lossy(&line).into_owned()))
 }
 
 /// As many lines as there are rows; the last one counts what is missing.

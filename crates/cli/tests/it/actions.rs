@@ -313,6 +313,121 @@ fn tc_029_a_key_interrupts_what_runs_and_nobody_is_killed_without_being_asked() 
     env.qd(&["kill", &pane, "--yes", "--signal", "KILL"]).fails_with(2);
 }
 
+/// A person's terminal, in which `qd` is run with these arguments.
+fn person(env: &TestEnv, arguments: &str) -> String {
+    let line = format!("{} {arguments}; echo over $?; exec sh", env.qd_program().display());
+    let pane = env.tmux().session("person", &line);
+    env.tmux().ok(&["resize-window", "-t", &pane, "-x", "200", "-y", "20"]);
+    pane
+}
+
+#[test]
+fn a_kill_shows_what_it_is_about_and_what_came_in_its_place_meanwhile_is_left_alone() {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec sleep 777");
+    let daemon = env.daemon();
+    let item = deck::pane_where(daemon.api(), &pane, "sleeps", |it| it["current_cmd"] == "sleep");
+    let person = person(&env, "kill work:0.0 --mode signal --signal KILL");
+    let asked = env.tmux().shows(&person, "[y/N]");
+    let process = format!("process {}", item["pane_pid"]);
+    for told in ["Send KILL", "local work:0.0", &pane, &process, "sleep runs"] {
+        assert!(asked.contains(told), "{told}: {asked}");
+    }
+    env.tmux().ok(&["respawn-pane", "-k", "-t", &pane, "exec sleep 888"]);
+    env.tmux().ok(&["send-keys", "-t", &person, "y", "Enter"]);
+    let refused = env.tmux().shows(&person, "over");
+    assert!(refused.contains("E_RUNTIME_STALE") && refused.contains("over 5"), "{refused}");
+    assert_eq!(env.tmux().show(&pane, "#{pane_dead}#{pane_current_command}"), "0sleep");
+}
+
+#[test]
+fn a_key_is_pressed_only_for_what_was_asked_about() {
+    let env = deck();
+    env.tmux().ok(&["new-session", "-d", "-s", "work", "exec cat"]);
+    let pane = env.tmux().show("work", "#{pane_id}");
+    let daemon = env.daemon();
+    deck::pane_where(daemon.api(), &pane, "cat", |it| it["current_cmd"] == "cat");
+    let other = json!({ "if_command": "sleep" });
+    assert_eq!(act(&daemon, "kill", "r1", &pane, &other).error(409), "E_RUNTIME_STALE");
+    let person = person(&env, &format!("kill {pane}"));
+    let asked = env.tmux().shows(&person, "[y/N]");
+    assert!(asked.contains(&format!("Press C-c for cat in local work:0.0 {pane}")), "{asked}");
+    env.tmux().ok(&["send-keys", "-t", &person, "y", "Enter"]);
+    let done = env.tmux().shows(&person, "over");
+    assert!(done.contains(&format!("C-c pressed {pane} (cat)")), "{done}");
+    let history = env.qd(&["history"]).success();
+    assert!(history.contains("C-c for cat"), "{history}");
+}
+
+#[test]
+fn a_yes_that_was_typed_before_the_question_is_none() {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec sleep 777");
+    let daemon = env.daemon();
+    deck::pane_where(daemon.api(), &pane, "sleeps", |it| it["current_cmd"] == "sleep");
+    // Nothing reads until the file is there, and what was typed waits in the terminal.
+    let qd = env.qd_program().display();
+    let line = format!(
+        "echo up; until [ -e go ]; do sleep 0.05; done; {qd} kill {pane}; echo over; exec sh"
+    );
+    let person = env.tmux().session("person", &line);
+    env.tmux().shows(&person, "up");
+    env.tmux().ok(&["send-keys", "-t", &person, "y", "Enter"]);
+    env.tmux().shows(&person, "y");
+    fs::write(env.path("home/go"), "").unwrap();
+    env.tmux().shows(&person, "[y/N]");
+    env.tmux().ok(&["send-keys", "-t", &person, "Enter"]);
+    let over = env.tmux().shows(&person, "over");
+    assert!(over.contains("nothing was done"), "{over}");
+    assert_eq!(env.tmux().show(&pane, "#{pane_dead}"), "0");
+}
+
+#[test]
+fn a_signal_in_a_pane_without_an_agent_tells_which_process_it_went_to() {
+    let env = deck();
+    let pane = env.tmux().session("work", "trap 'echo caught' INT; sleep 777; exec cat");
+    let daemon = env.daemon();
+    let item = deck::pane_where(daemon.api(), &pane, "sleeps", |it| it["current_cmd"] == "sleep");
+    let told = env.qd(&["kill", &pane, "--mode", "signal", "--yes"]).success();
+    let process = format!("signalled {pane} (process {})", item["pane_pid"]);
+    assert!(told.contains(&process), "{told}");
+    let history = env.qd(&["history"]).success();
+    assert!(history.contains(&format!("INT to process {}", item["pane_pid"])), "{history}");
+}
+
+#[test]
+fn to_attach_without_a_terminal_is_refused_and_leaves_no_trace() {
+    let (env, _daemon, pane) = scene();
+    let refused = env.qd(&["attach", &pane]).fails_with(2);
+    assert!(refused.contains("takes a terminal"), "{refused}");
+    assert_eq!(env.sqlite("SELECT count(*) FROM actions").trim(), "0");
+    let elsewhere = env.tmux_at("elsewhere.sock");
+    let line = format!("{} attach {pane}; echo over; exec sh", env.qd_program().display());
+    let inside = elsewhere.session("person", &line);
+    let refused = elsewhere.shows(&inside, "over");
+    assert!(refused.contains("another tmux server"), "{refused}");
+    assert_eq!(env.sqlite("SELECT count(*) FROM actions").trim(), "0");
+}
+
+#[test]
+fn a_send_waits_no_longer_than_it_is_told_to() {
+    let (env, _daemon, pane) = scene();
+    let send = ["send", &pane, "--text", "x", "--wait", "idle", "--timeout", "50ms"];
+    let told = env.qd(&send).fails_with(6);
+    assert!(told.contains("it was sent"), "{told}");
+    arrives(&env, b"x");
+    env.qd(&["send", &pane, "--text", "x", "--timeout", "1s"]).fails_with(2);
+}
+
+#[test]
+fn a_text_with_the_line_ends_of_another_system_is_typed_with_ours() {
+    let (env, _daemon, pane) = scene();
+    fs::write(env.path("home/file"), "one\r\ntwo\r\n").unwrap();
+    env.qd(&["send", &pane, "--file", "file"]).success();
+    env.invoke(&["send", &pane, "--stdin"]).stdin("three\r\n").run().success();
+    arrives(&env, b"one\ntwo\nthree\n");
+}
+
 #[test]
 fn f_17_a_signal_ends_the_process_and_with_tree_all_below_it() {
     let env = deck();

@@ -249,3 +249,24 @@ fn what_a_transcript_counts_call_by_call_adds_up_and_each_call_counts_once() {
     let said = it.env.qd(&["explain", &it.pane]).success();
     assert!(said.contains("3009 tokens in, 19 tokens out"), "{said}");
 }
+
+#[test]
+fn an_agent_is_named_by_its_name_where_it_is_the_only_one_so_called() {
+    let it = scene("claude");
+    let told = it.env.qd(&["explain", "claude"]).success();
+    assert!(told.contains(&it.pane), "{told}");
+    // Neither a session nor a window of that name is meant: those have a colon.
+    it.env.tmux().session("codex", "exec cat");
+    let other = it.env.tmux().window("work", "codex", "exec cat");
+    deck::listed(it.daemon.api(), &other);
+    it.env.qd(&["explain", "codex"]).fails_with(4);
+    let resolved = it.daemon.api().get("/v1/resolve?ref=claude").expect(200);
+    assert_eq!(resolved["pane"]["identity"]["pane_id"], it.pane.as_str());
+    let second = it.env.tmux().window("work", "second", "exec claude 1000");
+    deck::pane_where(it.daemon.api(), &second, "claude", |it| it["agent_type"] == "claude");
+    let refused = it.env.qd(&["send", "claude", "--text", "x"]).fails_with(4);
+    assert!(refused.contains("E_REF_AMBIGUOUS"), "{refused}");
+    for pane in [&it.pane, &second] {
+        assert!(refused.contains(&format!("/{pane}  claude")), "{pane}: {refused}");
+    }
+}

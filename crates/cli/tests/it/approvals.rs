@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use testkit::{Daemon, Reply, TestEnv, wait};
+use testkit::{Daemon, Reply, Terminal, TestEnv, wait};
 
 use crate::deck::{self, deck};
 
@@ -591,4 +591,120 @@ fn qd_answer_walks_through_all_that_wait_on_a_narrow_screen() {
     it.env.tmux().ok(&["send-keys", "-t", &walk, "y", "Enter"]);
     assert!(it.took(1)[0].contains("allow"));
     it.env.tmux().shows(&walk, "over");
+}
+
+impl Scene {
+    /// A second agent that asks on its screen alone, in a folder of its own; gives its pane.
+    fn second(&self, command: &str) -> String {
+        let home = self.env.path("second");
+        fs::create_dir_all(home.join("asks")).unwrap();
+        let qd = self.env.qd_program().display();
+        let line = format!(
+            "QD={qd} HOME={} exec claude {}",
+            home.display(),
+            self.env.path("home/agent.sh").display()
+        );
+        fs::write(home.join("asks/1"), command_dialog(command)).unwrap();
+        let pane = self.env.tmux().window("work", "second", &line);
+        self.waiting(|it| it["pane_id"] == pane.as_str());
+        pane
+    }
+
+    /// A person's terminal, in which this is run.
+    fn person(&self, line: &str) -> String {
+        self.env.script("qd", &format!("exec {} \"$@\"", self.env.qd_program().display()));
+        self.env.tmux().session("person", &format!("{line}; echo over; exec sh"))
+    }
+}
+
+#[test]
+fn what_is_typed_ahead_answers_no_request_that_was_not_shown() {
+    let it = scene();
+    it.ask_on_screen(1, "touch one");
+    it.waiting(|it| it["source"] == "screen");
+    it.second("touch two");
+    // Both lines are there before the second request can be.
+    let person = it.person("qd answer");
+    it.env.tmux().shows(&person, "Enter skips");
+    it.env.tmux().ok(&["send-keys", "-t", &person, "y", "Enter", "y", "Enter"]);
+    let screen = it.env.tmux().shows(&person, "| touch two");
+    assert!(screen.contains("answered"), "what became of the first is not wiped: {screen}");
+    it.env.tmux().shows(&person, "Enter skips");
+    assert_eq!(it.list("").len(), 1, "the second still waits");
+    it.env.tmux().ok(&["send-keys", "-t", &person, "y", "Enter"]);
+    it.env.tmux().shows(&person, "over");
+    assert_eq!(it.list(""), Vec::<Value>::new());
+}
+
+#[test]
+fn in_a_popup_too_only_what_is_typed_behind_the_request_counts() {
+    let it = scene();
+    it.ask_on_screen(1, "touch one");
+    it.waiting(|it| it["source"] == "screen");
+    it.person("true");
+    let late = "echo opened; until [ -e $HOME/go ]; do sleep 0.05; done; exec qd answer";
+    it.env.script("late", late);
+    let terminal = Terminal::attach(&it.env, "person");
+    let client = wait::until("a client is there", || {
+        let clients = it.env.tmux().ok(&["list-clients", "-F", "#{client_name}"]);
+        clients.lines().find(|it| it.starts_with("/dev/")).map(str::to_owned)
+    });
+    let prints = |from: usize, text: &str| {
+        wait::until(text, || {
+            let printed = terminal.printed();
+            printed.get(from..)?.contains(text).then_some(printed.len())
+        })
+    };
+    let tmux = it.env.tmux_program();
+    let popup = ["-u", "-f", "/dev/null", "display-popup", "-c", &client, "-E", "late"];
+    let popup = it.env.invoke_program(tmux, &popup).start();
+    let opened = prints(0, "opened");
+    terminal.type_text("y\r");
+    let echoed = prints(opened, "y");
+    fs::write(it.env.path("home/go"), "").unwrap();
+    let asked = prints(echoed, "q ends");
+    assert_eq!(it.log(), Vec::<String>::new(), "what was typed before is no answer");
+    terminal.type_text("x\r");
+    prints(asked, "q ends");
+    assert_eq!(it.log(), Vec::<String>::new());
+    terminal.type_text("y\r");
+    assert_eq!(it.took(1), ["1 key:31"]);
+    popup.finish().success();
+}
+
+#[test]
+fn an_outcome_and_a_refusal_stay_on_the_screen_above_the_next_request() {
+    let it = scene();
+    it.ask(1, "touch one");
+    it.hooked("touch one");
+    it.second("touch two");
+    let person = it.person("qd answer");
+    it.env.tmux().shows(&person, "| touch one");
+    it.env.tmux().shows(&person, "Enter skips");
+    // It is answered elsewhere while it is read.
+    let first = it.waiting(|it| it["request"] == "touch one");
+    it.env.qd(&["deny", &deck::text(&first, "approval_id")]).success();
+    it.env.tmux().ok(&["send-keys", "-t", &person, "y", "Enter"]);
+    let screen = it.env.tmux().shows(&person, "touch two");
+    assert!(screen.contains("E_APPROVAL_ANSWERED"), "{screen}");
+    assert!(screen.contains("it is answered, deny, by client:"), "{screen}");
+}
+
+#[test]
+fn what_was_answered_by_pane_is_printed_and_the_same_request_again_is_the_same_answer() {
+    let it = scene();
+    it.ask(1, "touch one");
+    it.hooked("touch one");
+    let answer = ["approve", it.pane.as_str(), "--request-ref", "again"];
+    let first = it.env.qd(&answer).success();
+    assert!(first.contains("approve, to 9 bytes: Bash: touch one"), "{first}");
+    assert_eq!(it.took(1).len(), 1);
+    wait::until("nothing waits", || it.list("").is_empty().then_some(()));
+    let again = it.env.qd(&answer).success();
+    assert_eq!(first, again, "a repetition is answered alike");
+    assert_eq!(it.took(1).len(), 1);
+    let other = ["deny", it.pane.as_str(), "--request-ref", "again"];
+    assert!(it.env.qd(&other).fails_with(5).contains("E_IDEMPOTENCY_CONFLICT"));
+    it.env.qd(&["approve", &it.pane]).fails_with(4);
+    it.env.qd(&["approve", "claude"]).fails_with(4);
 }

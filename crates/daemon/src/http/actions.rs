@@ -179,7 +179,7 @@ pub(super) fn narrowed(
         selector @ (Selector::Exact(Reference::Pane(_))
         | Selector::Pane(_)
         | Selector::Place(_)
-        | Selector::RuntimePrefix(_)) => app.read(|follower, now| {
+        | Selector::Word(_)) => app.read(|follower, now| {
             let row = resolve::one(follower, reference, &selector, now)?;
             Ok((None, Some(row.key.clone())))
         }),
@@ -191,7 +191,11 @@ pub(super) async fn perform(app: &App, peer: &Peer, wanted: Wanted<'_>) -> Answe
     app.writable()?;
     let runtime = match runtime(app, wanted.common.reference).await {
         Ok(runtime) => runtime,
-        Err(problem) => return repeated(app, &wanted, problem).await,
+        Err(problem) => {
+            let request_ref = wanted.common.request_ref;
+            return repeated(app, wanted.act.kind(), request_ref, &wanted.fingerprint, problem)
+                .await;
+        }
     };
     let action = ActionId::new(app.ids.next("ac"));
     let request = request(app, peer, &wanted, action.clone(), runtime)?;
@@ -244,6 +248,7 @@ fn request(
         act: wanted.act.clone(),
         guards: Guards {
             if_runtime: common.if_runtime.map(RuntimeId::new),
+            if_command: common.if_command.map(str::to_owned),
             if_state: common.if_state.map(from_api::state),
             if_updated_within_ms: common.updated_within_ms()?,
             force_stale: common.force_stale,
@@ -274,13 +279,18 @@ async fn runtime(app: &App, reference: &str) -> Result<RuntimeId, Problem> {
 }
 
 /// The action that a request repeats, although what it names is no longer there.
-async fn repeated(app: &App, wanted: &Wanted<'_>, problem: Problem) -> Answered {
-    let (kind, request_ref) = (wanted.act.kind(), wanted.common.request_ref.to_owned());
-    let asked = request_ref.clone();
+pub(super) async fn repeated(
+    app: &App,
+    kind: ActionKind,
+    request_ref: &str,
+    fingerprint: &str,
+    problem: Problem,
+) -> Answered {
+    let (request_ref, asked) = (request_ref.to_owned(), request_ref.to_owned());
     let before =
         app.lookout.in_journal(move |journal| journal.action_by_request(kind, &asked)).await;
     match read(before)? {
-        Some(row) if row.fingerprint == wanted.fingerprint => conclude(app, row).await,
+        Some(row) if row.fingerprint == fingerprint => conclude(app, row).await,
         Some(row) => {
             let action = row.action;
             Err(engine::input::Refusal::ActionConflict { request_ref, action }.into())

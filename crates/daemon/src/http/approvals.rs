@@ -8,23 +8,27 @@ use api::approvals::{
     ApprovalsQuery, RespondRequest,
 };
 use api::error_code::ErrorCode;
+use api::limits::CANDIDATES_MAX;
 use api::query::NoQuery;
 use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::action::Act;
 use engine::approval::ApprovalRow;
 use engine::ids::ApprovalId;
-use engine::words::ApprovalState;
+use engine::words::{ActionKind, ApprovalState};
 use http::StatusCode;
 
 use super::access::serves_many;
-use super::actions::{Answered, Wanted, facts, fingerprint, narrowed, perform, read};
+use super::actions::{Answered, Wanted, facts, fingerprint, narrowed, perform, read, repeated};
 use super::app::App;
 use super::extract::{Asked, Named, Peer, Said, Sent};
 use super::from_api;
 use super::problem::Problem;
 use super::to_api::{self, timestamp};
 use crate::targets::host;
+
+/// Characters of a request by which it is told from others.
+const CANDIDATE_CHARS_MAX: usize = 200;
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -90,36 +94,84 @@ pub(crate) async fn respond(
 /// Answers an approval, and tells whoever was too late who was first.
 async fn give(app: &App, peer: &Peer, request: RespondRequest) -> Answered {
     request.check()?;
-    let asked = find(app, &request.approval_id).await?;
+    let nameless = RespondRequest { request_ref: String::new(), ..request.clone() };
+    let sent = fingerprint(&nameless);
+    let asked = match meant(app, &request).await {
+        Ok(asked) => asked,
+        // What was answered under this name does not wait any more.
+        Err(problem) => {
+            return repeated(app, ActionKind::Respond, &request.request_ref, &sent, problem).await;
+        }
+    };
     let act = Act::Respond {
         approval: asked.approval.clone(),
-        fingerprint: request.fingerprint.clone(),
+        fingerprint: request.fingerprint.clone().unwrap_or_else(|| asked.fingerprint.clone()),
         choice: from_api::choice(request.choice),
         option: request.option,
         message: request.message.as_deref().map(facts),
     };
     let runtime = asked.runtime.to_string();
     let reference = format!("runtime:{runtime}");
-    let nameless = RespondRequest { request_ref: String::new(), ..request.clone() };
     let wanted = Wanted {
         common: Common {
             request_ref: &request.request_ref,
             reference: &reference,
             if_runtime: Some(&runtime),
+            if_command: None,
             if_state: None,
             if_updated_within: None,
             force_stale: false,
         },
         act,
-        fingerprint: fingerprint(&nameless),
+        fingerprint: sent,
         text: request.message.as_deref(),
     };
     match perform(app, peer, wanted).await {
         Err(problem) if is_too_late(problem.code()) => {
-            let now = find(app, &request.approval_id).await?;
+            let now = find(app, asked.approval.as_str()).await?;
             Err(told_why(problem, &now))
         }
         answered => answered,
+    }
+}
+
+/// The one approval that a request means.
+async fn meant(app: &App, request: &RespondRequest) -> Result<ApprovalRow, Problem> {
+    match (&request.approval_id, &request.reference) {
+        (Some(id), _) => find(app, id).await,
+        (None, Some(reference)) => the_one_waiting(app, reference).await,
+        (None, None) => Err(Problem::field("approval_id", "is missing, and so is `ref`")),
+    }
+}
+
+/// The one approval that waits in the pane or runtime of a reference.
+async fn the_one_waiting(app: &App, reference: &str) -> Result<ApprovalRow, Problem> {
+    let (runtime, pane) = narrowed(app, reference)?;
+    let (state, limit) = (Some(ApprovalState::Waiting), APPROVALS_LISTED_DEFAULT);
+    let wanted = store::ApprovalsQuery { runtime, pane, state, limit };
+    let waiting = app.lookout.in_journal(move |journal| journal.approvals(&wanted)).await;
+    let mut waiting = read(waiting)?;
+    match waiting.len() {
+        1 => Ok(waiting.remove(0)),
+        0 => {
+            let message = format!("nothing waits for an answer in `{reference}`");
+            Err(Problem::new(ErrorCode::RefNotFound, message)
+                .detail("ref", reference)
+                .hint("`qd approvals` shows what waits elsewhere."))
+        }
+        total => {
+            let candidate = |row: &ApprovalRow| {
+                let asked: String = row.asking.request.chars().take(CANDIDATE_CHARS_MAX).collect();
+                serde_json::json!({ "approval_id": row.approval.as_str(), "request": asked })
+            };
+            let candidates: Vec<_> = waiting.iter().take(CANDIDATES_MAX).map(candidate).collect();
+            let message = format!("{total} approvals wait in `{reference}`");
+            Err(Problem::new(ErrorCode::RefAmbiguous, message)
+                .detail("ref", reference)
+                .detail("total", total)
+                .detail("candidates", candidates)
+                .hint("Name one of them by its id: `qd approvals` shows them."))
+        }
     }
 }
 

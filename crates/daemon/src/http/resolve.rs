@@ -6,11 +6,13 @@ use api::error_code::ErrorCode;
 use api::limits::CANDIDATES_MAX;
 use api::reference::{PaneReference, Reference};
 use api::resolve::{Candidate, Candidates, ResolveAnswer, ResolveQuery};
-use api::selector::{PaneSelector, Place, Selector, SelectorError, Spot, WindowSelector};
+use api::selector::{
+    PaneSelector, Place, Selector, SelectorError, Spot, WindowSelector, runtime_prefix,
+};
 use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::ids::{PaneId, PaneKey, RuntimeId};
-use engine::pane::{PaneFacts, PaneRow};
+use engine::pane::{PaneFacts, PaneRow, Runtime};
 use engine::time::Now;
 use http::StatusCode;
 use serde_json::Value;
@@ -98,12 +100,19 @@ fn select<'a>(follower: &'a Follower, selector: &Selector) -> Result<Vec<&'a Pan
         Selector::Exact(Reference::Pane(reference)) => exact(follower, reference),
         Selector::Pane(id) => Ok(panes(&|row| row.key.pane.0 == id.0)),
         Selector::Place(place) => Ok(panes(&|row| stands_at(follower, row, place))),
-        Selector::RuntimePrefix(prefix) => Ok(panes(&|row| {
-            let id = row.runtime.as_ref().map_or("", |runtime| runtime.runtime.as_str());
-            let bare = id.strip_prefix("rt-").unwrap_or(id);
-            id.starts_with(prefix) || bare.starts_with(prefix)
-        })),
+        Selector::Word(word) => {
+            Ok(panes(&|row| row.runtime.as_ref().is_some_and(|runtime| is_called(runtime, word))))
+        }
     }
+}
+
+/// Whether a word is the name of a runtime's agent, or the beginning of its id.
+fn is_called(runtime: &Runtime, word: &str) -> bool {
+    let id = runtime.runtime.as_str();
+    let bare = id.strip_prefix("rt-").unwrap_or(id);
+    let prefix = runtime_prefix(word);
+    runtime.agent.as_ref().is_some_and(|agent| agent.as_str() == word)
+        || prefix.is_ok_and(|prefix| id.starts_with(prefix) || bare.starts_with(prefix))
 }
 
 /// The pane of a full reference, if it still stands where the reference says.
@@ -152,10 +161,13 @@ fn is_at(facts: &PaneFacts, window_index: u32, spot: &Spot) -> bool {
 fn not_found(reference: &str, selector: &Selector) -> Problem {
     let message = match selector {
         _ if reference.len() > SHOWN_BYTES_MAX => "nothing fits the reference".to_owned(),
-        Selector::RuntimePrefix(prefix) => format!(
-            "no runtime id begins with `{prefix}`; a place in a session is written \
-             `{prefix}:window.pane`"
-        ),
+        Selector::Word(word) => match runtime_prefix(word) {
+            Err(error) => return Problem::new(error.code(), error.about(reference)),
+            Ok(_) => format!(
+                "no agent is called `{word}`, and no runtime id begins so; a place in a session is \
+                 written `{word}:window.pane`"
+            ),
+        },
         Selector::Exact(_) | Selector::Pane(_) | Selector::Place(_) => {
             format!("nothing fits the reference `{reference}`")
         }

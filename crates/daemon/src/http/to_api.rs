@@ -491,6 +491,8 @@ pub(crate) fn action(follower: &Follower, row: &ActionRow) -> ActionItem {
             snapshot_id: seen.snapshot.to_string(),
             server_boot_id: seen.boot.to_string(),
             pane_pid: seen.pane_pid,
+            pid: (seen.process.pid != 0).then_some(seen.process.pid),
+            agent_type: seen.agent.as_ref().map(ToString::to_string),
             current_cmd: seen.command.clone(),
             state: state(seen.state),
             state_version: seen.state_version,

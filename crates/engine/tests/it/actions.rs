@@ -188,6 +188,11 @@ fn guards_only_narrow_and_force_stale_never_skips_who_it_is() {
         (Guards { if_updated_within_ms: Some(60_000), ..Guards::default() }, None),
         (Guards { if_updated_within_ms: Some(10_000), ..Guards::default() }, None),
         (Guards { if_updated_within_ms: Some(9_999), ..Guards::default() }, unmet),
+        (
+            Guards { if_command: Some(world.row(1).facts.command.clone()), ..Guards::default() },
+            None,
+        ),
+        (Guards { if_command: Some("other".to_owned()), ..Guards::default() }, stale),
         (Guards { if_runtime: Some(elsewhere.clone()), ..Guards::default() }, stale),
         (Guards { if_runtime: Some(elsewhere), force_stale: true, ..Guards::default() }, stale),
     ];
