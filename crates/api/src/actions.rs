@@ -181,6 +181,11 @@ action_requests! {
         /// With colours and attributes, as escape sequences.
         #[serde(default)]
         ansi: bool,
+        /// The action of an earlier look at this runtime, with which this one goes on. It is answered
+        /// as that action, and no action of its own is stored: the guards are those of the first
+        /// look. Looks are kept for a while; `E_REF_NOT_FOUND` asks for a new one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        goes_on: Option<String>,
     }
 
     /// Asks to interrupt or to signal what runs in a pane.
@@ -446,6 +451,25 @@ pub struct OutputItem {
     pub width: u32,
     /// Rows of the pane.
     pub height: u32,
+    /// The place of the first of the lines among all that the pane holds, counted from 0. It is the
+    /// same in each look until the pane gives up its oldest lines, which it does a tenth of
+    /// `history_limit` at a time.
+    #[serde(default)]
+    pub first_line: u64,
+    /// How many lines have scrolled off the screen, of those that the pane holds. They do not change
+    /// any more.
+    #[serde(default)]
+    pub history_lines: u64,
+    /// How many of these it holds at most.
+    #[serde(default)]
+    pub history_limit: u64,
+    /// The row of the cursor on the screen, counted from 0.
+    #[serde(default)]
+    pub cursor_row: u32,
+    /// Whether a program has the whole screen for itself, such as an editor: what it shows there
+    /// never scrolls off.
+    #[serde(default)]
+    pub alternate_screen: bool,
 }
 
 /// How a terminal gets to the pane.

@@ -39,7 +39,8 @@ use crate::commands::watch::WatchArgs;
 /// command it shows an overview: who needs you first, shells folded into one line per session.
 ///
 /// The daemon that watches starts by itself. Panes are named as tmux names them (%12, or
-/// session:window.pane), by the first characters of a runtime id, or by a full reference.
+/// session:window.pane), by their agent's name, by the first characters of a runtime id, or by a
+/// full reference.
 #[derive(Debug, Parser)]
 #[command(
     name = "qd",

@@ -376,7 +376,8 @@ impl Outcome {
         }
     }
 
-    pub(crate) fn failure(&self) -> Option<Failure> {
+    /// Why it was not done, or is not known to be.
+    pub fn failure(&self) -> Option<Failure> {
         match self {
             Self::Done(_) => None,
             Self::Refused(failure) | Self::Failed(failure) => Some(failure.clone()),

@@ -23,6 +23,8 @@ const FACTS: &[Var] = &[
     Var("cursor_x"),
     Var("cursor_y"),
     Var("pane_in_mode"),
+    Var("history_size"),
+    Var("history_limit"),
 ];
 
 /// How the screen comes out of the server.
@@ -59,6 +61,9 @@ pub struct Captured {
     pub cursor: Option<(u32, u32)>,
     /// The same whether it is shown or not, and how many modes lie over the screen.
     pub sight: Sight,
+    /// How many lines scrolled off the screen and are kept, and how many are at most.
+    pub history: u32,
+    pub history_limit: u32,
     /// Its title at the same instant.
     pub title: String,
     /// The lines with SGR sequences, as the pane's program wrote them: hostile.
@@ -140,7 +145,9 @@ impl Capture {
         }
         let facts = std::str::from_utf8(facts).map_err(|_| ScanError::Foreign)?;
         let fields: Vec<&str> = facts.split('\t').collect();
-        let [pane, pid, width, height, alternate, shown, x, y, modes] = fields.as_slice() else {
+        let [pane, pid, width, height, alternate, shown, x, y, modes, history, limit] =
+            fields.as_slice()
+        else {
             return Err(ScanError::FieldCount);
         };
         if *pane != self.pane.to_string() {
@@ -159,6 +166,8 @@ impl Capture {
             alternate: *alternate == "1",
             cursor: (*shown == "1").then_some((sight.column, sight.row)),
             sight,
+            history: number("history_size", history)?,
+            history_limit: number("history_limit", limit)?,
             title: String::from_utf8_lossy(&title).into_owned(),
             text: self.decoded(text),
         }))
@@ -216,7 +225,7 @@ mod tests {
         text.replace('~', N).into_bytes()
     }
 
-    const HEAD: &str = "~S10\t20\n~B%7\t99\t80\t24\t1\t1\t2\t3\t0~Ta~Rb~E\n";
+    const HEAD: &str = "~S10\t20\n~B%7\t99\t80\t24\t1\t1\t2\t3\t0\t5\t2000~Ta~Rb~E\n";
 
     #[test]
     fn releases_that_leak_go_through_a_buffer_and_only_over_a_control_connection() {
@@ -238,6 +247,7 @@ mod tests {
         assert_eq!(read.server, ServerInstance { pid: 10, start_time: 20 });
         assert_eq!((read.pid, read.width, read.height), (99, 80, 24));
         assert_eq!((read.alternate, read.cursor), (true, Some((2, 3))));
+        assert_eq!((read.history, read.history_limit), (5, 2_000));
         assert_eq!(read.title, "a\\b");
         assert_eq!(read.text, b"one\n\x1b[1mtwo\n");
     }
@@ -255,7 +265,7 @@ mod tests {
     #[test]
     fn a_pane_that_is_gone_has_no_screen_and_a_cut_one_is_refused() {
         let capture = capture("tmux 3.6", true);
-        let gone = output("~S10\t20\n~B\t\t\t\t\t\t\t\t~T~E\n~D\n");
+        let gone = output("~S10\t20\n~B\t\t\t\t\t\t\t\t\t\t~T~E\n~D\n");
         assert_eq!(capture.read(&gone), Ok(None));
         let whole = output(&format!("{HEAD}one\n~D\n"));
         for cut in 0..whole.len() - 1 {

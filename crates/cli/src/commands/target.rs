@@ -5,6 +5,7 @@ use api::targets::{TargetCreate, TargetItem};
 use api::words::TargetKind;
 use api::{ErrorCode, ExitCode};
 use clap::{Args, Subcommand};
+use client::Client;
 
 use crate::args::word;
 use crate::commands::Outcome;
@@ -110,11 +111,15 @@ fn remove(console: &Console, args: &RemoveArgs) -> Outcome {
     let mut client = console.client()?;
     if !args.yes {
         // Nobody is asked about what cannot be done.
-        let targets = wait(async { Ok(client.targets().await?) })?.read()?;
-        check_removable(&targets.items, &name)?;
-        if !agreed(console, &name)? {
+        let asked = removable(&mut client, &name)?;
+        if !agreed(console, &asked)? {
             console.terminal.note(&[Text::plain("Nothing was removed.")]);
             return Ok(ExitCode::Failure);
+        }
+        // While somebody reads the question, another may take the name.
+        if removable(&mut client, &name)?.target_id != asked.target_id {
+            let message = format!("`{name}` is another target by now");
+            return Err(Failure::new(ErrorCode::TargetNotFound, message));
         }
     }
     wait(async { Ok(client.remove_target(&name).await?) })?;
@@ -125,8 +130,10 @@ fn remove(console: &Console, args: &RemoveArgs) -> Outcome {
     Ok(ExitCode::Ok)
 }
 
-fn check_removable(targets: &[TargetItem], name: &TargetName) -> Result<(), Failure> {
-    match targets.iter().find(|it| it.name == *name) {
+/// The target of that name, if it may be removed.
+fn removable(client: &mut Client, name: &TargetName) -> Result<TargetItem, Failure> {
+    let targets = wait(async { Ok(client.targets().await?) })?.read()?;
+    match targets.items.into_iter().find(|it| it.name == *name) {
         None => {
             let message = format!("there is no target `{name}`");
             Err(Failure::new(ErrorCode::TargetNotFound, message))
@@ -135,12 +142,14 @@ fn check_removable(targets: &[TargetItem], name: &TargetName) -> Result<(), Fail
             let message = format!("`{name}` is the default target, which stays");
             Err(Failure::new(ErrorCode::TargetProtected, message))
         }
-        Some(_) => Ok(()),
+        Some(target) => Ok(target),
     }
 }
 
-fn agreed(console: &Console, name: &TargetName) -> Result<bool, Failure> {
-    let question = format!("Stop watching {name} and forget what was seen of it?");
+fn agreed(console: &Console, target: &TargetItem) -> Result<bool, Failure> {
+    let TargetItem { name, connection_ref, .. } = target;
+    let question =
+        format!("Stop watching {name} ({connection_ref}) and forget what was seen of it?");
     console.terminal.confirm(&Text::plain(question))?.ok_or_else(|| {
         let message = format!("removing {name} needs a yes, and there is nobody to ask");
         Failure::new(ErrorCode::ConfirmationRequired, message)

@@ -119,28 +119,3 @@ fn detail(item: &ActionItem) -> String {
     let answer = choice.into_iter().chain(approval);
     preview.into_iter().chain(keys).chain(signal).chain(answer).collect::<Vec<_>>().join(" ")
 }
-
-/// What a pane printed since it was looked at: the lines of `now` behind those of `before`.
-pub(crate) fn added<'a>(before: &str, now: &'a str) -> &'a str {
-    let old: Vec<&str> = before.lines().collect();
-    let new: Vec<&str> = now.lines().collect();
-    let overlap = (0..=old.len())
-        .map(|shift| old.len() - shift)
-        .find(|&length| length <= new.len() && old[old.len() - length..] == new[..length]);
-    let skipped: usize = new.iter().take(overlap.unwrap_or(0)).map(|line| line.len() + 1).sum();
-    now.get(skipped..).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_added_begins_where_the_last_look_ended() {
-        assert_eq!(added("a\nb\n", "a\nb\nc\n"), "c\n");
-        assert_eq!(added("a\nb\nc\n", "b\nc\nd\ne\n"), "d\ne\n", "the window slides");
-        assert_eq!(added("a\nb\n", "a\nb\n"), "");
-        assert_eq!(added("a\n", "x\ny\n"), "x\ny\n", "everything is new");
-        assert_eq!(added("", "x\n"), "x\n");
-    }
-}

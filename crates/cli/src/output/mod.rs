@@ -20,6 +20,7 @@ pub(crate) mod actions;
 pub(crate) mod adapters;
 pub(crate) mod approvals;
 pub(crate) mod explain;
+pub(crate) mod follow;
 pub(crate) mod health;
 pub(crate) mod overview;
 pub(crate) mod panes;

@@ -419,6 +419,88 @@ fn a_send_waits_no_longer_than_it_is_told_to() {
     env.qd(&["send", &pane, "--text", "x", "--timeout", "1s"]).fails_with(2);
 }
 
+/// Follows a pane into a file; gives what is in it.
+fn followed(env: &TestEnv, pane: &str, more: &str) -> impl Fn() -> Vec<String> + use<> {
+    let file = env.path("home/followed");
+    let line = format!("{} view-output {pane} --follow {more}", env.qd_program().display());
+    env.tmux().session("follower", &format!("{line} > {} 2>&1; exec cat", file.display()));
+    move || {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn whoever_follows_sees_each_line_once_and_what_passed_unseen_is_marked() {
+    let env = deck();
+    let shell = "echo begun; while read line; do eval \"$line\"; done";
+    env.tmux().ok(&["start-server", ";", "set-option", "-g", "history-limit", "1000"]);
+    let pane = env.tmux().session("work", shell);
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    env.tmux().shows(&pane, "begun");
+    let lines = followed(&env, &pane, "--lines 3");
+    let until =
+        |last: &str| wait::until(last, || lines().iter().any(|it| it == last).then_some(()));
+    until("begun");
+    env.tmux().type_line(&pane, "seq 1 700; echo one");
+    until("one");
+    let told = lines();
+    let number = |line: &String| line.parse::<u32>().ok();
+    assert_eq!(told.iter().filter_map(number).collect::<Vec<_>>(), (1..=700).collect::<Vec<_>>());
+    assert!(!told.iter().any(|line| line.contains("not seen")), "{told:?}");
+    // Behind a full history, in small pieces.
+    env.tmux().type_line(
+        &pane,
+        "for n in 1 2 3 4 5; do seq $((n*1000)) $((n*1000+150)); sleep 0.4; done; echo two",
+    );
+    until("two");
+    let told: Vec<u32> = lines().iter().filter_map(number).filter(|it| *it >= 1_000).collect();
+    let wanted: Vec<u32> = (1..=5).flat_map(|n| n * 1_000..=n * 1_000 + 150).collect();
+    assert_eq!(told, wanted);
+    // More at once than the pane keeps.
+    env.tmux().type_line(&pane, "seq 10000 19999; echo three");
+    until("three");
+    let told = lines();
+    let seen: Vec<u32> = told.iter().filter_map(number).filter(|it| *it >= 10_000).collect();
+    assert!(seen.len() < 10_000 && seen.is_sorted_by(|one, next| one < next), "{}", seen.len());
+    assert!(told.iter().any(|line| line.contains("lines were not seen")), "the gap is marked");
+    // An editor has the screen for itself.
+    env.tmux()
+        .type_line(&pane, "printf '\\033[?1049hfull'; sleep 1; printf '\\033[?1049l'; echo four");
+    until("four");
+    assert!(lines().iter().any(|line| line.contains("full-screen")), "{:?}", lines().last());
+    assert_eq!(lines().iter().filter(|line| *line == "begun").count(), 1);
+    let stored = env.sqlite("SELECT count(*) FROM actions WHERE action_type = 'view-output'");
+    assert_eq!(stored.trim(), "1", "one action for all of it");
+}
+
+#[test]
+fn a_look_goes_on_with_an_earlier_one_of_the_same_runtime_alone() {
+    let (env, daemon, pane) = scene();
+    let first = act(&daemon, "view-output", "r1", &pane, &json!({ "lines": 5 })).expect(200);
+    let id = first["action_id"].clone();
+    assert_eq!(
+        (&first["output"]["first_line"], &first["output"]["history_lines"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(first["output"]["alternate_screen"], false);
+    send(&daemon, "s", &pane, &json!({ "text": "x" })).expect(200);
+    let again = act(&daemon, "view-output", "r2", &pane, &json!({ "goes_on": id })).expect(200);
+    assert_eq!(again["action_id"], id);
+    assert!(again["output"]["text"].as_str().unwrap().starts_with("ready"));
+    let sent = env.sqlite("SELECT action_id FROM actions WHERE action_type = 'send'");
+    let other = json!({ "goes_on": sent.trim() });
+    assert_eq!(act(&daemon, "view-output", "r3", &pane, &other).error(400), "E_BAD_REQUEST");
+    let nobody = json!({ "goes_on": "ac-nobody" });
+    assert_eq!(act(&daemon, "view-output", "r4", &pane, &nobody).error(404), "E_REF_NOT_FOUND");
+    let second = env.tmux().session("second", "exec cat");
+    deck::listed(daemon.api(), &second);
+    let elsewhere = json!({ "goes_on": id });
+    assert_eq!(act(&daemon, "view-output", "r5", &second, &elsewhere).error(400), "E_BAD_REQUEST");
+    assert_eq!(env.sqlite("SELECT count(*) FROM actions").trim(), "2");
+}
+
 #[test]
 fn a_text_with_the_line_ends_of_another_system_is_typed_with_ours() {
     let (env, _daemon, pane) = scene();

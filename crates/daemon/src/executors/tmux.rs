@@ -173,13 +173,23 @@ impl Executors {
     ) -> Outcome {
         match self.capture(row, reach, lines, ansi).await {
             Ok(seen) => {
-                let (text, count) = last_lines(&seen.text, lines);
-                let shown = Excerpt { text, lines: count, width: seen.width, height: seen.height };
-                self.shown.put(&row.action, shown);
+                self.shown.put(&row.action, excerpt(&seen, lines), reach.clone());
                 Outcome::Done(Proof::Answer)
             }
             Err(outcome) => outcome,
         }
+    }
+
+    /// Looks once more at what an action looked at; nothing if its look is not kept any more.
+    pub(crate) async fn view_again(
+        &self,
+        row: &ActionRow,
+        lines: Option<u32>,
+        ansi: bool,
+    ) -> Option<Result<Excerpt, Outcome>> {
+        let reach = self.shown.way(&row.action)?;
+        let seen = self.capture(row, &reach, lines, ansi).await;
+        Some(seen.map(|seen| excerpt(&seen, lines)))
     }
 
     /// The screen of the pane, if it is still the one that was seen.
@@ -222,6 +232,26 @@ impl Executors {
             let server = follower.engine().target(&row.pane.target)?.server.as_ref()?;
             server.version.parse().ok()
         })
+    }
+}
+
+/// What is handed out of a screen with so many of the lines above it.
+fn excerpt(seen: &Captured, lines: Option<u32>) -> Excerpt {
+    let (text, count) = last_lines(&seen.text, lines);
+    let captured = seen.text.iter().filter(|byte| **byte == b'\n').count();
+    let below = last_lines(&seen.text, None).1;
+    let all = u64::from(seen.history) + u64::from(seen.height);
+    let captured_from = all.saturating_sub(u64::try_from(captured).unwrap_or(u64::MAX));
+    Excerpt {
+        text,
+        lines: count,
+        width: seen.width,
+        height: seen.height,
+        first_line: captured_from + u64::from(below.saturating_sub(count)),
+        history: seen.history,
+        history_limit: seen.history_limit,
+        cursor_row: seen.sight.row,
+        alternate: seen.alternate,
     }
 }
 

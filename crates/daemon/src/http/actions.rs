@@ -91,10 +91,44 @@ pub(crate) async fn view_output(
 ) -> Answered {
     request.check()?;
     let lines = (!request.screen).then(|| request.lines.unwrap_or(OUTPUT_LINES_DEFAULT));
+    if let Some(action) = &request.goes_on {
+        return look_again(&app, action, &request, lines).await;
+    }
     let act = Act::ViewOutput { lines, ansi: request.ansi };
     let nameless = ViewOutputRequest { request_ref: String::new(), ..request.clone() };
     let fingerprint = fingerprint(&nameless);
     perform(&app, &peer, Wanted { common: request.common(), act, fingerprint, text: None }).await
+}
+
+/// Answers an earlier look with what there is to see now.
+async fn look_again(
+    app: &App,
+    action: &str,
+    request: &ViewOutputRequest,
+    lines: Option<u32>,
+) -> Answered {
+    let gone = || {
+        let message = "no look of that name is kept that could go on";
+        Problem::new(ErrorCode::RefNotFound, message).detail("action_id", action)
+    };
+    let row = find(app, action).await?;
+    if row.act.kind() != ActionKind::ViewOutput || row.phase != Phase::Completed {
+        return Err(Problem::field("goes_on", "is no look that was answered"));
+    }
+    if runtime(app, &request.reference).await? != row.runtime {
+        return Err(Problem::field("goes_on", "was a look at another runtime"));
+    }
+    let executors = app.executors.as_ref().ok_or_else(gone)?;
+    let seen = executors.view_again(&row, lines, request.ansi).await.ok_or_else(gone)?;
+    let screen = seen.map_err(|outcome| {
+        let failure = outcome.failure();
+        let failure = failure.map(|it| (to_api::action_problem(it.problem), it.message));
+        let (code, message) =
+            failure.unwrap_or_else(|| (ErrorCode::Internal, "the look came to nothing".to_owned()));
+        Problem::new(code, message).detail("runtime_id", row.runtime.to_string())
+    })?;
+    let Said(status, answer) = said(app, &row);
+    Ok(Said(status, ActionAnswer { output: Some(to_api::output(&screen)), ..answer }))
 }
 
 pub(crate) async fn kill(

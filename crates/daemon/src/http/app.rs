@@ -21,7 +21,7 @@ use super::to_api::timestamp;
 use crate::adapters::Roster;
 use crate::clock::Clock;
 use crate::deck::{Deck, Settled};
-use crate::executors::{Outbox, Shown};
+use crate::executors::{Executors, Outbox, Shown};
 use crate::follower::Follower;
 use crate::ids::Ids;
 use crate::lookout::Lookout;
@@ -74,6 +74,8 @@ pub struct App {
     pub(super) doorman: Doorman,
     /// Where it listens beside its socket, and what is in the way of that.
     outside: watch::Sender<Outside>,
+    /// Whoever acts, for looks that are no acts of their own.
+    pub(crate) executors: Option<Executors>,
     /// Whether somebody asked the daemon to end.
     stop: watch::Sender<Option<ShutdownReason>>,
 }
@@ -91,7 +93,7 @@ impl App {
         let stop = watch::Sender::new(None);
         let spool = watch::Sender::default().subscribe();
         let adapters = watch::Sender::default().subscribe();
-        let (outbox, shown) = (None, Shown::default());
+        let (outbox, shown, executors) = (None, Shown::default(), None);
         Self {
             deck,
             lookout,
@@ -105,6 +107,7 @@ impl App {
             shown,
             doorman: Doorman::new(),
             outside: watch::Sender::default(),
+            executors,
             socket,
             stop,
         }
@@ -136,8 +139,8 @@ impl App {
     }
 
     /// The same, with somebody who acts.
-    pub(crate) fn with_outbox(self, outbox: Outbox, shown: Shown) -> Self {
-        Self { outbox: Some(outbox), shown, ..self }
+    pub(crate) fn with_executors(self, executors: Executors, outbox: Outbox, shown: Shown) -> Self {
+        Self { executors: Some(executors), outbox: Some(outbox), shown, ..self }
     }
 
     /// Where tokens are served.

@@ -597,8 +597,17 @@ pub(crate) fn attach(follower: &Follower, row: &ActionRow) -> Option<AttachItem>
 }
 
 pub(crate) fn output(screen: &Screen) -> OutputItem {
-    let Screen { text, lines, width, height } = screen;
-    OutputItem { text: text.clone(), lines: *lines, width: *width, height: *height }
+    OutputItem {
+        text: screen.text.clone(),
+        lines: screen.lines,
+        width: screen.width,
+        height: screen.height,
+        first_line: screen.first_line,
+        history_lines: screen.history.into(),
+        history_limit: screen.history_limit.into(),
+        cursor_row: screen.cursor_row,
+        alternate_screen: screen.alternate,
+    }
 }
 
 pub(crate) fn action_event(event: &ActionEvent) -> ActionEventItem {

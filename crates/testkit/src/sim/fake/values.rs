@@ -28,6 +28,9 @@ pub(crate) enum Subject<'a> {
     },
 }
 
+/// Lines above the screen that a pane keeps.
+const HISTORY_LIMIT: u32 = 2_000;
+
 /// Every pane that a session shows, in tmux's order.
 pub(crate) fn places_in(tmux: &Tmux, session: u32) -> Vec<Place> {
     let mut places = Vec::new();
@@ -162,6 +165,7 @@ fn of_pane(tmux: &Tmux, place: Place, name: &str) -> Vec<u8> {
         "pane_title" => pane.title.clone(),
         "alternate_on" => flag(pane.alternate),
         "history_size" => pane.history.to_string(),
+        "history_limit" => HISTORY_LIMIT.to_string(),
         "window_id" => format!("@{}", place.window),
         "window_name" => window.name.clone(),
         "window_index" => place.index.to_string(),
