@@ -154,7 +154,7 @@ fn ask(
     behind: usize,
     outcome: &[Text],
 ) -> Result<Option<Typed>, Failure> {
-    let mut is_whole = false;
+    let (mut is_whole, mut is_new) = (false, true);
     loop {
         let width = console.terminal.width();
         let above: Vec<Text> =
@@ -163,12 +163,13 @@ fn ask(
         let extent = if is_whole { Extent::All } else { Extent::Screen(height) };
         let request = shown::screen(asked, behind, console.now(), width, extent);
         let screen = [above, request].concat();
-        let Some(line) = console.terminal.ask_below(&screen, &shown::keys(asked, width))? else {
+        let keys = shown::keys(asked, width);
+        let Some(line) = console.terminal.ask_below(&screen, &keys, is_new)? else {
             return Ok(None);
         };
         match typed(&line) {
-            Typed::More => is_whole = true,
-            Typed::Unclear => {}
+            Typed::More => (is_whole, is_new) = (true, true),
+            Typed::Unclear => is_new = false,
             answer @ (Typed::Reply(_) | Typed::Skip | Typed::Quit) => return Ok(Some(answer)),
         }
     }

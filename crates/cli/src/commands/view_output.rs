@@ -186,25 +186,20 @@ fn print(
     }
     let Progress::Told { news, .. } = progress else { return Ok(()) };
     for told in news {
-        match told {
-            Told::Line(line) => console.terminal.shown(&(line + "\n"), args.ansi)?,
-            Told::Missing(count) => {
-                let count = count.map_or_else(String::new, |count| format!("{count} "));
-                mark(console, &format!("{count}lines were not seen"))?;
+        let mark = match told {
+            Told::Line(line) => {
+                console.terminal.shown(&(line + "\n"), args.ansi)?;
+                continue;
             }
-            Told::Cleared => mark(console, "the pane was cleared")?,
-            Told::Resized => {
-                mark(console, "the pane was resized; what it printed then is left out")?
-            }
-            Told::FullScreen => mark(console, "a full-screen program; it is not followed")?,
-        }
+            Told::Missing(Some(count)) => &format!("{count} lines were not seen"),
+            Told::Missing(None) => "lines were not seen",
+            Told::Cleared => "the pane was cleared",
+            Told::Resized => "the pane was resized; what it printed then is left out",
+            Told::FullScreen => "a full-screen program; it is not followed",
+        };
+        console.terminal.line(Text::styled(format!("[... {mark} ...]"), style::QUIET))?;
     }
     Ok(())
-}
-
-/// Says something about the output, among its lines.
-fn mark(console: &Console, text: &str) -> Result<(), Failure> {
-    console.terminal.line(Text::styled(format!("[... {text} ...]"), style::QUIET))
 }
 
 fn joined(lines: Vec<String>) -> String {

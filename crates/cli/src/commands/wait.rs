@@ -85,11 +85,12 @@ pub(crate) fn run(console: &Console, args: &WaitArgs) -> Outcome {
         let begun = Instant::now();
         let first = first_look(client, args);
         let first = within(args.timeout.map(|limit| begun + limit.max(FIRST_LOOK)), first).await?;
-        let (watch, vigil) = match first {
-            First::Reached(items) => return Ok(items),
-            First::Waiting(watch, vigil) => (watch, vigil),
-        };
-        within(args.timeout.map(|limit| begun + limit), keep(watch, vigil)).await
+        match first {
+            (_, _, Some(items)) => Ok(items),
+            (watch, vigil, None) => {
+                within(args.timeout.map(|limit| begun + limit), keep(watch, vigil)).await
+            }
+        }
     })?;
     if console.is_json() {
         let answer = Answer {
@@ -110,21 +111,17 @@ pub(crate) fn run(console: &Console, args: &WaitArgs) -> Outcome {
     Ok(ExitCode::Ok)
 }
 
-/// What the first look at what is so came to.
-enum First {
-    Reached(Vec<PaneItem>),
-    Waiting(Watch, Vigil),
-}
-
-async fn first_look(mut client: Client, args: &WaitArgs) -> Result<First, Failure> {
+/// Begins the wait with what is so; gives what was waited for, if it is reached already.
+async fn first_look(
+    mut client: Client,
+    args: &WaitArgs,
+) -> Result<(Watch, Vigil, Option<Vec<PaneItem>>), Failure> {
     let whom = whom(&mut client, args).await?;
     let wanted = Wanted { states: args.until.clone(), changed: args.changed, any: args.any };
     let query = WatchQuery { scope: Some(Scope::Panes), ..WatchQuery::default() };
     let (mut watch, mut vigil) = (client.watch(query), Vigil::new(whom, wanted));
-    Ok(match step(&mut watch, &mut vigil).await? {
-        Some(items) => First::Reached(items),
-        None => First::Waiting(watch, vigil),
-    })
+    let reached = step(&mut watch, &mut vigil).await?;
+    Ok((watch, vigil, reached))
 }
 
 /// The same, unless it takes longer.

@@ -363,7 +363,7 @@ mod tests {
         let long = format!("echo {} ; rm -rf ~", "a".repeat(250));
         for width in [40, 80, 120, 1_000] {
             let shown = listed(vec![item(&long)], width);
-            assert!(shown.contains('…') && shown.contains("268"), "{width}: {shown}");
+            assert!(shown.contains('…') && shown.contains("266"), "{width}: {shown}");
             assert!(shown.contains("Bash: echo") && shown.contains("y n"), "{width}: {shown}");
             assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
         }
@@ -378,7 +378,7 @@ mod tests {
         assert_eq!(
             listed(vec![item("touch a && echo made && echo more")], 40),
             "ap-0123456789abcdef  waiting\n  claude  local work %1  1m\n  33 bytes: Bash: touch a \
-             && echo made \n  && echo more\n  y n\n"
+             && echo made &\n  & echo more\n  y n\n"
         );
     }
 

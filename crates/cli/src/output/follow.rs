@@ -278,7 +278,9 @@ mod tests {
             let Progress::Told { news, unsettled } = progress else { panic!("{progress:?}") };
             all.extend(news.into_iter().map(|it| match it {
                 Told::Line(line) => line,
-                other => format!("{other:?}"),
+                mark @ (Told::Missing(_) | Told::Cleared | Told::Resized | Told::FullScreen) => {
+                    format!("{mark:?}")
+                }
             }));
             if !unsettled {
                 return all;

@@ -113,11 +113,13 @@ impl Terminal {
 
     /// Writes lines on a screen of their own, longer ones scroll and nothing is left out, and asks
     /// for a line below them; nothing where there is nobody to ask, or nobody says anything any
-    /// more. What was typed before all of it stood there is no answer to it.
+    /// more. What was typed before all of it stood there is no answer to it, unless the same was
+    /// there before.
     pub(crate) fn ask_below(
         &self,
         lines: &[Text],
         question: &Text,
+        is_new: bool,
     ) -> Result<Option<String>, Failure> {
         if !io::stdin().is_terminal() || !self.interactive {
             self.lines(lines)?;
@@ -127,7 +129,10 @@ impl Terminal {
         let shown = lines.iter().map(|line| line.render(self.coloured_out) + "\n");
         let shown: String = shown.chain([question.render(self.coloured_out)]).collect();
         self.write(&format!("{CLEAR}{HOME}{shown}"))?;
-        Ok(typed_from_now_on()?)
+        if is_new {
+            forget_typed()?;
+        }
+        Ok(next_typed_line()?)
     }
 
     /// Paints a screen anew in its place, or writes the lines below the last ones where there is
@@ -177,19 +182,24 @@ impl Terminal {
         }
         let question = question.clone().then(" [y/N] ").render(self.coloured_err);
         io::stderr().lock().write_all(question.as_bytes())?;
-        let answer = typed_from_now_on()?.unwrap_or_default();
+        forget_typed()?;
+        let answer = next_typed_line()?.unwrap_or_default();
         Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
     }
 }
 
-/// The next line that somebody types at this terminal; nothing at its end. What was typed before,
-/// also as the beginning of a line, is thrown away: whoever typed it had not seen what is asked.
+/// Throws away what was typed so far, also as the beginning of a line: whoever typed it had not seen
+/// what is asked.
+fn forget_typed() -> io::Result<()> {
+    Ok(rustix::termios::tcflush(io::stdin(), QueueSelector::IFlush)?)
+}
+
+/// The next line that somebody types at this terminal; nothing at its end.
 ///
 /// It is read byte by byte, past the buffer of [`io::Stdin`], which could hold back a line for the
 /// next question.
-fn typed_from_now_on() -> io::Result<Option<String>> {
+fn next_typed_line() -> io::Result<Option<String>> {
     let stdin = io::stdin().lock();
-    rustix::termios::tcflush(&stdin, QueueSelector::IFlush)?;
     let mut line = Vec::new();
     let mut byte = [0];
     loop {

@@ -387,7 +387,7 @@ fn a_signal_in_a_pane_without_an_agent_tells_which_process_it_went_to() {
     let env = deck();
     let pane = env.tmux().session("work", "trap 'echo caught' INT; sleep 777; exec cat");
     let daemon = env.daemon();
-    let item = deck::pane_where(daemon.api(), &pane, "sleeps", |it| it["current_cmd"] == "sleep");
+    let item = deck::listed(daemon.api(), &pane);
     let told = env.qd(&["kill", &pane, "--mode", "signal", "--yes"]).success();
     let process = format!("signalled {pane} (process {})", item["pane_pid"]);
     assert!(told.contains(&process), "{told}");

@@ -264,7 +264,7 @@ fn an_agent_is_named_by_its_name_where_it_is_the_only_one_so_called() {
     assert_eq!(resolved["pane"]["identity"]["pane_id"], it.pane.as_str());
     let second = it.env.tmux().window("work", "second", "exec claude 1000");
     deck::pane_where(it.daemon.api(), &second, "claude", |it| it["agent_type"] == "claude");
-    let refused = it.env.qd(&["send", "claude", "--text", "x"]).fails_with(4);
+    let refused = it.env.qd(&["send", "claude", "--text", "x"]).fails_with(5);
     assert!(refused.contains("E_REF_AMBIGUOUS"), "{refused}");
     for pane in [&it.pane, &second] {
         assert!(refused.contains(&format!("/{pane}  claude")), "{pane}: {refused}");

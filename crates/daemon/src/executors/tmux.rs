@@ -238,16 +238,18 @@ impl Executors {
 /// What is handed out of a screen with so many of the lines above it.
 fn excerpt(seen: &Captured, lines: Option<u32>) -> Excerpt {
     let (text, count) = last_lines(&seen.text, lines);
-    let captured = seen.text.iter().filter(|byte| **byte == b'\n').count();
-    let below = last_lines(&seen.text, None).1;
-    let all = u64::from(seen.history) + u64::from(seen.height);
-    let captured_from = all.saturating_sub(u64::try_from(captured).unwrap_or(u64::MAX));
+    let captured_from = seen.history.saturating_sub(lines.unwrap_or(0));
+    // What is empty at the end is not counted: it is left out in any case.
+    let whole = seen.text.trim_ascii_end();
+    let breaks =
+        whole.iter().filter(|byte| **byte == b'\n').count() + usize::from(!whole.is_empty());
+    let left_out = u32::try_from(breaks).unwrap_or(u32::MAX).saturating_sub(count);
     Excerpt {
         text,
         lines: count,
         width: seen.width,
         height: seen.height,
-        first_line: captured_from + u64::from(below.saturating_sub(count)),
+        first_line: u64::from(captured_from) + u64::from(left_out),
         history: seen.history,
         history_limit: seen.history_limit,
         cursor_row: seen.sight.row,
