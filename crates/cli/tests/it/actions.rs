@@ -433,7 +433,7 @@ fn followed(env: &TestEnv, pane: &str, more: &str) -> impl Fn() -> Vec<String> +
 #[test]
 fn whoever_follows_sees_each_line_once_and_what_passed_unseen_is_marked() {
     let env = deck();
-    let shell = "echo begun; while read line; do eval \"$line\"; done";
+    let shell = "echo begun; while read -r line; do eval \"$line\"; done";
     env.tmux().ok(&["start-server", ";", "set-option", "-g", "history-limit", "1000"]);
     let pane = env.tmux().session("work", shell);
     let daemon = env.daemon();
