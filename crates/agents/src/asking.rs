@@ -1,23 +1,17 @@
 //! What a hook's payload tells of a permission: the whole request as a person has to see it, the
 //! answers that there are, and what a dialog about it must show.
 
-use engine::approval::{Asked, Asking};
+use engine::approval::{Asked, Asking, Form};
 use engine::words::{ApprovalKind, Choice};
 use serde_json::Value;
 
 use crate::payload;
-use crate::redact;
-
-/// Characters of a request by which its dialog is known again.
-const MARK_CHARS_MAX: usize = 160;
-/// Fewer do not tell one request from another.
-const MARK_CHARS_MIN: usize = 2;
 
 /// Somebody is asked for this use of a tool.
 pub(crate) fn permission(tool: &str, input: &Value, payload: &Value) -> Asking {
-    let (request, marks) = request(input);
+    let (request, form) = request(input);
     let mut asking = Asking::new(ApprovalKind::Permission, tool, &request);
-    asking.marks = marks;
+    asking.form = form;
     asking.purpose = payload::text(input, "description").to_owned();
     of(asking, payload)
 }
@@ -49,46 +43,40 @@ pub(crate) fn done(tool: &str, input: &Value) -> Asked {
     Asked::Done { deed: Asking::new(ApprovalKind::Permission, tool, &request).deed() }
 }
 
-/// All of what a tool is to do, and by what its dialog is known.
-fn request(input: &Value) -> (String, Vec<String>) {
+/// All of what a tool is to do, and what that is.
+fn request(input: &Value) -> (String, Option<Form>) {
     let field = |name| payload::text(input, name);
     let path = [field("file_path"), field("path"), field("notebook_path")];
     let path = path.into_iter().find(|path| !path.is_empty()).unwrap_or_default();
-    let name = path.rsplit('/').next().unwrap_or_default();
     if let Some(command) = input.get("command").and_then(Value::as_str) {
-        let patched = command.lines().find_map(|line| {
-            let line = line.strip_prefix("*** ")?;
-            line.split_once(" File: ").map(|(_, path)| path.rsplit('/').next().unwrap_or(path))
-        });
-        return (command.to_owned(), marks(patched.unwrap_or(command)));
+        let patches = command.trim_start().starts_with(PATCH);
+        let form = if patches { Form::Patch } else { Form::Command };
+        return (command.to_owned(), Some(form));
     }
     if let Some(diff) = input.get("diff").and_then(Value::as_str) {
-        return (format!("{path}\n{diff}"), marks(name));
+        return (format!("{path}\n{diff}"), Some(Form::Diff));
     }
     let (old, new) = (field("old_string"), field("new_string"));
-    let changes = !old.is_empty() || !new.is_empty();
-    if changes && !path.is_empty() {
+    if !path.is_empty() && !(old.is_empty() && new.is_empty()) {
         let changed = prefixed('-', old) + &prefixed('+', new);
-        let first = new.lines().chain(old.lines()).find(|line| !line.trim().is_empty());
-        return (
-            format!("{path}\n{changed}"),
-            [marks(name), marks(first.unwrap_or_default())].concat(),
-        );
+        return (format!("{path}\n{changed}"), Some(Form::Edit));
     }
     if !path.is_empty()
         && let Some(content) = input.get("content").and_then(Value::as_str)
     {
-        return (format!("{path}\n{}", prefixed('+', content)), marks(name));
+        return (format!("{path}\n{}", prefixed('+', content)), Some(Form::Write));
     }
     if let Some(questions) = input.get("questions").and_then(Value::as_array) {
-        return (questions.iter().map(question).collect(), questions_marks(questions));
+        return (questions.iter().map(question).collect(), Some(Form::Question));
     }
     if let Some(plan) = input.get("plan").and_then(Value::as_str) {
-        return (plan.to_owned(), Vec::new());
+        return (plan.to_owned(), Some(Form::Plan));
     }
-    let whole = serde_json::to_string_pretty(input).unwrap_or_default();
-    (whole, marks(&payload::tool_input(input)))
+    (serde_json::to_string_pretty(input).unwrap_or_default(), None)
 }
+
+/// How a patch begins that a tool takes as its command.
+const PATCH: &str = "*** Begin Patch";
 
 fn prefixed(sign: char, text: &str) -> String {
     text.lines().map(|line| format!("{sign}{line}\n")).collect()
@@ -108,10 +96,6 @@ fn question(question: &Value) -> String {
     text
 }
 
-fn questions_marks(questions: &[Value]) -> Vec<String> {
-    questions.first().map(|it| marks(payload::text(it, "question"))).unwrap_or_default()
-}
-
 /// A question's options: what each is called, and what it means.
 pub(crate) fn options(question: &Value) -> impl Iterator<Item = (&str, &str)> {
     let options = question.get("options").and_then(Value::as_array).into_iter().flatten();
@@ -121,9 +105,9 @@ pub(crate) fn options(question: &Value) -> impl Iterator<Item = (&str, &str)> {
 /// A question in a form of its own. Where there are several, or several answers, only the
 /// terminal can take them.
 pub(crate) fn questions(tool: &str, input: &Value) -> Asking {
-    let (text, marks) = request(input);
+    let (text, form) = request(input);
     let mut asking = Asking::new(ApprovalKind::Question, tool, &text);
-    asking.marks = marks;
+    asking.form = form;
     let all = input.get("questions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if let [one] = all
         && one.get("multiSelect").and_then(Value::as_bool) != Some(true)
@@ -133,16 +117,6 @@ pub(crate) fn questions(tool: &str, input: &Value) -> Asking {
         }
     }
     asking.offering(Choice::Deny, "Answer nothing")
-}
-
-/// What is left of a text that a dialog must show, in pieces between what was redacted.
-fn marks(text: &str) -> Vec<String> {
-    let beginning: String = text.chars().take(MARK_CHARS_MAX).collect();
-    // A mark of what was redacted may have been cut in two.
-    let known = beginning.rfind('[').filter(|at| redact::MARK.starts_with(&beginning[*at..]));
-    let beginning = &beginning[..known.unwrap_or(beginning.len())];
-    let pieces = beginning.split(redact::MARK).map(str::trim);
-    pieces.filter(|it| it.chars().count() >= MARK_CHARS_MIN).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -167,16 +141,6 @@ mod tests {
             json!({ "questions": [{ "question": "q?", "options": options }] }),
             "q?\n- a: b\n- c\n",
         );
-    }
-
-    #[test]
-    fn a_dialog_is_known_by_what_was_not_redacted() {
-        assert_eq!(marks("curl -H [redacted] https://x"), ["curl -H", "https://x"]);
-        let long = format!("{}[redacted] rest", "x".repeat(MARK_CHARS_MAX - 4));
-        assert_eq!(marks(&long), ["x".repeat(MARK_CHARS_MAX - 4)]);
-        assert_eq!(marks("[redacted]"), Vec::<String>::new());
-        let patch = json!({ "command": "*** Begin Patch\n*** Update File: a/notes.txt\n@@" });
-        assert_eq!(request(&patch).1, ["notes.txt"]);
     }
 
     #[test]

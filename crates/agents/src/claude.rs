@@ -1,5 +1,6 @@
 //! Claude Code: hooks, its own status file, a title that shows when it works, and its screen.
 
+mod dialogs;
 mod setup;
 
 use engine::approval::{Asked, Asking};
@@ -11,7 +12,7 @@ use crate::adapter::{
 };
 use crate::asking;
 use crate::composer::{self, Composer, Manner};
-use crate::dialog::{self, Dialog, Keys};
+use crate::dialog::{self, Dialog};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::{Program, lies_in};
@@ -125,7 +126,7 @@ impl Adapter for Claude {
         let seen = look(&view).filter(Seen::is_waiting)?;
         let menu = view.menu('❯')?;
         let top = view.find_above(menu.first, |line| view::is_rule(line) && line.starts_with('─'));
-        dialog::read(&seen, &view, top.map_or(0, |at| at + 1), '❯', Keys::Digits)
+        dialog::read(&seen, &view, top.map_or(0, |at| at + 1), screen.width, &dialogs::ASKING)
     }
 
     fn folder_variable(&self) -> Option<&'static str> {

@@ -1,6 +1,7 @@
 //! Codex: hooks and notifications, a rollout file for each session, a title that shows its state,
 //! and its screen.
 
+mod dialogs;
 mod setup;
 mod trust;
 
@@ -14,7 +15,7 @@ use crate::adapter::{
 };
 use crate::asking;
 use crate::composer::{self, Composer, Manner};
-use crate::dialog::{self, Dialog, Keys};
+use crate::dialog::{self, Dialog};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
@@ -139,7 +140,7 @@ impl Adapter for Codex {
             line.starts_with("  Would you like to ")
                 || line.trim_start().starts_with("Implement this plan?")
         })?;
-        dialog::read(&seen, &view, top, '›', Keys::Letters)
+        dialog::read(&seen, &view, top, screen.width, &dialogs::ASKING)
     }
 
     fn folder_variable(&self) -> Option<&'static str> {

@@ -1,6 +1,7 @@
 //! GitHub Copilot CLI: hooks, a file of events for each session, and its screen. Its title never
 //! tells the state.
 
+mod dialogs;
 mod setup;
 
 use engine::approval::Asked;
@@ -12,7 +13,7 @@ use crate::adapter::{
 };
 use crate::asking;
 use crate::composer::{self, Composer, Manner};
-use crate::dialog::{self, Dialog, Keys};
+use crate::dialog::{self, Dialog};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
@@ -108,7 +109,7 @@ impl Adapter for Copilot {
     fn dialog(&self, screen: &Screen) -> Option<Dialog> {
         let view = View::of(screen);
         let seen = look(&view).filter(Seen::is_waiting)?;
-        dialog::read_framed(&seen, &view, '❯', Keys::Arrows)
+        dialog::read(&seen, &dialog::framed(&view)?, 0, screen.width, &dialogs::ASKING)
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {

@@ -7,6 +7,7 @@
 use engine::approval::Asking;
 use engine::words::{ApprovalKind, Choice, State};
 
+use crate::body::Body;
 use crate::redact;
 use crate::view::{Menu, Seen, View};
 
@@ -14,6 +15,8 @@ use crate::view::{Menu, Seen, View};
 const PHRASE_CHARS_MAX: usize = 60;
 /// Fewer say nothing.
 const PHRASE_CHARS_MIN: usize = 3;
+/// Lines of a dialog that go into a guard: from its beginning, and from its end.
+const GUARDED_LINES: [usize; 2] = [20, 8];
 
 /// How an agent takes an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +34,11 @@ pub(crate) enum Keys {
 pub struct Dialog {
     /// What it asks, as far as it shows.
     pub asking: Asking,
-    head: String,
+    body: Body,
     rows: Vec<Row>,
     selected: usize,
     keys: Keys,
-    phrases: Vec<String>,
+    lines: Vec<String>,
 }
 
 /// One answer of its menu.
@@ -53,6 +56,8 @@ pub struct Press {
     pub keys: Vec<String>,
     /// Stretches of single lines of the dialog.
     pub visible: Vec<String>,
+    /// Whole lines of it, as far as letters and digits stand in them.
+    pub lines: Vec<String>,
 }
 
 /// What kind of decision a rule of the screen saw somebody asked for.
@@ -65,29 +70,39 @@ fn kind(seen: &Seen) -> Option<ApprovalKind> {
     }
 }
 
-/// The dialog in a frame, which ends with the last line of the screen.
-pub(crate) fn read_framed(seen: &Seen, view: &View, selector: char, keys: Keys) -> Option<Dialog> {
+/// The inside of a frame that ends with the last line of the screen.
+pub(crate) fn framed(view: &View) -> Option<View> {
     let bottom = view.len().checked_sub(1)?;
     let margin = |line: &str| line.len() - line.trim_start().len();
     let top = view.find_above(bottom, |line| {
         line.trim_start().starts_with('╭') && margin(line) == margin(view.line(bottom))
     })?;
-    read(seen, &view.unframed(top + 1, '│'), 0, selector, keys)
+    Some(view.unframed(top + 1, '│'))
 }
 
-/// The dialog whose text begins at `top` and whose menu is pointed at by `selector`.
+/// How an agent's dialogs are read.
+pub(crate) struct Manner {
+    /// What points at an answer.
+    pub(crate) selector: char,
+    pub(crate) keys: Keys,
+    /// What the lines above the answers show of the request.
+    pub(crate) body: fn(lines: &[&str], width: usize) -> Body,
+}
+
+/// The dialog whose text begins at `top`, in a pane of so many columns.
 pub(crate) fn read(
     seen: &Seen,
     view: &View,
     top: usize,
-    selector: char,
-    keys: Keys,
+    width: u32,
+    manner: &Manner,
 ) -> Option<Dialog> {
     let kind = kind(seen)?;
-    let menu = view.menu(selector)?;
-    let head: Vec<&str> = (top..menu.first).map(|at| view.line(at).trim()).collect();
-    let text: Vec<&str> = head.iter().copied().filter(|line| !squeezed(line).is_empty()).collect();
-    let (rows, selected) = rows(view, menu, selector, kind)?;
+    let menu = view.menu(manner.selector)?;
+    let head: Vec<&str> = (top..menu.first).map(|at| view.line(at)).collect();
+    let text = head.iter().map(|line| line.trim()).filter(|line| !undrawn(line).is_empty());
+    let text: Vec<&str> = text.collect();
+    let (rows, selected) = rows(view, menu, manner.selector, kind)?;
     let asked = redact::text(&text.join("\n"));
     let mut asking = Asking::new(kind, "", &asked);
     for row in &rows {
@@ -96,17 +111,23 @@ pub(crate) fn read(
         }
     }
     asking = asking.offering(Choice::Deny, deny_label(&rows));
-    let mut dialog = Dialog {
-        head: squeezed(&text.join("\n")),
-        asking,
-        rows,
-        selected,
-        keys,
-        phrases: phrases(&text),
-    };
-    // However the width of the pane breaks it, it is the same request.
-    dialog.asking.request_sha256 = Asking::new(kind, "", &squeezed(&asked)).request_sha256;
-    (!dialog.phrases.is_empty()).then_some(dialog)
+    // However the width of the pane sets its words in lines, it is the same request.
+    asking.request_sha256 = Asking::new(kind, "", &undrawn(&asked)).request_sha256;
+    let body = (manner.body)(&head, usize::try_from(width).unwrap_or_default());
+    let dialog = Dialog { asking, body, rows, selected, keys: manner.keys, lines: guarded(&text) };
+    (!dialog.lines.is_empty()).then_some(dialog)
+}
+
+/// The lines of a dialog that must still stand there when a key is pressed: all of them, if they
+/// are not too many.
+fn guarded(text: &[&str]) -> Vec<String> {
+    let telling = text.iter().filter(|line| line.chars().any(char::is_alphanumeric));
+    let lines: Vec<String> = telling.map(|line| (*line).to_owned()).collect();
+    let [first, last] = GUARDED_LINES;
+    match lines.len().checked_sub(last) {
+        Some(tail) if tail > first => [&lines[..first], &lines[tail..]].concat(),
+        Some(_) | None => lines,
+    }
 }
 
 fn deny_label(rows: &[Row]) -> &str {
@@ -172,22 +193,11 @@ fn choice_of(label: &str) -> Option<Choice> {
     }
 }
 
-/// A text without blanks and without what is drawn around it.
-fn squeezed(text: &str) -> String {
+/// The words of a text, without what is drawn around them.
+fn undrawn(text: &str) -> String {
     let drawn = |c: char| matches!(c, '\u{2500}'..='\u{257f}');
-    text.chars().filter(|c| !c.is_whitespace() && !drawn(*c)).collect()
-}
-
-/// Stretches of the dialog's own lines that must be visible: its last line, which is the question,
-/// and the longest of the others.
-fn phrases(head: &[&str]) -> Vec<String> {
-    let (question, others) = match head.split_last() {
-        Some((question, others)) => (Some(*question), others),
-        None => (None, head),
-    };
-    let longest = others.iter().map(|line| phrase(line)).max_by_key(|it| it.chars().count());
-    let found = question.map(phrase).into_iter().chain(longest);
-    found.filter(|it| it.chars().count() >= PHRASE_CHARS_MIN).collect()
+    let plain: String = text.chars().filter(|c| !drawn(*c)).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The longest stretch of a line in which no character means anything to tmux.
@@ -207,16 +217,21 @@ impl Dialog {
         if asking.request_sha256 == self.asking.request_sha256 {
             return true;
         }
-        let marked = !asking.marks.is_empty()
-            || asking.kind == ApprovalKind::Plan && !asking.tool.is_empty();
-        marked && asking.marks.iter().all(|mark| self.head.contains(&squeezed(mark)))
+        self.body.is(asking) && (asking.kind != ApprovalKind::Question || self.offers(asking))
+    }
+
+    /// Whether its options are those of a question, each in its place.
+    fn offers(&self, asking: &Asking) -> bool {
+        let shown = self.rows.iter().filter(|row| row.choice == Some(Choice::Option));
+        let told = asking.offers.iter().filter(|offer| offer.choice == Choice::Option);
+        shown.map(|row| row.label.as_str()).eq(told.map(|offer| offer.label.as_str()))
     }
 
     /// What to press for an answer; nothing where it does not offer it.
     pub fn press(&self, choice: Choice, option: Option<u32>) -> Option<Press> {
-        let mut visible = self.phrases.clone();
+        let (mut visible, lines) = (Vec::new(), self.lines.clone());
         if choice == Choice::Deny {
-            return Some(Press { keys: vec!["Escape".to_owned()], visible });
+            return Some(Press { keys: vec!["Escape".to_owned()], visible, lines });
         }
         let nth = option.map_or(Some(0), |option| usize::try_from(option.checked_sub(1)?).ok())?;
         let fits = |(_, row): &(usize, &Row)| row.choice == Some(choice);
@@ -244,7 +259,7 @@ impl Dialog {
             let steps = std::iter::repeat_n(step.to_owned(), steps);
             steps.chain(["Enter".to_owned()]).collect()
         });
-        Some(Press { keys, visible })
+        Some(Press { keys, visible, lines })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Gemini CLI: hooks, a title that shows its state, and its screen.
 
+mod dialogs;
 mod setup;
 
 use engine::approval::Asked;
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use crate::adapter::{Adapter, Capabilities, Reading, Readings, Report, Surface, claim};
 use crate::asking;
-use crate::dialog::{self, Dialog, Keys};
+use crate::dialog::{self, Dialog};
 use crate::launch::{Launch, Place};
 use crate::payload;
 use crate::program::Program;
@@ -75,7 +76,7 @@ impl Adapter for Gemini {
     fn dialog(&self, screen: &Screen) -> Option<Dialog> {
         let view = View::of(screen);
         let seen = look(&view).filter(Seen::is_waiting)?;
-        dialog::read_framed(&seen, &view, '●', Keys::Digits)
+        dialog::read(&seen, &dialog::framed(&view)?, 0, screen.width, &dialogs::ASKING)
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {

@@ -22,6 +22,8 @@ pub mod generic;
 mod opencode;
 
 mod asking;
+mod block;
+mod body;
 mod payload;
 mod tail;
 pub mod tally;

@@ -17,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::error::ClientError;
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::remote::Remote;
+use crate::stopped::is_stopped;
 use crate::trust;
 
 /// A connection to a daemon, good for one request after another.
@@ -71,6 +72,12 @@ impl Connection {
         };
         let peer = stream.peer_cred().map_err(|error| unreachable(socket, &error))?;
         trust::check_peer(socket, peer.uid())?;
+        let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
+        if let Some(pid) = pid.filter(|pid| is_stopped(*pid)) {
+            let message = format!("the daemon (process {pid}) is stopped, and answers nobody");
+            return Err(ClientError::new(ErrorCode::DaemonUnreachable, message)
+                .with_hint(format!("Let it go on with `kill -CONT {pid}`, or end it.")));
+        }
         let greeted = Self::over(stream, None).await;
         greeted.map(Some).map_err(|error| unreachable(socket, &error))
     }

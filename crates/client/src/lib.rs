@@ -12,6 +12,7 @@ pub mod place;
 
 mod holder;
 mod remote;
+mod stopped;
 mod trust;
 
 mod connection;
@@ -31,6 +32,7 @@ pub use holder::Holder;
 pub use place::{Place, state_folder};
 pub use remote::Remote;
 pub use starter::Starter;
+pub use stopped::is_stopped;
 pub use watch::{Frame, FrameKind, Pause, Step, Watch};
 
 #[cfg(test)]

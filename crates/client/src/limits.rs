@@ -8,6 +8,10 @@ pub const READY_MAX: Duration = Duration::from_secs(5);
 /// How long an answer may take; connecting to an unreachable target is the slowest of them.
 pub const ANSWER_MAX: Duration = Duration::from_secs(30);
 
+/// The same for a question that changes nothing: it is answered out of the daemon's memory, or by
+/// one look at its database.
+pub const LOOK_MAX: Duration = Duration::from_secs(10);
+
 /// How long a daemon that was asked to end may take until its process is gone.
 pub const EXIT_MAX: Duration = Duration::from_secs(10);
 

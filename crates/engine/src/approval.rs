@@ -45,9 +45,27 @@ pub struct Asking {
     /// The agent's thread that asks, where it is not the one in the pane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asker: Option<String>,
-    /// What a dialog about it has to show.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub marks: Vec<String>,
+    /// What of it a dialog shows; nothing where no dialog can be held against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
+}
+
+/// What a request is, for whoever compares it with the dialog that stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// A command, as it is.
+    Command,
+    /// A file, and what is taken out of it and put there.
+    Edit,
+    /// A file, and all that it will hold.
+    Write,
+    /// A file, and the lines of a diff.
+    Diff,
+    /// A patch that names its files.
+    Patch,
+    Plan,
+    Question,
 }
 
 /// One possible answer.
@@ -72,7 +90,7 @@ impl Asking {
             directory: String::new(),
             offers: Vec::new(),
             asker: None,
-            marks: Vec::new(),
+            form: None,
         }
     }
 
@@ -159,6 +177,9 @@ pub struct ApprovalRow {
     pub left: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<WallMs>,
+    /// The dialog that a screen showed while only this was asked, by the hash of its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialog: Option<String>,
     /// Nothing more can become known of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub settled: bool,

@@ -298,8 +298,12 @@ impl<'a> Course<'a> {
     }
 
     fn just_now(&self, row: &ApprovalRow) -> bool {
-        let since = row.closed_at.map(|closed| self.now.wall.0.saturating_sub(closed.0));
-        since.is_some_and(|since| since <= limits::SETTLE_MS)
+        self.since_closed(row) <= limits::SETTLE_MS
+    }
+
+    /// How long it is over.
+    fn since_closed(&self, row: &ApprovalRow) -> i64 {
+        row.closed_at.map_or(i64::MAX, |closed| self.now.wall.0.saturating_sub(closed.0))
     }
 
     /// What was asked for was done.
@@ -311,6 +315,17 @@ impl<'a> Course<'a> {
         } else {
             Choice::Approve
         };
+        // An answer that seemed to be taken was not, where the opposite of it was done.
+        let refuted = row.state == ApprovalState::Answered
+            && row.answer.as_ref().is_some_and(|answer| permitted.differs_from(answer.choice));
+        if refuted && self.since_closed(&row) > limits::CONTRADICTION_MS {
+            row.settled = true;
+            return self.put(row);
+        }
+        if refuted {
+            row.state = ApprovalState::AnsweredInTerminal;
+            row.answer = None;
+        }
         row.outcome = Some(permitted);
         row.left = row.state == ApprovalState::Answering;
         if row.is_waiting() {
@@ -407,11 +422,15 @@ impl<'a> Course<'a> {
         let agent = pane.runtime.as_ref().and_then(|it| it.agent.clone());
         let waits = state.bearing() == Bearing::Waiting;
         let known = self.of(runtime);
-        if told.source == Source::Screen && (!waits || self.is_told(&known, asking)) {
-            return;
+        if told.source == Source::Screen {
+            self.outlive(&known, asking);
+            if !waits || self.is_told(&known, asking) {
+                return;
+            }
         }
         for row in known {
-            if row.asking.asker == asking.asker || row.source == Source::Screen {
+            let same_asker = row.asking.asker == asking.asker || row.source == Source::Screen;
+            if same_asker && !self.still_stands(&row) {
                 self.replace(row, told, asking);
             }
         }
@@ -439,6 +458,7 @@ impl<'a> Course<'a> {
             outcome: None,
             left: false,
             closed_at: None,
+            dialog: None,
             settled: false,
         };
         if !waits {
@@ -448,12 +468,48 @@ impl<'a> Course<'a> {
         self.put(row);
     }
 
+    /// Whether the dialog in which a hook's request is decided is what was last seen of the screen.
+    /// Then nobody asked anything else since, whoever says so.
+    fn still_stands(&self, row: &ApprovalRow) -> bool {
+        let voices = self.engine.evidence.get(&row.runtime).map(|it| &it.voices);
+        let shown = voices.and_then(|voices| voices.get(&Source::Screen)?.asking.as_ref());
+        let shown = shown.map(|asking| &asking.request_sha256);
+        row.source != Source::Screen
+            && row.is_live()
+            && shown.is_some()
+            && row.dialog.as_ref() == shown
+    }
+
+    /// Beside newer requests of the same asker's, those whose dialog is no longer what the screen
+    /// shows are over.
+    fn outlive(&mut self, known: &[ApprovalRow], shown: &Asking) {
+        let live: Vec<&ApprovalRow> = known.iter().filter(|row| row.is_live()).collect();
+        for (at, row) in live.iter().enumerate() {
+            let newer = live[at + 1..].iter().any(|it| it.asking.asker == row.asking.asker);
+            let gone = row.dialog.as_ref().is_some_and(|it| *it != shown.request_sha256);
+            if newer && gone && row.is_waiting() {
+                let mut row = (*row).clone();
+                close(&mut row, ApprovalState::Replaced, self.now.wall);
+                self.put(row);
+            }
+        }
+    }
+
     /// Whether what a screen shows is told already, better or as well. Of a request that a hook
     /// told of, it adds the answers that only the dialog offers.
     fn is_told(&mut self, known: &[ApprovalRow], asking: &Asking) -> bool {
-        let told = known.iter().find(|row| row.is_live() && row.source != Source::Screen);
-        if let Some(told) = told {
+        let mut told = known.iter().filter(|row| {
+            let over = self.changed.get(&row.approval).is_some_and(|row| !row.is_live());
+            row.is_live() && !over && row.source != Source::Screen
+        });
+        if let Some(only) = told.next() {
+            // Of several it cannot be said whose dialog it is.
+            if told.next().is_some() {
+                return true;
+            }
+            let told = only.clone();
             let mut row = told.clone();
+            row.dialog = Some(asking.request_sha256.clone());
             for offer in &asking.offers {
                 let new = row.asking.offers.iter().all(|it| it.choice != offer.choice);
                 if new && told.asking.kind == asking.kind {
@@ -474,6 +530,7 @@ impl<'a> Course<'a> {
         let same_kind = row.asking.kind == asking.kind;
         if told_better && same_kind && row.is_waiting() {
             let offers = std::mem::take(&mut row.asking.offers);
+            row.dialog = Some(row.asking.request_sha256.clone());
             row.asking = asking.clone();
             for offer in offers {
                 if row.asking.offers.iter().all(|it| it.choice != offer.choice) {
@@ -511,7 +568,16 @@ fn close(row: &mut ApprovalRow, state: ApprovalState, at: WallMs) {
     row.state = state;
     row.closed_at = Some(at);
     row.left = false;
-    // How it was answered elsewhere may yet be told.
-    let may_be_told = state == ApprovalState::AnsweredInTerminal && row.outcome.is_none();
+    // How it was answered elsewhere may yet be told; and that a no came too late.
+    let is_no = row.answer.as_ref().is_some_and(|answer| answer.choice == Choice::Deny);
+    let may_be_told = match state {
+        ApprovalState::AnsweredInTerminal => row.outcome.is_none(),
+        ApprovalState::Answered => is_no,
+        ApprovalState::Waiting
+        | ApprovalState::Answering
+        | ApprovalState::Replaced
+        | ApprovalState::Expired
+        | ApprovalState::Gone => false,
+    };
     row.settled = !may_be_told;
 }

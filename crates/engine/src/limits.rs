@@ -58,6 +58,8 @@ pub const APPROVAL_TTL_MS: i64 = 24 * 60 * 60 * 1_000;
 pub const STARTUP_EXEC_MS: i64 = 1_000;
 /// Output this soon after a signal belongs to what the signal reported (a dialog being drawn).
 pub const SETTLE_MS: i64 = 2_000;
+/// How long after an answer it may turn out that another one was taken.
+pub const CONTRADICTION_MS: i64 = 10_000;
 /// Silence after which a burst of output is over.
 pub const BURST_QUIET_MS: i64 = 3_000;
 /// While a burst lasts, its last activity is journalled this often.

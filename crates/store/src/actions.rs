@@ -176,7 +176,37 @@ pub(crate) fn check(db: &Connection, row: &JournalRow<'_>) -> Result<(), Fault> 
     }
     let bad = |what| BadRow { table: "actions", key: told.action.to_string(), what };
     match by_id(db, told.action.as_str())? {
-        Some(stored) if stored == *told => Ok(()),
+        Some(stored) if stored == *told => check_snapshot(db, &told),
+        Some(_) => Err(bad(Wrong::Differs { from: "the journal".to_owned() }).into()),
+        None => Err(bad(Wrong::Missing).into()),
+    }
+}
+
+/// Holds what was seen when an action was decided against the row of its own that tells it.
+fn check_snapshot(db: &Connection, told: &ActionRow) -> Result<(), Fault> {
+    let seen = &told.snapshot;
+    let sql = "SELECT action_id, target_id, pane_id, runtime_id, state_version, observed_at, \
+               expires_at, nonce FROM action_snapshots WHERE snapshot_id = ?";
+    let stored = db
+        .prepare_cached(sql)?
+        .query_row([seen.snapshot.as_str()], |row| {
+            let text = |at| row.get::<_, String>(at);
+            let times = (row.get::<_, i64>(5)?, row.get::<_, i64>(6)?);
+            Ok(([text(0)?, text(1)?, text(2)?, text(3)?, text(7)?], unsigned(row, 4)?, times))
+        })
+        .optional()?;
+    let texts = [
+        told.action.as_str(),
+        told.pane.target.as_str(),
+        &told.pane.pane.to_string(),
+        told.runtime.as_str(),
+        seen.nonce.as_str(),
+    ]
+    .map(str::to_owned);
+    let expected = (texts, seen.state_version, (seen.observed_at.0, seen.expires_at.0));
+    let bad = |what| BadRow { table: "action_snapshots", key: seen.snapshot.to_string(), what };
+    match stored {
+        Some(stored) if stored == expected => Ok(()),
         Some(_) => Err(bad(Wrong::Differs { from: "the journal".to_owned() }).into()),
         None => Err(bad(Wrong::Missing).into()),
     }

@@ -47,6 +47,8 @@ pub struct Typing {
     /// Texts that the pane must show when it is done, each within a line. They are patterns of
     /// tmux's: `*`, `?` and `[` in them fit more than themselves.
     pub visible: Vec<String>,
+    /// Lines that it must show from end to end, as far as letters and digits stand in them.
+    pub lines: Vec<String>,
     /// Only while the pane looks like this; a mode that it shows is left first.
     pub sight: Option<Sight>,
 }
@@ -189,6 +191,7 @@ impl Act {
         let clean_up = typing.text.is_some().then(|| of(Verb::DeleteBuffer));
         let guard = guard(&expected, needs);
         let guard = typing.visible.iter().fold(guard, |it, text| it.and(&Format::shows(text)));
+        let guard = typing.lines.iter().fold(guard, |it, line| it.and(&Format::shows_line(line)));
         let act = either(nonce, &expected, &guard, deed, clean_up)?;
         let batch = match &typing.text {
             Some(text) => {
@@ -518,7 +521,7 @@ mod tests {
             text: Some(Pasted { path: b"/tmp/a#b".to_vec(), bracketed: true }),
             keys: vec![Key::enter()],
             sight,
-            visible: Vec::new(),
+            ..Typing::default()
         };
         Act::typing(nonce(), expected(), &typing, &"tmux 3.3a".parse().unwrap()).unwrap()
     }

@@ -81,6 +81,9 @@ pub struct Format {
     text: String,
 }
 
+/// Characters of a line that are compared.
+const LINE_CHARS_MAX: usize = 160;
+
 impl Format {
     pub(crate) fn new() -> Format {
         Format::default()
@@ -127,6 +130,17 @@ impl Format {
     /// Whether a line on the pane's screen shows this. Expands to the number of the line.
     pub(crate) fn shows(text: &str) -> Format {
         Format { text: format!("#{{C:{}}}", operand(text)) }
+    }
+
+    /// Whether a whole line of the pane's screen shows this, as far as letters and digits tell: what
+    /// else stands in it must be there, whatever it is, and around it there is no letter or digit.
+    pub(crate) fn shows_line(text: &str) -> Format {
+        let plain = |c: char| if c.is_alphanumeric() || " /_-".contains(c) { c } else { '.' };
+        let text = text.trim_matches(|c: char| !c.is_alphanumeric());
+        let line: String = text.chars().take(LINE_CHARS_MAX).map(plain).collect();
+        let whole = text.chars().count() <= LINE_CHARS_MAX;
+        let end = if whole { "[^[:alnum:]]*$" } else { "" };
+        Format { text: format!("#{{C/r:^[^[:alnum:]]*{line}{end}}}") }
     }
 
     /// Whether the server's clock has not come to this second since 1970.
@@ -201,6 +215,16 @@ mod tests {
         assert_eq!(equals("bash"), "#{==:#{a},bash}");
         assert_eq!(equals("a,b}c#d"), "#{==:#{a},a#,b#}c##d}");
         assert_eq!(equals("#{pid}"), "#{==:#{a},##{pid#}}");
+    }
+
+    #[test]
+    fn a_whole_line_is_compared_and_nothing_in_it_means_anything_to_tmux() {
+        assert_eq!(
+            Format::shows_line("  $ touch a && b #{pid},} ").to_string(),
+            "#{C/r:^[^[:alnum:]]*touch a .. b ..pid[^[:alnum:]]*$}"
+        );
+        let long = Format::shows_line(&"x".repeat(LINE_CHARS_MAX + 1)).to_string();
+        assert!(long.ends_with("x}"), "the rest of a long line is not compared: {long}");
     }
 
     #[test]

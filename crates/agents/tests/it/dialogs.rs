@@ -69,11 +69,13 @@ fn a_dialog_stands_for_its_own_request_and_for_no_other() {
         let dialog = dialog(agent, screen).unwrap();
         for (other_agent, _, other) in shown.iter().filter(|it| it.0 == agent) {
             let asking = asking(other_agent, other);
-            assert_eq!(dialog.shows(&asking), *other == hook, "{agent} {screen}: {other}");
+            // Of this plan the dialog showed nothing, so nobody can know that it is the one.
+            let is_shown = *other == hook && !hook.ends_with("ExitPlanMode");
+            assert_eq!(dialog.shows(&asking), is_shown, "{agent} {screen}: {other}");
         }
         assert!(dialog.shows(&dialog.asking));
         let press = dialog.press(Choice::Deny, None).unwrap();
-        assert!(!press.visible.is_empty(), "{agent} {screen}");
+        assert!(!press.lines.is_empty(), "{agent} {screen}");
     }
 }
 

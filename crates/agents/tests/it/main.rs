@@ -16,6 +16,7 @@ mod reports;
 mod screens;
 mod sequences;
 mod setup;
+mod shown;
 mod spool;
 mod status;
 

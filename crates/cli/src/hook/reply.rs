@@ -18,6 +18,11 @@ use serde_json::Value;
 
 /// How long one request may take. The daemon holds it for less.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the daemon may take to say that it is there, before anything else. The agent's dialog
+/// may be waiting for the end of this process.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(1);
+/// What it says then, by the protocol.
+const HELLO: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
@@ -65,16 +70,25 @@ fn ask(socket: &Path, body: &[u8]) -> io::Result<ReplyAnswer> {
     if peer.uid != rustix::process::geteuid() {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    stream.set_read_timeout(Some(ROUND_TIMEOUT))?;
-    stream.set_write_timeout(Some(ROUND_TIMEOUT))?;
+    if client::is_stopped(peer.pid.as_raw_nonzero().get().unsigned_abs()) {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    stream.set_read_timeout(Some(HELLO_TIMEOUT))?;
+    stream.set_write_timeout(Some(HELLO_TIMEOUT))?;
     let head = format!(
         "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n",
+         Expect: 100-continue\r\nConnection: close\r\n\r\n",
         routes::REPLIES,
         routes::JSON,
         body.len()
     );
     stream.write_all(head.as_bytes())?;
+    let mut hello = [0; HELLO.len()];
+    stream.read_exact(&mut hello)?;
+    if hello != HELLO {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    stream.set_read_timeout(Some(ROUND_TIMEOUT))?;
     stream.write_all(body)?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;

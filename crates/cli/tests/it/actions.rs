@@ -154,6 +154,8 @@ fn tc_025_tc_026_tc_031_a_request_is_carried_out_once_whatever_happens_to_its_pa
     }
     let conflict = send(&daemon, "once", &pane, &json!({ "text": "y" }));
     assert_eq!(conflict.error(409), "E_IDEMPOTENCY_CONFLICT");
+    let kept = fs::read_dir(env.home().join("outbox")).unwrap().count();
+    assert_eq!(kept, 0, "of what was refused no text stays");
     let id = first["action_id"].as_str().unwrap().to_owned();
     env.tmux().ok(&["respawn-pane", "-k", "-t", &pane, "exec sleep 1000"]);
     deck::pane_where(daemon.api(), &pane, "respawned", |it| it["current_cmd"] == "sleep");

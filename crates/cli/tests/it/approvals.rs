@@ -33,6 +33,8 @@ for n in 1 2 3 4 5 6 7 8 9; do
         "$QD" hook claude PermissionRequest < asks/$n.json > reply.$n & hook=$!
     fi
     status waiting ',"waitingFor":"permission prompt"'
+    # What one of its commands would start, with a shell below a shell.
+    [ -e asks/$n.forged ] && sh -c "sh -c '\"$QD\" hook claude PermissionRequest < asks/$n.forged; :'; touch forged"
     took=
     while [ -z "$took" ]; do
         # Out of time, it may have read all the same.
@@ -42,6 +44,8 @@ for n in 1 2 3 4 5 6 7 8 9; do
         elif [ -e asks/$n.gone ]; then took=gone; fi
     done
     echo "$n $took" >> log
+    # It says nothing more of itself.
+    [ -e asks/$n.mute ] && { rm .claude/sessions/$$.json; clear; sleep 100; }
     case $took in
         key:31 | key:32 | *'"allow"'*)
             # It takes its time to draw, and longer to do what it may.
@@ -68,7 +72,9 @@ fn scene() -> Scene {
 
 fn scene_in(env: TestEnv) -> Scene {
     fs::copy("/bin/bash", env.path("bin/claude")).unwrap();
-    for program in ["cat", "clear", "mkdir", "mv", "od", "setsid", "sleep", "stty", "touch", "tr"] {
+    for program in
+        ["cat", "clear", "mkdir", "mv", "od", "rm", "setsid", "sh", "sleep", "stty", "touch", "tr"]
+    {
         env.reinstall(program);
     }
     fs::write(env.path("home/agent.sh"), AGENT).unwrap();
@@ -360,6 +366,7 @@ fn s_12_replaced_by_another_the_old_one_is_refused_and_the_new_one_left_alone() 
     it.ask(2, "touch two");
     let new = it.hooked("touch two");
     assert_ne!(old["approval_id"], new["approval_id"]);
+    it.ends(&old, "replaced");
     let late = it.answer(&old, "r1", &approve());
     assert_eq!(late.error(409), "E_APPROVAL_CLOSED");
     let mut swapped = new.clone();
@@ -374,7 +381,7 @@ fn s_12_replaced_by_another_the_old_one_is_refused_and_the_new_one_left_alone() 
 fn s_11_no_key_is_pressed_in_a_dialog_that_shows_another_request() {
     let it = scene();
     fs::write(it.asks("1.json"), payload("PermissionRequest", "touch harmless")).unwrap();
-    it.ask_on_screen(1, "rm -rf everything");
+    it.ask_on_screen(1, "touch harmless && rm -rf everything");
     let asked = it.hooked("touch harmless");
     let it = it.after_a_kill();
     let asked = it.ends(&asked, "waiting");
@@ -382,6 +389,48 @@ fn s_11_no_key_is_pressed_in_a_dialog_that_shows_another_request() {
     assert_eq!(refused.error(409), "E_APPROVAL_CHANGED");
     assert_eq!(it.log(), Vec::<String>::new());
     assert_eq!(it.ends(&asked, "waiting")["answered_by"], Value::Null, "it can still be answered");
+}
+
+#[test]
+fn s_11_what_a_command_of_the_agents_says_it_asks_takes_no_requests_place() {
+    let it = scene();
+    fs::write(it.asks("1.forged"), payload("PermissionRequest", "touch harmless")).unwrap();
+    it.ask(1, "touch harmless && rm -rf everything");
+    let asked = it.hooked("touch harmless && rm -rf everything");
+    wait::until("it tried", || it.env.path("home/forged").exists().then_some(()));
+    assert_eq!(it.ends(&asked, "waiting")["delivery"], "reply");
+    assert_eq!(it.list("").len(), 1, "nothing else is asked");
+    it.answer(&asked, "r1", &json!({ "choice": "deny" })).expect(200);
+    it.ends(&asked, "answered");
+}
+
+#[test]
+fn a_no_by_keys_that_a_local_yes_may_have_been_before_is_not_told_as_taken() {
+    let it = scene();
+    fs::write(it.asks("1.slow"), "").unwrap();
+    it.ask_on_screen(1, "touch one");
+    let asked = it.waiting(|it| it["source"] == "screen");
+    it.env.tmux().ok(&["send-keys", "-t", &it.pane, "1"]);
+    assert_eq!(it.took(1), ["1 key:31"]);
+    // Its dialog still stands.
+    let told = it.answer(&asked, "r1", &json!({ "choice": "deny" }));
+    assert_ne!(told.json()["result_code"], "completed", "{:#}", told.json());
+    let ended =
+        it.daemon.api().get(&format!("/v1/approvals/{}", deck::text(&asked, "approval_id")));
+    assert_ne!(ended.expect(200)["approval"]["outcome"], "deny");
+}
+
+#[test]
+fn who_was_answered_and_says_nothing_more_is_not_shown_as_waiting() {
+    let it = scene();
+    fs::write(it.asks("1.mute"), "").unwrap();
+    it.ask(1, "touch one");
+    let asked = it.hooked("touch one");
+    it.answer(&asked, "r1", &json!({ "choice": "deny" })).expect(200);
+    it.ends(&asked, "answered");
+    deck::pane_where(it.daemon.api(), &it.pane, "not waiting", |it| {
+        it["state"] != "waiting_approval"
+    });
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! One request and its answer, through whatever happens to the daemon in between.
 
+use std::time::Duration;
+
 use api::ErrorCode;
 use api::query::Query;
 use api::routes;
@@ -12,7 +14,7 @@ use tokio::time::timeout;
 use crate::client::Client;
 use crate::connection::{Broken, Connection, Incomed, Outgoing, collect, version_of};
 use crate::error::ClientError;
-use crate::limits::{ANSWER_BYTES_MAX, ANSWER_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_MAX, LOOK_MAX};
 
 /// How many times a request is made when connections break or daemons give way to each other.
 const TRIES_MAX: u32 = 3;
@@ -91,7 +93,7 @@ impl Client {
     async fn try_once(&mut self, ask: &Ask) -> Result<Try, ClientError> {
         let outgoing = self.outgoing(ask, routes::JSON);
         let connection = self.open().await?;
-        let incomed = match timeout(ANSWER_MAX, connection.exchange(&outgoing)).await {
+        let incomed = match timeout(patience(ask), connection.exchange(&outgoing)).await {
             Ok(Ok(incomed)) => incomed,
             Ok(Err(broken)) => {
                 self.connection = None;
@@ -143,7 +145,7 @@ impl Client {
         for _ in 0..TRIES_MAX {
             let outgoing = self.outgoing(ask, accept);
             let connection = self.open().await?;
-            let answer = match timeout(ANSWER_MAX, connection.begin(&outgoing)).await {
+            let answer = match timeout(patience(ask), connection.begin(&outgoing)).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(Broken::Unsent | Broken::Lost(_) | Broken::TooLarge)) => {
                     self.connection = None;
@@ -198,8 +200,12 @@ fn restarting() -> ClientError {
         .with_hint("Another, older qd starts them: remove it, or use it instead.")
 }
 
+fn patience(ask: &Ask) -> Duration {
+    if ask.writes() { ANSWER_MAX } else { LOOK_MAX }
+}
+
 fn too_slow(ask: &Ask) -> ClientError {
-    let seconds = ANSWER_MAX.as_secs();
+    let seconds = patience(ask).as_secs();
     let path = ask.path.split('?').next().unwrap_or_default();
     let message = format!("no answer to {} {path} within {seconds} s", ask.method);
     ClientError::new(ErrorCode::Timeout, message)

@@ -28,8 +28,21 @@ use crate::observer::Reach;
 
 /// How long the agent may take to go on.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it is waited for what contradicts an answer that seems to have been taken.
-const DOUBT_TIMEOUT: Duration = Duration::from_millis(400);
+/// How long it is waited for what contradicts an answer that seems to have been taken, before it is
+/// told as taken: who sits at the terminal may have been first.
+const DOUBT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// The same where the state speaks for the answer, and only what was done could speak against it.
+const LIKELY_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// Whose answer an agent took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Taken,
+    /// Somebody gave another one before.
+    Otherwise,
+    /// Nothing tells one from the other.
+    Unclear,
+}
 
 /// What an action answers, and how.
 struct Given<'a> {
@@ -52,6 +65,29 @@ fn given(row: &ActionRow) -> Option<Given<'_>> {
         | Act::ViewOutput { .. }
         | Act::KillByKey
         | Act::KillBySignal { .. } => None,
+    }
+}
+
+impl Given<'_> {
+    /// Whether the agent's turn is over with it: a no without a word is one to all of it.
+    fn ends_turn(&self) -> bool {
+        self.choice == Choice::Deny && !self.has_message
+    }
+}
+
+/// What an action has come to whose answer was given.
+fn told(verdict: Verdict, proof: Proof) -> Outcome {
+    match verdict {
+        Verdict::Taken => Outcome::Done(proof),
+        Verdict::Otherwise => {
+            let message = "somebody answered otherwise in the terminal first";
+            refused(ActionProblem::ApprovalClosed, message)
+        }
+        Verdict::Unclear => Outcome::NotConfirmed {
+            proof,
+            message: "the answer was given, and nothing tells that it was the one that counted"
+                .to_owned(),
+        },
     }
 }
 
@@ -90,20 +126,24 @@ impl Executors {
         match hold {
             // Its dialog was never drawn, and nothing else tells that it goes on.
             Hold::Instead => {
-                self.tell_answered(row).await;
+                self.tell_answered(row, Confidence::High).await;
                 Outcome::Done(Proof::Reply)
             }
             Hold::Beside => self.proven(row, reach, given, Proof::Reply).await,
         }
     }
 
-    /// Tells the engine what the hook told the agent: nobody is asked any more.
-    async fn tell_answered(&self, row: &ActionRow) {
-        let claim = Claim {
-            state: State::Running,
-            reason: reason::ACTIVE.to_owned(),
-            confidence: Confidence::High,
-        };
+    /// Tells the engine that nobody is asked any more, whoever said before that somebody is; where
+    /// that was heard otherwise meanwhile, it is known better.
+    async fn tell_answered(&self, row: &ActionRow, confidence: Confidence) {
+        let waits = self.lookout.read(|follower| {
+            let pane = follower.engine().pane_of(&row.runtime)?;
+            (pane.state.state.bearing() == Bearing::Waiting).then_some(pane.state.version)
+        });
+        if waits.is_none() {
+            return;
+        }
+        let claim = Claim { state: State::Running, reason: reason::ACTIVE.to_owned(), confidence };
         let at = self.lookout.clock().now().wall;
         let keys = (format!("answered-{}", row.action), format!("answered:{}", row.action));
         let event_type = "approval-answered".to_owned();
@@ -111,6 +151,7 @@ impl Executors {
             action_id: Some(row.action.to_string()),
             claim: Some(claim),
             details: BTreeMap::from([(Detail::Ask, String::new())]),
+            expects_version: waits,
             ..Signal::own(event_type, Source::Hook, keys, &row.runtime, at)
         };
         let told = self.deck.ask(Actor::Daemon, Input::Signalled(Box::new(signal))).await;
@@ -132,14 +173,16 @@ impl Executors {
             return refused(ActionProblem::ChoiceNotOffered, message);
         }
         let press = match self.dialog(row, reach, asked).await {
-            Ok(Some(dialog)) => dialog.press(given.choice, given.option),
-            Ok(None) => {
-                let message = "the pane does not show the dialog of this request";
+            Ok(Some(dialog)) if dialog.shows(&asked.asking) => {
+                dialog.press(given.choice, given.option)
+            }
+            Ok(Some(_) | None) => {
+                let message = "the pane shows no dialog that is certain to be of this request";
                 return refused(ActionProblem::ApprovalChanged, message);
             }
             Err(outcome) => return outcome,
         };
-        let Some(Press { keys, visible }) = press else {
+        let Some(Press { keys, visible, lines }) = press else {
             let message = "the dialog in the pane does not offer this answer";
             return refused(ActionProblem::ChoiceNotOffered, message);
         };
@@ -147,7 +190,7 @@ impl Executors {
         let Ok(keys) = keys else {
             return refused(ActionProblem::Internal, "the dialog names a key that is none");
         };
-        let typing = Typing { keys, visible, ..Typing::default() };
+        let typing = Typing { keys, visible, lines, ..Typing::default() };
         let act = match self.typing(row, &typing) {
             Ok(act) => act,
             Err(error) => return refused(ActionProblem::TargetUnreachable, error.to_string()),
@@ -164,7 +207,7 @@ impl Executors {
         }
     }
 
-    /// The dialog that stands in the pane now, if it is the one of the request.
+    /// The dialog that stands in the pane now.
     async fn dialog(
         &self,
         row: &ActionRow,
@@ -175,8 +218,7 @@ impl Executors {
         let screen = Screen::from_capture(&seen.text, seen.width, seen.height);
         let roster = Arc::clone(&self.adapters.borrow());
         let agent = asked.agent.as_ref().and_then(|agent| roster.get(agent.as_str()));
-        let dialog = agent.and_then(|agent| agent.dialog(&screen));
-        Ok(dialog.filter(|dialog| dialog.shows(&asked.asking)))
+        Ok(agent.and_then(|agent| agent.dialog(&screen)))
     }
 
     /// Waits until nobody is asked any more, and tells whether that is this answer's doing.
@@ -193,7 +235,12 @@ impl Executors {
         let over = self.until(PROOF_TIMEOUT, is_over).await;
         if !over && let Some(asked) = self.approval(given.approval) {
             return match self.dialog(row, reach, &asked).await {
-                Ok(None) => Outcome::Done(proof),
+                Ok(None) => {
+                    // Nothing else may ever take back that somebody is waited for.
+                    self.tell_answered(row, Confidence::Medium).await;
+                    let verdict = if given.ends_turn() { Verdict::Unclear } else { Verdict::Taken };
+                    told(verdict, proof)
+                }
                 Ok(Some(_)) => Outcome::NotConfirmed {
                     proof,
                     message: "the answer was given, and the dialog still stands".to_owned(),
@@ -204,50 +251,34 @@ impl Executors {
                 },
             };
         }
-        match self.contradicted(row, given, proof).await {
-            Some(true) => {
-                let message = "somebody answered otherwise in the terminal first";
-                refused(ActionProblem::ApprovalClosed, message)
-            }
-            Some(false) => Outcome::Done(proof),
-            None => Outcome::NotConfirmed {
-                proof,
-                message: "the answer was given, and the agent goes on as if it were another"
-                    .to_owned(),
-            },
-        }
+        told(self.verdict(row, given).await, proof)
     }
 
-    /// Whether somebody said the other in the terminal just before; nothing where it cannot be
-    /// told. A no without a word ends the turn wherever it is taken, so while work goes on it was
-    /// not.
-    async fn contradicted(&self, row: &ActionRow, given: &Given<'_>, proof: Proof) -> Option<bool> {
-        let by_keys = proof != Proof::Reply;
+    /// Whose answer it was, now that nobody is asked any more. What was done was permitted, and a
+    /// turn that was broken off was not. A no without a word ends the turn wherever it is taken, so
+    /// where the turn goes on, or ends by itself, nobody can say that it was.
+    async fn verdict(&self, row: &ActionRow, given: &Given<'_>) -> Verdict {
+        let known = |follower: &Follower| {
+            follower.approval(given.approval).is_none_or(|it| it.outcome.is_some())
+        };
         let works = |follower: &Follower| {
             let pane = follower.engine().pane_of(&row.runtime);
             pane.is_some_and(|pane| pane.state.state.bearing() == Bearing::Busy)
         };
-        let known = |follower: &Follower| {
-            follower.approval(given.approval).is_none_or(|it| it.outcome.is_some())
-        };
         let is_no = given.choice == Choice::Deny;
-        let ends_turn = is_no && !given.has_message;
-        if ends_turn {
-            let over = |follower: &Follower| known(follower) || !works(follower);
-            self.until(PROOF_TIMEOUT, over).await;
+        if given.ends_turn() {
+            self.until(PROOF_TIMEOUT, |follower| known(follower) || !works(follower)).await;
         }
-        // Whoever says yes has the agent work; when it does, there is nothing to wait for.
-        if is_no || !by_keys || !self.lookout.read(works) {
-            self.until(DOUBT_TIMEOUT, known).await;
+        // What was permitted and done may be told a little later than that the turn is over.
+        let doubt = if is_no || !self.lookout.read(works) { DOUBT_TIMEOUT } else { LIKELY_TIMEOUT };
+        self.until(doubt, known).await;
+        let outcome = self.approval(given.approval).and_then(|it| it.outcome);
+        match outcome {
+            Some(known) if known.differs_from(given.choice) => Verdict::Otherwise,
+            Some(_) => Verdict::Taken,
+            None if given.ends_turn() => Verdict::Unclear,
+            None => Verdict::Taken,
         }
-        self.lookout.read(|follower| {
-            let outcome = follower.approval(given.approval).and_then(|it| it.outcome);
-            match outcome {
-                Some(known) => Some(known.differs_from(given.choice)),
-                None if ends_turn && works(follower) => None,
-                None => Some(false),
-            }
-        })
     }
 
     /// Finds out what became of an answer that a daemon before this one may have begun to give.

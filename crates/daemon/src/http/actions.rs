@@ -234,16 +234,7 @@ pub(super) async fn perform(app: &App, peer: &Peer, wanted: Wanted<'_>) -> Answe
     let action = ActionId::new(app.ids.next("ac"));
     let request = request(app, peer, &wanted, action.clone(), runtime)?;
     if let Some(text) = wanted.text {
-        let outbox = app.outbox.as_ref();
-        let outbox = outbox.ok_or_else(|| Problem::internal("nobody acts here", &"no outbox"))?;
-        let kept = outbox.put(&action, text.as_bytes());
-        let kept = match wanted.act.busy().then {
-            IfBusy::Queue => kept.and_then(|()| outbox.make_durable(&action)),
-            IfBusy::Refuse | IfBusy::Wait => kept,
-        };
-        kept.map_err(|error| {
-            Problem::new(ErrorCode::StoreFull, format!("the text cannot be kept: {error}"))
-        })?;
+        keep(app, &action, text, wanted.act.busy().then)?;
     }
     let settled = app.ask(peer.actor(), Input::Asked(Request::Act(Box::new(request)))).await;
     let row = match settled.map(|settled| settled.reply) {
@@ -253,13 +244,39 @@ pub(super) async fn perform(app: &App, peer: &Peer, wanted: Wanted<'_>) -> Answe
         }
         Err(problem) => Err(problem),
     };
-    // The text belongs to the action that is carried out, and to no repetition of it.
-    if row.as_ref().is_ok_and(|row| row.action != action || row.phase != Phase::Pending)
+    if !may_need_its_text(&row, &action)
         && let Some(outbox) = &app.outbox
     {
         outbox.forget(&action);
     }
     conclude(app, row?).await
+}
+
+/// Keeps a text until its action has an end; of one that cannot be kept nothing stays.
+fn keep(app: &App, action: &ActionId, text: &str, then: IfBusy) -> Result<(), Problem> {
+    let outbox = app.outbox.as_ref();
+    let outbox = outbox.ok_or_else(|| Problem::internal("nobody acts here", &"no outbox"))?;
+    let kept = outbox.put(action, text.as_bytes());
+    let kept = match then {
+        IfBusy::Queue => kept.and_then(|()| outbox.make_durable(action)),
+        IfBusy::Refuse | IfBusy::Wait => kept,
+    };
+    kept.map_err(|error| {
+        outbox.forget(action);
+        Problem::new(ErrorCode::StoreFull, format!("the text cannot be kept: {error}"))
+    })
+}
+
+/// Whether the text of an action may still be read: while it is carried out, or where nobody can
+/// tell whether it will be. A repetition has no text of its own, and neither has what was refused
+/// before it was an action.
+fn may_need_its_text(row: &Result<ActionRow, Problem>, action: &ActionId) -> bool {
+    match row {
+        Ok(row) => row.action == *action && row.phase == Phase::Pending,
+        Err(problem) => {
+            matches!(problem.code(), ErrorCode::OutcomeUnknown | ErrorCode::ShuttingDown)
+        }
+    }
 }
 
 fn request(

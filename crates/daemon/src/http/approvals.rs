@@ -239,3 +239,22 @@ pub(super) fn is_hook_of(app: &App, asked: &ApprovalRow, pid: u32) -> bool {
     above.iter().any(|it| it.pid == agent)
         || adapter.is_some_and(|adapter| above.iter().any(|it| serves_many(adapter, it.pid)))
 }
+
+/// Whether a process runs below anything whose hooks are bound to a pane: what no pane's record
+/// will ever open an approval for need not wait for one.
+pub(super) fn is_below_a_pane(app: &App, pid: u32) -> bool {
+    let above = host::lineage(pid);
+    let known = app.read(|follower, _| {
+        let engine = follower.engine();
+        let panes = engine.panes().flat_map(|row| {
+            let agent = row.facts.agent.as_ref().map(|agent| agent.process.pid);
+            let runtime = row.runtime.as_ref().map(|runtime| runtime.pid);
+            [Some(row.facts.process.pid), agent, runtime]
+        });
+        // What a server just started may be in a pane that was not seen yet.
+        let servers = engine.targets().map(|row| row.server.as_ref().map(|server| server.pid));
+        panes.chain(servers).flatten().any(|known| above.iter().any(|it| it.pid == known))
+    });
+    let roster = app.roster();
+    known || above.iter().any(|it| roster.iter().any(|adapter| serves_many(adapter, it.pid)))
+}

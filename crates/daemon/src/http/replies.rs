@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::app::App;
-use super::approvals::is_hook_of;
+use super::approvals::{is_below_a_pane, is_hook_of};
 use super::extract::{Asked, Peer, Said, Sent};
 use super::problem::Problem;
 use super::{from_api, to_api};
@@ -52,6 +52,9 @@ pub(crate) async fn wait(
 ) -> Result<Said<ReplyAnswer>, Problem> {
     let agent = request.agent.to_lowercase();
     let Some(hold) = reply::hold(&agent, &request.event) else { return Ok(told(None, false)) };
+    if !peer.pid.is_some_and(|pid| is_below_a_pane(&app, pid)) {
+        return Ok(told(None, false));
+    }
     let event = EventId::new(format!("hook-{}", request.record_id));
     let Some(asked) = arrived(&app, &event).await else { return Ok(told(None, false)) };
     let below = peer.pid.is_some_and(|pid| is_hook_of(&app, &asked, pid));

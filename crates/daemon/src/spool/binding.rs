@@ -27,6 +27,14 @@ use crate::targets::host;
 pub(crate) struct Bound {
     pub(crate) about: About,
     pub(crate) hints: Hints,
+    /// Whether the agent itself ran the hook, as far as can be seen, and no command of its.
+    pub(crate) of_agent: bool,
+}
+
+impl Bound {
+    pub(crate) fn to(about: About) -> Self {
+        Self { about, hints: Hints::default(), of_agent: true }
+    }
 }
 
 /// What of the machine and of the agent's adapter decides.
@@ -36,6 +44,9 @@ pub(crate) trait World {
 
     /// Whether a process serves the sessions of several panes.
     fn serves_many(&self, record: &Record, pid: u32) -> bool;
+
+    /// Whether a process is one of the agent's own.
+    fn is_agent(&self, record: &Record, pid: u32) -> bool;
 
     /// The session that a record is about, and when that began.
     fn session(&self, record: &Record) -> Option<(String, Option<WallMs>)>;
@@ -53,6 +64,12 @@ impl World for Machine<'_> {
         let adapter = self.0.get(&record.agent.to_lowercase());
         let known = adapter.and_then(Adapter::serves_many);
         known.is_some_and(|known| host::program(pid).is_some_and(|facts| known(&facts.program())))
+    }
+
+    fn is_agent(&self, record: &Record, pid: u32) -> bool {
+        let adapter = self.0.get(&record.agent.to_lowercase());
+        let facts = adapter.and_then(|adapter| Some((adapter, host::program(pid)?)));
+        facts.is_some_and(|(adapter, facts)| adapter.recognises(&facts.program()))
     }
 
     fn session(&self, record: &Record) -> Option<(String, Option<WallMs>)> {
@@ -78,7 +95,7 @@ pub(crate) fn bind(record: &Record, follower: &Follower, world: &impl World) -> 
     let server = claimed.as_ref().and_then(|it| targets().find(|row| it.names(row)));
     let said = || Some(PaneKey::new(&server?.target, claimed.as_ref()?.pane?));
     if record.chain.is_empty() {
-        return Some(Bound { about: About::Pane(said()?), hints: Hints::default() });
+        return Some(Bound::to(About::Pane(said()?)));
     }
     let still = record.chain.iter().filter(|it| is_that(it, |pid| world.start_of(pid)));
     let ancestors: Vec<u32> = still.map(|it| it.pid).collect();
@@ -95,15 +112,28 @@ pub(crate) fn bind(record: &Record, follower: &Follower, world: &impl World) -> 
         let panes = targets().flat_map(|row| follower.panes_of(&row.target));
         let (session, began) = world.session(record)?;
         let runtime = of_session(follower, panes, (&record.agent, &session, began))?;
-        return Some(Bound { about: About::Runtime(runtime), hints: Hints::default() });
+        return Some(Bound::to(About::Runtime(runtime)));
     }
-    let key = match nearest(panes(), &ancestors) {
+    let row = nearest(panes(), &ancestors);
+    let of_agent = row.is_none_or(|row| is_own(row, &ancestors, |pid| world.is_agent(record, pid)));
+    let key = match row {
         Some(row) => row.key.clone(),
         // What that server started is in one of its panes, which has only just appeared.
         None if claimed.as_ref().is_some_and(|it| ancestors.contains(&it.server)) => said()?,
         None => return None,
     };
-    Some(Bound { about: About::Pane(key), hints: Hints { ancestors, ..Hints::default() } })
+    let hints = Hints { ancestors, ..Hints::default() };
+    Some(Bound { about: About::Pane(key), hints, of_agent })
+}
+
+/// Whether the agent of a pane ran the hook itself: between the two stands the shell that it runs
+/// its hooks with, if it needs one, and else nothing but processes of its own. What one of its
+/// commands starts stands farther below, unless that takes pains to look like such a shell.
+fn is_own(row: &PaneRow, ancestors: &[u32], is_agent: impl Fn(u32) -> bool) -> bool {
+    let Some(agent) = row.facts.agent.as_ref().map(|agent| agent.process.pid) else { return true };
+    let Some(at) = ancestors.iter().position(|pid| *pid == agent) else { return true };
+    let shell = usize::from(at > 0 && !is_agent(ancestors[0]));
+    ancestors[shell..at].iter().all(|pid| is_agent(*pid))
 }
 
 /// The pane whose process, or whose agent, stands nearest above the hook.
@@ -181,7 +211,7 @@ pub(crate) mod tests {
     use engine::Engine;
     use engine::event::Event;
     use engine::ids::{AgentType, BootId, SessionId, TargetId, WindowId};
-    use engine::pane::{PaneFacts, ProcessIdentity};
+    use engine::pane::{AgentProcess, PaneFacts, ProcessIdentity};
     use engine::settings::Settings;
     use engine::signal::EventRow;
     use engine::state::StateRow;
@@ -315,6 +345,10 @@ pub(crate) mod tests {
             pid == 77
         }
 
+        fn is_agent(&self, _record: &Record, pid: u32) -> bool {
+            pid >= 200
+        }
+
         fn session(&self, _record: &Record) -> Option<(String, Option<WallMs>)> {
             self.session.clone()
         }
@@ -367,7 +401,7 @@ pub(crate) mod tests {
 
     /// A report of a runtime's that named its session.
     fn told(runtime: &RuntimeId, session: &str) -> Event {
-        let bound = Bound { about: About::Runtime(runtime.clone()), hints: Hints::default() };
+        let bound = Bound::to(About::Runtime(runtime.clone()));
         let payload = format!("{{\"session_id\":\"{session}\"}}").into_bytes();
         let record = Record {
             agent: "codex".to_owned(),
@@ -417,6 +451,20 @@ pub(crate) mod tests {
         assert_eq!(bound(&record(OURS, "%9", &[300, SERVER, 1])), expected);
         assert_eq!(bound(&record(OURS, "%9", &[300, 1])), None);
         assert_eq!(bound(&record(OURS, "nine", &[300, SERVER])), None);
+    }
+
+    #[test]
+    fn what_a_command_of_the_agents_starts_is_not_its_hook() {
+        let mut row = pane(1);
+        let process = ProcessIdentity { pid: 201, ..ProcessIdentity::default() };
+        row.facts.agent = Some(AgentProcess { agent: AgentType::new("claude"), process });
+        let own = |chain: &[u32]| is_own(&row, chain, |pid| pid >= 200);
+        assert!(own(&[201, 101]), "its child");
+        assert!(own(&[9, 201, 101]), "through a shell");
+        assert!(own(&[9, 300, 201, 101]), "through a process of its own");
+        assert!(!own(&[9, 8, 201, 101]), "a shell below a shell is a command's");
+        assert!(!own(&[300, 8, 201, 101]), "whatever the nearest calls itself");
+        assert!(own(&[9, 8, 101]), "where the agent is not seen, nothing is known");
     }
 
     #[test]

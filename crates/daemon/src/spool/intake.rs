@@ -28,7 +28,8 @@ pub(crate) fn signal(record: Record, bound: Bound, roster: &Roster) -> Signal {
     let source = if event == NOTIFY { Source::Notify } else { Source::Hook };
     let payload = clean(&record);
     let report = hear(&record, payload.as_deref(), roster);
-    let asked = asked(&record, payload.as_deref(), roster);
+    // What a command of the agent's says about permissions is none of the agent's own word.
+    let asked = asked(&record, payload.as_deref(), roster).filter(|_| bound.of_agent);
     Signal {
         event_id: EventId::new(format!("hook-{}", record.id)),
         event_type: vocabulary::normalise(&format!("{agent}-{event}")),
@@ -82,7 +83,7 @@ fn hear(record: &Record, payload: Option<&str>, roster: &Roster) -> Report {
 #[cfg(test)]
 mod tests {
     use engine::ids::{PaneId, PaneKey, TargetId};
-    use engine::signal::{About, Hints};
+    use engine::signal::About;
     use engine::time::WallMs;
     use engine::words::State;
 
@@ -101,7 +102,7 @@ mod tests {
             payload,
         };
         let about = About::Pane(PaneKey::new(&TargetId::new("t"), PaneId(1)));
-        signal(record, Bound { about, hints: Hints::default() }, &Roster::default())
+        signal(record, Bound::to(about), &Roster::default())
     }
 
     #[test]

@@ -367,7 +367,8 @@ proptest! {
             }
             if row.state == ApprovalState::Answered {
                 let action = row.answer.as_ref().map(|answer| answer.action.clone());
-                prop_assert!(answered.insert(row.approval.clone(), action).is_none());
+                let before = answered.insert(row.approval.clone(), action.clone());
+                prop_assert!(before.is_none_or(|before| before == action));
             }
         }
     }
