@@ -57,7 +57,8 @@ fn request(input: &Value) -> (String, Option<Form>) {
         return (format!("{path}\n{diff}"), Some(Form::Diff));
     }
     let (old, new) = (field("old_string"), field("new_string"));
-    if !path.is_empty() && !(old.is_empty() && new.is_empty()) {
+    let changes = !old.is_empty() || !new.is_empty();
+    if changes && !path.is_empty() {
         let changed = prefixed('-', old) + &prefixed('+', new);
         return (format!("{path}\n{changed}"), Some(Form::Edit));
     }

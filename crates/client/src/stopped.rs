@@ -5,30 +5,26 @@ use std::fs;
 /// Whether a process is stopped now, by a signal or a debugger. Who cannot be looked at is not.
 #[must_use]
 pub fn is_stopped(pid: u32) -> bool {
-    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before it is in brackets, and may hold any of these letters and brackets too.
+    fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| says_stopped(&stat))
+}
+
+/// The letter behind the name, which is in brackets and may hold brackets and letters of its own.
+fn says_stopped(stat: &[u8]) -> bool {
     let state = stat.iter().rposition(|byte| *byte == b')').and_then(|at| stat.get(at + 2));
     state.is_some_and(|state| matches!(state, b'T' | b't'))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
-
-    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-
     use super::*;
 
     #[test]
-    fn a_process_is_stopped_from_the_signal_until_it_goes_on() {
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let pid = Pid::from_child(&child);
-        assert!(!is_stopped(child.id()));
-        kill_process(pid, Signal::STOP).unwrap();
-        waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
-        assert!(is_stopped(child.id()));
-        kill_process(pid, Signal::KILL).unwrap();
-        child.wait().unwrap();
-        assert!(!is_stopped(child.id()));
+    fn a_process_is_stopped_by_its_state_and_not_by_its_name() {
+        assert!(says_stopped(b"7 (qd) T 1 7 7"));
+        assert!(says_stopped(b"7 (qd) t 1 7 7"), "by a debugger");
+        assert!(!says_stopped(b"7 (qd) S 1 7 7"));
+        assert!(!says_stopped(b"7 (a) T) S 1 7 7"));
+        assert!(!says_stopped(b"7 (qd)"));
+        assert!(!is_stopped(std::process::id()));
     }
 }
