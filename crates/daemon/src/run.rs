@@ -233,11 +233,8 @@ impl House {
         );
         let facts = facts(paths, &identity, clock);
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
-        let app = app.with_spool(spool.subscribe()).with_executors(
-            executors.clone(),
-            outbox.clone(),
-            shown.clone(),
-        );
+        let app = app.with_spool(spool.subscribe());
+        let app = app.with_executors(executors.clone(), outbox.clone(), shown.clone());
         let app = Arc::new(app.with_adapters(adapters.subscribe()));
         let listening = Listening::new(Arc::clone(&app));
         let mut house = Self {
