@@ -483,6 +483,8 @@ pub struct AttachItem {
     pub session_id: String,
     /// Whoever attaches may only look.
     pub read_only: bool,
+    /// The words of the program that goes there, for a server that is not on this machine.
+    pub command: Option<Vec<String>>,
 }
 
 /// Actions, newest first.

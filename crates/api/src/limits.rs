@@ -81,6 +81,15 @@ limits! {
     /// Longest tmux socket name or path in a request: a Unix socket's path has no more room.
     TMUX_SOCKET_BYTES_MAX: usize = 107;
 
+    /// Most words in a command that leads to a target.
+    TARGET_WORDS_MAX: usize = 64;
+
+    /// Longest word of such a command, longest host, longest option.
+    TARGET_WORD_BYTES_MAX: usize = 4_096;
+
+    /// Most options of `ssh` for one target.
+    SSH_OPTIONS_MAX: usize = 32;
+
     /// Longest session name, decoded; room for 1,000 characters of four bytes.
     SESSION_NAME_BYTES_MAX: usize = 4_096;
 

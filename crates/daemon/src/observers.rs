@@ -1,7 +1,10 @@
 //! The observers of all targets: started, hurried and stopped by the deck's effects.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ use crate::observer::{Desk, Given, Observer, Reach};
 use crate::sentinel::Sentinel;
 use crate::targets::Target;
 use crate::targets::process::Environment;
+use crate::targets::route::Route;
 
 /// How long targets are left alone after a commit failed, before everything is observed anew.
 const FORGOTTEN_PAUSE: Duration = Duration::from_secs(1);
@@ -33,6 +37,8 @@ pub(crate) struct Observers {
     config: ObserverConfig,
     roster: Arc<Roster>,
     environment: Environment,
+    /// The folder for the sockets of connections to other machines.
+    routes: PathBuf,
     sentinel: Sentinel,
     at_work: BTreeMap<TargetId, (TargetRow, Observer)>,
     /// Observers that were told to stop. Their successors wait for them: two of one installation
@@ -49,8 +55,9 @@ impl Observers {
         installation: &str,
         config: &Config,
         roster: Arc<Roster>,
-        environment: Environment,
+        (environment, routes): (Environment, &Path),
     ) -> io::Result<Self> {
+        fresh_folder(routes)?;
         Ok(Self {
             desk,
             clock,
@@ -58,6 +65,7 @@ impl Observers {
             config: config.observer.clone(),
             roster,
             environment,
+            routes: routes.to_owned(),
             sentinel: Sentinel::start()?,
             at_work: BTreeMap::new(),
             leaving: JoinSet::new(),
@@ -167,15 +175,23 @@ impl Observers {
         }
     }
 
+    fn far(&self, row: &TargetRow) -> io::Result<Target> {
+        let route = Route::parse(&row.connection_ref)?;
+        Target::far(route, &self.config, self.environment.clone(), &self.routes)
+    }
+
     fn begin(&mut self, row: TargetRow) {
         let target = match row.kind {
             TargetKind::Local => {
                 Target::local(&row.connection_ref, &self.config, self.environment.clone())
             }
-            TargetKind::Ssh | TargetKind::Command => {
-                tracing::error!(target = row.name, "this kind of target is not known here");
-                return;
-            }
+            TargetKind::Ssh | TargetKind::Command => match self.far(&row) {
+                Ok(target) => target,
+                Err(error) => {
+                    tracing::error!(%error, target = row.name, "its route leads nowhere");
+                    return;
+                }
+            },
         };
         let given = Given {
             sentinel: &self.sentinel,
@@ -192,4 +208,13 @@ impl Observers {
             Err(error) => tracing::error!(%error, target = row.name, "cannot be observed"),
         }
     }
+}
+
+/// Makes a folder for us alone, without what an earlier daemon left in it.
+fn fresh_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(folder)
 }

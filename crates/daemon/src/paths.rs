@@ -20,6 +20,8 @@ pub struct Paths {
     pub spool: PathBuf,
     /// Texts that wait to be sent.
     pub outbox: PathBuf,
+    /// Sockets of the connections to other machines.
+    pub routes: PathBuf,
     /// Of which waits somebody was told.
     pub notified: PathBuf,
     pub logs: PathBuf,
@@ -95,6 +97,7 @@ impl Paths {
             spool: home.join("spool"),
             notified: home.join("qd.notified"),
             outbox: home.join("outbox"),
+            routes: home.join("routes"),
             logs: home.join("logs"),
             config,
         }

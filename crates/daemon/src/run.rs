@@ -215,7 +215,8 @@ impl House {
         let notifier =
             Notifier::new(notify, paths.notified.clone(), lookout.clone(), environment.clone());
         let installation = &identity.installation;
-        let observers = Observers::start(desk, clock, installation, &config, roster, environment)
+        let ways = (environment, paths.routes.as_path());
+        let observers = Observers::start(desk, clock, installation, &config, roster, ways)
             .map_err(|it| RunError::System("watch processes", it))?;
         let (path, loaded_at) = (paths.config.clone(), clock.now().wall);
         let in_use = ConfigInUse { path, loaded_at, config, refused: None };

@@ -34,11 +34,11 @@ unsafe extern "C" {
 }
 
 /// Makes the child of `command` begin without blocked signals, with the number of descriptors that
-/// is `given` to it, and die with the thread that forks it.
+/// is `given` to it, and get this signal when the thread ends that forks it.
 ///
 /// The death signal belongs to the *thread*: spawn only from one that never ends. `SIGPIPE` is
 /// reset by the standard library already.
-pub(crate) fn tie_to_this_thread(command: &mut Command, given: Option<u64>) {
+pub(crate) fn tie_to_this_thread(command: &mut Command, given: Option<u64>, signal: Signal) {
     let parent = getpid();
     // SAFETY: the closure runs in the forked child and does nothing but make system calls that
     // are safe there; it allocates nothing, takes no lock and touches no memory of others.
@@ -46,7 +46,7 @@ pub(crate) fn tie_to_this_thread(command: &mut Command, given: Option<u64>) {
         command.pre_exec(move || {
             unblock_signals()?;
             given.map_or(Ok(()), descriptors::give_back)?;
-            die_with_parent(parent)
+            die_with_parent(parent, signal)
         });
     }
 }
@@ -85,8 +85,8 @@ fn unblock_signals() -> io::Result<()> {
 }
 
 #[cfg(target_os = "linux")]
-fn die_with_parent(parent: rustix::process::Pid) -> io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+fn die_with_parent(parent: rustix::process::Pid, signal: Signal) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(signal))?;
     // A parent that died before the line above would never be noticed.
     if rustix::process::getppid() == Some(parent) {
         Ok(())
@@ -96,6 +96,6 @@ fn die_with_parent(parent: rustix::process::Pid) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn die_with_parent(_parent: rustix::process::Pid) -> io::Result<()> {
+fn die_with_parent(_parent: rustix::process::Pid, _signal: Signal) -> io::Result<()> {
     Ok(())
 }

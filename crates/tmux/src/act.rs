@@ -62,12 +62,21 @@ pub struct Sight {
     pub modes: u32,
 }
 
-/// A text that lies in a file: what is part of a command stays in the server's message log.
+/// A text that is no part of a command: what is one stays in the server's message log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pasted {
-    pub path: Vec<u8>,
+    pub text: Text,
     /// In brackets, where the program asked for them.
     pub bracketed: bool,
+}
+
+/// Where a text is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Text {
+    /// In a file that the server can read.
+    File(Vec<u8>),
+    /// In the buffer of the act, into which it has to be brought before ([`Act::load`]).
+    Loaded,
 }
 
 /// Making a pane the one that its session shows, for a client that comes to the session next.
@@ -115,6 +124,7 @@ pub struct Act {
     nonce: Nonce,
     expected: Expected,
     sight: Option<Sight>,
+    load: Option<Batch>,
     batch: Batch,
 }
 
@@ -193,14 +203,16 @@ impl Act {
         let guard = typing.visible.iter().fold(guard, |it, text| it.and(&Format::shows(text)));
         let guard = typing.lines.iter().fold(guard, |it, line| it.and(&Format::shows_line(line)));
         let act = either(nonce, &expected, &guard, deed, clean_up)?;
-        let batch = match &typing.text {
-            Some(text) => {
-                let load = of(Verb::LoadBuffer).arg(Arg::expanded(&text.path)?);
-                Batch::from(load).then(act)
+        let (load, batch) = match typing.text.as_ref().map(|text| &text.text) {
+            Some(Text::File(path)) => {
+                let load = of(Verb::LoadBuffer).arg(Arg::expanded(path)?);
+                (None, Batch::from(load).then(act))
             }
-            None => act.into(),
+            // Only a forked `tmux` reads its input for it.
+            Some(Text::Loaded) => (Some(of(Verb::LoadBuffer).flag("-").into()), act.into()),
+            None => (None, act.into()),
         };
-        Ok(Act { nonce, expected, sight: typing.sight, batch })
+        Ok(Act { nonce, expected, sight: typing.sight, load, batch })
     }
 
     /// Makes a pane the one that its session shows.
@@ -212,11 +224,16 @@ impl Act {
         ];
         let guard = guard(&expected, Needs::Identity);
         let batch = either(nonce, &expected, &guard, deed, None)?.into();
-        Ok(Act { nonce, expected, sight: None, batch })
+        Ok(Act { nonce, expected, sight: None, load: None, batch })
     }
 
     pub fn batch(&self) -> &Batch {
         &self.batch
+    }
+
+    /// What brings the text into the buffer, by a forked `tmux` that reads it from its input.
+    pub fn load(&self) -> Option<Batch> {
+        self.load.clone()
     }
 
     /// Reads what the whole batch printed.
@@ -518,7 +535,7 @@ mod tests {
 
     fn typing(sight: Option<Sight>) -> Act {
         let typing = Typing {
-            text: Some(Pasted { path: b"/tmp/a#b".to_vec(), bracketed: true }),
+            text: Some(Pasted { text: Text::File(b"/tmp/a#b".to_vec()), bracketed: true }),
             keys: vec![Key::enter()],
             sight,
             ..Typing::default()

@@ -122,6 +122,10 @@ fn go(console: &Console, answer: &Answer<api::actions::ActionAnswer>) -> Outcome
     let Some(place) = &shown.attach else {
         return Err(Failure::new(ErrorCode::RuntimeStale, "the pane went away meanwhile"));
     };
+    if let Some(words) = &place.command {
+        console.terminal.note(&[output::actions::told(&shown)]);
+        return Err(far(words));
+    }
     let inside = here::server_pid();
     if inside.is_some_and(|pid| pid != place.server_pid) {
         return Err(elsewhere());
@@ -131,6 +135,20 @@ fn go(console: &Console, answer: &Answer<api::actions::ActionAnswer>) -> Outcome
     }
     let error = tmux(place, inside.is_some()).exec();
     Err(Failure::new(ErrorCode::TmuxUnusable, format!("cannot start tmux: {error}")))
+}
+
+/// This process becomes the program that goes to a server somewhere else; says why where it does
+/// not.
+fn far(words: &[String]) -> Failure {
+    let (program, arguments) = words.split_first().map_or(("", &[][..]), |(first, rest)| {
+        (first.as_str(), rest)
+    });
+    #[expect(clippy::disallowed_methods, reason = "this process becomes that program")]
+    let mut command = std::process::Command::new(program);
+    // A tmux there is not within the one here, also where the command leads to this machine.
+    command.args(arguments).env_remove("TMUX").env_remove("TMUX_PANE");
+    let error = command.exec();
+    Failure::new(ErrorCode::TargetUnreachable, format!("cannot start {program}: {error}"))
 }
 
 fn tmux(place: &AttachItem, inside: bool) -> std::process::Command {

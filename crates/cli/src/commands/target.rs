@@ -43,6 +43,25 @@ pub(crate) struct AddArgs {
     /// The tmux socket: a name as `tmux -L` takes it, or a path as `tmux -S` does
     #[arg(long, value_name = "NAME_OR_PATH")]
     tmux_socket: Option<String>,
+    /// What starts a program there: the words of a command, as a JSON list, to which a program and
+    /// its arguments are appended, such as '["docker","exec","-i","box"]'
+    #[arg(long, value_name = "JSON", value_parser = words)]
+    command: Option<Words>,
+    /// The same with a terminal, for `qd attach`, such as '["docker","exec","-it","box"]'
+    #[arg(long, value_name = "JSON", value_parser = words)]
+    attach_command: Option<Words>,
+    /// The tmux program there, if it is not the first in its path
+    #[arg(long, value_name = "PATH")]
+    tmux: Option<String>,
+}
+
+/// The words of a command.
+#[derive(Debug, Clone)]
+struct Words(Vec<String>);
+
+fn words(text: &str) -> Result<Words, String> {
+    let read: Result<Vec<String>, _> = serde_json::from_str(text);
+    read.map(Words).map_err(|_| r#"not a JSON list of words, such as ["a","b"]"#.to_owned())
 }
 
 /// Try to reach a target now
@@ -72,14 +91,25 @@ pub(crate) fn run(console: &Console, command: &TargetCommand) -> Outcome {
 }
 
 fn add(console: &Console, args: &AddArgs) -> Outcome {
+    let local = TargetCreate::local(target_name(&args.name)?, args.tmux_socket.clone());
     let target = TargetCreate {
-        name: target_name(&args.name)?,
         kind: args.kind,
-        tmux_socket: args.tmux_socket.clone(),
+        command: args.command.clone().map(|words| words.0),
+        attach_command: args.attach_command.clone().map(|words| words.0),
+        tmux: args.tmux.clone(),
+        ..local
     };
     target.check().map_err(|error| {
-        Failure::new(ErrorCode::BadRequest, error.to_string())
-            .with_hint("--tmux-socket takes a name as `tmux -L` does, or a path from the root.")
+        let failure = Failure::new(ErrorCode::BadRequest, error.to_string());
+        match error.field {
+            "tmux_socket" => failure.with_hint(
+                "--tmux-socket takes a name as `tmux -L` does, or a path from the root.",
+            ),
+            "command" => failure.with_hint(
+                "A target of kind `command` takes --command \'[\"docker\",\"exec\",\"-i\",\"box\"]\'.",
+            ),
+            _other => failure,
+        }
     })?;
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.add_target(&target).await?) })?;

@@ -205,6 +205,7 @@ fn target(name: &str, health: Health, server: bool) -> TargetItem {
         target_id: "tgt-1".to_owned(),
         kind: TargetKind::Local,
         connection_ref: String::new(),
+        route: None,
         is_default: name.as_str() == "local",
         health,
         health_reason: (health != Health::Ok).then(|| "command_timeout".to_owned()),

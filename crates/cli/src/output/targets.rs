@@ -46,10 +46,18 @@ pub(crate) fn table(items: &[TargetItem], now: Timestamp) -> Table {
             count(item.counts.agents),
             Text::plain(item.observer_mode.as_str()),
             Text::plain(item.health_reason.as_deref().unwrap_or_default()),
-            Text::styled(server.map_or(&item.connection_ref, |it| &it.socket), style::QUIET),
+            Text::styled(place(item), style::QUIET),
         ]);
     }
     table
+}
+
+/// Where it is: for one that is not on this machine, what leads there.
+fn place(item: &TargetItem) -> &str {
+    match (&item.route, &item.server) {
+        (None, Some(server)) => &server.socket,
+        (Some(_), _) | (None, None) => &item.connection_ref,
+    }
 }
 
 /// What somebody should know about the targets: those in trouble, one line each.

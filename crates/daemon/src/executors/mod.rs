@@ -4,6 +4,7 @@
 //! a time for each pane. Whatever happens, the engine is told exactly one outcome, or, where the
 //! tmux server gives no answer, that there is none yet and later the one.
 
+mod far_process;
 mod outbox;
 mod process;
 mod prompt;
@@ -11,6 +12,7 @@ mod respond;
 mod shown;
 mod tmux;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,7 +115,12 @@ impl Executors {
             (Act::ViewOutput { lines, ansi }, _) => self.view(row, reach, *lines, *ansi).await,
             (Act::KillBySignal { signal, tree }, _) => {
                 let server = self.server_started(row);
-                process::signal(&reach.target, server, &row.snapshot, *signal, *tree)
+                if reach.target.capabilities().signals {
+                    process::signal(&reach.target, server, &row.snapshot, *signal, *tree)
+                } else {
+                    let there = far_process::There { target: &reach.target, server };
+                    there.signal(&row.snapshot, *signal, *tree).await
+                }
             }
         }
     }
@@ -133,6 +140,10 @@ impl Executors {
             }
             Act::KillBySignal { .. } => {
                 let pid = row.snapshot.process.pid;
+                if let Err(error) = reach.target.survey(&BTreeSet::from([pid])).await {
+                    let message = format!("the daemon ended meanwhile, and now {error}");
+                    return Outcome::Unknown { message };
+                }
                 let started =
                     process::started(&reach.target, self.server_started(row), &row.snapshot);
                 let fate = if started == row.snapshot.process.started_ns {

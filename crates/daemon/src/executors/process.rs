@@ -31,11 +31,7 @@ pub(super) fn signal(
     let Ok(root) = target.pidfd(pid) else { return gone(pid) };
     let started = started(target, server_started, seen);
     match started {
-        None => {
-            let message =
-                format!("it cannot be proven that process {pid} is the one that was seen");
-            return Outcome::Refused(Failure::new(ActionProblem::PidUnavailable, message));
-        }
+        None => return unproven(pid),
         Some(_) if started != seen.process.started_ns => return gone(pid),
         Some(_) => {}
     }
@@ -48,10 +44,7 @@ pub(super) fn signal(
     if let Err(error) = pidfd_send_signal(&root, signal) {
         return match error {
             rustix::io::Errno::SRCH => gone(pid),
-            rustix::io::Errno::PERM => {
-                let message = format!("process {pid} belongs to somebody else");
-                Outcome::Failed(Failure::new(ActionProblem::Forbidden, message))
-            }
+            rustix::io::Errno::PERM => forbidden(pid),
             error => Outcome::Failed(Failure::new(ActionProblem::Internal, error.to_string())),
         };
     }
@@ -76,7 +69,17 @@ pub(super) fn started(
     started_ns(server_started?, ticks(seen.server_pid)?, ticks(seen.process.pid)?)
 }
 
-fn gone(pid: u32) -> Outcome {
+pub(super) fn unproven(pid: u32) -> Outcome {
+    let message = format!("it cannot be proven that process {pid} is the one that was seen");
+    Outcome::Refused(Failure::new(ActionProblem::PidUnavailable, message))
+}
+
+pub(super) fn forbidden(pid: u32) -> Outcome {
+    let message = format!("process {pid} belongs to somebody else");
+    Outcome::Failed(Failure::new(ActionProblem::Forbidden, message))
+}
+
+pub(super) fn gone(pid: u32) -> Outcome {
     let message = format!("process {pid} has ended");
     Outcome::Refused(Failure::new(ActionProblem::RuntimeStale, message))
 }

@@ -126,7 +126,7 @@ impl Prompt<'_> {
                 let message = "the text that was kept for it is gone";
                 return Err(Outcome::Failed(Failure::new(ActionProblem::Interrupted, message)));
             }
-            let pasted = self.executors.pasted(self.row, true);
+            let pasted = self.executors.pasted(self.row, self.reach, true);
             self.type_in(Stage::Deed, &mut sight, (Some(pasted), Vec::new())).await?;
             self.steps.push(Step::TextTyped);
             sight = self.filled().await?;

@@ -14,6 +14,8 @@ use tmux::version::Version;
 use super::Executors;
 use super::shown::Screen as Excerpt;
 use crate::observer::{NoAnswer, Reach, server};
+use crate::targets::failure::TmuxFailure;
+use crate::targets::obstacle::Obstacle;
 
 /// How long an answer is waited for.
 pub(super) const ANSWER_TIMEOUT: Duration =
@@ -41,7 +43,7 @@ pub(super) enum NotTried {
 impl Executors {
     /// Acts, and tells what became of it. Without an answer it looks until there is one.
     pub(super) async fn touch(&self, row: &ActionRow, reach: &Reach) -> Outcome {
-        let act = match self.compose(row) {
+        let act = match self.compose(row, reach) {
             Ok(act) => act,
             Err(error) => return not_tried(&error),
         };
@@ -63,6 +65,7 @@ impl Executors {
         reach: &Reach,
         act: &act::Act,
     ) -> Result<Said, Outcome> {
+        self.load(row, reach, act).await?;
         match reach.act(act.batch(), ANSWER_TIMEOUT).await {
             Ok(output) => match act.read(&output) {
                 Ok(said) => Ok(said),
@@ -85,11 +88,11 @@ impl Executors {
         }
     }
 
-    fn compose(&self, row: &ActionRow) -> Result<act::Act, NotTried> {
+    fn compose(&self, row: &ActionRow, reach: &Reach) -> Result<act::Act, NotTried> {
         let (nonce, expected) = (nonce(row).ok_or(NotTried::Server)?, expected(row)?);
         match &row.act {
             Act::Send { text, keys, paste, .. } => {
-                let text = text.as_ref().map(|_| self.pasted(row, *paste));
+                let text = text.as_ref().map(|_| self.pasted(row, reach, *paste));
                 let keys = keys.iter().map(|key| key.parse()).collect::<Result<_, _>>()?;
                 let version = self.version(row).ok_or(NotTried::Server)?;
                 let typing = Typing { text, keys, ..Typing::default() };
@@ -118,9 +121,27 @@ impl Executors {
     }
 
     /// The text of an action, where the server reads it.
-    pub(super) fn pasted(&self, row: &ActionRow, bracketed: bool) -> act::Pasted {
-        let path = self.outbox.path(&row.action);
-        act::Pasted { path: path.as_os_str().as_bytes().to_vec(), bracketed }
+    pub(super) fn pasted(&self, row: &ActionRow, reach: &Reach, bracketed: bool) -> act::Pasted {
+        let text = if reach.target.capabilities().shared {
+            let path = self.outbox.path(&row.action);
+            act::Text::File(path.as_os_str().as_bytes().to_vec())
+        } else {
+            act::Text::Loaded
+        };
+        act::Pasted { text, bracketed }
+    }
+
+    /// Puts the text of an act into its buffer, where the server cannot read our files. Nothing is
+    /// typed by that.
+    async fn load(&self, row: &ActionRow, reach: &Reach, act: &act::Act) -> Result<(), Outcome> {
+        let Some(load) = act.load() else { return Ok(()) };
+        let text = self.outbox.read(&row.action).unwrap_or_default();
+        let limit = reach.target.patience().command;
+        let loaded = reach.target.tmux_reading(&load, text.as_bytes(), limit).await;
+        loaded.map(drop).map_err(|failure| {
+            let message = format!("its text did not get there: {failure}");
+            Outcome::Failed(Failure::new(ActionProblem::TargetUnreachable, message))
+        })
     }
 
     /// Looks until it is known what became of an act, or that nobody can tell.
@@ -135,6 +156,8 @@ impl Executors {
             let look = if row.has_two_steps() { look.with_keys() } else { look };
             let trace = match reach.fork(&look.batch(), ANSWER_TIMEOUT).await {
                 Ok(output) => look.read(&output).ok(),
+                // The way there is cut, and will be there again or be given up.
+                Err(NoAnswer::NotAsked(TmuxFailure::Unreached(Obstacle::NotConnected))) => None,
                 Err(NoAnswer::NotAsked(_)) => Some(Trace::Gone),
                 Err(NoAnswer::Timeout(_)) => {
                     self.report(row, unanswered(), Vec::new()).await;

@@ -16,6 +16,8 @@ use engine::access::Denial;
 use engine::event::Actor;
 use engine::ids::{RuntimeId, TokenId};
 use engine::input::{Input, Request};
+use engine::pane::PaneRow;
+use engine::words::TargetKind;
 use http::request::Parts;
 use rustix::process::getuid;
 
@@ -223,7 +225,12 @@ struct Agent {
 /// The agent that is watched among these processes, if there is one.
 fn agent_among(app: &App, processes: &[Ancestor]) -> Option<Agent> {
     app.lookout.read(|follower| {
-        let agents = follower.engine().panes().filter_map(|row| {
+        let engine = follower.engine();
+        // Numbers of processes mean this machine's.
+        let here = |row: &&PaneRow| {
+            engine.target(&row.key.target).is_some_and(|it| it.kind == TargetKind::Local)
+        };
+        let agents = engine.panes().filter(here).filter_map(|row| {
             let runtime = row.runtime.as_ref()?;
             let process = row.facts.agent.as_ref().map(|agent| agent.process.pid);
             let pid = process.or(runtime.agent.as_ref().map(|_| runtime.pid))?;

@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use crate::follower::Follower;
 use crate::ids::Ids;
+use crate::targets::route::{Route, Way};
 
 /// The signal of a request; the one that interrupts if it names none.
 pub(crate) fn kill_signal(signal: Option<KillSignal>) -> known::KillSignal {
@@ -205,19 +206,28 @@ fn target_of<'a>(
 
 /// The target that a client wants, under a new id.
 pub(crate) fn new_target(create: TargetCreate, ids: &Ids) -> Result<Request, Problem> {
-    let kind = match create.kind {
-        TargetKind::Local => known::TargetKind::Local,
-        kind @ (TargetKind::Ssh | TargetKind::Command) => {
+    // tmux's own name for the socket that is used when none is named.
+    let socket = create.tmux_socket.filter(|name| name != "default");
+    let (tmux, attach) = (create.tmux, create.attach_command);
+    let (kind, connection_ref) = match (create.kind, create.command) {
+        (TargetKind::Local, _) => (known::TargetKind::Local, socket.unwrap_or_default()),
+        (TargetKind::Command, words) => {
+            let way = Way::Command { words: words.unwrap_or_default(), attach };
+            (known::TargetKind::Command, stored(&Route { way, tmux, socket })?)
+        }
+        (kind @ TargetKind::Ssh, _) => {
             let message = format!("targets of kind `{kind}` are not supported yet");
             return Err(Problem::new(ErrorCode::Unsupported, message).detail("field", "kind"));
         }
     };
-    // tmux's own name for the socket that is used when none is named.
-    let socket = create.tmux_socket.filter(|name| name != "default");
     Ok(Request::AddTarget {
         target: TargetId::new(ids.next("tg")),
         name: create.name.to_string(),
         kind,
-        connection_ref: socket.unwrap_or_default(),
+        connection_ref,
     })
+}
+
+fn stored(route: &Route) -> Result<String, Problem> {
+    route.to_text().map_err(|error| Problem::internal("the route was not written", &error))
 }

@@ -145,7 +145,11 @@ pub(crate) async fn connect(
     let row = find(&app, &name)?;
     let asked_at = app.clock.now().mono;
     app.ask(peer.actor(), Input::Asked(Request::ConnectTarget { name })).await?;
-    let patience = app.config.borrow().config.observer.connect_timeout.duration();
+    let patience = match row.kind {
+        TargetKind::Local => app.config.borrow().config.observer.connect_timeout.duration(),
+        // A connection has to be made first, and a shell there may take its time.
+        TargetKind::Ssh | TargetKind::Command => PROBE_TIMEOUT_MAX,
+    };
     let patience = patience.min(PROBE_TIMEOUT_MAX);
     let probe = probed(&app, &row.target, asked_at, patience).await;
     let row = app.read(|follower, _| follower.engine().target(&row.target).cloned());

@@ -11,7 +11,7 @@ use api::explain::{DecisionRule, Evidence, ExplainAnswer, WhyNot};
 use api::health::Warning;
 use api::panes::{LastKnown, PaneIdentity, PaneItem};
 use api::runtimes::RuntimeItem;
-use api::targets::{TargetCounts, TargetIdentity, TargetItem, TmuxServer};
+use api::targets::{TargetCounts, TargetIdentity, TargetItem, TargetRoute, TmuxServer};
 use api::timestamp::Timestamp;
 use api::tokens::TokenScope;
 use api::words::{
@@ -32,6 +32,8 @@ use store::{ActionEvent, Ended};
 use super::agent::{self, Extent};
 use crate::executors::Screen;
 use crate::follower::Follower;
+use crate::targets::far::terminal_words;
+use crate::targets::route::{Route, Ssh, Way};
 use crate::standing::Standing as Store;
 
 pub(crate) fn timestamp(at: WallMs) -> Timestamp {
@@ -323,12 +325,14 @@ fn end_reason(reason: known::EndReason) -> EndReason {
 /// A target with what there is on it.
 pub(crate) fn target(follower: &Follower, row: &TargetRow, now: Now) -> TargetItem {
     let name = follower.target_name(&row.target);
+    let route = route(row);
     TargetItem {
         identity: TargetIdentity { target: name.clone() },
         name,
         target_id: row.target.to_string(),
         kind: kind(row.kind),
-        connection_ref: row.connection_ref.clone(),
+        connection_ref: route.as_ref().map_or_else(|| row.connection_ref.clone(), Route::name),
+        route: route.map(to_route),
         is_default: row.is_default,
         health: health(row.health),
         health_reason: health_reason(row),
@@ -344,6 +348,29 @@ pub(crate) fn target(follower: &Follower, row: &TargetRow, now: Now) -> TargetIt
         last_seen_at: row.last_seen_at.map(timestamp),
         updated_at: timestamp(row.updated_at),
         counts: counts(follower, row, now),
+    }
+}
+
+/// How programs are started there, where that is not on this machine.
+fn route(row: &TargetRow) -> Option<Route> {
+    match row.kind {
+        known::TargetKind::Local => None,
+        known::TargetKind::Ssh | known::TargetKind::Command => {
+            Route::parse(&row.connection_ref).ok()
+        }
+    }
+}
+
+fn to_route(route: Route) -> TargetRoute {
+    let Route { way, tmux, socket } = route;
+    let common = TargetRoute { tmux, tmux_socket: socket, ..TargetRoute::default() };
+    match way {
+        Way::Command { words, attach } => {
+            TargetRoute { command: Some(words), attach_command: attach, ..common }
+        }
+        Way::Ssh(Ssh { target, options, accept_new }) => {
+            TargetRoute { ssh_target: Some(target), ssh_options: options, accept_new, ..common }
+        }
     }
 }
 
@@ -586,12 +613,16 @@ fn approval_state(state: known::ApprovalState) -> ApprovalState {
 pub(crate) fn attach(follower: &Follower, row: &ActionRow) -> Option<AttachItem> {
     let Act::Attach { read_only } = row.act else { return None };
     let engine = follower.engine();
-    let server = engine.target(&row.pane.target)?.server.as_ref()?;
+    let target = engine.target(&row.pane.target)?;
+    let server = target.server.as_ref()?;
     let pane = engine.pane(&row.pane).filter(|_| server.boot == row.snapshot.boot)?;
+    let session = pane.facts.session.to_string();
+    let command = route(target).map(|route| terminal_words(&route, &session, read_only));
     Some(AttachItem {
+        command: command.flatten(),
         socket: server.socket.clone(),
         server_pid: server.pid,
-        session_id: pane.facts.session.to_string(),
+        session_id: session,
         read_only,
     })
 }

@@ -101,7 +101,8 @@ impl<R: Reporter> Watch<'_, R> {
         &mut self,
         mut answer: Answer,
     ) -> Result<Result<Vec<Vec<u8>>, AskError>, Halt> {
-        let limit = self.cx.target.patience().command;
+        let target = Arc::clone(&self.cx.target);
+        let limit = target.patience().command;
         let controlled = matches!(self.line, Line::Control(_));
         let mut probe: Option<Answer> = None;
         let mut overdue = Box::pin(tokio::time::sleep(limit));
@@ -111,6 +112,7 @@ impl<R: Reporter> Watch<'_, R> {
                 order = self.cx.orders.next() => self.follow(order)?,
                 hints = self.cx.ears.hints() => self.take_hints(hints).await?,
                 answered = &mut answer => return Ok(answered),
+                why = target.cut() => return Err(Halt::Cut(why)),
                 verdict = verdict(&mut probe), if probe.is_some() => {
                     probe = None;
                     self.judge(verdict).await?;

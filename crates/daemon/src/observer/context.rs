@@ -83,10 +83,15 @@ impl<R: Reporter> Context<R> {
 
     /// Says that the target did not answer, or not as it should.
     pub(super) async fn failed(&mut self, trouble: Trouble) -> Result<(), Closed> {
+        self.failed_by(trouble, 1).await
+    }
+
+    /// The same for what counts for several failures.
+    pub(super) async fn failed_by(&mut self, trouble: Trouble, weight: u32) -> Result<(), Closed> {
         self.failing = true;
         tracing::info!(target_id = %self.id, code = trouble.code, message = trouble.message,
             "a target failed");
-        self.report(Observation::Failed { trouble, weight: 1 }).await
+        self.report(Observation::Failed { trouble, weight }).await
     }
 
     /// Says what is limited, if that is news.

@@ -73,7 +73,9 @@ impl From<TmuxFailure> for SeatError {
     fn from(failure: TmuxFailure) -> Self {
         match failure {
             TmuxFailure::NoServer | TmuxFailure::Lost { .. } => Self::Gone,
-            TmuxFailure::Timeout { .. } | TmuxFailure::Broken(_) => Self::Unanswered(failure),
+            TmuxFailure::Timeout { .. } | TmuxFailure::Broken(_) | TmuxFailure::Unreached(_) => {
+                Self::Unanswered(failure)
+            }
             TmuxFailure::Missing { .. }
             | TmuxFailure::NoVersion(_)
             | TmuxFailure::Denied
@@ -185,7 +187,7 @@ async fn attach(target: &Target, hub: &Hub, server: &Server) -> Result<(Link, Se
     let capabilities = target.capabilities();
     // Whatever stands before tmux may print a greeting of its own.
     let far_end = if capabilities.leash { FarEnd::Plain } else { FarEnd::Chatty };
-    let link = Link::open(target.control(&hub.attach())?, far_end);
+    let link = Link::open(target.control(hub)?, far_end);
     match greet(target, hub, server, &link).await {
         Ok(seat) => Ok((link, seat)),
         Err(error) => {

@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::sentinel::{Hint, WatchId};
 use crate::targets::failure::TmuxFailure;
 use crate::targets::host::SocketFile;
+use crate::targets::obstacle::Obstacle;
 use crate::targets::{Target, host, local};
 
 /// How long to wait for a server that is not there: soon at first, because one that ends is often
@@ -102,6 +103,7 @@ impl<R: Reporter> Life<R> {
     /// Lives until it is told to stop.
     pub(super) async fn run(mut self) {
         while let Ok(()) = self.turn().await {}
+        self.cx.target.disconnect();
     }
 
     async fn turn(&mut self) -> Result<(), Closed> {
@@ -117,7 +119,7 @@ impl<R: Reporter> Life<R> {
                 self.answered().await?;
                 self.before = None;
                 self.cx.report(Observation::NoServer).await?;
-                let folder = self.cx.target.socket().parent().map(Path::to_owned);
+                let folder = self.cx.target.socket().and_then(Path::parent).map(Path::to_owned);
                 self.linger(folder.as_deref()).await
             }
             Ok(None) => Err(Closed),
@@ -158,13 +160,16 @@ impl<R: Reporter> Life<R> {
     /// Waits until it is worth looking again: something happened in `folder`, somebody asks, or a
     /// while has passed.
     async fn linger(&mut self, folder: Option<&Path>) -> Result<(), Closed> {
-        local::prepare(self.cx.target.socket());
+        if let Some(socket) = self.cx.target.socket() {
+            local::prepare(socket);
+        }
         self.stand_at(folder);
         let idle = Duration::from_millis(u64::try_from(self.pace.idle_ms).unwrap_or(0));
         let step = ABSENT_MS.get(self.absent_step).copied().map(Duration::from_millis);
         let pause = step.map_or(idle, |step| step.min(idle));
         self.absent_step = self.absent_step.saturating_add(1);
         let mut pause = std::pin::pin!(tokio::time::sleep(pause));
+        let target = Arc::clone(&self.cx.target);
         loop {
             tokio::select! {
                 biased;
@@ -179,6 +184,7 @@ impl<R: Reporter> Life<R> {
                     self.absent_step = self.absent_step.min(HINTED_STEP_MIN);
                     return Ok(());
                 },
+                why = target.cut() => return self.fail_by(&why).await,
                 () = &mut pause => return Ok(()),
             }
         }
@@ -374,7 +380,15 @@ impl<R: Reporter> Life<R> {
                 if self.failures > 1 { self.back_off().await } else { Ok(()) }
             }
             Halt::Failed(trouble) => self.fail(trouble).await,
+            Halt::Cut(why) => self.fail_by(&why).await,
         }
+    }
+
+    /// The connection to the target ended, for this reason.
+    async fn fail_by(&mut self, why: &Obstacle) -> Result<(), Closed> {
+        self.cx.failed_by(trouble::of_obstacle(why), why.weight()).await?;
+        self.failures = self.failures.saturating_add(1);
+        self.back_off().await
     }
 
     async fn fail(&mut self, trouble: Trouble) -> Result<(), Closed> {

@@ -1,6 +1,7 @@
 //! Looks: at panes one by one, at everything in brief, at everything in full.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use engine::ids::PaneId;
 use engine::input::Observation;
@@ -132,6 +133,7 @@ impl<R: Reporter> Watch<'_, R> {
         }
         let (asked, began) = (suspects.len(), self.cx.now().mono);
         let rows = self.ask_rows(suspects).await?;
+        self.survey(Scope::BRIEF, &rows).await?;
         let read = |pane: &PaneId, row: &PaneRow| {
             let before = self.picture.panes.get(pane).map(|known| &known.processes);
             Processes::read(self.eyes(), row.brief.pid, before, Closeness::Search)
@@ -147,6 +149,39 @@ impl<R: Reporter> Watch<'_, R> {
             self.cx.report(self.picture.report(&self.server, &changed)).await?;
         }
         Ok(())
+    }
+
+    /// Has the processes there listed, where they cannot be looked at one by one and something else
+    /// runs in one of these panes than did when they were listed last. Says whether they were.
+    async fn survey(
+        &mut self,
+        scope: Scope,
+        rows: &BTreeMap<PaneId, PaneRow>,
+    ) -> Result<bool, Halt> {
+        if self.cx.target.capabilities().files {
+            return Ok(false);
+        }
+        let runs = |row: &PaneRow| (row.brief.pid, row.command.clone());
+        let is_new = |(pane, row): (&PaneId, &PaneRow)| {
+            self.surveyed.get(pane).is_none_or(|known| *known != runs(row))
+        };
+        if !scope.full && !rows.iter().any(is_new) {
+            return Ok(false);
+        }
+        let known = self.picture.panes.values().filter_map(|known| known.place.pid());
+        let roots = rows.values().filter_map(|row| row.brief.pid).chain(known).collect();
+        let target = Arc::clone(&self.cx.target);
+        let surveyed = tokio::select! {
+            surveyed = target.survey(&roots) => surveyed,
+            why = target.cut() => return Err(Halt::Cut(why)),
+        };
+        if let Err(error) = surveyed {
+            tracing::debug!(target_id = %self.cx.id, error = trouble::chain(&error),
+                "the processes there are not known");
+            return Ok(false);
+        }
+        self.surveyed.extend(rows.iter().map(|(pane, row)| (*pane, runs(row))));
+        Ok(true)
     }
 
     /// Panes that died without a status are looked at again until they have one.
@@ -243,13 +278,17 @@ impl<R: Reporter> Watch<'_, R> {
                 sessions.iter().map(|row| facts::session_id(row.session)).collect();
         }
         let closeness = if scope.full { Closeness::Search } else { Closeness::Glance };
-        let sighting = self.sighting(&seen, began, closeness).await?;
+        let mut sighting = self.sighting(&seen, began, closeness).await?;
         suspects.extend(self.picture.suspects(&sighting, |pane| self.wires.tells_output(pane)));
         suspects.retain(|pane| !seen.rows.contains_key(pane) && sighting.places.contains_key(pane));
         if suspects.len() > self.rows_max() {
             seen.rows.extend(self.ask_all_rows().await?);
         } else if !suspects.is_empty() {
             seen.rows.extend(self.ask_rows(suspects).await?);
+        }
+        if self.survey(scope, &seen.rows).await? {
+            let pids = sighting.places.iter().map(|(pane, place)| (*pane, place.pid())).collect();
+            sighting.processes = self.read_processes(pids, Closeness::Search).await?;
         }
         let missing = sighting.places.len();
         let difference = self.picture.take(sighting, &seen.rows);
@@ -355,6 +394,7 @@ impl<R: Reporter> Watch<'_, R> {
         let now = self.cx.now().mono;
         for pane in &difference.gone {
             self.agenda.forget(*pane);
+            self.surveyed.remove(pane);
             self.forget_agent(*pane);
             if let Some(lookout) = &self.cx.ears.lookout {
                 self.wires.forget(*pane, lookout);
@@ -398,7 +438,9 @@ impl<R: Reporter> Watch<'_, R> {
             let known = self.picture.panes.get(pane);
             if let Some(agent) = known.and_then(|known| known.facts.agent.as_ref()) {
                 self.reader.found(*pane, agent.process, now);
-                self.follow.found(*pane, agent, now);
+                if self.cx.target.capabilities().files {
+                    self.follow.found(*pane, agent, now);
+                }
                 // Another program in the foreground may mean that somebody stopped it.
                 self.reader.output(*pane, now);
             } else {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::link::{Speaker, Unheard};
 use crate::targets::Target;
 use crate::targets::failure::TmuxFailure;
+use crate::targets::obstacle::Obstacle;
 
 /// A handle on the way. Cheap to clone; it outlives the connection.
 #[derive(Clone, Debug)]
@@ -55,6 +56,11 @@ impl Reach {
             | TmuxFailure::Denied
             | TmuxFailure::Mismatch { .. }
             | TmuxFailure::TooLong(_) => NoAnswer::NotAsked(failure),
+            TmuxFailure::Unreached(Obstacle::NotConnected | Obstacle::GivenUp) => {
+                NoAnswer::NotAsked(failure)
+            }
+            // Over a connection that ended, the question may have been the last to come through.
+            TmuxFailure::Unreached(obstacle) => NoAnswer::Unheard(obstacle.to_string()),
             TmuxFailure::Timeout { limit } => NoAnswer::Timeout(limit),
             TmuxFailure::Broken(_)
             | TmuxFailure::NoVersion(_)

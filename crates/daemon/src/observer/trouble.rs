@@ -5,6 +5,7 @@ use engine::target::Trouble;
 use tmux::version::{OLDEST_SUPPORTED, Version};
 
 use crate::targets::failure::TmuxFailure;
+use crate::targets::obstacle::Obstacle;
 
 /// The target works, with a forked command for each look.
 pub const FORKED: &str = "E_TARGET_FORKED";
@@ -44,6 +45,7 @@ pub(super) fn too_old(version: &Version) -> Trouble {
 pub(super) fn of_failure(failure: &TmuxFailure) -> Trouble {
     let message = chain(failure);
     match failure {
+        TmuxFailure::Unreached(obstacle) => of_obstacle(obstacle),
         TmuxFailure::Missing { .. } | TmuxFailure::NoVersion(_) | TmuxFailure::Mismatch { .. } => {
             unusable(message)
         }
@@ -56,6 +58,11 @@ pub(super) fn of_failure(failure: &TmuxFailure) -> Trouble {
         | TmuxFailure::TooLong(_)
         | TmuxFailure::Broken(_) => unreachable(message),
     }
+}
+
+/// Something stands between us and the target.
+pub(super) fn of_obstacle(obstacle: &Obstacle) -> Trouble {
+    trouble(obstacle.code(), obstacle.to_string())
 }
 
 /// An error with all its causes.

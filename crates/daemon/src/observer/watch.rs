@@ -1,7 +1,7 @@
 //! Watching one server from the first look to the last: hints come in, looks go out, differences
 //! are reported.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +28,13 @@ use super::server::Server;
 use super::status::{Follow, Stir};
 use super::wires::Wires;
 use crate::sentinel::{Hint, WatchId};
+use crate::targets::obstacle::Obstacle;
 
 /// How long the end of a server may take to show after the end of its connection.
 const SERVER_END: Duration = Duration::from_millis(50);
+
+/// How long the end of the way there may take to show after the end of what went over it.
+const PATH_END: Duration = Duration::from_millis(100);
 
 /// How long after a look it may have missed what the server did in the same run.
 const LATELY_MS: i64 = 20;
@@ -52,6 +56,8 @@ pub(super) enum Halt {
     LinkEnded(LinkEnd),
     /// The control connection gives no answers, though the server does.
     Wedged,
+    /// The connection to the target ended.
+    Cut(Obstacle),
     /// The server gives no answers, or none that make sense.
     Failed(Trouble),
     /// It is time to try control mode again.
@@ -76,6 +82,8 @@ pub(super) struct Watch<'a, R> {
     pub(super) wires: Wires,
     pub(super) reader: Reader,
     pub(super) follow: Follow,
+    /// What ran in the panes when the processes of a target somewhere else were listed last.
+    pub(super) surveyed: BTreeMap<PaneId, (Option<u32>, String)>,
     outcomes: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
     pub(super) gate: Gate,
     terminals: Option<WatchId>,
@@ -109,6 +117,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
             wires,
             reader: Reader::default(),
             follow: Follow::default(),
+            surveyed: BTreeMap::new(),
             outcomes: mpsc::channel(OUTCOMES_MAX),
             gate: Gate::default(),
             terminals,
@@ -139,12 +148,14 @@ impl<'a, R: Reporter> Watch<'a, R> {
         let readings = self.reader.next_due().into_iter().chain(self.follow.next_due());
         let next = readings.min().map_or(next, |reading| reading.min(next));
         let due = self.cx.until(self.retry_control.map_or(next, |retry| retry.min(next)));
+        let target = Arc::clone(&self.cx.target);
         tokio::select! {
             biased;
             order = self.cx.orders.next() => self.follow(order)?,
             hints = self.cx.ears.hints() => self.take_hints(hints).await?,
             news = self.line.news() => self.take_news(news).await?,
             Some(outcome) = self.outcomes.1.recv() => self.take_outcome(outcome).await?,
+            why = target.cut() => return Err(Halt::Cut(why)),
             () = due => {}
         }
         self.work().await
@@ -285,7 +296,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
     /// A connection that ends is often the first sign of the end of its server.
     pub(super) async fn settle_end(&mut self, end: LinkEnd) -> Halt {
         if !self.wires.watches_server() {
-            return Halt::LinkEnded(end);
+            let cut = tokio::time::timeout(PATH_END, self.cx.target.cut()).await;
+            return cut.map_or(Halt::LinkEnded(end), Halt::Cut);
         }
         let mut over = std::pin::pin!(tokio::time::sleep(SERVER_END));
         loop {

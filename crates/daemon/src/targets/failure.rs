@@ -7,6 +7,7 @@ use std::time::Duration;
 use tmux::command::BatchTooLong;
 use tmux::version::VersionError;
 
+use super::obstacle::Obstacle;
 use super::process::Finished;
 
 /// The shell's and `env`'s exit code for a program that is not there.
@@ -41,6 +42,9 @@ pub enum TmuxFailure {
     TooLong(#[from] BatchTooLong),
     #[error("a program could not be run")]
     Broken(#[from] io::Error),
+    /// Something stands between us and the target.
+    #[error(transparent)]
+    Unreached(#[from] Obstacle),
 }
 
 impl TmuxFailure {
@@ -55,7 +59,8 @@ impl TmuxFailure {
             | Self::Mismatch { .. }
             | Self::Refused { .. }
             | Self::TooMuch
-            | Self::TooLong(_) => false,
+            | Self::TooLong(_)
+            | Self::Unreached(_) => false,
         }
     }
 }

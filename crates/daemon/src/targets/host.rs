@@ -43,7 +43,7 @@ impl ProcessStat {
 
     /// Reads `/proc/PID/stat`. The name in it may hold anything, so fields are counted from its
     /// last parenthesis.
-    fn parse(stat: &[u8]) -> Option<Self> {
+    pub(super) fn parse(stat: &[u8]) -> Option<Self> {
         let end = stat.iter().rposition(|&byte| byte == b')')?;
         let text = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
         let mut fields = text.split_ascii_whitespace();

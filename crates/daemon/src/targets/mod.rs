@@ -1,8 +1,8 @@
 //! Targets: everything of a machine that we reach goes through one [`Target`].
 //!
 //! A target says what it can do ([`Capabilities`]); whoever uses it never asks what kind it is. The
-//! local kind reaches processes, files and signals directly. Behind an argument prefix (`env`, later
-//! `ssh HOST` or `docker exec -i NAME`) only what a started program can do is left.
+//! local kind reaches processes, files and signals directly. Somewhere else only what a started
+//! program can do is left. docs/design/targets.md tells how that is done.
 
 pub mod failure;
 pub mod files;
@@ -11,6 +11,15 @@ pub mod local;
 pub mod process;
 pub mod tcp;
 
+pub mod far;
+pub mod obstacle;
+pub mod quote;
+pub mod route;
+mod ssh;
+mod table;
+mod tether;
+
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -19,14 +28,17 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 use tmux::command::Batch;
-use tmux::hub::{CONTROL_FLAGS, FORKED_FLAGS};
+use tmux::hub::{CONTROL_FLAGS, FORKED_FLAGS, Hub};
 use tmux::version::Version;
 
 use crate::config::ObserverConfig;
 use failure::TmuxFailure;
+use far::{Far, Signalled};
 use files::{Content, Part, Refused};
 use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns, SocketFile};
-use process::{ControlProcess, Environment, Program};
+use obstacle::Obstacle;
+use process::{ControlProcess, Ending, Environment, Program};
+use route::Route;
 
 /// What can be done on a target beyond starting programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,20 +53,28 @@ pub struct Capabilities {
     pub signals: bool,
     /// Processes there see ours, and what we start there dies with us, however we end.
     pub leash: bool,
+    /// Programs there can read files that we write.
+    pub shared: bool,
 }
 
 impl Capabilities {
     /// What this machine's kernel offers for itself.
     #[cfg(target_os = "linux")]
     pub const DIRECT: Self =
-        Self { events: true, pidfd: true, files: true, signals: true, leash: true };
+        Self { events: true, pidfd: true, files: true, signals: true, leash: true, shared: true };
     #[cfg(not(target_os = "linux"))]
     pub const DIRECT: Self =
-        Self { events: false, pidfd: false, files: false, signals: true, leash: false };
+        Self { events: false, pidfd: false, files: false, signals: true, leash: false, shared: true };
 
     /// What is left when all we can do is to start a program and speak with it.
-    pub const STARTING_ONLY: Self =
-        Self { events: false, pidfd: false, files: false, signals: false, leash: false };
+    pub const STARTING_ONLY: Self = Self {
+        events: false,
+        pidfd: false,
+        files: false,
+        signals: false,
+        leash: false,
+        shared: false,
+    };
 }
 
 /// How long to wait for an answer, and how often to ask again.
@@ -85,20 +105,21 @@ impl Patience {
 }
 
 /// How programs of a target are started.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Reach {
-    Direct,
-    /// These words before every command.
-    Through(Vec<OsString>),
+    /// Here, for the server on this socket.
+    Direct {
+        socket: PathBuf,
+    },
+    Far(Box<Far>),
 }
 
 /// One place with a tmux server.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Target {
     reach: Reach,
     capabilities: Capabilities,
     tmux: OsString,
-    socket: PathBuf,
     environment: Environment,
     patience: Patience,
 }
@@ -108,21 +129,56 @@ impl Target {
     pub fn local(name_or_path: &str, config: &ObserverConfig, environment: Environment) -> Self {
         let tmpdir = local::tmux_tmpdir(environment.variables());
         Self {
-            reach: Reach::Direct,
+            reach: Reach::Direct { socket: local::socket(name_or_path, tmpdir) },
             capabilities: Capabilities::DIRECT,
             tmux: OsString::from(&config.tmux),
-            socket: local::socket(name_or_path, tmpdir),
             environment,
             patience: Patience::of(config),
         }
     }
 
-    /// The same server, reached only by starting programs with these words before them.
-    #[must_use]
-    pub fn through(self, prefix: &[&str]) -> Self {
-        let prefix = prefix.iter().map(OsString::from).collect();
-        let capabilities = Capabilities::STARTING_ONLY;
-        Self { reach: Reach::Through(prefix), capabilities, ..self }
+    /// A server somewhere else. `folder` is one that only we can read and write.
+    pub fn far(
+        route: Route,
+        config: &ObserverConfig,
+        environment: Environment,
+        folder: &Path,
+    ) -> std::io::Result<Self> {
+        let patience = Patience::of(config);
+        let tmux = OsString::from(route.tmux());
+        let far = Far::new(route, environment.clone(), patience.connect, folder)?;
+        let (reach, capabilities) = (Reach::Far(Box::new(far)), Capabilities::STARTING_ONLY);
+        Ok(Self { reach, capabilities, tmux, environment, patience })
+    }
+
+    fn far_end(&self) -> Option<&Far> {
+        match &self.reach {
+            Reach::Direct { .. } => None,
+            Reach::Far(far) => Some(far),
+        }
+    }
+
+    /// Makes the connection that everything else goes through, where there has to be one.
+    pub async fn connect(&self) -> Result<(), TmuxFailure> {
+        match self.far_end() {
+            None => Ok(()),
+            Some(far) => Ok(far.connect().await?),
+        }
+    }
+
+    /// Waits for the end of that connection, if there is one.
+    pub async fn cut(&self) -> Obstacle {
+        match self.far_end() {
+            None => std::future::pending().await,
+            Some(far) => far.cut().await,
+        }
+    }
+
+    /// Ends that connection.
+    pub fn disconnect(&self) {
+        if let Some(far) = self.far_end() {
+            far.disconnect();
+        }
     }
 
     pub fn capabilities(&self) -> Capabilities {
@@ -133,8 +189,12 @@ impl Target {
         &self.patience
     }
 
-    pub fn socket(&self) -> &Path {
-        &self.socket
+    /// The socket of a server on this machine.
+    pub fn socket(&self) -> Option<&Path> {
+        match &self.reach {
+            Reach::Direct { socket } => Some(socket),
+            Reach::Far(_) => None,
+        }
     }
 
     /// Runs one batch by a `tmux` of its own, once, within `limit`; gives what it printed.
@@ -155,56 +215,82 @@ impl Target {
             }
             words.extend(batch.argv()?.iter().map(|word| OsStr::from_bytes(word).to_owned()));
         }
-        let finished = process::run(&self.program(words), limit).await?;
+        let finished = self.run(words, None, limit).await?;
         failure::output(&self.tmux, finished)
+    }
+
+    /// Runs one batch whose commands read this text, once, within `limit`.
+    pub async fn tmux_reading(
+        &self,
+        batch: &Batch,
+        text: &[u8],
+        limit: Duration,
+    ) -> Result<Vec<u8>, TmuxFailure> {
+        let mut words = self.tmux_words(&FORKED_FLAGS);
+        words.extend(batch.argv()?.iter().map(|word| OsStr::from_bytes(word).to_owned()));
+        let finished = self.run(words, Some(text), limit).await?;
+        failure::output(&self.tmux, finished)
+    }
+
+    async fn run(
+        &self,
+        words: Vec<OsString>,
+        text: Option<&[u8]>,
+        limit: Duration,
+    ) -> Result<process::Finished, TmuxFailure> {
+        match &self.reach {
+            Reach::Direct { .. } => process::feed(&self.program(words), text, limit).await,
+            Reach::Far(far) => far.run(&words, text, limit).await,
+        }
     }
 
     /// Which tmux is installed there.
     pub async fn tmux_version(&self) -> Result<Version, TmuxFailure> {
         let words = vec![self.tmux.clone(), OsString::from("-V")];
-        let finished = process::run(&self.program(words), self.patience.command).await?;
+        let finished = self.run(words, None, self.patience.command).await?;
         let output = failure::output(&self.tmux, finished)?;
         String::from_utf8_lossy(&output).parse().map_err(TmuxFailure::NoVersion)
     }
 
-    /// Starts the `tmux` that stays.
-    pub fn control(&self, attach: &Batch) -> Result<ControlProcess, TmuxFailure> {
+    /// Starts the `tmux` that stays, in the session of this hub.
+    pub fn control(&self, hub: &Hub) -> Result<ControlProcess, TmuxFailure> {
         let mut words = self.tmux_words(&CONTROL_FLAGS);
-        words.extend(attach.argv()?.iter().map(|word| OsStr::from_bytes(word).to_owned()));
-        process::start_control(&self.program(words))
-            .map_err(|error| failure::not_started(&self.tmux, error))
+        words.extend(hub.attach().argv()?.iter().map(|word| OsStr::from_bytes(word).to_owned()));
+        match &self.reach {
+            Reach::Direct { .. } => process::start_control(&self.program(words))
+                .map_err(|error| failure::not_started(&self.tmux, error)),
+            Reach::Far(far) => far.stay(&words, hub.name()),
+        }
     }
 
     fn tmux_words(&self, flags: &[&str]) -> Vec<OsString> {
         let mut words = vec![self.tmux.clone()];
         words.extend(flags.iter().map(OsString::from));
-        words.extend([OsString::from("-S"), self.socket.clone().into_os_string()]);
+        match &self.reach {
+            Reach::Direct { socket } => {
+                words.extend([OsString::from("-S"), socket.clone().into_os_string()]);
+            }
+            Reach::Far(far) => words.extend(far.route.socket_words().map(OsString::from)),
+        }
         words
     }
 
     fn program(&self, words: Vec<OsString>) -> Program<'_> {
-        let words = match &self.reach {
-            Reach::Direct => words,
-            Reach::Through(prefix) => prefix.iter().cloned().chain(words).collect(),
-        };
-        Program { words, environment: &self.environment }
+        Program { words, environment: &self.environment, ending: Ending::Kill }
     }
 
     /// Whether a server may listen, as far as can be told without starting a program: `false` only
     /// where it is certain that none does.
     pub async fn may_listen(&self) -> bool {
-        match self.reach {
-            Reach::Through(_) => true,
-            Reach::Direct => host::may_listen(&self.socket, self.patience.connect).await,
+        match &self.reach {
+            Reach::Far(_) => true,
+            Reach::Direct { socket } => host::may_listen(socket, self.patience.connect).await,
         }
     }
 
     /// The file that the socket's path leads to now, where it can be seen.
     pub fn socket_file(&self) -> Option<SocketFile> {
-        match self.reach {
-            Reach::Direct => SocketFile::at(&self.socket),
-            Reach::Through(_) => None,
-        }
+        self.socket().and_then(SocketFile::at)
     }
 
     /// What the target's kernel says about its boot and the start of one process; without the
@@ -212,10 +298,10 @@ impl Target {
     pub async fn host_facts(&self, pid: u32) -> HostFacts {
         let paths = HostFacts::paths(pid);
         match &self.reach {
-            Reach::Direct => {
+            Reach::Direct { .. } => {
                 HostFacts::read(paths.each_ref().map(|path| host::read_small(Path::new(path))))
             }
-            Reach::Through(_) => {
+            Reach::Far(_) => {
                 let mut texts = [const { None }; 2];
                 for (text, path) in texts.iter_mut().zip(&paths) {
                     *text = self.cat(path).await;
@@ -227,23 +313,56 @@ impl Target {
 
     async fn cat(&self, path: &str) -> Option<Vec<u8>> {
         let words = vec![OsString::from("cat"), OsString::from(path)];
-        let finished = process::run(&self.program(words), self.patience.command).await.ok()?;
+        let finished = self.run(words, None, self.patience.command).await.ok()?;
         finished.success().then_some(finished.stdout)
     }
 
-    /// The present state of one process; needs `files`.
+    /// Looks at the processes of a machine where they cannot be looked at one by one, and at what
+    /// those at and below these run.
+    pub async fn survey(&self, roots: &BTreeSet<u32>) -> Result<(), TmuxFailure> {
+        match self.far_end() {
+            None => Ok(()),
+            Some(far) => far.survey(roots, self.patience.command).await,
+        }
+    }
+
+    /// The state of one process: the present one, or that of the last survey.
     pub fn process_stat(&self, pid: u32) -> Option<ProcessStat> {
-        if self.capabilities.files { host::process_stat(pid) } else { None }
+        match self.far_end() {
+            None => self.capabilities.files.then(|| host::process_stat(pid)).flatten(),
+            Some(far) => far.stat(pid),
+        }
     }
 
-    /// The children of a process; needs `files`.
+    /// The children of a process, as of the same time.
     pub fn children(&self, pid: u32) -> Vec<u32> {
-        if self.capabilities.files { host::children(pid) } else { Vec::new() }
+        match self.far_end() {
+            None if self.capabilities.files => host::children(pid),
+            None => Vec::new(),
+            Some(far) => far.children(pid),
+        }
     }
 
-    /// What a process runs; needs `files`.
+    /// What a process runs, as of the same time.
     pub fn program_of(&self, pid: u32) -> Option<ProgramFacts> {
-        if self.capabilities.files { host::program(pid) } else { None }
+        match self.far_end() {
+            None => self.capabilities.files.then(|| host::program(pid)).flatten(),
+            Some(far) => far.program_of(pid),
+        }
+    }
+
+    /// Sends a signal to a process of a target somewhere else, if it is still the one that began at
+    /// this tick after the boot there.
+    pub async fn signal_there(
+        &self,
+        pid: u32,
+        began: u64,
+        signal: &str,
+    ) -> Result<Signalled, TmuxFailure> {
+        match self.far_end() {
+            None => Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into()),
+            Some(far) => far.signal(pid, began, signal, self.patience.command).await,
+        }
     }
 
     /// Where a path leads to, links followed; needs `files`.
@@ -293,7 +412,9 @@ impl Target {
 
     /// Whether a process is one that we started ourselves and that still runs; needs `files`.
     pub fn is_ours(&self, pid: u32) -> bool {
-        self.process_stat(pid).is_some_and(|stat| stat.parent == std::process::id())
+        self.capabilities.files
+            && self
+                .process_stat(pid).is_some_and(|stat| stat.parent == std::process::id())
     }
 
     /// How often one process has run so far; needs `files`.
@@ -335,13 +456,17 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_prefix_only_starting_programs_is_left() {
-        let target = Target::local("", &Config::default().observer, Environment::default());
-        assert_eq!(target.capabilities(), Capabilities::DIRECT);
-        let far = target.through(&["env"]);
+    fn somewhere_else_only_starting_programs_is_left() {
+        let config = Config::default().observer;
+        let near = Target::local("", &config, Environment::default());
+        assert_eq!(near.capabilities(), Capabilities::DIRECT);
+        let way = route::Way::Command { words: vec!["env".to_owned()], attach: None };
+        let route = Route { way, tmux: None, socket: None };
+        let far = Target::far(route, &config, Environment::default(), Path::new("/")).unwrap();
         assert_eq!(far.capabilities(), Capabilities::STARTING_ONLY);
         assert!(far.process_stat(std::process::id()).is_none());
         assert!(far.pidfd(std::process::id()).is_err());
         assert!(far.nudge(std::process::id()).is_err());
+        assert!(far.socket().is_none() && far.socket_file().is_none());
     }
 }

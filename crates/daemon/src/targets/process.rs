@@ -5,7 +5,8 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::failure::TmuxFailure;
@@ -15,6 +16,8 @@ use crate::sys;
 const OUTPUT_BYTES_MAX: u64 = tmux::limits::BLOCK_BYTES_MAX as u64;
 /// Most bytes of what it says about errors that are kept.
 pub const COMPLAINT_BYTES_MAX: u64 = 16 * 1024;
+/// How long a program may take to end with its input before it is killed.
+const INPUT_END: Duration = Duration::from_secs(1);
 
 /// The variables that programs of a target are given, where we have them ourselves.
 const ALLOWED: [&str; 9] = [
@@ -74,12 +77,33 @@ impl Environment {
     }
 }
 
+/// How a program that stays is ended, by us and by our own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It is killed.
+    Kill,
+    /// Its input ends, and a shell at the far end sees to the rest. It is asked to end too, and
+    /// killed only if it does neither.
+    Input,
+}
+
+impl Ending {
+    /// The signal that it gets when we are gone.
+    fn signal(self) -> Signal {
+        match self {
+            Self::Kill => Signal::KILL,
+            Self::Input => Signal::TERM,
+        }
+    }
+}
+
 /// One program, about to be started.
 #[derive(Debug)]
 pub(super) struct Program<'a> {
     /// Never empty.
     pub words: Vec<OsString>,
     pub environment: &'a Environment,
+    pub ending: Ending,
 }
 
 /// A program that ran to its end.
@@ -96,48 +120,92 @@ impl Finished {
     }
 }
 
-/// The `tmux` that stays. Dropping it kills it first and closes its pipes then: a client whose
-/// pipes are closed while it lives can wedge the server.
+/// A program that stays. Dropping it ends it first and closes its pipes then: a `tmux` whose pipes
+/// are closed while it lives can wedge the server.
 #[derive(Debug)]
 pub struct ControlProcess {
-    child: Child,
+    leash: Leash,
     pub stdin: ChildStdin,
     pub stdout: ChildStdout,
     pub stderr: ChildStderr,
 }
 
+/// A child that does not outlive this.
+#[derive(Debug)]
+struct Leash {
+    child: Child,
+    ending: Ending,
+}
+
 impl ControlProcess {
     pub fn pid(&self) -> Option<u32> {
-        self.child.id()
+        self.leash.child.id()
     }
 
     /// Waits for the end of a process that has been seen to close its output.
     pub async fn ended(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait().await
+        self.leash.child.wait().await
     }
 
-    /// Kills it, waits until it is gone and closes its pipes.
-    pub async fn kill(mut self) {
-        if let Err(error) = self.child.kill().await {
-            tracing::debug!(%error, "the control client was gone already");
+    /// Ends it, waits until it is gone and closes its pipes.
+    pub async fn kill(self) {
+        let Self { mut leash, stdin, stdout, stderr } = self;
+        if leash.ending == Ending::Input {
+            drop(stdin);
+            if tokio::time::timeout(INPUT_END, leash.child.wait()).await.is_ok() {
+                return;
+            }
         }
+        if let Err(error) = leash.child.kill().await {
+            tracing::debug!(%error, "a program that stays was gone already");
+        }
+        drop((stdout, stderr));
     }
 }
 
-impl Drop for ControlProcess {
+impl Drop for Leash {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
-        self.child.start_kill().ok();
+        match self.ending {
+            Ending::Kill => {
+                // It may have ended by itself; then there is nothing to kill.
+                self.child.start_kill().ok();
+            }
+            Ending::Input => {
+                let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+                if let Some(pid) = pid.and_then(Pid::from_raw) {
+                    kill_process(pid, Signal::TERM).ok();
+                }
+            }
+        }
     }
 }
 
 /// Starts a program and waits for its end, at most as long as `limit`.
 pub(super) async fn run(program: &Program<'_>, limit: Duration) -> Result<Finished, TmuxFailure> {
+    feed(program, None, limit).await
+}
+
+/// The same for a program that reads a text.
+pub(super) async fn feed(
+    program: &Program<'_>,
+    text: Option<&[u8]>,
+    limit: Duration,
+) -> Result<Finished, TmuxFailure> {
     let mut child = command(program)
-        .stdin(Stdio::null())
+        .stdin(if text.is_some() { Stdio::piped() } else { Stdio::null() })
         .spawn()
         .map_err(|error| super::failure::not_started(program.name(), error))?;
-    let finished = tokio::time::timeout(limit, finish(&mut child)).await;
+    let stdin = child.stdin.take();
+    let finishing = async {
+        let feeding = async {
+            // One that ends before it has read everything says why by itself.
+            if let (Some(mut stdin), Some(text)) = (stdin, text) {
+                stdin.write_all(text).await.ok();
+            }
+        };
+        tokio::join!(finish(&mut child), feeding).0
+    };
+    let finished = tokio::time::timeout(limit, finishing).await;
     let failure = match finished {
         Ok(Ok(finished)) => return Ok(finished),
         Ok(Err(failure)) => failure,
@@ -155,7 +223,8 @@ pub(crate) async fn run_for_user(
     environment: &Environment,
     limit: Duration,
 ) -> Result<ExitStatus, TmuxFailure> {
-    Ok(run(&Program { words, environment }, limit).await?.status)
+    let program = Program { words, environment, ending: Ending::Kill };
+    Ok(run(&program, limit).await?.status)
 }
 
 /// Starts the program that stays.
@@ -165,7 +234,8 @@ pub(super) fn start_control(program: &Program<'_>) -> io::Result<ControlProcess>
     let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
         return Err(io::Error::from(io::ErrorKind::BrokenPipe));
     };
-    Ok(ControlProcess { child, stdin, stdout, stderr })
+    let leash = Leash { child, ending: program.ending };
+    Ok(ControlProcess { leash, stdin, stdout, stderr })
 }
 
 async fn finish(child: &mut Child) -> Result<Finished, TmuxFailure> {
@@ -195,14 +265,15 @@ fn command(program: &Program<'_>) -> Command {
     command.args(&program.words[1..]).env_clear();
     command.envs(program.environment.variables().iter().map(|(key, value)| (key, value)));
     command.current_dir("/").stdout(Stdio::piped()).stderr(Stdio::piped());
-    sys::tie_to_this_thread(&mut command, program.environment.descriptors);
+    let signal = program.ending.signal();
+    sys::tie_to_this_thread(&mut command, program.environment.descriptors, signal);
     let mut command = Command::from(command);
-    command.kill_on_drop(true);
+    command.kill_on_drop(program.ending == Ending::Kill);
     command
 }
 
 impl Program<'_> {
-    fn name(&self) -> &OsStr {
+    pub(super) fn name(&self) -> &OsStr {
         &self.words[0]
     }
 }
@@ -212,7 +283,8 @@ mod tests {
     use super::*;
 
     fn program<'a>(environment: &'a Environment, words: &[&str]) -> Program<'a> {
-        Program { words: words.iter().map(OsString::from).collect(), environment }
+        let words = words.iter().map(OsString::from).collect();
+        Program { words, environment, ending: Ending::Kill }
     }
 
     async fn finished(words: &[&str]) -> Result<Finished, TmuxFailure> {

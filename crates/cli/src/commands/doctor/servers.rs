@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use api::targets::TargetItem;
+use api::words::TargetKind;
 use rustix::process::geteuid;
 
 use crate::commands::doctor::{Check, Verdict};
@@ -43,10 +44,12 @@ impl Watched {
         }
         for target in targets.unwrap_or_default() {
             watched.names.insert(target.name.to_string());
-            if let Some(server) = &target.server {
+            if target.kind == TargetKind::Local
+                && let Some(server) = &target.server
+            {
                 watched.sockets.insert(real(Path::new(&server.socket)));
             }
-            if !target.connection_ref.is_empty() {
+            if target.kind == TargetKind::Local && !target.connection_ref.is_empty() {
                 // A name stands for a socket in tmux's folder, a path for itself.
                 watched.sockets.insert(real(&watched.folder.join(&target.connection_ref)));
             }

@@ -285,7 +285,7 @@ fn a_ghost_of_an_earlier_life_is_removed() {
     command.stdin(Stdio::piped()).stdout(Stdio::null());
     let mut ghost = command.spawn().unwrap();
     wait::until("it is attached", || (!tmux.ok(&["list-clients"]).is_empty()).then_some(()));
-    let scene = Setting::new(Reach::ThroughEnv).observe(&env);
+    let scene = Setting::new(Reach::OverCommand).observe(&env);
     scene.lists(&pane);
     wait::until("the ghost was killed", || ghost.try_wait().unwrap().map(drop));
     let others = || tmux.ok(&["list-clients", "-F", "#{client_pid}"]);

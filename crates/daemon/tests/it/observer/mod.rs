@@ -17,8 +17,8 @@ macro_rules! on_every_reach {
         mod direct {
             $(#[test] fn $name() { super::$name($crate::observer::scene::Reach::Direct); })+
         }
-        mod through_env {
-            $(#[test] fn $name() { super::$name($crate::observer::scene::Reach::ThroughEnv); })+
+        mod over_command {
+            $(#[test] fn $name() { super::$name($crate::observer::scene::Reach::OverCommand); })+
         }
     };
 }

@@ -12,6 +12,7 @@ use daemon::observer::{Closed, Given, Observer, Reporter};
 use daemon::sentinel::Sentinel;
 use daemon::targets::Target;
 use daemon::targets::process::Environment;
+use daemon::targets::route::{Route, Way};
 use engine::event::SessionRow;
 use engine::ids::{PaneId, SessionId, TargetId};
 use engine::input::Observation;
@@ -26,7 +27,8 @@ use tokio::sync::mpsc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     Direct,
-    ThroughEnv,
+    /// By programs that are started with a command before them.
+    OverCommand,
 }
 
 /// What was said, and what follows from it.
@@ -134,7 +136,7 @@ impl Setting {
         // Without events everything waits for the next look.
         let observer = match reach {
             Reach::Direct => "",
-            Reach::ThroughEnv => "scan_active = \"200ms\"\nscan_idle = \"1s\"\n",
+            Reach::OverCommand => "scan_active = \"200ms\"\nscan_idle = \"1s\"\n",
         };
         let (socket, observer) = (String::new(), observer.to_owned());
         Self { reach, installation: INSTALLATION, socket, observer, server: None }
@@ -158,10 +160,15 @@ impl Setting {
 
     /// Observes what a program with this environment would find.
     pub(crate) fn observe_by(&self, environment: Environment) -> Scene {
-        let target = Target::local(&self.socket, &self.config(), environment);
         let target = match self.reach {
-            Reach::Direct => target,
-            Reach::ThroughEnv => target.through(&["env"]),
+            Reach::Direct => Target::local(&self.socket, &self.config(), environment),
+            Reach::OverCommand => {
+                let way = Way::Command { words: vec!["env".to_owned()], attach: None };
+                let socket = Some(self.socket.clone()).filter(|socket| !socket.is_empty());
+                let route = Route { way, tmux: None, socket };
+                Target::far(route, &self.config(), environment, Path::new("/"))
+                    .expect("a command needs no folder")
+            }
         };
         let row = TargetRow { server: self.server.clone(), ..row() };
         Scene::start(row, target, self.config(), self.installation)

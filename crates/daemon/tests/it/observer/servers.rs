@@ -173,7 +173,7 @@ fn a_server_is_the_same_to_the_next_observer(reach: Reach) {
 fn both_ways_to_reach_a_server_give_it_the_same_identity() {
     let (env, scene, _) = watched(&Setting::new(Reach::Direct));
     let near = server(&scene);
-    let far = Setting { installation: "far", ..Setting::new(Reach::ThroughEnv) }.observe(&env);
+    let far = Setting { installation: "far", ..Setting::new(Reach::OverCommand) }.observe(&env);
     assert_eq!(server(&far).boot, near.boot);
 }
 

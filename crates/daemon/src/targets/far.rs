@@ -1,0 +1,342 @@
+//! A target somewhere else: all that can be done is to start programs there and speak with them.
+//!
+//! The scripts are for any POSIX `sh` and are sent with each use; nothing is installed there.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::failure::{self, TmuxFailure};
+use super::host::{ProcessStat, ProgramFacts};
+use super::obstacle::{self, Obstacle};
+use super::process::{self, ControlProcess, Ending, Environment, Finished, Program};
+use super::quote;
+use super::route::{Route, Way};
+use super::ssh::{self, Role};
+use super::table::Table;
+use super::tether::{Knot, Tether};
+
+const RUN: &str = include_str!("far/run.sh");
+const LINE: &str = include_str!("far/line.sh");
+const GUARD: &str = include_str!("far/guard.sh");
+const TABLE: &str = include_str!("far/table.sh");
+const PROGRAMS: &str = include_str!("far/programs.sh");
+const SIGNAL: &str = include_str!("far/signal.sh");
+
+/// The longest path of the socket of an `ssh`, which adds a name of its own while it makes it.
+const SOCKET_BYTES_MAX: usize = 85;
+
+/// One target somewhere else.
+#[derive(Debug)]
+pub(super) struct Far {
+    pub(super) route: Route,
+    environment: Environment,
+    connect: Duration,
+    /// What our scripts begin each of their answers with. Nobody there can have foreseen it.
+    mark: String,
+    /// The folder of the socket that the programs of one connection share.
+    folder: Option<TempDir>,
+    tether: Tether,
+    table: Mutex<Table>,
+}
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signalled {
+    Sent,
+    Gone,
+    Other,
+    Denied,
+}
+
+impl Far {
+    /// `folder` is one that only we can read and write.
+    pub(super) fn new(
+        route: Route,
+        environment: Environment,
+        connect: Duration,
+        folder: &std::path::Path,
+    ) -> io::Result<Self> {
+        let folder = match &route.way {
+            Way::Ssh(_) => Some(socket_folder(folder)?),
+            Way::Command { .. } => None,
+        };
+        let mark = format!("qd-{}", engine::ids::hex(&crate::ids::random_bytes()));
+        let (tether, table) = (Tether::default(), Mutex::default());
+        Ok(Self { route, environment, connect, mark, folder, tether, table })
+    }
+
+    /// Connects, unless it is connected.
+    pub(super) async fn connect(&self) -> Result<(), Obstacle> {
+        let words = self.words(Role::Holds, LINE, &[OsStr::new(&self.mark)]);
+        let knot = Knot {
+            program: self.program(words, Ending::Input),
+            way: &self.route.way,
+            mark: self.mark.clone(),
+            probed: matches!(self.route.way, Way::Command { .. }),
+        };
+        match self.tether.tie(knot).await {
+            Err(Obstacle::HostKeyUnknown { fingerprint: None }) => {
+                Err(Obstacle::HostKeyUnknown { fingerprint: self.offered_key().await })
+            }
+            tied => tied,
+        }
+    }
+
+    /// Waits for the end of the connection, if there is one.
+    pub(super) async fn cut(&self) -> Obstacle {
+        self.tether.cut().await
+    }
+
+    pub(super) fn disconnect(&self) {
+        self.tether.untie();
+    }
+
+    /// The fingerprint of the key that the host shows, which `ssh` tells only when it is talkative.
+    async fn offered_key(&self) -> Option<String> {
+        let mut words = self.words(Role::Holds, LINE, &[]);
+        words.insert(1, OsString::from("-v"));
+        let asked = process::run(&self.program(words, Ending::Kill), self.connect * 2).await;
+        obstacle::fingerprint(&String::from_utf8_lossy(&asked.ok()?.stderr))
+    }
+
+    /// Runs a program there to its end.
+    pub(super) async fn run(
+        &self,
+        words: &[OsString],
+        text: Option<&[u8]>,
+        limit: Duration,
+    ) -> Result<Finished, TmuxFailure> {
+        let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
+        self.run_script(RUN, &words, text, limit).await
+    }
+
+    async fn run_script(
+        &self,
+        script: &str,
+        words: &[&OsStr],
+        text: Option<&[u8]>,
+        limit: Duration,
+    ) -> Result<Finished, TmuxFailure> {
+        self.tether.check()?;
+        let arguments: Vec<&OsStr> =
+            std::iter::once(OsStr::new(&self.mark)).chain(words.iter().copied()).collect();
+        let words = self.words(Role::Shares, script, &arguments);
+        let finished = process::feed(&self.program(words, Ending::Kill), text, limit).await;
+        let mut finished = finished.map_err(|failure| self.no_program(failure))?;
+        match behind(&finished.stdout, &self.mark) {
+            Some(begin) => {
+                finished.stdout.drain(..begin);
+                Ok(finished)
+            }
+            None => {
+                let said = [finished.stdout.as_slice(), &finished.stderr].concat();
+                let said = String::from_utf8_lossy(&said);
+                let way = &self.route.way;
+                Err(Obstacle::of(way, Some(finished.status), &said, false).into())
+            }
+        }
+    }
+
+    /// Not the program there is missing, but the one that leads there.
+    fn no_program(&self, failure: TmuxFailure) -> TmuxFailure {
+        match failure {
+            TmuxFailure::Missing { program } => Obstacle::NoProgram { program }.into(),
+            other => other,
+        }
+    }
+
+    /// Starts a `tmux` that stays, under a shell that kills it when its input ends. `session` is
+    /// the one that is to end with it.
+    pub(super) fn stay(
+        &self,
+        words: &[OsString],
+        session: &str,
+    ) -> Result<ControlProcess, TmuxFailure> {
+        self.tether.check()?;
+        let [way, socket] = self.route.socket_words();
+        let mut arguments: Vec<&OsStr> =
+            [self.route.tmux(), way, socket, session].map(OsStr::new).to_vec();
+        // The first of the words is the program, which stands there already.
+        arguments.extend(words.iter().skip(1).map(OsString::as_os_str));
+        let words = self.words(Role::Shares, GUARD, &arguments);
+        let started = process::start_control(&self.program(words, Ending::Input));
+        started.map_err(|error| self.no_program(failure::not_started(self.words_name(), error)))
+    }
+
+    /// The program that leads there.
+    fn words_name(&self) -> &OsStr {
+        match &self.route.way {
+            Way::Command { words, .. } => words.first().map_or(OsStr::new(""), OsStr::new),
+            Way::Ssh(_) => OsStr::new("ssh"),
+        }
+    }
+
+    /// Asks for the table of processes, and for what those at and below these run.
+    pub(super) async fn survey(
+        &self,
+        roots: &BTreeSet<u32>,
+        limit: Duration,
+    ) -> Result<(), TmuxFailure> {
+        let printed = self.run_script(TABLE, &[], None, limit).await?.stdout;
+        let unknown = {
+            let mut table = self.table();
+            table.renew(&printed);
+            table.unknown_below(roots)
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let pids: Vec<OsString> = unknown.iter().map(|pid| pid.to_string().into()).collect();
+        let pids: Vec<&OsStr> = pids.iter().map(OsString::as_os_str).collect();
+        let printed = self.run_script(PROGRAMS, &pids, None, limit).await?.stdout;
+        self.table().learn(&printed);
+        Ok(())
+    }
+
+    pub(super) fn stat(&self, pid: u32) -> Option<ProcessStat> {
+        self.table().stat(pid)
+    }
+
+    pub(super) fn children(&self, pid: u32) -> Vec<u32> {
+        self.table().children(pid).to_vec()
+    }
+
+    pub(super) fn program_of(&self, pid: u32) -> Option<ProgramFacts> {
+        self.table().program(pid)
+    }
+
+    /// Sends a signal to a process there, if it is still the one that began at this tick: looked
+    /// at and sent by one shell, because there is no pidfd to hold on to.
+    pub(super) async fn signal(
+        &self,
+        pid: u32,
+        began: u64,
+        signal: &str,
+        limit: Duration,
+    ) -> Result<Signalled, TmuxFailure> {
+        let words = [pid.to_string(), began.to_string(), signal.to_owned()];
+        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        let finished = self.run_script(SIGNAL, &words, None, limit).await?;
+        match finished.stdout.trim_ascii() {
+            b"sent" => Ok(Signalled::Sent),
+            b"gone" => Ok(Signalled::Gone),
+            b"other" => Ok(Signalled::Other),
+            b"denied" => Ok(Signalled::Denied),
+            odd => Err(TmuxFailure::Refused { said: String::from_utf8_lossy(odd).into_owned() }),
+        }
+    }
+
+    fn words(&self, role: Role, script: &str, arguments: &[&OsStr]) -> Vec<OsString> {
+        match &self.route.way {
+            Way::Command { words, .. } => {
+                let shell = ["sh", "-c", script, "sh"].map(OsString::from);
+                let before = words.iter().map(OsString::from).chain(shell);
+                before.chain(arguments.iter().map(|it| (*it).to_owned())).collect()
+            }
+            Way::Ssh(ssh) => {
+                let arguments = arguments.iter().map(|word| word.as_bytes());
+                let script = quote::with_arguments(script, arguments);
+                ssh::words(ssh, role, &self.socket(), self.connect, &script)
+            }
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.as_ref().map(|folder| folder.path().join("m")).unwrap_or_default()
+    }
+
+    fn program(&self, words: Vec<OsString>, ending: Ending) -> Program<'_> {
+        Program { words, environment: &self.environment, ending }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The words that a person's terminal becomes to go to a session of a target somewhere else.
+pub fn terminal_words(route: &Route, session: &str, read_only: bool) -> Option<Vec<String>> {
+    let mut words: Vec<&str> = vec![route.tmux(), "-u"];
+    words.extend(route.socket_words());
+    words.push("attach-session");
+    words.extend(read_only.then_some("-r"));
+    words.extend(["-t", session]);
+    match &route.way {
+        Way::Command { attach, .. } => {
+            let attach = attach.as_ref()?.iter().cloned();
+            Some(attach.chain(words.into_iter().map(str::to_owned)).collect())
+        }
+        Way::Ssh(ssh) => {
+            let script = quote::with_arguments("exec \"$@\"", words.into_iter().map(str::as_bytes));
+            Some(ssh::terminal_words(ssh, &script))
+        }
+    }
+}
+
+/// Where the answer begins behind the line that is the mark.
+fn behind(output: &[u8], mark: &str) -> Option<usize> {
+    let mark = format!("{mark}\n").into_bytes();
+    let at = output.windows(mark.len()).position(|window| window == mark)?;
+    Some(at + mark.len())
+}
+
+/// A folder of our own for one socket, in ours if the path is short enough there.
+fn socket_folder(folder: &std::path::Path) -> io::Result<TempDir> {
+    let short = folder.as_os_str().len() + "/m-123456/m".len() <= SOCKET_BYTES_MAX;
+    let mut name = tempfile::Builder::new();
+    name.prefix("m-");
+    if short { name.tempdir_in(folder) } else { name.tempdir() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::route::Ssh;
+
+    #[test]
+    fn an_answer_begins_behind_its_mark_whatever_a_shell_said_before() {
+        assert_eq!(behind(b"hello\nqd-1\nanswer", "qd-1"), Some(11));
+        assert_eq!(behind(b"no tty qd-1\n", "qd-1"), Some(12));
+        assert_eq!(behind(b"qd-12\n", "qd-1"), None);
+        assert_eq!(behind(b"", "qd-1"), None);
+    }
+
+    #[test]
+    fn the_path_of_a_socket_is_never_too_long() {
+        let home = tempfile::tempdir().unwrap();
+        let near = socket_folder(home.path()).unwrap();
+        assert!(near.path().starts_with(home.path()));
+        let deep = home.path().join("d".repeat(90));
+        std::fs::create_dir(&deep).unwrap();
+        let far = socket_folder(&deep).unwrap();
+        assert!(!far.path().starts_with(home.path()));
+    }
+
+    #[test]
+    fn a_terminal_gets_there_by_the_command_for_terminals_or_not_at_all() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let (way, attach) = (words(&["docker", "exec", "-i", "box"]), None);
+        let mut route = Route {
+            way: Way::Command { words: way, attach },
+            tmux: None,
+            socket: Some("/run/s".to_owned()),
+        };
+        assert_eq!(terminal_words(&route, "$1", false), None);
+        if let Way::Command { attach, .. } = &mut route.way {
+            *attach = Some(words(&["docker", "exec", "-it", "box"]));
+        }
+        let there = terminal_words(&route, "$1", true).unwrap().join(" ");
+        assert_eq!(there, "docker exec -it box tmux -u -S /run/s attach-session -r -t $1");
+        let target = "box".to_owned();
+        route.way = Way::Ssh(Ssh { target, options: Vec::new(), accept_new: false });
+        let there = terminal_words(&route, "$1", false).unwrap().join(" ");
+        assert!(there.starts_with("ssh -t ") && there.contains(" -- box exec sh -c"), "{there}");
+    }
+}
