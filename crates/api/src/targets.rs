@@ -186,8 +186,7 @@ impl TargetCreate {
             check_ssh_target(target)?;
         }
         check_ssh_options(&self.ssh_options)?;
-        for (field, words) in
-            [("command", &self.command), ("attach_command", &self.attach_command)]
+        for (field, words) in [("command", &self.command), ("attach_command", &self.attach_command)]
         {
             if let Some(words) = words {
                 check_words(field, words)?;
@@ -371,9 +370,8 @@ mod tests {
 
     #[test]
     fn a_socket_is_a_plain_name_or_an_absolute_path() {
-        let with = |socket: &str| {
-            TargetCreate::local("b".parse().unwrap(), Some(socket.to_owned()))
-        };
+        let with =
+            |socket: &str| TargetCreate::local("b".parse().unwrap(), Some(socket.to_owned()));
         for good in ["other", "a b", "/tmp/tmux-1000/other", "#(id)"] {
             assert_eq!(with(good).check(), Ok(()), "{good}");
         }
@@ -409,12 +407,29 @@ mod tests {
 
     #[test]
     fn s_24_what_could_be_an_option_or_more_than_a_word_is_no_host() {
-        for good in ["h", "u@h", "h:22", "u@h.example:2222", "[::1]:22", "::1", "a\\b@h", "fe80::1%eth0"] {
+        for good in
+            ["h", "u@h", "h:22", "u@h.example:2222", "[::1]:22", "::1", "a\\b@h", "fe80::1%eth0"]
+        {
             assert_eq!(ssh(good).check(), Ok(()), "{good}");
         }
         for bad in [
-            "", "-oProxyCommand=id", "u@-oProxyCommand=id", "-l@h", "h;id", "h id", "h\nid", "$(id)",
-            "h:0", "h:99999", "h:x", "[::1]x", "@h", "u@", "`id`", "h|id", "h&",
+            "",
+            "-oProxyCommand=id",
+            "u@-oProxyCommand=id",
+            "-l@h",
+            "h;id",
+            "h id",
+            "h\nid",
+            "$(id)",
+            "h:0",
+            "h:99999",
+            "h:x",
+            "[::1]x",
+            "@h",
+            "u@",
+            "`id`",
+            "h|id",
+            "h&",
         ] {
             assert_eq!(ssh(bad).check().unwrap_err().field, "ssh_target", "{bad:?}");
         }
@@ -429,11 +444,28 @@ mod tests {
             assert_eq!(with(good), Ok(()), "{good}");
         }
         for bad in [
-            "ProxyCommand=id", "LocalCommand=id", "KnownHostsCommand=id", "StrictHostKeyChecking=no",
-            "ForwardAgent=yes", "SendEnv=*", "SetEnv=A=b", "Include=/x", "PKCS11Provider=/x.so",
-            "SecurityKeyProvider=/x.so", "RemoteCommand=id", "LocalForward=1 h:2", "Tunnel=yes",
-            "ControlPath=/x", "Match=exec id", "BatchMode=no", "XAuthLocation=/x", "IdentityFile",
-            "IdentityFile=", "IdentityFile=a\nProxyCommand id", " ProxyJump=x", "",
+            "ProxyCommand=id",
+            "LocalCommand=id",
+            "KnownHostsCommand=id",
+            "StrictHostKeyChecking=no",
+            "ForwardAgent=yes",
+            "SendEnv=*",
+            "SetEnv=A=b",
+            "Include=/x",
+            "PKCS11Provider=/x.so",
+            "SecurityKeyProvider=/x.so",
+            "RemoteCommand=id",
+            "LocalForward=1 h:2",
+            "Tunnel=yes",
+            "ControlPath=/x",
+            "Match=exec id",
+            "BatchMode=no",
+            "XAuthLocation=/x",
+            "IdentityFile",
+            "IdentityFile=",
+            "IdentityFile=a\nProxyCommand id",
+            " ProxyJump=x",
+            "",
         ] {
             assert_eq!(with(bad).unwrap_err().field, "ssh_options", "{bad:?}");
         }

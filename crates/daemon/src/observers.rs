@@ -13,6 +13,7 @@ use engine::ids::TargetId;
 use engine::input::Effect;
 use engine::target::TargetRow;
 use engine::words::TargetKind;
+use tmux::hub::Hub;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -177,7 +178,8 @@ impl Observers {
 
     fn far(&self, row: &TargetRow) -> io::Result<Target> {
         let route = Route::parse(&row.connection_ref)?;
-        Target::far(route, &self.config, self.environment.clone(), &self.routes)
+        let hub = Hub::new(&self.installation).map_err(io::Error::other)?;
+        Target::far(route, &self.config, self.environment.clone(), (&self.routes, &hub))
     }
 
     fn begin(&mut self, row: TargetRow) {

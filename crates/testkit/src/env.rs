@@ -24,8 +24,9 @@ const SOCKET_PATH_BYTES_MAX: usize = 100;
 
 /// All that a world has on its path, so that one of them can be taken away.
 const PROGRAMS: &[&str] = &[
-    "bash", "cat", "dd", "env", "head", "id", "kill", "ls", "mkdir", "mkfifo", "printf", "ps",
-    "seq", "sh", "sleep", "sqlite3", "strace", "stty", "tail", "tmux", "touch", "true", "yes",
+    "bash", "cat", "date", "dd", "env", "false", "head", "id", "kill", "ls", "mkdir", "mkfifo",
+    "printf", "ps", "readlink", "seq", "sh", "sleep", "sqlite3", "ssh", "strace", "stty", "tail",
+    "tmux", "touch", "tr", "true", "yes",
 ];
 
 /// How long what was killed may take to be gone.

@@ -13,6 +13,7 @@ mod orphans;
 mod output;
 pub mod process;
 pub mod sim;
+mod sshd;
 mod terminal;
 mod tmux;
 pub mod wait;
@@ -23,6 +24,7 @@ pub use env::TestEnv;
 pub use http::{Http, Next, Reply, Stream};
 pub use output::{Invocation, Output, Running};
 pub use process::Signal;
+pub use sshd::Sshd;
 pub use terminal::Terminal;
 
 /// Says that a test proved nothing here, past the capturing of a test's output.

@@ -140,9 +140,8 @@ fn go(console: &Console, answer: &Answer<api::actions::ActionAnswer>) -> Outcome
 /// This process becomes the program that goes to a server somewhere else; says why where it does
 /// not.
 fn far(words: &[String]) -> Failure {
-    let (program, arguments) = words.split_first().map_or(("", &[][..]), |(first, rest)| {
-        (first.as_str(), rest)
-    });
+    let (program, arguments) =
+        words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     #[expect(clippy::disallowed_methods, reason = "this process becomes that program")]
     let mut command = std::process::Command::new(program);
     // A tmux there is not within the one here, also where the command leads to this machine.

@@ -43,6 +43,15 @@ pub(crate) struct AddArgs {
     /// The tmux socket: a name as `tmux -L` takes it, or a path as `tmux -S` does
     #[arg(long, value_name = "NAME_OR_PATH")]
     tmux_socket: Option<String>,
+    /// The host for `ssh`: [USER@]HOST[:PORT], or an alias of your own ssh configuration
+    #[arg(long, value_name = "HOST")]
+    ssh_target: Option<String>,
+    /// An option for `ssh`, such as IdentityFile=~/.ssh/build; may be given several times
+    #[arg(long = "ssh-option", value_name = "KEY=VALUE")]
+    ssh_options: Vec<String>,
+    /// Take the key of the host if none is known; one that has changed is refused all the same
+    #[arg(long)]
+    accept_new: bool,
     /// What starts a program there: the words of a command, as a JSON list, to which a program and
     /// its arguments are appended, such as '["docker","exec","-i","box"]'
     #[arg(long, value_name = "JSON", value_parser = words)]
@@ -94,6 +103,9 @@ fn add(console: &Console, args: &AddArgs) -> Outcome {
     let local = TargetCreate::local(target_name(&args.name)?, args.tmux_socket.clone());
     let target = TargetCreate {
         kind: args.kind,
+        ssh_target: args.ssh_target.clone(),
+        ssh_options: args.ssh_options.clone(),
+        accept_new: args.accept_new,
         command: args.command.clone().map(|words| words.0),
         attach_command: args.attach_command.clone().map(|words| words.0),
         tmux: args.tmux.clone(),
@@ -108,6 +120,9 @@ fn add(console: &Console, args: &AddArgs) -> Outcome {
             "command" => failure.with_hint(
                 "A target of kind `command` takes --command \'[\"docker\",\"exec\",\"-i\",\"box\"]\'.",
             ),
+            "ssh_target" => {
+                failure.with_hint("A target of kind `ssh` takes --ssh-target [USER@]HOST[:PORT].")
+            }
             _other => failure,
         }
     })?;

@@ -17,6 +17,14 @@ fn tests_below(folder: &Path, names: &mut BTreeSet<String>) {
             let after = text.split("#[test]").skip(1);
             let named = after.filter_map(|it| it.split_once("fn ")?.1.split_once('('));
             names.extend(named.map(|(name, _)| name.trim().to_owned()));
+            // Those that a list makes once for each way to reach a target.
+            let lists = text.split("on_every_").skip(1).filter_map(|it| {
+                let (_, listed) = it.split_once("!(\n")?;
+                Some(listed.split_once(");")?.0)
+            });
+            let listed = lists.flat_map(|list| list.split(',')).map(str::trim);
+            let is_name = |it: &&str| it.contains('_') && !it.contains(char::is_whitespace);
+            names.extend(listed.filter(is_name).map(str::to_owned));
         }
     }
 }

@@ -26,6 +26,7 @@ mod identity;
 mod lifecycle;
 mod listing;
 mod load;
+mod machines;
 mod notify;
 mod outer_shell;
 mod prompts;

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use crate::follower::Follower;
 use crate::ids::Ids;
-use crate::targets::route::{Route, Way};
+use crate::targets::route::{Route, Ssh, Way};
 
 /// The signal of a request; the one that interrupts if it names none.
 pub(crate) fn kill_signal(signal: Option<KillSignal>) -> known::KillSignal {
@@ -215,9 +215,10 @@ pub(crate) fn new_target(create: TargetCreate, ids: &Ids) -> Result<Request, Pro
             let way = Way::Command { words: words.unwrap_or_default(), attach };
             (known::TargetKind::Command, stored(&Route { way, tmux, socket })?)
         }
-        (kind @ TargetKind::Ssh, _) => {
-            let message = format!("targets of kind `{kind}` are not supported yet");
-            return Err(Problem::new(ErrorCode::Unsupported, message).detail("field", "kind"));
+        (TargetKind::Ssh, _) => {
+            let (options, accept_new) = (create.ssh_options, create.accept_new);
+            let ssh = Ssh { target: create.ssh_target.unwrap_or_default(), options, accept_new };
+            (known::TargetKind::Ssh, stored(&Route { way: Way::Ssh(ssh), tmux, socket })?)
         }
     };
     Ok(Request::AddTarget {

@@ -32,9 +32,9 @@ use store::{ActionEvent, Ended};
 use super::agent::{self, Extent};
 use crate::executors::Screen;
 use crate::follower::Follower;
+use crate::standing::Standing as Store;
 use crate::targets::far::terminal_words;
 use crate::targets::route::{Route, Ssh, Way};
-use crate::standing::Standing as Store;
 
 pub(crate) fn timestamp(at: WallMs) -> Timestamp {
     Timestamp::from_millis(at.0)

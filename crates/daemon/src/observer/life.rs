@@ -107,6 +107,9 @@ impl<R: Reporter> Life<R> {
     }
 
     async fn turn(&mut self) -> Result<(), Closed> {
+        if let Err(why) = self.connect().await? {
+            return self.fail_by(&why).await;
+        }
         match self.seek().await {
             Ok(Some(Found::Server(introduction, sight))) => self.attend(introduction, sight).await,
             Ok(Some(Found::Vacant(introduction))) => {
@@ -124,6 +127,16 @@ impl<R: Reporter> Life<R> {
             }
             Ok(None) => Err(Closed),
             Err(trouble) => self.fail(trouble).await,
+        }
+    }
+
+    /// Sees to it that there is a connection, where there has to be one.
+    async fn connect(&mut self) -> Result<Result<(), Obstacle>, Closed> {
+        let target = Arc::clone(&self.cx.target);
+        tokio::select! {
+            biased;
+            () = self.cx.orders.stop() => Err(Closed),
+            connected = target.connect() => Ok(connected),
         }
     }
 

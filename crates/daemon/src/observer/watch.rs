@@ -34,7 +34,7 @@ use crate::targets::obstacle::Obstacle;
 const SERVER_END: Duration = Duration::from_millis(50);
 
 /// How long the end of the way there may take to show after the end of what went over it.
-const PATH_END: Duration = Duration::from_millis(100);
+const PATH_END: Duration = Duration::from_millis(250);
 
 /// How long after a look it may have missed what the server did in the same run.
 const LATELY_MS: i64 = 20;

@@ -22,6 +22,9 @@ use super::ssh::{self, Role};
 use super::table::Table;
 use super::tether::{Knot, Tether};
 
+/// What every script but the two that stay begins with: it prints a mark, so that whatever a login
+/// shell printed before can be told from the answer.
+const ANSWER: &str = "printf '%s\\n' \"$1\"\nshift\n";
 const RUN: &str = include_str!("far/run.sh");
 const LINE: &str = include_str!("far/line.sh");
 const GUARD: &str = include_str!("far/guard.sh");
@@ -36,6 +39,8 @@ const SOCKET_BYTES_MAX: usize = 85;
 #[derive(Debug)]
 pub(super) struct Far {
     pub(super) route: Route,
+    /// What our session there is called, which ends with the connection.
+    session: String,
     environment: Environment,
     connect: Duration,
     /// What our scripts begin each of their answers with. Nobody there can have foreseen it.
@@ -56,25 +61,28 @@ pub enum Signalled {
 }
 
 impl Far {
-    /// `folder` is one that only we can read and write.
+    /// `folder` is one that only we can read and write, `session` what our session is called.
     pub(super) fn new(
         route: Route,
         environment: Environment,
         connect: Duration,
-        folder: &std::path::Path,
+        (folder, session): (&std::path::Path, &str),
     ) -> io::Result<Self> {
-        let folder = match &route.way {
-            Way::Ssh(_) => Some(socket_folder(folder)?),
-            Way::Command { .. } => None,
+        let session = session.to_owned();
+        let (folder, environment) = match &route.way {
+            Way::Ssh(_) => (Some(socket_folder(folder)?), environment.for_ssh()),
+            Way::Command { .. } => (None, environment),
         };
         let mark = format!("qd-{}", engine::ids::hex(&crate::ids::random_bytes()));
         let (tether, table) = (Tether::default(), Mutex::default());
-        Ok(Self { route, environment, connect, mark, folder, tether, table })
+        Ok(Self { route, session, environment, connect, mark, folder, tether, table })
     }
 
     /// Connects, unless it is connected.
     pub(super) async fn connect(&self) -> Result<(), Obstacle> {
-        let words = self.words(Role::Holds, LINE, &[OsStr::new(&self.mark)]);
+        let [way, socket] = self.route.socket_words();
+        let arguments = [&self.mark, self.route.tmux(), way, socket, &self.session];
+        let words = self.words(Role::Holds, LINE, &arguments.map(OsStr::new));
         let knot = Knot {
             program: self.program(words, Ending::Input),
             way: &self.route.way,
@@ -127,7 +135,7 @@ impl Far {
         self.tether.check()?;
         let arguments: Vec<&OsStr> =
             std::iter::once(OsStr::new(&self.mark)).chain(words.iter().copied()).collect();
-        let words = self.words(Role::Shares, script, &arguments);
+        let words = self.words(Role::Shares, &format!("{ANSWER}{script}"), &arguments);
         let finished = process::feed(&self.program(words, Ending::Kill), text, limit).await;
         let mut finished = finished.map_err(|failure| self.no_program(failure))?;
         match behind(&finished.stdout, &self.mark) {
@@ -152,19 +160,10 @@ impl Far {
         }
     }
 
-    /// Starts a `tmux` that stays, under a shell that kills it when its input ends. `session` is
-    /// the one that is to end with it.
-    pub(super) fn stay(
-        &self,
-        words: &[OsString],
-        session: &str,
-    ) -> Result<ControlProcess, TmuxFailure> {
+    /// Starts a `tmux` that stays, under a shell that kills it when its input ends.
+    pub(super) fn stay(&self, words: &[OsString]) -> Result<ControlProcess, TmuxFailure> {
         self.tether.check()?;
-        let [way, socket] = self.route.socket_words();
-        let mut arguments: Vec<&OsStr> =
-            [self.route.tmux(), way, socket, session].map(OsStr::new).to_vec();
-        // The first of the words is the program, which stands there already.
-        arguments.extend(words.iter().skip(1).map(OsString::as_os_str));
+        let arguments: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
         let words = self.words(Role::Shares, GUARD, &arguments);
         let started = process::start_control(&self.program(words, Ending::Input));
         started.map_err(|error| self.no_program(failure::not_started(self.words_name(), error)))

@@ -63,8 +63,14 @@ impl Capabilities {
     pub const DIRECT: Self =
         Self { events: true, pidfd: true, files: true, signals: true, leash: true, shared: true };
     #[cfg(not(target_os = "linux"))]
-    pub const DIRECT: Self =
-        Self { events: false, pidfd: false, files: false, signals: true, leash: false, shared: true };
+    pub const DIRECT: Self = Self {
+        events: false,
+        pidfd: false,
+        files: false,
+        signals: true,
+        leash: false,
+        shared: true,
+    };
 
     /// What is left when all we can do is to start a program and speak with it.
     pub const STARTING_ONLY: Self = Self {
@@ -137,16 +143,17 @@ impl Target {
         }
     }
 
-    /// A server somewhere else. `folder` is one that only we can read and write.
+    /// A server somewhere else. `folder` is one that only we can read and write, `hub` the session
+    /// that ends with the connection.
     pub fn far(
         route: Route,
         config: &ObserverConfig,
         environment: Environment,
-        folder: &Path,
+        (folder, hub): (&Path, &Hub),
     ) -> std::io::Result<Self> {
         let patience = Patience::of(config);
         let tmux = OsString::from(route.tmux());
-        let far = Far::new(route, environment.clone(), patience.connect, folder)?;
+        let far = Far::new(route, environment.clone(), patience.connect, (folder, hub.name()))?;
         let (reach, capabilities) = (Reach::Far(Box::new(far)), Capabilities::STARTING_ONLY);
         Ok(Self { reach, capabilities, tmux, environment, patience })
     }
@@ -159,10 +166,10 @@ impl Target {
     }
 
     /// Makes the connection that everything else goes through, where there has to be one.
-    pub async fn connect(&self) -> Result<(), TmuxFailure> {
+    pub async fn connect(&self) -> Result<(), Obstacle> {
         match self.far_end() {
             None => Ok(()),
-            Some(far) => Ok(far.connect().await?),
+            Some(far) => far.connect().await,
         }
     }
 
@@ -259,7 +266,7 @@ impl Target {
         match &self.reach {
             Reach::Direct { .. } => process::start_control(&self.program(words))
                 .map_err(|error| failure::not_started(&self.tmux, error)),
-            Reach::Far(far) => far.stay(&words, hub.name()),
+            Reach::Far(far) => far.stay(&words),
         }
     }
 
@@ -413,8 +420,7 @@ impl Target {
     /// Whether a process is one that we started ourselves and that still runs; needs `files`.
     pub fn is_ours(&self, pid: u32) -> bool {
         self.capabilities.files
-            && self
-                .process_stat(pid).is_some_and(|stat| stat.parent == std::process::id())
+            && self.process_stat(pid).is_some_and(|stat| stat.parent == std::process::id())
     }
 
     /// How often one process has run so far; needs `files`.
@@ -462,7 +468,8 @@ mod tests {
         assert_eq!(near.capabilities(), Capabilities::DIRECT);
         let way = route::Way::Command { words: vec!["env".to_owned()], attach: None };
         let route = Route { way, tmux: None, socket: None };
-        let far = Target::far(route, &config, Environment::default(), Path::new("/")).unwrap();
+        let (folder, hub) = (Path::new("/"), Hub::new("a1").unwrap());
+        let far = Target::far(route, &config, Environment::default(), (folder, &hub)).unwrap();
         assert_eq!(far.capabilities(), Capabilities::STARTING_ONLY);
         assert!(far.process_stat(std::process::id()).is_none());
         assert!(far.pidfd(std::process::id()).is_err());

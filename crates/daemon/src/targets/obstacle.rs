@@ -183,7 +183,10 @@ mod tests {
     fn the_same_words_from_a_command_there_say_nothing_about_the_connection() {
         let said = "REMOTE HOST IDENTIFICATION HAS CHANGED";
         assert!(matches!(ssh(1, said, true), Obstacle::Ended { .. }));
-        assert!(matches!(ssh(1, "This account is not available.", false), Obstacle::NoShell { .. }));
+        assert!(matches!(
+            ssh(1, "This account is not available.", false),
+            Obstacle::NoShell { .. }
+        ));
     }
 
     #[test]

@@ -31,6 +31,8 @@ const ALLOWED: [&str; 9] = [
     "USER",
     "XDG_RUNTIME_DIR",
 ];
+/// Where the keys of `ssh` are asked for; for nobody else.
+const SSH_AGENT: &str = "SSH_AUTH_SOCK";
 /// Text is UTF-8, and messages are not translated, whatever language the user speaks.
 const LOCALE: (&str, &str) = ("LC_ALL", "C.UTF-8");
 
@@ -38,6 +40,8 @@ const LOCALE: (&str, &str) = ("LC_ALL", "C.UTF-8");
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
+    /// What `ssh` is given besides.
+    ssh_agent: Option<OsString>,
     /// How many descriptors they may have open, where that is not what we may.
     descriptors: Option<u64>,
 }
@@ -46,9 +50,16 @@ impl Environment {
     /// Keeps what is on the list.
     pub fn allowed(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let allowed = |key: &OsStr| ALLOWED.iter().any(|name| key == *name);
-        let mut kept: Vec<_> = variables.into_iter().filter(|(key, _)| allowed(key)).collect();
+        let (mut kept, mut ssh_agent) = (Vec::new(), None);
+        for (key, value) in variables {
+            if key == SSH_AGENT {
+                ssh_agent = Some(value);
+            } else if allowed(&key) {
+                kept.push((key, value));
+            }
+        }
         kept.push((LOCALE.0.into(), LOCALE.1.into()));
-        Self { variables: kept, descriptors: None }
+        Self { variables: kept, ssh_agent, descriptors: None }
     }
 
     /// The same for the environment of this process.
@@ -60,6 +71,14 @@ impl Environment {
     #[must_use]
     pub fn with_descriptors(self, limit: Option<u64>) -> Self {
         Self { descriptors: limit, ..self }
+    }
+
+    /// The same for `ssh`, which may ask the agent that holds the user's keys.
+    #[must_use]
+    pub(super) fn for_ssh(mut self) -> Self {
+        let agent = self.ssh_agent.take();
+        self.variables.extend(agent.map(|socket| (SSH_AGENT.into(), socket)));
+        self
     }
 
     /// With these variables more.

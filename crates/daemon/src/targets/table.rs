@@ -44,11 +44,8 @@ impl Table {
     /// Takes the states of all processes, as the kernel prints them. What is known of programs
     /// that still run stays known.
     pub(super) fn renew(&mut self, printed: &[u8]) {
-        self.stats = printed
-            .split(|&byte| byte == b'\n')
-            .filter_map(row)
-            .take(PROCESSES_MAX)
-            .collect();
+        self.stats =
+            printed.split(|&byte| byte == b'\n').filter_map(row).take(PROCESSES_MAX).collect();
         self.children.clear();
         for (pid, row) in &self.stats {
             self.children.entry(row.stat.parent).or_default().push(*pid);

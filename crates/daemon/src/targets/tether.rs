@@ -59,10 +59,14 @@ pub(super) struct Knot<'a> {
 }
 
 impl Tether {
-    /// Connects, unless it is connected.
+    /// Connects, unless it is connected. Where the last connection ended and nobody has heard of
+    /// that, its end is told first.
     pub(super) async fn tie(&self, knot: Knot<'_>) -> Result<(), Obstacle> {
         if self.is_tied() {
             return Ok(());
+        }
+        if let Some(cut) = self.lock().take().and_then(|held| held.cut.borrow().clone()) {
+            return Err(cut);
         }
         let mut process = process::start_control(&knot.program).map_err(|error| {
             tracing::info!(%error, "a program that leads to a target does not start");
@@ -88,10 +92,12 @@ impl Tether {
     pub(super) async fn cut(&self) -> Obstacle {
         let cut = self.lock().as_ref().map(|held| held.cut.clone());
         let Some(mut cut) = cut else { return std::future::pending().await };
-        match cut.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or(Obstacle::Silent),
-            Err(_) => Obstacle::GivenUp,
+        let why = cut.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        if let Some(why) = why {
+            self.lock().take();
+            return why;
         }
+        Obstacle::GivenUp
     }
 
     /// Whether there is a connection, and if not, whether one may come.
@@ -204,6 +210,10 @@ impl Stay {
             _ = &mut released => None,
             why = self.listen() => Some(why),
         };
+        if why.is_none() {
+            // Our session there was seen to already.
+            timeout(LAST_WORDS, self.process.stdin.write_all(b"bye\n")).await.ok();
+        }
         self.process.kill().await;
         if let Some(why) = why {
             told.send_replace(Some(why));

@@ -56,8 +56,10 @@ fn what_cannot_be_a_target_is_refused() {
         (json!({ "name": "b", "kind": "vax" }), 400, "E_BAD_REQUEST"),
         (json!({ "name": "b", "kind": "local", "tmux_socket": "" }), 400, "E_BAD_REQUEST"),
         (json!({ "name": "b", "kind": "local", "tmux_socket": "a\nb" }), 400, "E_BAD_REQUEST"),
-        (json!({ "name": "b", "kind": "ssh" }), 501, "E_UNSUPPORTED"),
-        (json!({ "name": "b", "kind": "command" }), 501, "E_UNSUPPORTED"),
+        (json!({ "name": "b", "kind": "ssh" }), 400, "E_BAD_REQUEST"),
+        (json!({ "name": "b", "kind": "ssh", "ssh_target": "-oX=y" }), 400, "E_BAD_REQUEST"),
+        (json!({ "name": "b", "kind": "command" }), 400, "E_BAD_REQUEST"),
+        (json!({ "name": "b", "kind": "command", "command": [] }), 400, "E_BAD_REQUEST"),
     ] {
         assert_eq!(add(&world, &body).error(status), code, "{body}");
     }

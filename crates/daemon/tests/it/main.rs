@@ -13,3 +13,4 @@ mod http_targets;
 mod http_watch;
 
 mod observer;
+mod quoting;

@@ -21,6 +21,7 @@ use engine::target::{ServerFacts, TargetRow, Trouble};
 use engine::time::WallMs;
 use engine::words::{Health, TargetKind};
 use testkit::{TestEnv, wait};
+use tmux::hub::Hub;
 use tokio::sync::mpsc;
 
 /// How the target is reached.
@@ -166,7 +167,8 @@ impl Setting {
                 let way = Way::Command { words: vec!["env".to_owned()], attach: None };
                 let socket = Some(self.socket.clone()).filter(|socket| !socket.is_empty());
                 let route = Route { way, tmux: None, socket };
-                Target::far(route, &self.config(), environment, Path::new("/"))
+                let hub = Hub::new(self.installation).expect("it is an id");
+                Target::far(route, &self.config(), environment, (Path::new("/"), &hub))
                     .expect("a command needs no folder")
             }
         };

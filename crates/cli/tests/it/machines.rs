@@ -1,0 +1,407 @@
+//! Targets on other machines: the same deck over a command and over a real `sshd`.
+//!
+//! The other machine is this one, reached as another would be; what runs there is a second tmux
+//! server. Each test runs once for each way to get there.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{Daemon, Signal, Sshd, TestEnv, Tmux, process, skipped, wait};
+
+use crate::actions::{LOGGER, act};
+use crate::deck::{self, deck};
+
+/// How the other machine is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Command,
+    Ssh,
+}
+
+/// Makes a test of each function for each way.
+macro_rules! on_every_way {
+    ($($name:ident),+ $(,)?) => {
+        mod over_command {
+            $(#[test] fn $name() { super::$name(super::Way::Command); })+
+        }
+        mod over_ssh {
+            $(#[test] fn $name() { super::$name(super::Way::Ssh); })+
+        }
+    };
+}
+on_every_way!(
+    tc_014_a_target_there_is_added_listed_and_removed,
+    tc_040_what_is_typed_there_arrives_byte_by_byte_and_what_is_shown_comes_back,
+    a_signal_reaches_the_process_that_was_seen_and_no_tree,
+    attaching_says_which_program_goes_there,
+    an_agent_there_is_recognised_by_its_processes,
+    tc_034_a_dead_path_is_told_in_time_and_everything_is_true_again_after_it,
+    a_server_that_ends_there_is_gone_and_the_next_one_is_found,
+    nothing_is_left_there_when_the_daemon_is_killed,
+    tc_023_one_machine_that_is_gone_makes_a_listing_partial_and_not_slow,
+);
+
+/// The other machine's tmux server.
+const SOCKET: &str = "far.sock";
+
+/// A world with another machine in it.
+struct World {
+    daemon: Daemon,
+    sshd: Option<Sshd>,
+    env: TestEnv,
+}
+
+/// What leads a command there: it takes down who it was, so that the way can be cut, and leads
+/// nowhere while it is told so.
+const REACH: &str = r#"[ -e "$HOME/away" ] && { echo "no such box" >&2; exit 1; }
+while [ -e "$HOME/frozen" ]; do sleep 0.1; done
+echo $$ >>"$HOME/reached"
+exec "$@""#;
+
+impl World {
+    /// With a target `far` whose server is there already; nothing where the way cannot be had.
+    fn new(way: Way, program: &str) -> Option<(Self, String)> {
+        let env = deck();
+        let pane = env.tmux_at(SOCKET).session("there", program);
+        let sshd = match way {
+            Way::Command => None,
+            Way::Ssh => {
+                let Some(sshd) = Sshd::start(&env, "sshd") else {
+                    skipped("no sshd is installed");
+                    return None;
+                };
+                sshd.introduce();
+                Some(sshd)
+            }
+        };
+        env.script("reach", REACH);
+        let daemon = env.daemon();
+        let world = Self { daemon, sshd, env };
+        world.add("far");
+        Some((world, pane))
+    }
+
+    fn add(&self, name: &str) {
+        let words = self.words(name);
+        self.env.qd(&words.iter().map(String::as_str).collect::<Vec<_>>()).success();
+    }
+
+    /// The command that adds it.
+    fn words(&self, name: &str) -> Vec<String> {
+        let socket = self.env.path(SOCKET).display().to_string();
+        let mut words = vec!["target", "add", name, "--tmux-socket", &socket]
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
+        match &self.sshd {
+            None => words.extend(
+                [
+                    "--kind",
+                    "command",
+                    "--command",
+                    r#"["reach"]"#,
+                    "--attach-command",
+                    r#"["env"]"#,
+                ]
+                .map(str::to_owned),
+            ),
+            Some(sshd) => {
+                let host = format!("127.0.0.1:{}", sshd.port());
+                words.extend(["--kind", "ssh", "--ssh-target"].map(str::to_owned));
+                words.push(host);
+                for option in sshd.options() {
+                    words.extend(["--ssh-option".to_owned(), option]);
+                }
+            }
+        }
+        words
+    }
+
+    fn tmux(&self) -> Tmux<'_> {
+        self.env.tmux_at(SOCKET)
+    }
+
+    fn panes(&self) -> Vec<Value> {
+        deck::items(self.daemon.api(), "/v1/panes?target=far")
+    }
+
+    #[track_caller]
+    fn pane_where(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let found = wait::within(PATIENCE, || {
+            let panes = self.panes();
+            last = json!(panes);
+            panes.into_iter().find(|it| it["identity"]["pane_id"] == id && wanted(it))
+        });
+        let target = self.target();
+        found.unwrap_or_else(|| panic!("{id} was never {what}: {last:#}\n{target:#}"))
+    }
+
+    #[track_caller]
+    fn listed(&self, pane: &str) -> Value {
+        self.pane_where(pane, "listed", |_| true)
+    }
+
+    fn target(&self) -> Value {
+        let targets = deck::items(self.daemon.api(), "/v1/targets");
+        targets.into_iter().find(|it| it["name"] == "far").expect("it is listed")
+    }
+
+    #[track_caller]
+    fn health_is(&self, wanted: &str) -> Value {
+        let mut last = Value::Null;
+        let found = wait::within(PATIENCE, || {
+            last = self.target();
+            (last["health"] == wanted).then_some(())
+        });
+        assert!(found.is_some(), "never {wanted}: {last:#}");
+        last
+    }
+
+    /// Nothing comes over the way any more, though it is there.
+    fn freeze(&self) {
+        if let Some(sshd) = &self.sshd {
+            return sshd.freeze();
+        }
+        fs::write(self.env.path("home/frozen"), "").unwrap();
+        self.reached().into_iter().for_each(|pid| process::signal(pid, Signal::STOP));
+    }
+
+    fn thaw(&self) {
+        if let Some(sshd) = &self.sshd {
+            return sshd.thaw();
+        }
+        fs::remove_file(self.env.path("home/frozen")).unwrap();
+        self.reached().into_iter().for_each(|pid| process::signal(pid, Signal::CONT));
+    }
+
+    /// The processes that lead there and still run.
+    fn reached(&self) -> Vec<u32> {
+        let taken = fs::read_to_string(self.env.path("home/reached")).unwrap_or_default();
+        let pids = taken.lines().filter_map(|line| line.parse().ok());
+        pids.filter(|pid| process::alive(*pid)).collect()
+    }
+}
+
+/// How long anything may take here: keep-alives, and a machine that does other things too.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The names of the sessions there that are nobody's but ours.
+fn hubs(tmux: &Tmux<'_>) -> Vec<String> {
+    tmux.sessions().into_iter().filter(|name| name.starts_with("_qd-")).collect()
+}
+
+fn tc_014_a_target_there_is_added_listed_and_removed(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec cat") else { return };
+    let item = world.listed(&pane);
+    assert_eq!(item["identity"]["target"], "far");
+    assert_eq!(item["current_cmd"], "cat");
+    let target = world.health_is("ok");
+    let kind = match way {
+        Way::Command => "command",
+        Way::Ssh => "ssh",
+    };
+    assert_eq!(target["kind"], kind);
+    assert_eq!(target["observer_mode"], "control");
+    assert!(target["route"].is_object(), "{target:#}");
+    let second = world.tmux().split(&pane, "exec cat");
+    world.listed(&second);
+    world.env.qd(&["target", "connect", "far"]).success();
+    world.env.qd(&["target", "remove", "far", "--yes"]).success();
+    assert_eq!(deck::items(world.daemon.api(), "/v1/targets").len(), 1);
+    wait::until("our session there is gone", || hubs(&world.tmux()).is_empty().then_some(()));
+    assert_eq!(world.tmux().sessions(), ["there"]);
+}
+
+fn tc_040_what_is_typed_there_arrives_byte_by_byte_and_what_is_shown_comes_back(way: Way) {
+    let Some((world, pane)) = World::new(way, LOGGER) else { return };
+    let pane = world.pane_where(&pane, "a logger", |it| it["current_cmd"] == "cat");
+    let runtime = format!("runtime:{}", deck::runtime_of(&pane));
+    let shown = act(&world.daemon, "view-output", "v-1", &runtime, &json!({}));
+    assert_eq!(shown.expect(200)["output"]["text"], "ready\n");
+    let text = "#(touch evil) 'a' \"b\" $HOME `id` \\ ; %1\n日本語 {x} !!\n-t x";
+    let sent = act(&world.daemon, "send", "s-1", &runtime, &json!({ "text": text }));
+    assert_eq!(sent.expect(200)["result_code"], "completed");
+    let keys = json!({ "keys": ["Enter"] });
+    act(&world.daemon, "send", "s-2", &runtime, &keys).expect(200);
+    let typed = || fs::read(world.env.path("home/typed")).unwrap_or_default();
+    wait::until("it arrives", || (typed().len() > text.len()).then_some(()));
+    assert_eq!(String::from_utf8_lossy(&typed()), format!("{text}\r"));
+    assert_eq!(world.tmux().ok(&["list-buffers"]), "", "no text is left in a buffer");
+    let client = wait::until("our client is there", || {
+        let listed = world.tmux().ok(&["list-clients", "-F", "#{client_name}"]);
+        (!listed.is_empty()).then_some(listed)
+    });
+    let log = world.tmux().ok(&["show-messages", "-t", &client]);
+    assert!(!log.contains("touch evil"), "no text stands in the server's log");
+}
+
+fn a_signal_reaches_the_process_that_was_seen_and_no_tree(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec cat") else { return };
+    let other = world.tmux().window("there", "other", "exec cat");
+    let kill = |pane: &str, name: &str, tree: bool| {
+        let item = world.pane_where(pane, "a cat", |it| it["current_cmd"] == "cat");
+        let runtime = format!("runtime:{}", deck::runtime_of(&item));
+        let how = json!({ "mode": "signal", "signal": "TERM", "tree": tree });
+        act(&world.daemon, "kill", name, &runtime, &how)
+    };
+    assert_eq!(kill(&pane, "k-1", true).error(400), "E_PID_UNAVAILABLE");
+    world.listed(&pane);
+    assert_eq!(kill(&pane, "k-2", false).expect(200)["result_code"], "completed");
+    wait::until("its pane is gone", || {
+        let there = |it: &Value| it["identity"]["pane_id"] == *pane;
+        (!world.panes().iter().any(there)).then_some(())
+    });
+    world.listed(&other);
+}
+
+fn attaching_says_which_program_goes_there(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec cat") else { return };
+    let item = world.listed(&pane);
+    let runtime = format!("runtime:{}", deck::runtime_of(&item));
+    let answer = act(&world.daemon, "attach", "a-1", &runtime, &json!({})).expect(200);
+    let words: Vec<String> = serde_json::from_value(answer["attach"]["command"].clone()).unwrap();
+    match way {
+        Way::Command => {
+            assert_eq!(words[..3], ["env", "tmux", "-u"]);
+            assert!(words.contains(&"attach-session".to_owned()), "{words:?}");
+        }
+        Way::Ssh => {
+            assert_eq!(words[..2], ["ssh", "-t"]);
+            assert!(words.contains(&"ForwardAgent=no".to_owned()), "{words:?}");
+        }
+    }
+}
+
+fn an_agent_there_is_recognised_by_its_processes(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec sh") else { return };
+    let sleep = ["/usr/bin/sleep", "/bin/sleep"].into_iter().find(|it| fs::metadata(it).is_ok());
+    fs::copy(sleep.unwrap(), world.env.path("bin/claude")).unwrap();
+    world.listed(&pane);
+    world.tmux().type_line(&pane, "claude 1000");
+    world.pane_where(&pane, "recognised", |it| it["agent_type"] == "claude");
+    world.tmux().ok(&["send-keys", "-t", &pane, "C-c"]);
+    world.pane_where(&pane, "a shell again", |it| it["agent_type"].is_null());
+}
+
+fn tc_034_a_dead_path_is_told_in_time_and_everything_is_true_again_after_it(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec cat") else { return };
+    world.listed(&pane);
+    world.health_is("ok");
+    let before = world.listed(&pane);
+    world.freeze();
+    let cut = wait::now();
+    let target = world.health_is("down");
+    assert!(cut.elapsed() < Duration::from_secs(20), "{:?}", cut.elapsed());
+    assert_eq!(target["health_reason"], "E_TARGET_UNREACHABLE", "{target:#}");
+    let lost = world.pane_where(&pane, "unknown", |it| it["reason_code"] == "target_unreachable");
+    assert_eq!(lost["state"], "unknown");
+    assert_eq!(lost["runtime_id"], before["runtime_id"]);
+    let runtime = format!("runtime:{}", deck::runtime_of(&lost));
+    let refused = act(&world.daemon, "send", "s-1", &runtime, &json!({ "text": "x" }));
+    assert_eq!(refused.error(502), "E_TARGET_UNREACHABLE");
+    let later = world.tmux().split(&pane, "exec cat");
+    world.thaw();
+    world.health_is("ok");
+    let back = world.pane_where(&pane, "known", |it| it["reason_code"] != "target_unreachable");
+    assert_eq!(back["runtime_id"], before["runtime_id"], "it is the same life of the process");
+    world.listed(&later);
+}
+
+fn a_server_that_ends_there_is_gone_and_the_next_one_is_found(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec cat") else { return };
+    world.listed(&pane);
+    world.tmux().ok(&["kill-server"]);
+    wait::until("its panes are gone", || world.panes().is_empty().then_some(()));
+    let pane = world.tmux().session("again", "exec cat");
+    world.listed(&pane);
+    world.health_is("ok");
+}
+
+fn nothing_is_left_there_when_the_daemon_is_killed(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec cat") else { return };
+    world.listed(&pane);
+    wait::until("our session is there", || (hubs(&world.tmux()).len() == 1).then_some(()));
+    let World { daemon, sshd, env } = world;
+    daemon.kill9();
+    let tmux = env.tmux_at(SOCKET);
+    wait::until("our client and our session are gone", || {
+        let clients = tmux.ok(&["list-clients"]);
+        (hubs(&tmux).is_empty() && clients.is_empty()).then_some(())
+    });
+    assert_eq!(tmux.sessions(), ["there"]);
+    drop(sshd);
+}
+
+fn tc_023_one_machine_that_is_gone_makes_a_listing_partial_and_not_slow(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec cat") else { return };
+    let here = world.env.tmux().session("here", "exec cat");
+    world.listed(&pane);
+    deck::listed(world.daemon.api(), &here);
+    world.freeze();
+    let answer = world.daemon.api().get("/v1/panes").expect(200);
+    assert_eq!(answer["summary"]["total"], 2, "nobody waits for it");
+    world.health_is("down");
+    let answer = world.daemon.api().get("/v1/panes").expect(200);
+    assert_eq!(answer["partial"], true);
+    assert_eq!(answer["target_errors"][0]["target"], "far", "{answer:#}");
+    world.thaw();
+}
+
+#[test]
+fn a_command_that_leads_nowhere_is_named_with_what_it_says() {
+    let (world, _) = World::new(Way::Command, "exec cat").unwrap();
+    fs::write(world.env.path("home/away"), "").unwrap();
+    world.env.qd(&["target", "remove", "far", "--yes"]).success();
+    world.add("far");
+    let target = world.health_is("down");
+    assert_eq!(target["health_reason"], "E_NO_SHELL", "{target:#}");
+    assert!(target["health_message"].as_str().unwrap().contains("no such box"), "{target:#}");
+    fs::remove_file(world.env.path("home/away")).unwrap();
+    world.health_is("ok");
+}
+
+/// A world with an `sshd` whose key is not known yet, and no target.
+fn strangers() -> Option<World> {
+    let env = deck();
+    env.tmux_at(SOCKET).session("there", "exec cat");
+    let Some(sshd) = Sshd::start(&env, "sshd") else {
+        skipped("no sshd is installed");
+        return None;
+    };
+    let daemon = env.daemon();
+    Some(World { daemon, sshd: Some(sshd), env })
+}
+
+#[test]
+fn s_24_a_host_that_is_not_known_is_refused_with_its_fingerprint_unless_it_is_taken_on_purpose() {
+    let Some(world) = strangers() else { return };
+    world.add("far");
+    let target = world.health_is("down");
+    assert_eq!(target["health_reason"], "E_HOST_KEY_UNKNOWN", "{target:#}");
+    let message = target["health_message"].as_str().unwrap();
+    assert!(message.contains("SHA256:") && message.contains("--accept-new"), "{message}");
+    let sshd = world.sshd.as_ref().unwrap();
+    assert!(!sshd.is_known(), "nothing was taken by itself");
+    world.env.qd(&["target", "remove", "far", "--yes"]).success();
+    let mut words = world.words("far");
+    words.push("--accept-new".to_owned());
+    world.env.qd(&words.iter().map(String::as_str).collect::<Vec<_>>()).success();
+    wait::within(PATIENCE, || (!world.panes().is_empty()).then_some(())).expect("it is reached");
+    let target = world.health_is("ok");
+    assert_eq!(target["route"]["accept_new"], true, "what was allowed is on record");
+    assert!(sshd.is_known());
+}
+
+#[test]
+fn s_24_a_host_whose_key_has_changed_is_refused_even_where_new_ones_are_taken() {
+    let Some(world) = strangers() else { return };
+    world.sshd.as_ref().unwrap().introduce_another();
+    let mut words = world.words("far");
+    words.push("--accept-new".to_owned());
+    world.env.qd(&words.iter().map(String::as_str).collect::<Vec<_>>()).success();
+    let target = world.health_is("down");
+    assert_eq!(target["health_reason"], "E_HOST_KEY_CHANGED", "{target:#}");
+    assert!(target["health_message"].as_str().unwrap().contains("SHA256:"), "{target:#}");
+}

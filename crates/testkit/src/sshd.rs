@@ -1,0 +1,134 @@
+//! A real `sshd` of a test's own: its own keys, its own port on the loopback, its own configuration.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use crate::process::Signal;
+use crate::{TestEnv, process, wait};
+
+/// Where distributions put it.
+const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
+
+/// A running server. Dropping it ends it and its connections.
+#[derive(Debug)]
+pub struct Sshd {
+    child: Child,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl Sshd {
+    /// Starts one, unless none is installed.
+    #[must_use]
+    pub fn start(env: &TestEnv, name: &str) -> Option<Self> {
+        let program = PROGRAMS.into_iter().find(|it| fs::metadata(it).is_ok())?;
+        let folder = env.path(name);
+        fs::create_dir(&folder).expect("a folder can be made");
+        for key in ["host", "user"] {
+            let made = process::command("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(folder.join(key))
+                .status();
+            assert!(made.is_ok_and(|status| status.success()), "ssh-keygen makes a key");
+        }
+        // Nobody else takes a port that the kernel has just given away.
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+        let port = port.expect("there is a free port").port();
+        let at = |file: &str| folder.join(file).display().to_string();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\n\
+             PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
+             KbdInteractiveAuthentication no\nPermitRootLogin yes\nAcceptEnv LC_*\n",
+            at("host"),
+            at("user.pub")
+        );
+        fs::write(folder.join("config"), config).expect("a file can be written");
+        if rustix::process::geteuid().is_root() {
+            // Where it separates its privileges; it does not make the folder itself.
+            fs::create_dir_all("/run/sshd").ok();
+        }
+        let log = fs::File::create(folder.join("log")).expect("a file can be written");
+        let child = process::command(program)
+            .args(["-D", "-e", "-f"])
+            .arg(folder.join("config"))
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("sshd starts");
+        let sshd = Self { child, port, folder };
+        wait::until("sshd listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+        Some(sshd)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The options with which its user gets in, and with which its key is known.
+    #[must_use]
+    pub fn options(&self) -> Vec<String> {
+        let at = |file: &str| self.folder.join(file).display().to_string();
+        vec![
+            format!("IdentityFile={}", at("user")),
+            "IdentitiesOnly=yes".to_owned(),
+            format!("UserKnownHostsFile={}", at("known_hosts")),
+            "GlobalKnownHostsFile=/dev/null".to_owned(),
+        ]
+    }
+
+    /// Makes its key known.
+    pub fn introduce(&self) {
+        let key = fs::read_to_string(self.folder.join("host.pub")).expect("it has a key");
+        let line = format!("[127.0.0.1]:{} {key}", self.port);
+        fs::write(self.folder.join("known_hosts"), line).expect("a file can be written");
+    }
+
+    /// Makes another key known in its place.
+    pub fn introduce_another(&self) {
+        let key = fs::read_to_string(self.folder.join("user.pub")).expect("there is another key");
+        let line = format!("[127.0.0.1]:{} {key}", self.port);
+        fs::write(self.folder.join("known_hosts"), line).expect("a file can be written");
+    }
+
+    /// Whether its key is known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        fs::metadata(self.folder.join("known_hosts")).is_ok()
+    }
+
+    /// The processes that serve its connections.
+    #[must_use]
+    pub fn connections(&self) -> Vec<u32> {
+        let id = self.child.id();
+        let listed = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        listed.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+
+    /// Signals every process that serves a connection.
+    pub fn signal_connections(&self, signal: Signal) {
+        for pid in self.connections() {
+            process::signal(pid, signal);
+        }
+    }
+
+    /// Lets nothing through any more, on connections that are there and on new ones.
+    pub fn freeze(&self) {
+        process::signal(self.child.id(), Signal::STOP);
+        self.signal_connections(Signal::STOP);
+    }
+
+    pub fn thaw(&self) {
+        self.signal_connections(Signal::CONT);
+        process::signal(self.child.id(), Signal::CONT);
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.signal_connections(Signal::KILL);
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
