@@ -154,9 +154,10 @@ impl Far {
 
     /// Not the program there is missing, but the one that leads there.
     fn no_program(&self, failure: TmuxFailure) -> TmuxFailure {
-        match failure {
-            TmuxFailure::Missing { program } => Obstacle::NoProgram { program }.into(),
-            other => other,
+        if let TmuxFailure::Missing { program } = failure {
+            Obstacle::NoProgram { program }.into()
+        } else {
+            failure
         }
     }
 
