@@ -23,20 +23,13 @@ impl Clock {
         Now { wall: wall(SystemTime::now()), mono: MonoMs(mono) }
     }
 
-    /// The wall clock as files are stamped with it.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock the ban points to")]
-    pub fn file_time(&self) -> SystemTime {
-        SystemTime::now()
-    }
-
     /// Milliseconds since the clock was made.
     pub fn uptime_ms(&self) -> u64 {
         u64::try_from(self.now().mono.0).unwrap_or(0)
     }
 }
 
-/// A moment as a file is stamped with it.
-pub fn wall(time: SystemTime) -> WallMs {
+fn wall(time: SystemTime) -> WallMs {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => WallMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
         Err(before) => WallMs(-i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX)),

@@ -34,6 +34,7 @@ pub mod sentinel;
 mod spool;
 mod sys;
 pub mod targets;
+mod trail;
 
 pub mod follower;
 pub mod http;

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt,
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -148,13 +148,6 @@ impl Lock {
         self.file.set_len(padded.len() as u64)
     }
 
-    /// When the last holder was still alive, to the length of a beat; read before signing.
-    pub fn last_beat(&self) -> Option<SystemTime> {
-        let file = self.file.metadata().ok()?;
-        // An empty file was just made, or left in order by a daemon that ended at that moment.
-        file.modified().ok()
-    }
-
     /// Whether others who look for the lock find this one. After its folder was deleted they do
     /// not, and the next daemon does not know of this one.
     pub(crate) fn is_in_place(&self) -> bool {
@@ -164,26 +157,10 @@ impl Lock {
         })
     }
 
-    /// A way to show from elsewhere that the holder lives.
-    pub fn pulse(&self) -> io::Result<Pulse> {
-        Ok(Pulse(self.file.try_clone()?))
-    }
-
     /// Wipes the signature; the lock itself goes with the value.
     pub fn release(mut self) {
         // The lock is what counts: a signature that stays is ignored without it.
         drop(self.write(b""));
-    }
-}
-
-/// Leaves a mark of the present time on the lock.
-#[derive(Debug)]
-pub struct Pulse(File);
-
-impl Pulse {
-    pub fn beat(&self, now: SystemTime) {
-        // A beat that is missed only makes the next daemon doubt more.
-        drop(self.0.set_modified(now));
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Paths {
     pub routes: PathBuf,
     /// Of which waits somebody was told.
     pub notified: PathBuf,
+    /// What a daemon leaves for the next one of what it saw.
+    pub trail: PathBuf,
     pub logs: PathBuf,
     pub config: PathBuf,
 }
@@ -96,6 +98,7 @@ impl Paths {
             lock: home.join("qd.lock"),
             spool: home.join("spool"),
             notified: home.join("qd.notified"),
+            trail: home.join("qd.trail"),
             outbox: home.join("outbox"),
             routes: home.join("routes"),
             logs: home.join("logs"),

@@ -40,10 +40,6 @@ impl Presence {
         self.socket.path()
     }
 
-    pub(crate) fn lock(&self) -> &Lock {
-        &self.lock
-    }
-
     /// Looks whether clients can still find us, and sees to it that they do.
     pub(crate) fn look(&mut self) -> Result<Found, LifecycleError> {
         if !self.lock.is_in_place() {

@@ -9,14 +9,15 @@ use api::adapters::AdapterProblem;
 use api::shutdown::ShutdownReason;
 use api::watch::ResetReason;
 use engine::event::{Actor, Event};
-use engine::input::{Effect, Input, Request};
+use engine::input::{Effect, Input, Note, Request};
+use engine::target::Beat;
 use engine::words::TargetKind;
 use store::{Change, Durability, Identity, Ledger, OpenError, Opened, Options, Retention};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::adapters::{self, Roster};
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::deck::{self, Chore, Deck, Publication};
 use crate::executors::{Executors, Outbox, Shown};
@@ -25,7 +26,7 @@ use crate::http::app::{App, Facts};
 use crate::http::config::ConfigInUse;
 use crate::http::server::Server;
 use crate::ids::Ids;
-use crate::lifecycle::{self, LifecycleError, Lock, Pulse, detached};
+use crate::lifecycle::{self, LifecycleError, Lock, detached};
 use crate::log::{self, Log};
 use crate::lookout::Lookout;
 use crate::notify::Notifier;
@@ -38,11 +39,11 @@ use crate::spool::reader;
 use crate::spool::tally::Tally;
 use crate::targets::local;
 use crate::targets::process::Environment;
+use crate::trail::TrailFile;
 use crate::{descriptors, file_watch, identity};
 
-/// How often the lock is marked with the present time, so that the next daemon knows for how long
-/// nobody looked.
-const BEAT_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it is looked whether clients still find the daemon.
+const ROUND_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the first answer waits for the first look at every target. What a daemon remembers of
 /// a world that it has not seen yet is better not shown as the present.
 const FIRST_LOOK_TIMEOUT: Duration = Duration::from_millis(500);
@@ -96,6 +97,7 @@ struct Daemon {
     log: Log,
     clock: Clock,
     ledger: Ledger,
+    trail: TrailFile,
     /// For the programs that are started.
     environment: Environment,
 }
@@ -106,7 +108,6 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
     let clock = Clock::new();
     lifecycle::prepare(&paths)?;
     let lock = Lock::take(&paths)?;
-    let last_alive = lock.last_beat().map(clock::wall);
     let config = Config::load(&paths.config)?;
     let log = log::start(&paths.logs, &config.log);
     let log = log.map_err(|it| RunError::System("write its log", it))?;
@@ -114,13 +115,12 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
     if let Some(damage) = damage {
         tracing::error!(?damage, "the database is damaged; only what is proven is shown");
     }
-    if let Some(last_alive) = last_alive {
-        ledger.absent_since(last_alive, clock.now());
-    }
+    let (left, trail) = TrailFile::open(&paths.trail);
+    ledger.take_up(&left, clock.now());
     let (listener, presence) = Presence::begin(lock, &paths)?;
     tracing::info!(created, as_of = ledger.as_of(), "opened");
     let environment = Environment::of_this_process().with_descriptors(descriptors::take_all());
-    Ok(Daemon { presence, listener, paths, config, log, clock, ledger, environment })
+    Ok(Daemon { presence, listener, paths, config, log, clock, ledger, trail, environment })
 }
 
 fn open_ledger(paths: &Paths, config: &Config, clock: Clock) -> Result<Opened, RunError> {
@@ -149,15 +149,14 @@ impl Daemon {
             .enable_all()
             .build()
             .map_err(|it| RunError::System("start its runtime", it))?;
-        let Self { mut presence, listener, paths, config, log, clock, ledger, environment } = self;
+        let Self { mut presence, listener, paths, config, log, clock, .. } = self;
+        let (ledger, trail, environment) = (self.ledger, self.trail, self.environment);
         let listener = listener
             .set_nonblocking(true)
             .map(|()| listener)
             .map_err(|it| RunError::System("listen", it))?;
-        let pulse = presence.lock().pulse().map_err(|it| RunError::System("mark its lock", it))?;
         let result = runtime.block_on(async {
-            tokio::spawn(beat(pulse, clock));
-            let house = House::build(&paths, config, log, clock, ledger, environment)?;
+            let house = House::build(&paths, config, log, clock, ledger, trail, environment)?;
             house.live(listener, &mut presence, &paths, detached).await
         });
         // What still runs has nothing left to say.
@@ -185,6 +184,7 @@ struct House {
     described: PathBuf,
     notifier: Notifier,
     listening: Listening,
+    trail: TrailFile,
 }
 
 impl House {
@@ -194,6 +194,7 @@ impl House {
         log: Log,
         clock: Clock,
         ledger: Ledger,
+        trail: TrailFile,
         environment: Environment,
     ) -> Result<Self, RunError> {
         let identity = ledger.identity().clone();
@@ -253,6 +254,7 @@ impl House {
             described,
             notifier,
             listening,
+            trail,
         };
         house.carry_out(under_way);
         Ok(house)
@@ -281,7 +283,7 @@ impl House {
         let mut edits = file_watch::watch("config", &paths.config);
         let mut descriptions = file_watch::watch_within("adapters", &self.described);
         let mut moves = file_watch::watch("socket", presence.socket());
-        let mut rounds = tokio::time::interval(BEAT_INTERVAL);
+        let mut rounds = tokio::time::interval(ROUND_INTERVAL);
         let deck = self.running.deck.clone();
         tokio::spawn(deck::keep_time(deck.clone(), self.clock, self.running.deadline.clone()));
         tokio::spawn(keep_house(deck.clone(), self.config.subscribe(), self.retention));
@@ -389,6 +391,7 @@ impl House {
     /// Makes news readable, has done what follows from it, and tells who waits for it.
     async fn publish(&mut self, mut publication: Publication) {
         self.lookout.publish(&publication);
+        self.leave_trail(&publication);
         self.executors.forget_ended(publication.changes.iter().map(|change| &change.event));
         self.notifier.hear(&publication, || self.observers.reaches());
         self.carry_out(std::mem::take(&mut publication.effects));
@@ -402,6 +405,16 @@ impl House {
         publication.release();
         // Watchers get to read before the next piece of news.
         tokio::task::yield_now().await;
+    }
+
+    /// Leaves for the next daemon what was seen: a failure at once, a look within the second.
+    fn leave_trail(&mut self, publication: &Publication) {
+        let failed =
+            |(_, note): &(_, Note)| matches!(note, Note::Beat { beat: Beat::Failed { .. }, .. });
+        let now = self.clock.now().mono;
+        if self.trail.is_due(now) || publication.notes.iter().any(failed) {
+            self.trail.leave(self.lookout.read(|follower| follower.engine().trail()), now);
+        }
     }
 
     /// Takes the adapters as they are described now, and as somebody turned them on or off.
@@ -483,7 +496,7 @@ impl House {
         reason: ResetReason,
     ) -> Result<(), RunError> {
         tracing::info!(?reason, "ending");
-        let Self { running, lookout, app, observers, listening, .. } = self;
+        let Self { running, lookout, app, observers, listening, mut trail, clock, .. } = self;
         let deck::Running { deck, mut news, thread, .. } = running;
         lookout.end_watches(reason);
         let settle = async {
@@ -506,6 +519,7 @@ impl House {
         tokio::join!(settle, publish);
         match thread.join() {
             Ok(ledger) => {
+                trail.leave(ledger.engine().trail(), clock.now().mono);
                 if let Err(error) = ledger.close() {
                     tracing::error!(%error, "the database was not closed in order");
                 }
@@ -516,16 +530,6 @@ impl House {
                 Err(RunError::System("go on: the thread that decides ended", error))
             }
         }
-    }
-}
-
-/// Marks the lock as long as the daemon lives.
-async fn beat(pulse: Pulse, clock: Clock) {
-    let mut beats = tokio::time::interval(BEAT_INTERVAL);
-    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        beats.tick().await;
-        pulse.beat(clock.file_time());
     }
 }
 

@@ -27,7 +27,7 @@ use crate::state::{
 };
 use crate::target::{Probe, Pulse, TargetRow};
 use crate::time::{MonoMs, Now, Stamp, WallMs};
-use crate::words::{Health, Source, State};
+use crate::words::{Health, State};
 
 /// The rows of the tables: what the engine is restored from and compared with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,15 @@ pub(crate) struct TargetMemory {
     pub(crate) row: TargetRow,
     pub(crate) pulse: Pulse,
     pub(crate) last_seen: Option<Stamp>,
+    /// When it was last seen by whoever held this memory before.
+    pub(crate) taken_up: Option<Stamp>,
+}
+
+impl TargetMemory {
+    /// Up to here its panes were listened to.
+    pub(crate) fn heard_until(&self) -> Option<Stamp> {
+        self.last_seen.or(self.taken_up)
+    }
 }
 
 /// A pane with what is volatile about it.
@@ -149,30 +158,13 @@ impl Engine {
         }
     }
 
-    /// Places every stored moment on the clock that `now` belongs to.
-    ///
-    /// What confirmed a state is volatile: its last look and output are stored long before the
-    /// end. A definite state that is stored was confirmed when the last daemon ended, and while
-    /// there was none nobody looked; so it has `stale_ttl` from now to be confirmed again.
-    pub fn rebase(&mut self, now: Now) {
+    /// Places every stored moment on the clock that `now` belongs to. What was seen later than the
+    /// rows tell is for [`Engine::take_up`].
+    fn rebase(&mut self, now: Now) {
         for memory in self.panes.values_mut() {
             let row = &mut memory.row;
             row.last_seen.rebase(now);
             row.last_activity.iter_mut().for_each(|activity| activity.rebase(now));
-            match row.state.state {
-                State::Unknown => {}
-                _ if row.state.source.is_some_and(Source::is_reading) => {
-                    row.last_seen.mono = now.mono;
-                }
-                State::Running => {
-                    row.last_activity.iter_mut().for_each(|activity| activity.mono = now.mono);
-                }
-                State::Error
-                | State::WaitingApproval
-                | State::WaitingInput
-                | State::Completed
-                | State::Idle => row.last_seen.mono = now.mono,
-            }
         }
         for evidence in self.evidence.values_mut() {
             evidence.rebase(now);
@@ -186,18 +178,6 @@ impl Engine {
         }
         for row in self.approvals.values_mut() {
             row.opened.rebase(now);
-        }
-    }
-
-    /// Takes into account that nobody looked between `last_alive` and now: nothing was confirmed
-    /// in that time, so a state that outlived its last confirmation there is stale at once.
-    pub fn absent_since(&mut self, last_alive: WallMs, now: Now) {
-        let mut latest = Stamp::stored(last_alive);
-        latest.rebase(now);
-        for memory in self.panes.values_mut() {
-            let row = &mut memory.row;
-            row.last_seen.mono = row.last_seen.mono.min(latest.mono);
-            row.last_activity.iter_mut().for_each(|it| it.mono = it.mono.min(latest.mono));
         }
     }
 
@@ -236,7 +216,7 @@ impl Engine {
 
     /// Whether there are targets and each was looked at, or failed, since the engine began.
     pub fn is_observed(&self) -> bool {
-        let looked = |it: &TargetMemory| it.last_seen.is_some() || it.pulse.has_failed();
+        let looked = |it: &TargetMemory| it.last_seen.is_some() || it.pulse.failed_at().is_some();
         !self.targets.is_empty() && self.targets.values().all(looked)
     }
 
@@ -367,6 +347,13 @@ impl Engine {
             Note::Printed { target, pane } => {
                 self.note_activity(&PaneKey::new(target, *pane), now.stamp(), false);
             }
+            Note::PrintedUnheard { target, panes } => {
+                for (pane, at) in panes {
+                    if let Some(memory) = self.panes.get_mut(&PaneKey::new(target, *pane)) {
+                        memory.row.last_activity = Some(*at);
+                    }
+                }
+            }
             Note::Caption { target, facts } => {
                 if let Some(memory) = self.panes.get_mut(&PaneKey::new(target, facts.pane)) {
                     memory.captions.owe(memory.row.facts.differing_caption(facts));
@@ -422,6 +409,7 @@ impl Engine {
             row: row.clone(),
             pulse: Pulse::default(),
             last_seen: None,
+            taken_up: None,
         });
         memory.row = row;
     }
@@ -466,7 +454,10 @@ impl Engine {
         self.panes.values().filter(move |memory| memory.row.key.target == *target)
     }
 
-    fn panes_of_mut(&mut self, target: &TargetId) -> impl Iterator<Item = &mut PaneMemory> {
+    pub(crate) fn panes_of_mut(
+        &mut self,
+        target: &TargetId,
+    ) -> impl Iterator<Item = &mut PaneMemory> {
         self.panes.values_mut().filter(move |memory| memory.row.key.target == *target)
     }
 

@@ -12,7 +12,7 @@ use crate::pane::{PaneFacts, ProcessIdentity};
 use crate::signal::Signal;
 use crate::state::Claim;
 use crate::target::{ServerFacts, TargetRow, Trouble};
-use crate::time::MonoMs;
+use crate::time::{MonoMs, Stamp, WallMs};
 use crate::words::{Detail, Source, Step, TargetKind};
 
 /// One thing that happened outside.
@@ -82,6 +82,18 @@ pub struct Topology {
     pub server: ServerFacts,
     pub sessions: Vec<SessionRow>,
     pub panes: Vec<PaneFacts>,
+    /// What panes last printed, where nobody listened before this look.
+    pub outputs: Vec<LastOutput>,
+}
+
+/// When a pane last printed, as far as it can be told afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastOutput {
+    pub pane: PaneId,
+    /// It certainly printed then; `None` where it may have been a neighbour in its window.
+    pub certain: Option<WallMs>,
+    /// It printed nothing later than this.
+    pub latest: WallMs,
 }
 
 /// What a client asks for.
@@ -240,6 +252,11 @@ pub enum Note {
     Printed {
         target: TargetId,
         pane: PaneId,
+    },
+    /// Panes may have printed until then, while nobody listened.
+    PrintedUnheard {
+        target: TargetId,
+        panes: Vec<(PaneId, Stamp)>,
     },
     /// A caption changed once more than is journalled at once.
     Caption {

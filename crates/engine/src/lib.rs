@@ -26,6 +26,7 @@ pub mod target;
 
 pub mod engine;
 pub mod explain;
+pub mod trail;
 
 mod acting;
 mod approving;

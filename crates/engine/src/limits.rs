@@ -60,6 +60,8 @@ pub const STARTUP_EXEC_MS: i64 = 1_000;
 pub const SETTLE_MS: i64 = 2_000;
 /// How long after an answer it may turn out that another one was taken.
 pub const CONTRADICTION_MS: i64 = 10_000;
+/// In what unit the time of an output is told by those who did not hear it.
+pub const OUTPUT_UNIT_MS: i64 = 1_000;
 /// Silence after which a burst of output is over.
 pub const BURST_QUIET_MS: i64 = 3_000;
 /// While a burst lasts, its last activity is journalled this often.

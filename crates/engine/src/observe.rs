@@ -15,7 +15,7 @@ use crate::pane::{Cause, PaneFacts, PaneRow, ProcessIdentity, Runtime};
 use crate::past::Past;
 use crate::state::{Evidence, Sight, StateRow};
 use crate::target::{Beat, ServerFacts, TargetRow, Trouble};
-use crate::time::{Now, WallMs};
+use crate::time::{Now, Stamp, WallMs};
 use crate::words::{Confidence, EndReason, Health, State, reason};
 
 /// What one look at a target has to do with: gathered once, passed to each step.
@@ -188,6 +188,7 @@ impl Engine {
                 Note::Seen { panes: Seen::All, .. } => true,
                 Note::Seen { panes: Seen::Some(panes), .. } => panes.contains(&pane),
                 Note::Printed { .. }
+                | Note::PrintedUnheard { .. }
                 | Note::Caption { .. }
                 | Note::Beat { .. }
                 | Note::Ticked
@@ -231,8 +232,14 @@ impl Engine {
             decision.events.push(removed(&memory.row, reason));
         }
         self.see_sessions(look, &topology.sessions, decision);
+        let unheard = self.unheard(look, topology);
         for facts in topology.panes.iter().take(limits::PANES_PER_TARGET_MAX) {
-            self.see_pane(look, &topology.server, facts, decision);
+            let printed = unheard.get(&facts.pane).copied();
+            self.see_pane(look, &topology.server, facts, printed, decision);
+        }
+        if !unheard.is_empty() {
+            let (target, panes) = (look.target.clone(), unheard.into_iter().collect());
+            decision.notes.push(Note::PrintedUnheard { target, panes });
         }
         decision.notes.push(Note::Seen { target: look.target.clone(), panes: Seen::All });
         decision.then = self.offers(look.target, Some(topology.began));
@@ -251,11 +258,37 @@ impl Engine {
             return;
         }
         for facts in panes {
-            self.see_pane(look, server, facts, decision);
+            self.see_pane(look, server, facts, None, decision);
         }
         let seen = Seen::Some(panes.iter().map(|facts| facts.pane).collect());
         decision.notes.push(Note::Seen { target: look.target.clone(), panes: seen });
         decision.then = self.offers(look.target, None);
+    }
+
+    /// When panes last printed, where nobody listened: after the look before this one, and in
+    /// another second than what was heard.
+    ///
+    /// Where it cannot be told exactly when, a pane is taken to have printed as late as it may
+    /// have, because that makes what was said of it doubtful. Only for work that goes on it is the
+    /// other way round, and what was assumed of it since the last output is taken back.
+    fn unheard(&self, look: &Look<'_>, topology: &Topology) -> BTreeMap<PaneId, Stamp> {
+        let heard_until = self.targets.get(look.target).and_then(TargetMemory::heard_until);
+        let at = |wall| look.now.earlier(wall, i64::MAX);
+        let unheard = topology.outputs.iter().filter_map(|output| {
+            let known = self.panes.get(&PaneKey::new(look.target, output.pane));
+            let known = known.filter(|memory| memory.row.boot == topology.server.boot);
+            let last = known.and_then(|memory| memory.row.last_activity);
+            if known.is_some_and(|memory| memory.row.state.state == State::Running) {
+                let printed = output.certain.map(at)?;
+                let heard = last.map(|it| at(it.wall));
+                return Some((output.pane, heard.map_or(printed, |it| it.max(printed))));
+            }
+            let printed = at(output.latest);
+            let heard = heard_until.is_some_and(|it| printed.mono <= it.mono)
+                || last.is_some_and(|it| printed.mono < it.plus(limits::OUTPUT_UNIT_MS));
+            (!heard).then_some((output.pane, printed))
+        });
+        unheard.collect()
     }
 
     fn see_nothing(&self, look: &Look<'_>, decision: &mut Decision) {
@@ -290,6 +323,7 @@ impl Engine {
         look: &Look<'_>,
         server: &ServerFacts,
         facts: &PaneFacts,
+        printed: Option<Stamp>,
         decision: &mut Decision,
     ) {
         let mut facts = facts.clone();
@@ -302,6 +336,7 @@ impl Engine {
         };
         let before = &memory.row;
         let mut row = PaneRow { facts, last_seen: look.now.stamp(), ..before.clone() };
+        row.last_activity = printed.or(row.last_activity);
         let mut causes = Vec::new();
         let evidence = self.succeed_runtime(look, before, &mut row, &mut causes);
         causes.extend(self.settle(&mut row, &evidence, look.health, look.now));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{BootId, TargetId};
 use crate::settings::Settings;
 use crate::time::{Now, Stamp, WallMs};
+use crate::trail::Failing;
 use crate::words::{Health, TargetKind};
 
 /// A place with a tmux server, as it is stored.
@@ -55,7 +56,8 @@ pub enum ObserverMode {
     Forked,
 }
 
-/// The running count behind a target's health. Volatile: a restart counts anew.
+/// The running count behind a target's health. Volatile, but for what a
+/// [`Trail`](crate::trail::Trail) keeps of it over a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
     failures: u32,
@@ -107,9 +109,17 @@ impl Pulse {
         health
     }
 
-    /// Whether a failure was counted and not yet recovered from.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failures > 0
+    /// A count that goes on where another ended.
+    pub(crate) fn resumed(failing: Option<Failing>, now: Now) -> Self {
+        let failures = failing.map_or(0, |it| it.failures);
+        let window_opened = failing.map(|it| now.earlier(it.since, i64::MAX));
+        Self { failures, window_opened, ..Self::default() }
+    }
+
+    /// The failures that were counted and not yet recovered from.
+    pub(crate) fn failing(&self) -> Option<Failing> {
+        let since = self.window_opened.filter(|_| self.failures > 0)?.wall;
+        Some(Failing { failures: self.failures, since })
     }
 
     pub(crate) fn failed_at(&self) -> Option<Stamp> {

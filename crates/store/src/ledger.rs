@@ -13,7 +13,8 @@ use engine::engine::Tables;
 use engine::event::{Actor, Event};
 use engine::input::{Effect, Input, Note, Refusal, Reply};
 use engine::settings::Settings;
-use engine::time::{Now, WallMs};
+use engine::time::Now;
+use engine::trail::Trail;
 use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 
@@ -166,9 +167,9 @@ impl Ledger {
         self.engine.configure(settings);
     }
 
-    /// Nobody looked between `last_alive` and now; see [`Engine::absent_since`].
-    pub fn absent_since(&mut self, last_alive: WallMs, now: Now) {
-        self.engine.absent_since(last_alive, now);
+    /// Goes on from where the last daemon's trail ends; see [`Engine::take_up`].
+    pub fn take_up(&mut self, trail: &Trail, now: Now) {
+        self.engine.take_up(trail, now);
     }
 
     /// Decides, stores and applies a batch of inputs: all of it, or nothing.
@@ -193,6 +194,9 @@ impl Ledger {
         inputs: &[(Actor, Input)],
     ) -> Result<Vec<Outcome>, CommitError> {
         let Backing::Live(live) = &mut self.backing else { return Err(CommitError::read_only()) };
+        // Only looks move the trail, and one that is not stored has not happened.
+        let looks = inputs.iter().any(|(_, input)| matches!(input, Input::Observed { .. }));
+        let before = looks.then(|| self.engine.trail());
         let mut turn = Turn::new(live, &mut self.engine, self.head);
         match turn.run(now, inputs) {
             Ok(outcomes) => {
@@ -205,7 +209,10 @@ impl Ledger {
                 }
                 Ok(outcomes)
             }
-            Err(error) => Err(self.undo(now, error)),
+            Err(error) => {
+                let trail = before.unwrap_or_else(|| self.engine.trail());
+                Err(self.undo(now, &trail, error))
+            }
         }
     }
 
@@ -256,8 +263,8 @@ impl Ledger {
         self.sync_anchor()
     }
 
-    /// Puts the engine back to what is stored.
-    fn undo(&mut self, now: Now, error: CommitError) -> CommitError {
+    /// Puts the engine back to what is stored, and to what it knew beside that.
+    fn undo(&mut self, now: Now, trail: &Trail, error: CommitError) -> CommitError {
         let Backing::Live(live) = &mut self.backing else { return error };
         let settings = *self.engine.settings();
         let restored = match error.kind {
@@ -275,6 +282,7 @@ impl Ledger {
             return CommitError { kind: CommitErrorKind::Lost, ..error };
         };
         self.engine = Engine::restore(settings, tables, now);
+        self.engine.take_up(trail, now);
         self.freeze_if_final(&error);
         error
     }

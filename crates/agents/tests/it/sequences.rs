@@ -143,6 +143,7 @@ impl World {
             server,
             sessions: vec![session],
             panes: vec![pane(agent)],
+            outputs: Vec::new(),
         })));
         world
     }

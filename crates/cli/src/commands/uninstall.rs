@@ -23,6 +23,7 @@ const OURS: &[&str] = &[
     "qd.anchor",
     "qd.reserve",
     "qd.notified",
+    "qd.trail",
     "logs",
     "spool",
     "setup",

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::{Daemon, Signal, TestEnv, wait};
+use testkit::{Daemon, Signal, TestEnv, process, wait};
 
 use crate::deck::{self, Watch, deck};
 
@@ -196,4 +196,84 @@ fn a_quiet_deck_rests() {
         wait::within(second, || None::<()>);
         (used() - before < second / 50).then_some(())
     });
+}
+
+/// Has the agent of a pane ask something, and waits until that is shown.
+fn ask(daemon: &Daemon, pane: &str) -> i64 {
+    let event = json!({
+        "event_type": "needs-approval", "source": "hook", "dedupe_key": format!("ask-{pane}"),
+        "target": "local", "pane_id": pane, "agent_type": "claude",
+    });
+    daemon.api().post("/v1/events", &event).expect(202);
+    let shown = deck::pane_where(daemon.api(), pane, "asking", waits);
+    millis(&shown, "state_since")
+}
+
+fn waits(item: &Value) -> bool {
+    item["state"] == "waiting_approval"
+}
+
+fn millis(item: &Value, field: &str) -> i64 {
+    deck::text(item, field).parse::<api::Timestamp>().unwrap().as_millis()
+}
+
+#[test]
+fn a_question_that_was_answered_while_no_daemon_ran_is_not_shown_for_ever() {
+    let env = deck();
+    env.configure("[state]\nstale_ttl = \"12s\"\n");
+    let tmux = env.tmux();
+    let panes = ["answered", "silent"].map(|name| tmux.session(name, "exec cat"));
+    let daemon = env.daemon();
+    let asked = panes.each_ref().map(|pane| {
+        deck::pane_where(daemon.api(), pane, "settled", |it| it["current_cmd"] == "cat");
+        ask(&daemon, pane)
+    });
+    // What is printed sooner may have drawn the question.
+    deck::pane_where(daemon.api(), &panes[0], "seen later", |it| {
+        millis(it, "last_seen_at") > asked[1] + 3_000
+    });
+    daemon.kill9();
+    tmux.type_line(&panes[0], "yes");
+    tmux.shows(&panes[0], "yes");
+    let daemon = env.daemon();
+    let doubted = deck::pane_where(daemon.api(), &panes[0], "doubted", |it| !waits(it));
+    assert_eq!(doubted["reason_code"], "stale_signal", "{doubted:#}");
+    let silent = deck::pane(daemon.api(), &panes[1]).unwrap();
+    assert!(waits(&silent), "nothing was printed there: {silent:#}");
+}
+
+#[test]
+fn restarts_keep_no_state_fresh_and_find_a_server_that_hangs_down() {
+    let env = deck();
+    env.configure("[state]\nstale_ttl = \"4s\"\n");
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::pane_where(daemon.api(), &pane, "settled", |it| it["current_cmd"] == "cat");
+    ask(&daemon, &pane);
+    let seen = deck::pane(daemon.api(), &pane).unwrap();
+    let server = tmux.pid();
+    process::signal(server, Signal::STOP);
+    daemon.kill9();
+    let failures = || {
+        let trail = fs::read_to_string(env.home().join("qd.trail")).unwrap_or_default();
+        let trail: Value = serde_json::from_str(&trail).unwrap_or_default();
+        let targets = trail["targets"].as_object().into_iter().flatten();
+        targets.filter_map(|(_, track)| track["failing"]["failures"].as_u64()).sum::<u64>()
+    };
+    let mut healths = Vec::new();
+    for _ in 0..3 {
+        let before = failures();
+        let daemon = env.daemon();
+        wait::until("one more failure is counted", || (failures() > before).then_some(()));
+        let health = daemon.api().get("/v1/health").expect(200);
+        healths.push(deck::text(&health["targets"][0], "health"));
+        daemon.kill9();
+    }
+    assert_eq!((&*healths[0], &*healths[2]), ("degraded", "down"), "{healths:?}");
+    let daemon = env.daemon();
+    let shown = deck::pane(daemon.api(), &pane).unwrap();
+    assert_eq!(shown["state"], "unknown", "{shown:#}");
+    assert!(millis(&shown, "last_seen_at") < millis(&seen, "last_seen_at") + 4_000, "{shown:#}");
+    process::signal(server, Signal::CONT);
 }

@@ -507,6 +507,12 @@ fn read_found(
 /// A server with nothing of the user's.
 fn nothing_on(server: &Server, began: MonoMs) -> Observation {
     let facts = server.facts.clone();
-    let topology = Topology { began, server: facts, sessions: Vec::new(), panes: Vec::new() };
+    let topology = Topology {
+        began,
+        server: facts,
+        sessions: Vec::new(),
+        panes: Vec::new(),
+        outputs: Vec::new(),
+    };
     Observation::Topology(Box::new(topology))
 }

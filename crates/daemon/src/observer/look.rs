@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::ids::PaneId;
-use engine::input::Observation;
+use engine::input::{LastOutput, Observation};
 use engine::limits::PANES_PER_TARGET_MAX;
 use engine::time::MonoMs;
 use tmux::hub::is_hub_name;
@@ -408,7 +408,8 @@ impl<R: Reporter> Watch<'_, R> {
         }
         if difference.topology || scope.whole {
             self.wire(&self.picture.panes.keys().copied().collect());
-            self.cx.report(self.picture.topology(&self.server, began)).await?;
+            let outputs = self.unheard_outputs();
+            self.cx.report(self.picture.topology(&self.server, began, outputs)).await?;
             return self.tell_limits().await;
         }
         if !difference.changed.is_empty() {
@@ -416,6 +417,15 @@ impl<R: Reporter> Watch<'_, R> {
             self.cx.report(self.picture.report(&self.server, &difference.changed)).await?;
         }
         Ok(self.cx.report(Observation::Unchanged).await?)
+    }
+
+    /// What panes printed last, unless it was told as it came.
+    fn unheard_outputs(&mut self) -> Vec<LastOutput> {
+        if std::mem::replace(&mut self.listens, true) {
+            return Vec::new();
+        }
+        let (target, terminals) = (&self.cx.target, self.cx.ears.terminals);
+        self.picture.last_outputs(|tty| target.written_s(tty).filter(|_| terminals))
     }
 
     /// Says what is limited, most serious first.
@@ -489,7 +499,7 @@ impl<R: Reporter> Watch<'_, R> {
     /// Nothing of the user's is left.
     async fn vacate(&mut self, began: MonoMs) -> Result<(), Halt> {
         self.picture = Picture::default();
-        self.cx.report(self.picture.topology(&self.server, began)).await?;
+        self.cx.report(self.picture.topology(&self.server, began, Vec::new())).await?;
         Err(Halt::Vacated)
     }
 

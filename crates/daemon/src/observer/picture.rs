@@ -6,9 +6,9 @@ use std::path::Path;
 
 use engine::event::SessionRow;
 use engine::ids::{PaneId, SessionId, WindowId};
-use engine::input::{Observation, Topology};
+use engine::input::{LastOutput, Observation, Topology};
 use engine::pane::{AgentProcess, PaneFacts, ProcessIdentity};
-use engine::time::MonoMs;
+use engine::time::{MonoMs, WallMs};
 use tmux::rows::{PaneGlance, PaneRow};
 
 use super::facts::{self, Place};
@@ -19,6 +19,10 @@ use crate::targets::host::ProcessStat;
 
 /// The unit in which tmux gives the time of the last output.
 const ACTIVITY_UNIT_MS: i64 = 1_000;
+
+/// The kernel notes that a terminal is written to once in each of these stretches of seconds, so
+/// that nobody can tell from it how somebody types.
+const TERMINAL_UNIT_S: i64 = 8;
 
 /// What the kernel says of a pane's processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -279,13 +283,44 @@ impl Picture {
         self.panes.values().filter(of_window).map(|known| known.facts.pane)
     }
 
-    pub(super) fn topology(&self, server: &Server, began: MonoMs) -> Observation {
+    pub(super) fn topology(
+        &self,
+        server: &Server,
+        began: MonoMs,
+        outputs: Vec<LastOutput>,
+    ) -> Observation {
         Observation::Topology(Box::new(Topology {
             began,
             server: server.facts.clone(),
             sessions: self.sessions.values().cloned().collect(),
             panes: self.panes.values().map(|known| known.facts.clone()).collect(),
+            outputs,
         }))
+    }
+
+    /// When panes last printed. tmux knows it for each window, to the second. Where several share
+    /// one, the kernel tells of each terminal the second in which it was first written to within
+    /// eight; `written` asks for that.
+    pub(super) fn last_outputs(&self, written: impl Fn(&str) -> Option<i64>) -> Vec<LastOutput> {
+        let mut tenants: BTreeMap<WindowId, usize> = BTreeMap::new();
+        for known in self.panes.values() {
+            *tenants.entry(known.facts.window).or_default() += 1;
+        }
+        let output = |known: &Known| {
+            let of_window = i64::try_from(known.place.activity()).unwrap_or(i64::MAX);
+            let alone = tenants.get(&known.facts.window) == Some(&1);
+            let (certain, latest) = match (alone, written(&known.facts.tty)) {
+                (true, _) => (Some(of_window), of_window),
+                (false, Some(first)) => {
+                    (Some(first.min(of_window)), of_window.min(first | (TERMINAL_UNIT_S - 1)))
+                }
+                (false, None) => (None, of_window),
+            };
+            let wall = |second: i64| WallMs(second.saturating_mul(ACTIVITY_UNIT_MS));
+            let latest = WallMs(wall(latest).0.saturating_add(ACTIVITY_UNIT_MS - 1));
+            LastOutput { pane: known.facts.pane, certain: certain.map(wall), latest }
+        };
+        self.panes.values().filter(|known| !known.facts.dead).map(output).collect()
     }
 
     pub(super) fn report(&self, server: &Server, panes: &BTreeSet<PaneId>) -> Observation {

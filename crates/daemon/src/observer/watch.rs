@@ -86,6 +86,8 @@ pub(super) struct Watch<'a, R> {
     pub(super) surveyed: BTreeMap<PaneId, (Option<u32>, String)>,
     outcomes: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
     pub(super) gate: Gate,
+    /// Everything was told once, and output is told as it comes.
+    pub(super) listens: bool,
     terminals: Option<WatchId>,
     /// When control mode is tried again, where we do without.
     pub(super) retry_control: Option<MonoMs>,
@@ -120,6 +122,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
             surveyed: BTreeMap::new(),
             outcomes: mpsc::channel(OUTCOMES_MAX),
             gate: Gate::default(),
+            listens: false,
             terminals,
             retry_control: None,
         }
@@ -194,6 +197,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
         match order {
             Order::Stop => Err(Halt::Stopped),
             Order::Rescan => {
+                // What was told may have been lost.
+                self.listens = false;
                 self.agenda.hurry(Scope::WHOLE, self.cx.now().mono);
                 Ok(())
             }

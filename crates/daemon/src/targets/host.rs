@@ -115,6 +115,10 @@ pub(super) fn process_stat(pid: u32) -> Option<ProcessStat> {
     ProcessStat::parse(read_into(&format!("/proc/{pid}/stat"), &mut buffer)?)
 }
 
+pub(super) fn written_s(path: &str) -> Option<i64> {
+    std::fs::metadata(path).ok().map(|found| found.mtime())
+}
+
 pub(super) fn server_runs(pid: u32) -> Option<ServerRuns> {
     let mut buffer = [0; TEXT_BYTES_MAX];
     ServerRuns::parse(read_into(&format!("/proc/{pid}/schedstat"), &mut buffer)?)

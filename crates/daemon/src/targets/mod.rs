@@ -341,6 +341,11 @@ impl Target {
         }
     }
 
+    /// When a terminal was last written to, in the kernel's seconds; needs `files`.
+    pub fn written_s(&self, tty: &str) -> Option<i64> {
+        if self.capabilities.files { host::written_s(tty) } else { None }
+    }
+
     /// The children of a process, as of the same time.
     pub fn children(&self, pid: u32) -> Vec<u32> {
         match self.far_end() {

@@ -92,8 +92,13 @@ impl World {
             let panes = vec![pane(u32::try_from(day).unwrap())];
             let (sessions, server) = (sessions(LOCAL, &panes), server(LOCAL));
             let began = ago(day).mono;
-            let sight =
-                Observation::Topology(Box::new(Topology { began, server, sessions, panes }));
+            let sight = Observation::Topology(Box::new(Topology {
+                began,
+                server,
+                sessions,
+                panes,
+                outputs: Vec::new(),
+            }));
             let target = TargetId::new(LOCAL);
             send(&mut ledger, ago(day), Input::Observed { target, sight });
             ledger.retain(ago(day), &Retention::default()).unwrap();
@@ -172,7 +177,13 @@ impl World {
     ) -> Observation {
         let began = self.running.as_ref().unwrap().clock.now().mono;
         let server = server(target);
-        Observation::Topology(Box::new(Topology { began, server, sessions, panes }))
+        Observation::Topology(Box::new(Topology {
+            began,
+            server,
+            sessions,
+            panes,
+            outputs: Vec::new(),
+        }))
     }
 
     /// Three failures in a row, which is what makes a target `down`.

@@ -1,5 +1,6 @@
 //! Targets: added, removed, failing, recovering.
 
+use engine::Engine;
 use engine::input::{Effect, Input, Observation, Refusal, Request};
 use engine::target::Trouble;
 use engine::words::{EndReason, Health, State};
@@ -112,4 +113,20 @@ fn a_look_at_one_pane_that_heals_the_target_confirms_that_one_only() {
     assert_eq!(world.shown(1).0, State::Idle);
     assert_eq!(world.shown(2).1, "stale_signal", "nobody has looked at it for too long");
     assert_eq!(world.row(2).last_seen, seen);
+}
+
+#[test]
+fn a_daemon_that_lives_for_one_failure_at_a_time_finds_its_target_down_all_the_same() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    for health in [Health::Degraded, Health::Degraded, Health::Down] {
+        world.jump(8_000);
+        let trail = world.engine.trail();
+        let (settings, tables) = (*world.engine.settings(), world.engine.tables());
+        world.engine = Engine::restore(settings, tables, world.now);
+        world.engine.take_up(&trail, world.now);
+        assert!(!world.engine.is_observed(), "what others saw is not seen again");
+        world.fail();
+        assert_eq!(world.engine.target(&target_id("local")).unwrap().health, health);
+    }
 }

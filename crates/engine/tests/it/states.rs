@@ -3,11 +3,12 @@
 use engine::Engine;
 use engine::event::Event;
 use engine::ids::AgentType;
-use engine::input::{Input, Observation};
+use engine::input::{Input, LastOutput, Observation};
 use engine::settings::Settings;
+use engine::time::WallMs;
 use engine::words::{Confidence, Health, Source, State};
 
-use crate::world::{World, key, shell};
+use crate::world::{EPOCH_MS, World, key, shell};
 
 #[test]
 fn a_pane_that_nobody_spoke_of_has_no_agent() {
@@ -264,13 +265,16 @@ fn every_state_can_be_explained() {
     assert!(world.engine.pane(&key(1)).is_some());
 }
 
-/// Loses what is volatile: everything goes through the stored form and comes back later.
+/// Loses what is volatile, apart from the trail: everything goes through the stored form and comes
+/// back later.
 fn restart(world: &mut World, downtime_ms: i64) {
+    let trail = serde_json::to_string(&world.engine.trail()).unwrap();
     world.jump(downtime_ms);
     world.now.mono.0 = 77;
     let stored = serde_json::to_string(&world.engine.tables()).unwrap();
     let tables = serde_json::from_str(&stored).unwrap();
     world.engine = Engine::restore(Settings::default(), tables, world.now);
+    world.engine.take_up(&serde_json::from_str(&trail).unwrap(), world.now);
 }
 
 #[test]
@@ -288,7 +292,7 @@ fn a_restart_leaves_a_state_the_time_to_be_confirmed_again() {
     world.feed(&Input::Ticked).unwrap();
     assert_eq!(world.shown(1).0, State::WaitingApproval, "its last look was not stored");
     assert_eq!(world.shown(2).0, State::Running, "its last output was not stored");
-    world.pass(30_000);
+    world.pass(29_800);
     world.observe(Observation::Unchanged);
     assert_eq!(world.shown(1).0, State::WaitingApproval);
     world.pass(1);
@@ -328,13 +332,95 @@ fn a_long_absence_makes_every_claim_doubtful_and_a_short_one_does_not() {
         let mut world = World::new();
         world.scan(&[shell(1)]);
         world.say("a", 1, State::WaitingApproval);
-        let died = world.now.wall;
-        world.jump(absence_ms);
-        let tables = world.engine.tables();
-        let settings = *world.engine.settings();
-        world.engine = engine::engine::Engine::restore(settings, tables, world.now);
-        world.engine.absent_since(died, world.now);
+        restart(&mut world, absence_ms);
         world.feed(&engine::input::Input::Ticked).unwrap();
         assert_eq!(world.shown(1).1, expected, "after {absence_ms} ms");
     }
+}
+
+#[test]
+fn restarts_alone_keep_nothing_fresh() {
+    let mut world = World::new();
+    world.scan(&[shell(1), shell(2)]);
+    world.say("a", 1, State::WaitingApproval);
+    world.say("b", 2, State::Running);
+    world.observe(Observation::Printed { panes: vec![shell(2).pane] });
+    for round in 1..=4 {
+        restart(&mut world, 8_000);
+        world.feed(&Input::Ticked).unwrap();
+        let known = round <= 3;
+        assert_eq!(world.shown(1).0 == State::WaitingApproval, known, "round {round}");
+        assert_eq!(world.shown(2).0 == State::Running, known, "round {round}");
+        let explained = world.engine.explain(&world.runtime(1), world.now).unwrap();
+        assert_eq!(explained.last_seen_age_ms, round * 8_000, "no restart is a sight of it");
+    }
+}
+
+/// A look after a time in which nobody listened: when panes last printed, as tmux and the kernel
+/// tell it.
+fn come_back(world: &mut World, outputs: &[(u32, Option<i64>, i64)]) {
+    let output = |&(pane, certain, latest): &(u32, Option<i64>, i64)| LastOutput {
+        pane: shell(pane).pane,
+        certain: certain.map(|ms| WallMs(EPOCH_MS + ms)),
+        latest: WallMs(EPOCH_MS + latest),
+    };
+    let panes: Vec<_> = outputs.iter().map(|(pane, ..)| shell(*pane)).collect();
+    let mut topology = world.topology("local", &panes);
+    topology.outputs = outputs.iter().map(output).collect();
+    world.observe(Observation::Topology(Box::new(topology)));
+}
+
+#[test]
+fn what_was_printed_while_nobody_listened_makes_a_question_doubtful() {
+    let cases = [
+        (500, 1_499, true, "it drew the question"),
+        (4_000, 4_999, false, "somebody may have answered"),
+        (1_500, 2_499, false, "it cannot be known"),
+    ];
+    for (certain, latest, holds, why) in cases {
+        let mut world = World::new();
+        world.scan(&[shell(1)]);
+        world.say("a", 1, State::WaitingApproval);
+        restart(&mut world, 6_000);
+        come_back(&mut world, &[(1, Some(certain), latest)]);
+        world.pass(20_000);
+        world.observe(Observation::Unchanged);
+        world.pass(20_000);
+        assert_eq!(world.shown(1).0 == State::WaitingApproval, holds, "{why}");
+    }
+}
+
+#[test]
+fn output_that_was_heard_before_is_not_taken_for_another() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::WaitingApproval);
+    world.pass(7_000);
+    world.observe(Observation::Unchanged);
+    restart(&mut world, 1_000);
+    come_back(&mut world, &[(1, None, 6_999)]);
+    world.pass(20_000);
+    world.observe(Observation::Unchanged);
+    world.pass(20_000);
+    assert_eq!(world.shown(1).0, State::WaitingApproval, "until then its terminal was watched");
+}
+
+#[test]
+fn work_that_goes_on_is_confirmed_by_its_own_output_only() {
+    let mut world = World::new();
+    world.scan(&[shell(1), shell(2), shell(3)]);
+    for pane in [1, 2, 3] {
+        world.say(&format!("said-{pane}"), pane, State::Running);
+        world.observe(Observation::Printed { panes: vec![shell(pane).pane] });
+    }
+    world.pass(20_000);
+    world.observe(Observation::Unchanged);
+    restart(&mut world, 5_000);
+    come_back(&mut world, &[(1, Some(24_000), 24_999), (2, None, 24_999), (3, Some(0), 999)]);
+    world.pass(5_001);
+    assert_eq!(world.shown(1).0, State::Running);
+    assert_eq!(world.shown(3).1, "stale_signal", "silent since it was said");
+    world.pass(20_000);
+    assert_eq!(world.shown(1).0, State::Running);
+    assert_eq!(world.shown(2).1, "stale_signal", "its neighbour may have printed that");
 }

@@ -216,7 +216,8 @@ impl World {
             }
         }
         let server = server(target, self.boot);
-        Topology { began: self.now.mono, server, sessions, panes: panes.to_vec() }
+        let (began, panes, outputs) = (self.now.mono, panes.to_vec(), Vec::new());
+        Topology { began, server, sessions, panes, outputs }
     }
 
     pub(crate) fn fail(&mut self) {

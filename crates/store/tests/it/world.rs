@@ -147,7 +147,7 @@ pub(crate) fn topology(now: Now, server: ServerFacts, panes: Vec<PaneFacts>) -> 
         created_s: BEGAN / 1_000,
     };
     let sessions = if panes.is_empty() { Vec::new() } else { vec![session] };
-    let sight = Topology { began: now.mono, server, sessions, panes };
+    let sight = Topology { began: now.mono, server, sessions, panes, outputs: Vec::new() };
     Input::Observed { target: target(), sight: Observation::Topology(Box::new(sight)) }
 }
 

@@ -23,6 +23,7 @@ use engine::settings::Settings;
 use engine::signal::{About, EventRow, Signal, synthetic};
 use engine::target::{ServerFacts, TargetRow};
 use engine::time::{MonoMs, Now, Stamp, WallMs};
+use engine::trail::{Track, Trail};
 use engine::words::Health;
 use store::Change;
 
@@ -118,16 +119,28 @@ impl Checker {
         self.count(target, sight);
         match sight {
             Observation::Topology(topology) if self.takes(target, &topology.server, false) => {
+                for output in &topology.outputs {
+                    let key = PaneKey::new(target, output.pane);
+                    let row = self.follower.pane(&key);
+                    let row = row.filter(|row| row.boot == topology.server.boot);
+                    self.model.unheard(&key, output, row.map(|it| it.state.state), now);
+                }
+                self.model.listen(target, now);
                 for facts in &topology.panes {
                     self.model.see(&PaneKey::new(target, facts.pane), now);
                 }
             }
             Observation::Panes { server, panes } if self.takes(target, server, true) => {
+                self.model.listen(target, now);
                 for facts in panes {
                     self.model.see(&PaneKey::new(target, facts.pane), now);
                 }
             }
-            Observation::Unchanged => self.model.see_all(target, now),
+            Observation::Unchanged => {
+                self.model.listen(target, now);
+                self.model.see_all(target, now);
+            }
+            Observation::NoServer => self.model.listen(target, now),
             Observation::Printed { panes } => {
                 for pane in panes {
                     self.model.hear_output(&PaneKey::new(target, *pane), now);
@@ -144,7 +157,6 @@ impl Checker {
             Observation::Topology(_)
             | Observation::Panes { .. }
             | Observation::ProcessEnded { .. }
-            | Observation::NoServer
             | Observation::Answered
             | Observation::Failed { .. }
             | Observation::Limited { .. } => {}
@@ -470,13 +482,28 @@ impl Checker {
         }
     }
 
-    /// The daemon, last known to be alive at `alive`, ended, and one starts at `now` from what is
-    /// stored, which is given back.
-    pub(crate) fn restart(&mut self, alive: Moment, now: Now, moment: Moment) -> Tables {
+    /// The daemon ended and left a trail, and one starts at `now` from what is stored, which is
+    /// given back.
+    pub(crate) fn restart(&mut self, trail: &Trail, now: Now, moment: Moment) -> Tables {
         let stored = stored(self.follower.tables());
         self.follower = Engine::restore(self.settings, stored.clone(), now);
-        self.model.restart(&stored.panes, alive, moment);
+        self.model.restart(&stored.panes, trail, moment);
         stored
+    }
+
+    /// A trail says of each target what the looks there were say of it.
+    pub(crate) fn check_trail(&self, trail: &Trail) -> Checked {
+        let differs = |(target, track): &(&TargetId, &Track)| {
+            let seen = self.model.seen_whole(target);
+            seen.is_some() && track.seen != seen
+        };
+        match trail.targets.iter().find(differs) {
+            Some((target, track)) => {
+                let seen = self.model.seen_whole(target);
+                violated("I6", format!("{target} was seen at {seen:?}, left is {track:?}"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// A checksum of all that the journal came to.

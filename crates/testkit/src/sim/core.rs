@@ -9,11 +9,11 @@ use engine::input::{Input, Observation};
 use engine::settings::Settings;
 use engine::signal::Signal;
 use engine::target::Trouble;
-use engine::time::WallMs;
+use engine::trail::Trail;
 
 use super::Plan;
 use super::check::{Checked, Checker, violated};
-use super::clock::{self, Clock};
+use super::clock::Clock;
 use super::fake::act::{Act, Hands, Room};
 use super::fake::host::Host;
 use super::fake::server::Server;
@@ -50,14 +50,14 @@ pub(crate) struct Core {
     voices: Voices,
     agents: Agents,
     room: Room,
-    /// When the daemon last left a mark of being alive.
-    beat: Moment,
+    /// What the daemon last left for the next one, and when.
+    trail: (i64, Trail),
     pub(crate) tally: Tally,
     pub(crate) trace: Trace,
 }
 
-/// How often it does.
-const BEAT_MS: i64 = 10_000;
+/// How often it leaves one.
+const TRAIL_MS: i64 = 1_000;
 
 /// What one step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Core {
             voices: Voices::default(),
             agents: Agents::default(),
             room,
-            beat: Moment { true_ms: 0, wall_ms: clock::EPOCH_MS },
+            trail: (0, Trail::default()),
             tally: Tally::default(),
             trace: Trace::new(plan.trace),
         }
@@ -151,8 +151,9 @@ impl Core {
         let most = self.rng.weighted(&[(700, 20), (250, 500), (44, 4_000), (6, 90_000)]);
         let ms = self.rng.between(0, most);
         self.clock.advance(ms);
-        if self.clock.true_ms() - self.beat.true_ms >= BEAT_MS {
-            self.beat = self.moment();
+        if self.clock.true_ms() - self.trail.0 >= TRAIL_MS {
+            self.trail = (self.clock.true_ms(), self.mind.engine().trail());
+            self.checker.check_trail(&self.trail.1)?;
         }
         let due =
             self.mind.engine().next_deadline().is_some_and(|it| it.at <= self.clock.now().mono);
@@ -333,7 +334,11 @@ impl Core {
                 // The look began a little ago.
                 let mut began = self.clock.now().mono;
                 began.0 -= self.rng.between(0, 50);
-                let seen = sight::topology(&place.target, &place.name, server, &place.host, began);
+                let mut seen =
+                    sight::topology(&place.target, &place.name, server, &place.host, began);
+                if self.rng.permille(200) {
+                    seen.outputs = sight::outputs(&seen.panes, self.clock.wall(), &mut self.rng);
+                }
                 Observation::Topology(Box::new(seen))
             }
             Some(_) | None => Observation::NoServer,
@@ -393,8 +398,8 @@ impl Core {
         self.clock.advance(down);
         let base = self.rng.between(0, 1_000_000);
         self.clock.restart_mono(base);
-        let stored = self.checker.restart(self.beat, self.clock.now(), self.moment());
-        self.mind.crash(stored, WallMs(self.beat.wall_ms), self.clock.now());
+        let stored = self.checker.restart(&self.trail.1, self.clock.now(), self.moment());
+        self.mind.crash(stored, &self.trail.1, self.clock.now());
     }
 
     fn jump(&mut self) {

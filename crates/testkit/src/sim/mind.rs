@@ -7,7 +7,8 @@ use engine::engine::Tables;
 use engine::event::{Actor, Event};
 use engine::input::{Decision, Input};
 use engine::settings::Settings;
-use engine::time::{Now, WallMs};
+use engine::time::Now;
+use engine::trail::Trail;
 use store::{Change, CommitError, Outcome};
 
 use super::memory::Memory;
@@ -38,9 +39,9 @@ impl Bare {
     }
 
     /// Loses what is volatile: the engine is made anew from the rows a store would hold.
-    pub(crate) fn crash(&mut self, stored: Tables, last_alive: WallMs, now: Now) {
+    pub(crate) fn crash(&mut self, stored: Tables, trail: &Trail, now: Now) {
         self.engine = Engine::restore(*self.engine.settings(), stored, now);
-        self.engine.absent_since(last_alive, now);
+        self.engine.take_up(trail, now);
     }
 
     fn decide(&mut self, now: Now, actor: &Actor, input: &Input, outcome: &mut Outcome) {

@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 
 use engine::ids::{EventId, PaneKey, RuntimeId, TargetId};
-use engine::input::Reading;
+use engine::input::{LastOutput, Reading};
 use engine::pane::PaneRow;
 use engine::settings::Settings;
 use engine::signal::EventRow;
 use engine::state::{Claim, OrderKey};
 use engine::time::WallMs;
+use engine::trail::Trail;
 use engine::words::{Confidence, Health, Source, State};
 
 /// Output this soon after a claim belongs to what the claim reported.
@@ -173,6 +174,10 @@ pub(crate) struct Model {
     waiting: BTreeMap<EventId, Moment>,
     /// When events that lay in the spool were written down.
     written: BTreeMap<EventId, Moment>,
+    /// Until when each target's panes were listened to.
+    listened: BTreeMap<TargetId, Moment>,
+    /// What panes that come with this look printed before it.
+    unheard: BTreeMap<PaneKey, Moment>,
 }
 
 impl Model {
@@ -186,6 +191,8 @@ impl Model {
             arrivals: BTreeMap::new(),
             waiting: BTreeMap::new(),
             written: BTreeMap::new(),
+            listened: BTreeMap::new(),
+            unheard: BTreeMap::new(),
         }
     }
 
@@ -208,11 +215,54 @@ impl Model {
         }
     }
 
+    /// A look counted at a target: its panes are listened to.
+    pub(crate) fn listen(&mut self, target: &TargetId, now: Moment) {
+        self.listened.insert(target.clone(), now);
+    }
+
+    /// A look tells when a pane last printed. What was not heard then counts as output that came
+    /// as late as it may have, or for work that goes on, as early.
+    pub(crate) fn unheard(
+        &mut self,
+        key: &PaneKey,
+        output: &LastOutput,
+        shown: Option<State>,
+        now: Moment,
+    ) {
+        let at = |wall: WallMs| Moment { true_ms: 0, wall_ms: wall.0 }.after_restart(now);
+        let latest = at(output.latest);
+        let listened = self.listened.get(&key.target);
+        let unheard = listened.is_none_or(|it| latest.true_ms > it.true_ms);
+        let Some(shown) = shown else {
+            self.unheard.remove(key);
+            if unheard {
+                self.unheard.insert(key.clone(), latest);
+            }
+            return;
+        };
+        let Some(sighting) = self.sightings.get_mut(key) else { return };
+        if shown == State::Running {
+            let Some(certain) = output.certain.map(at) else { return };
+            let heard = sighting.moved.map(|it| at(WallMs(it.wall_ms)));
+            let heard = heard.filter(|it| it.true_ms > certain.true_ms);
+            sighting.moved = Some(heard.unwrap_or(certain));
+        } else if unheard && sighting.moved.is_none_or(|it| latest.true_ms >= it.true_ms + 1_000) {
+            sighting.moved = Some(latest);
+        }
+    }
+
+    /// When every pane of a target had been seen; `None` where it has none.
+    pub(crate) fn seen_whole(&self, target: &TargetId) -> Option<WallMs> {
+        let of_target = self.sightings.iter().filter(|(key, _)| key.target == *target);
+        let first = of_target.min_by_key(|(_, it)| (it.seen.true_ms, it.seen.wall_ms))?;
+        Some(WallMs(first.1.seen.wall_ms))
+    }
+
     /// The journal says how a pane is now; `new` when it came, or came under another server.
     pub(crate) fn stored(&mut self, row: &PaneRow, new: bool, now: Moment) {
         if new {
-            let sighting =
-                Sighting { seen: now, moved: None, stored_seen: now, stored_moved: None };
+            let moved = self.unheard.remove(&row.key);
+            let sighting = Sighting { seen: now, moved, stored_seen: now, stored_moved: None };
             self.sightings.insert(row.key.clone(), sighting);
         } else if let Some(sighting) = self.sightings.get_mut(&row.key) {
             sighting.stored_seen = sighting.seen;
@@ -343,25 +393,29 @@ impl Model {
         }
     }
 
-    /// The daemon, last known to be alive at `alive`, died, and another one started at `now`: what
-    /// was not stored is lost. A definite state among the stored rows was confirmed as long as
-    /// somebody was there to look.
-    pub(crate) fn restart(&mut self, rows: &[PaneRow], alive: Moment, now: Moment) {
-        let alive = alive.after_restart(now).true_ms;
+    /// The daemon died and left a trail, and another one started at `now`: what was not stored is
+    /// lost. A definite state among the stored rows was confirmed when its target was last seen.
+    pub(crate) fn restart(&mut self, rows: &[PaneRow], trail: &Trail, now: Moment) {
+        let left = |target: &TargetId| {
+            let seen = trail.targets.get(target)?.seen?;
+            Some(Moment { true_ms: 0, wall_ms: seen.0 }.after_restart(now))
+        };
+        self.listened =
+            trail.targets.keys().filter_map(|it| Some((it.clone(), left(it)?))).collect();
+        self.unheard.clear();
         for (key, sighting) in &mut self.sightings {
-            let row = rows.iter().find(|row| row.key == *key);
-            let read = row.and_then(|row| row.state.source).is_some_and(is_read);
-            let shown = row.map(|row| row.state.state);
             let mut seen = sighting.stored_seen.after_restart(now);
             let mut moved = sighting.stored_moved.map(|it| it.after_restart(now));
-            match (shown, &mut moved) {
-                (Some(state), _) if read && state != State::Unknown => seen.true_ms = alive,
-                (Some(State::Running), Some(moved)) => moved.true_ms = alive,
-                (None | Some(State::Unknown | State::Running), _) => {}
-                (Some(_), _) => seen.true_ms = alive,
+            if let Some(left) = left(&key.target) {
+                let row = rows.iter().find(|row| row.key == *key).map(|row| &row.state);
+                let works = row.is_some_and(|it| {
+                    it.state == State::Running && !it.source.is_some_and(is_read)
+                });
+                if let Some(moved) = moved.as_mut().filter(|_| works) {
+                    moved.true_ms = moved.true_ms.max(left.true_ms);
+                }
+                seen = if left.true_ms > seen.true_ms { left } else { seen };
             }
-            seen.true_ms = seen.true_ms.min(alive);
-            moved.iter_mut().for_each(|it| it.true_ms = it.true_ms.min(alive));
             let (stored_seen, stored_moved) = (seen, moved);
             *sighting = Sighting { seen, moved, stored_seen, stored_moved };
         }

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::event::SessionRow;
 use engine::ids::{PaneId, TargetId};
-use engine::input::{Observation, Topology};
+use engine::input::{LastOutput, Observation, Topology};
 use engine::pane::PaneFacts;
 use engine::target::{ServerFacts, Trouble};
-use engine::time::MonoMs;
+use engine::time::{MonoMs, WallMs};
 use tmux::control::{FarEnd, Message, Parser};
 use tmux::exchange::{Exchanges, Fault};
 use tmux::format::Nonce;
@@ -105,6 +105,8 @@ pub(crate) struct Observer {
     last_look_ms: i64,
     last_full_ms: i64,
     quiet: u32,
+    /// Everything was seen, and output is told as it comes.
+    listens: bool,
     /// A look at everything is wanted now.
     hurried: bool,
     suspects: BTreeSet<u32>,
@@ -125,6 +127,7 @@ impl Observer {
             last_look_ms: 0,
             last_full_ms: 0,
             quiet: 0,
+            listens: false,
             hurried: true,
             suspects: BTreeSet::new(),
             told: Vec::new(),
@@ -142,6 +145,7 @@ impl Observer {
     /// Somebody wants to know how things are now.
     pub(crate) fn rescan(&mut self) {
         self.hurried = true;
+        self.listens = false;
         self.next_try_ms = 0;
     }
 
@@ -199,6 +203,7 @@ impl Observer {
         self.panes.clear();
         self.activity.clear();
         self.suspects.clear();
+        self.listens = false;
         self.hurried = true;
     }
 
@@ -208,6 +213,7 @@ impl Observer {
             site.kill(link.pid, clock);
         }
         self.line = Line::None;
+        self.listens = false;
         self.hurried = true;
         self.next_try_ms = clock.true_ms() + RETRY_MS;
         if let Some(trouble) = trouble {
@@ -254,6 +260,7 @@ impl Observer {
             server,
             sessions: Vec::new(),
             panes: Vec::new(),
+            outputs: Vec::new(),
         })));
     }
 
@@ -528,12 +535,29 @@ impl Observer {
         self.panes = panes;
         self.sessions = sessions;
         let Some(server) = self.server.clone() else { return };
+        let outputs = if self.listens { Vec::new() } else { self.last_outputs() };
+        self.listens = true;
         self.told.push(Observation::Topology(Box::new(Topology {
             began,
             server,
             sessions: self.sessions.clone(),
             panes: self.panes.values().cloned().collect(),
+            outputs,
         })));
+    }
+
+    /// When panes last printed, by what tmux counts in whole seconds for each window.
+    fn last_outputs(&self) -> Vec<LastOutput> {
+        let neighbours = |facts: &PaneFacts| {
+            self.panes.values().filter(|it| it.window == facts.window).count() > 1
+        };
+        let output = |(pane, second): (&u32, &u64)| {
+            let facts = self.panes.get(pane)?;
+            let at_ms = i64::try_from(*second).ok()? * 1_000;
+            let certain = (!neighbours(facts)).then_some(WallMs(at_ms));
+            Some(LastOutput { pane: facts.pane, certain, latest: WallMs(at_ms + 999) })
+        };
+        self.activity.iter().filter_map(output).collect()
     }
 
     /// A cheap look: whatever differs is looked at properly.

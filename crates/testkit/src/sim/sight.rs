@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use engine::event::SessionRow;
 use engine::ids::{AgentType, BootId, PaneId, SessionId, TargetId, WindowId};
-use engine::input::Topology;
+use engine::input::{LastOutput, Topology};
 use engine::pane::{AgentProcess, Link, PaneFacts, ProcessIdentity};
 use engine::target::{ObserverMode, ServerFacts};
 use engine::time::{MonoMs, WallMs};
 
 use super::fake::host::Host;
 use super::fake::server::{Death, Pane, Server, Session, Window};
+use super::rng::Rng;
 
 /// The version that the made-up tmux says it is.
 pub(crate) const VERSION: &str = "3.3a";
@@ -29,7 +30,18 @@ pub(crate) fn topology(
         server: server_facts(socket, server, host),
         sessions: sessions(target, server),
         panes: panes(server, host),
+        outputs: Vec::new(),
     }
+}
+
+/// Outputs that nobody heard, at moments that have nothing to do with what was heard.
+pub(crate) fn outputs(panes: &[PaneFacts], now: WallMs, rng: &mut Rng) -> Vec<LastOutput> {
+    let mut output = |facts: &PaneFacts| {
+        let earliest = now.0 - rng.between(0, 60_000);
+        let certain = rng.permille(500).then_some(WallMs(earliest));
+        LastOutput { pane: facts.pane, certain, latest: WallMs(earliest + rng.between(0, 8_000)) }
+    };
+    panes.iter().map(&mut output).collect()
 }
 
 pub(crate) fn boot_id(server: &Server, host: &Host) -> BootId {

@@ -8,11 +8,12 @@ use engine::event::Actor;
 use engine::input::{Input, Observation};
 use engine::settings::Settings;
 use engine::signal::Signal;
+use engine::trail::Trail;
 use store::Retention;
 
 use super::Plan;
 use super::check::{Checked, Checker, violated};
-use super::clock::{self, Clock};
+use super::clock::Clock;
 use super::disk::{Disk, chain};
 use super::fake::act::Room;
 use super::model::Moment;
@@ -27,8 +28,8 @@ use super::voices::{Speaker, Voices};
 use super::watcher::{Rows, Watcher};
 use daemon::Daemon;
 
-/// How often the daemon leaves a mark of being alive.
-const BEAT_MS: i64 = 10_000;
+/// How often the daemon leaves a trail for the next one.
+const TRAIL_MS: i64 = 1_000;
 const DAY_MS: i64 = 86_400_000;
 
 pub(crate) struct Whole {
@@ -49,7 +50,8 @@ pub(crate) struct Whole {
     agents: Agents,
     spool: Spool,
     room: Room,
-    beat: Moment,
+    /// What it last left, and when.
+    trail: (i64, Trail),
     healing: bool,
     /// Batches that were committed by this daemon and told.
     commits: u64,
@@ -120,7 +122,7 @@ impl Whole {
             agents: Agents::default(),
             spool: Spool::default(),
             room,
-            beat: Moment { true_ms: 0, wall_ms: clock::EPOCH_MS },
+            trail: (0, Trail::default()),
             healing: false,
             commits: 0,
             reread: false,
@@ -152,8 +154,8 @@ impl Whole {
         if self.daemon.is_none() {
             return if self.rng.permille(500) { self.start() } else { Ok(()) };
         }
-        if self.clock.true_ms() - self.beat.true_ms >= BEAT_MS {
-            self.beat = self.moment();
+        if self.clock.true_ms() - self.trail.0 >= TRAIL_MS {
+            self.leave_trail()?;
         }
         // A timer may be late.
         if self.is_due() && self.rng.permille(900) { self.tick() } else { Ok(()) }

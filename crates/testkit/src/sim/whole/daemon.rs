@@ -6,7 +6,7 @@ use engine::Engine;
 use engine::event::Actor;
 use engine::input::{Effect, Input};
 use engine::settings::Settings;
-use engine::time::WallMs;
+use engine::trail::Trail;
 use store::{Change, CommitError, CommitErrorKind, Mishap, Outcome, Step};
 
 use super::super::check::{self, Checked, Violation, violated};
@@ -37,11 +37,10 @@ impl Whole {
         let first = self.checker.last_seq == 0 && self.in_doubt.is_none();
         self.settle_doubt(&books)?;
         if !first {
-            books.ledger.absent_since(WallMs(self.beat.wall_ms), now);
+            books.ledger.take_up(&self.trail.1, now);
         }
-        self.checker.restart(self.beat, now, self.moment());
+        self.checker.restart(&self.trail.1, now, self.moment());
         self.checker.check_fold(books.ledger.engine())?;
-        self.beat = self.moment();
         if self.rng.permille(200) {
             self.disk.verify()?;
         }
@@ -58,6 +57,13 @@ impl Whole {
             }
         }
         Ok(())
+    }
+
+    /// What the daemon leaves for the next one says no more than there was.
+    pub(super) fn leave_trail(&mut self) -> Checked {
+        let Some(daemon) = &self.daemon else { return Ok(()) };
+        self.trail = (self.clock.true_ms(), daemon.books.ledger.engine().trail());
+        self.checker.check_trail(&self.trail.1)
     }
 
     /// What was being stored when the daemon died is there whole, or not at all.
@@ -126,6 +132,7 @@ impl Whole {
             self.trace.note(|| format!("{} {:?} {input:?}", self.tally.steps, now.mono));
         }
         let length = self.disk.log_length();
+        let trail = daemon.books.ledger.engine().trail();
         let stored = daemon.books.ledger.transact(now, batch);
         let had_room_made = self.disk.has_sprung();
         match stored {
@@ -133,12 +140,12 @@ impl Whole {
                 if had_room_made {
                     // The disk was full, room was made, and the engine was read back in between.
                     self.tally.count("disk full at first");
-                    self.checker.restart(moment, now, moment);
+                    self.checker.restart(&trail, now, moment);
                     self.reread = true;
                 }
                 self.committed(&inputs, outcomes, moment)
             }
-            Err(error) => self.not_committed(inputs, &error, length, moment),
+            Err(error) => self.not_committed(inputs, &error, length, &trail),
         }
     }
 
@@ -147,14 +154,15 @@ impl Whole {
         inputs: Vec<Input>,
         error: &CommitError,
         length: u64,
-        moment: Moment,
+        trail: &Trail,
     ) -> Checked {
+        let moment = self.moment();
         self.trace.note(|| format!("  not committed: {}", chain(error)));
         match error.kind {
             CommitErrorKind::Full | CommitErrorKind::Busy => {
                 self.tally.count("disk full");
                 self.forget_observed();
-                self.after_failure(moment)
+                self.after_failure(trail)
             }
             CommitErrorKind::Io
             | CommitErrorKind::Corrupt
@@ -177,9 +185,8 @@ impl Whole {
     }
 
     /// The engine was read back from the tables; readers follow.
-    pub(super) fn after_failure(&mut self, moment: Moment) -> Checked {
-        let now = self.clock.now();
-        self.checker.restart(moment, now, moment);
+    pub(super) fn after_failure(&mut self, trail: &Trail) -> Checked {
+        self.checker.restart(trail, self.clock.now(), self.moment());
         let Some(daemon) = &mut self.daemon else { return Ok(()) };
         daemon.follower = daemon.books.ledger.engine().clone();
         self.checker.check_fold(daemon.books.ledger.engine())
