@@ -583,6 +583,9 @@ pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Setting
     for (detail, text) in &signal.details {
         voice.tell(*detail, text, &order);
     }
+    if let Some(agent) = &signal.agent {
+        voice.name(agent, &order);
+    }
     if signal.source.is_reading() && voice.cursor.as_ref().is_some_and(|it| it.order == order) {
         voice.asking = match &signal.asked {
             Some(Asked::For(asking)) => Some(asking.clone()),

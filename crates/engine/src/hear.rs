@@ -161,8 +161,6 @@ impl Engine {
             return;
         };
         let mut evidence = self.evidence_of(before);
-        let labelled = before.runtime.as_ref().is_some_and(|it| it.agent.is_some());
-        let mut label = None;
         let mut recordings = Vec::with_capacity(signals.len());
         for signal in signals {
             let ahead_ms = evidence.ahead_ms(ingested_at);
@@ -180,8 +178,11 @@ impl Engine {
             }
             absorb(&mut evidence, &recorded, &self.settings);
             recordings.push(recorded);
-            label = label.or(signal.agent.as_ref().filter(|_| !labelled));
         }
+        // What the processes show is known better than what anybody says.
+        let known = before.runtime.as_ref().and_then(|it| it.agent.as_ref());
+        let named = evidence.agent().filter(|_| before.facts.agent.is_none());
+        let label = named.filter(|named| Some(*named) != known).cloned();
         let health = self.health_of(&before.key.target);
         let verdict = self.verdict(before, &evidence, health, now);
         if let Some(last) = recordings.last_mut() {
@@ -195,7 +196,7 @@ impl Engine {
         }
         let mut row = before.clone();
         let mut causes = Vec::new();
-        if let Some(agent) = label {
+        if let Some(agent) = &label {
             recognise(&mut row, agent, &mut causes);
         }
         causes.extend(self.settle(&mut row, &evidence, health, now));

@@ -126,7 +126,11 @@ impl Engine {
             Observation::Failed { trouble, weight } => {
                 (Beat::Failed { weight: *weight }, Some(trouble.clone()))
             }
-            Observation::Limited { trouble } => return (memory.row.health, trouble.clone()),
+            // That nothing is limited does not say why a target fails.
+            Observation::Limited { trouble } => {
+                let fails = standing.filter(|_| memory.row.health != Health::Ok);
+                return (memory.row.health, trouble.clone().or(fails));
+            }
             // Neither comes from the target's own answer.
             Observation::ProcessEnded { .. }
             | Observation::Printed { .. }
@@ -412,8 +416,9 @@ impl Engine {
             }
             return Evidence::default();
         }
-        if let (Some(seen), None) = (&row.facts.agent, &runtime.agent) {
-            recognise(row, &seen.agent.clone(), causes);
+        let seen = row.facts.agent.as_ref().map(|seen| seen.agent.clone());
+        if let Some(agent) = seen.filter(|it| runtime.agent.as_ref() != Some(it)) {
+            recognise(row, &agent, causes);
         }
         self.evidence_of(before)
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::approval::Asking;
-use crate::ids::EventId;
+use crate::ids::{AgentType, EventId};
 use crate::limits;
 use crate::pane::PaneRow;
 use crate::settings::Settings;
@@ -143,6 +143,9 @@ pub struct Voice {
     /// What it told beside the state, each part by its newest word.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<Detail, Told>,
+    /// Which agent it spoke for, by its newest word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Named>,
     /// The dialog that a reading shows, in which somebody is asked something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asking: Option<Box<Asking>>,
@@ -162,6 +165,13 @@ fn is_zero(count: &u64) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     pub text: String,
+    pub order: OrderKey,
+}
+
+/// The agent that somebody spoke for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    pub agent: AgentType,
     pub order: OrderKey,
 }
 
@@ -248,6 +258,12 @@ impl Voice {
         }
     }
 
+    pub fn name(&mut self, agent: &AgentType, order: &OrderKey) {
+        if self.agent.as_ref().is_none_or(|named| named.order < *order) {
+            self.agent = Some(Named { agent: agent.clone(), order: order.clone() });
+        }
+    }
+
     pub fn expire(&mut self, through: &OrderKey) {
         raise(&mut self.stale_through, through);
     }
@@ -307,6 +323,12 @@ impl Evidence {
         let told = self.voices.values().filter_map(|voice| voice.details.get(&detail));
         let newest = told.max_by_key(|told| &told.order)?;
         Some(newest.text.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// The agent that was spoken for last, by whichever source.
+    pub fn agent(&self) -> Option<&AgentType> {
+        let named = self.voices.values().filter_map(|voice| voice.agent.as_ref());
+        named.max_by_key(|named| &named.order).map(|named| &named.agent)
     }
 
     /// Turns begun so far, by the source that saw most of them: of those that are told of turns,

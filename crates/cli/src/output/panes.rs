@@ -120,9 +120,15 @@ pub(crate) fn last_known(item: &PaneItem, now: Timestamp) -> Text {
     Text::styled(said.unwrap_or_default(), style::QUIET)
 }
 
-/// Whether nothing is known about an agent because there is none.
+/// Whether nothing is known about an agent because there is none; where a target is not seen, because
+/// there was none as long as it was.
 pub(crate) fn is_without_agent(item: &PaneItem) -> bool {
-    item.agent_presence == AgentPresence::None && item.state == State::Unknown
+    let none = match item.agent_presence {
+        AgentPresence::None => true,
+        AgentPresence::Unknown => item.agent_type.is_none() && item.last_known.is_none(),
+        AgentPresence::Managed => false,
+    };
+    none && item.state == State::Unknown
 }
 
 /// The command in the foreground, or how the process ended.

@@ -67,9 +67,10 @@ pub(super) struct Context<R> {
     pub speaker: watch::Sender<Option<Speaker>>,
     /// Failures were reported since the target last answered.
     pub failing: bool,
-    /// What is limited although the target works, and what was last said about that.
+    /// What is limited although the target works, and what this observer last said about that: what
+    /// another one said may stand there still.
     pub limit: Option<Trouble>,
-    pub limit_told: Option<Trouble>,
+    pub limit_told: Option<Option<Trouble>>,
 }
 
 impl<R: Reporter> Context<R> {
@@ -96,10 +97,10 @@ impl<R: Reporter> Context<R> {
 
     /// Says what is limited, if that is news.
     pub(super) async fn tell_limit(&mut self, limit: Option<Trouble>) -> Result<(), Closed> {
-        if self.limit_told == limit {
+        if self.limit_told.as_ref() == Some(&limit) {
             return Ok(());
         }
-        self.limit_told.clone_from(&limit);
+        self.limit_told = Some(limit.clone());
         self.report(Observation::Limited { trouble: limit }).await
     }
 

@@ -103,7 +103,7 @@ impl Observer {
             orders: Ordered::new(receiver),
             failing: row.health != engine::words::Health::Ok,
             limit: None,
-            limit_told: row.trouble.clone().filter(trouble::is_limit),
+            limit_told: None,
         };
         let pace = Pace {
             active_ms: config.scan_active.as_ms(),

@@ -1,9 +1,11 @@
 //! The same events in any order, repeated, delayed: the same state.
 
 use engine::engine::Engine;
+use engine::ids::AgentType;
 use engine::input::{Acceptance, Observation};
 use engine::signal::Signal;
 use engine::state::Claim;
+use engine::time::WallMs;
 use engine::words::{Confidence, Source, State};
 use proptest::prelude::*;
 
@@ -157,4 +159,22 @@ fn a_clock_that_is_far_off_is_not_believed() {
     world.jump(1);
     world.say("b", 1, State::Idle);
     assert_eq!(world.shown(1).0, State::Idle, "the hour ahead did not win");
+}
+
+#[test]
+fn which_agent_it_is_does_not_depend_on_the_order_of_arrival() {
+    let said = [("one", "claude", 10), ("two", "codex", 30), ("three", "claude", 20)];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut world = World::new();
+        world.scan(&[shell(1)]);
+        world.jump(1_000);
+        for (id, agent, after_ms) in order.map(|index: usize| said[index]) {
+            let mut signal = world.signal(id, 1, Some(State::Running));
+            signal.agent = Some(AgentType::new(agent));
+            signal.event_time = WallMs(EPOCH_MS + after_ms);
+            world.emit(signal).unwrap();
+        }
+        let agent = world.row(1).runtime.as_ref().unwrap().agent.clone();
+        assert_eq!(agent.unwrap().as_str(), "codex", "the newest word, after {order:?}");
+    }
 }
