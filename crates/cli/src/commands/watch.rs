@@ -78,13 +78,21 @@ enum Format {
 
 pub(crate) fn run(console: &Console, args: &WatchArgs) -> Outcome {
     let query = query(args)?;
+    let jsonl = args.format == Format::Jsonl || console.is_json();
+    if args.cursor.is_some() && !jsonl {
+        // What comes behind a cursor are changes; a table of them would pass for all there is.
+        return Err(Failure::new(
+            ErrorCode::BadRequest,
+            "--cursor goes on with changes, and a table shows everything",
+        )
+        .with_hint("Add --format jsonl, or leave the cursor out."));
+    }
     let mut client = console.client()?;
     // The frames tell of what is stored; this tells where nothing is.
     let health = wait(async { Ok(client.health().await?) })?.read()?;
     console.doubts(&health.warnings);
     let watch = client.watch(query);
     let terminal = console.terminal;
-    let jsonl = args.format == Format::Jsonl || console.is_json();
     let interval = args.interval;
     let sink: Box<dyn Sink> = match args.scope {
         _ if jsonl => Box::new(Lines { terminal }),
