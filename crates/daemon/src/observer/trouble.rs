@@ -32,11 +32,6 @@ pub(super) fn is_unusable(trouble: &Trouble) -> bool {
     trouble.code == ErrorCode::TmuxUnusable.as_str()
 }
 
-/// Whether a trouble says only that something is limited.
-pub(super) fn is_limit(trouble: &Trouble) -> bool {
-    [FORKED, POLLED, TOO_MANY_PANES].contains(&trouble.code.as_str())
-}
-
 pub(super) fn too_old(version: &Version) -> Trouble {
     let (major, minor) = (OLDEST_SUPPORTED.major, OLDEST_SUPPORTED.minor);
     unusable(format!("tmux {version} is too old, {major}.{minor} or later is needed"))
