@@ -187,6 +187,15 @@ struct House {
     trail: TrailFile,
 }
 
+/// What is read of a ledger, by whomever asks.
+fn lookout_on(ledger: &Ledger, clock: Clock) -> Result<Lookout, RunError> {
+    let stream = ledger.identity().database.clone();
+    let follower = Follower::new(ledger.engine().clone(), ledger.as_of(), stream)
+        .standing_as(ledger.standing().into());
+    let journal = ledger.journal().map_err(RunError::Journal)?;
+    Ok(Lookout::new(follower, journal, clock))
+}
+
 impl House {
     fn build(
         paths: &Paths,
@@ -200,11 +209,7 @@ impl House {
         let identity = ledger.identity().clone();
         let under_way = ledger.engine().standing_effects();
         let open = ledger.engine().actions().map(|row| row.action.clone()).collect();
-        let follower =
-            Follower::new(ledger.engine().clone(), ledger.as_of(), identity.database.clone())
-                .standing_as(ledger.standing().into());
-        let journal = ledger.journal().map_err(RunError::Journal)?;
-        let lookout = Lookout::new(follower, journal, clock);
+        let lookout = lookout_on(&ledger, clock)?;
         let running = deck::start(ledger, clock)
             .map_err(|it| RunError::System("start the thread that decides", it))?;
         let retention = retention_of(&config);
