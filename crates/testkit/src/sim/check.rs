@@ -491,11 +491,11 @@ impl Checker {
         stored
     }
 
-    /// A trail says of each target what the looks there were say of it.
+    /// A trail says no more of a target than the looks that there were.
     pub(crate) fn check_trail(&self, trail: &Trail) -> Checked {
         let differs = |(target, track): &(&TargetId, &Track)| {
             let seen = self.model.seen_whole(target);
-            seen.is_some() && track.seen != seen
+            seen.is_some() && track.seen > seen
         };
         match trail.targets.iter().find(differs) {
             Some((target, track)) => {

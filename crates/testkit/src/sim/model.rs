@@ -37,6 +37,13 @@ impl Moment {
         let age = (now.wall_ms - self.wall_ms).max(0);
         Moment { true_ms: now.true_ms - age, wall_ms: self.wall_ms }
     }
+
+    /// A moment of which only the wall clock's time is told at `now`: one that is still to come
+    /// counts as now, on both clocks.
+    fn told(wall: WallMs, now: Moment) -> Moment {
+        let age = (now.wall_ms - wall.0).max(0);
+        Moment { true_ms: now.true_ms - age, wall_ms: now.wall_ms - age }
+    }
 }
 
 /// What is known of a pane.
@@ -229,7 +236,7 @@ impl Model {
         shown: Option<State>,
         now: Moment,
     ) {
-        let at = |wall: WallMs| Moment { true_ms: 0, wall_ms: wall.0 }.after_restart(now);
+        let at = |wall: WallMs| Moment::told(wall, now);
         let latest = at(output.latest);
         let listened = self.listened.get(&key.target);
         let unheard = listened.is_none_or(|it| latest.true_ms > it.true_ms);
@@ -398,7 +405,7 @@ impl Model {
     pub(crate) fn restart(&mut self, rows: &[PaneRow], trail: &Trail, now: Moment) {
         let left = |target: &TargetId| {
             let seen = trail.targets.get(target)?.seen?;
-            Some(Moment { true_ms: 0, wall_ms: seen.0 }.after_restart(now))
+            Some(Moment::told(seen, now))
         };
         self.listened =
             trail.targets.keys().filter_map(|it| Some((it.clone(), left(it)?))).collect();
