@@ -230,7 +230,10 @@ fn home_folder(home: &Path) -> Result<(), LifecycleError> {
 fn holds_only_ours(folder: &Path) -> bool {
     let is_ours = |name: &str| {
         name.starts_with("qd.")
-            || matches!(name, "adapters" | "config.toml" | "logs" | "outbox" | "setup" | "spool")
+            || matches!(
+                name,
+                "adapters" | "config.toml" | "logs" | "outbox" | "routes" | "setup" | "spool"
+            )
     };
     std::fs::read_dir(folder).is_ok_and(|mut entries| {
         entries.all(|entry| entry.is_ok_and(|it| it.file_name().to_str().is_some_and(is_ours)))

@@ -44,7 +44,8 @@ impl Engine {
     pub fn trail(&self) -> Trail {
         let track = |memory: &TargetMemory| {
             let panes = self.panes_of(&memory.row.target).map(|pane| pane.row.last_seen);
-            let seen = panes.min().or(memory.heard_until());
+            // Of a target that nobody has looked at yet the rows alone tell.
+            let seen = memory.heard_until().map(|heard| panes.min().unwrap_or(heard));
             Track { seen: seen.map(|it| it.wall), failing: memory.pulse.failing() }
         };
         let tracks = self.targets.iter().map(|(target, memory)| (target.clone(), track(memory)));

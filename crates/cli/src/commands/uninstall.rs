@@ -28,6 +28,7 @@ const OURS: &[&str] = &[
     "spool",
     "setup",
     "outbox",
+    "routes",
 ];
 
 /// Undo everything qd set up: the service, the daemon, completions, manual pages, hooks; then the
