@@ -43,7 +43,7 @@ pub(crate) struct AddArgs {
     /// The tmux socket: a name as `tmux -L` takes it, or a path as `tmux -S` does
     #[arg(long, value_name = "NAME_OR_PATH")]
     tmux_socket: Option<String>,
-    /// The host for `ssh`: [USER@]HOST[:PORT], or an alias of your own ssh configuration
+    /// The host for `ssh`, as `[USER@]HOST[:PORT]`, or an alias of your own ssh configuration
     #[arg(long, value_name = "HOST")]
     ssh_target: Option<String>,
     /// An option for `ssh`, such as IdentityFile=~/.ssh/build; may be given several times
