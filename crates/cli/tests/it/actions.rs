@@ -16,7 +16,7 @@ pub(crate) fn scene() -> (TestEnv, Daemon, String) {
     let env = deck();
     let pane = env.tmux().session("work", LOGGER);
     let daemon = env.daemon();
-    deck::pane_where(daemon.api(), &pane, "it logs", |item| item["current_cmd"] == "cat");
+    deck::settled(daemon.api(), &pane, "cat");
     env.tmux().shows(&pane, "ready");
     (env, daemon, pane)
 }
@@ -158,7 +158,7 @@ fn tc_025_tc_026_tc_031_a_request_is_carried_out_once_whatever_happens_to_its_pa
     assert_eq!(kept, 0, "of what was refused no text stays");
     let id = first["action_id"].as_str().unwrap().to_owned();
     env.tmux().ok(&["respawn-pane", "-k", "-t", &pane, "exec sleep 1000"]);
-    deck::pane_where(daemon.api(), &pane, "respawned", |it| it["current_cmd"] == "sleep");
+    deck::settled(daemon.api(), &pane, "sleep");
     let after = send(&daemon, "once", &pane, &json!({ "text": "x" })).expect(200);
     assert_eq!(after["action_id"], first["action_id"]);
     daemon.kill9();
@@ -328,7 +328,7 @@ fn a_kill_shows_what_it_is_about_and_what_came_in_its_place_meanwhile_is_left_al
     let env = deck();
     let pane = env.tmux().session("work", "exec sleep 777");
     let daemon = env.daemon();
-    let item = deck::pane_where(daemon.api(), &pane, "sleeps", |it| it["current_cmd"] == "sleep");
+    let item = deck::settled(daemon.api(), &pane, "sleep");
     let person = person(&env, "kill work:0.0 --mode signal --signal KILL");
     let asked = env.tmux().shows(&person, "[y/N]");
     let process = format!("process {}", item["pane_pid"]);
@@ -348,7 +348,7 @@ fn a_key_is_pressed_only_for_what_was_asked_about() {
     env.tmux().ok(&["new-session", "-d", "-s", "work", "exec cat"]);
     let pane = env.tmux().show("work", "#{pane_id}");
     let daemon = env.daemon();
-    deck::pane_where(daemon.api(), &pane, "cat", |it| it["current_cmd"] == "cat");
+    deck::settled(daemon.api(), &pane, "cat");
     let other = json!({ "if_command": "sleep" });
     assert_eq!(act(&daemon, "kill", "r1", &pane, &other).error(409), "E_RUNTIME_STALE");
     let person = person(&env, &format!("kill {pane}"));
@@ -366,7 +366,7 @@ fn a_yes_that_was_typed_before_the_question_is_none() {
     let env = deck();
     let pane = env.tmux().session("work", "exec sleep 777");
     let daemon = env.daemon();
-    deck::pane_where(daemon.api(), &pane, "sleeps", |it| it["current_cmd"] == "sleep");
+    deck::settled(daemon.api(), &pane, "sleep");
     // Nothing reads until the file is there, and what was typed waits in the terminal.
     let qd = env.qd_program().display();
     let line = format!(

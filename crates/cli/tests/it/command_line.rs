@@ -9,7 +9,7 @@ fn scene() -> (TestEnv, Daemon, String) {
     let env = deck();
     let pane = env.tmux().session("work", "exec cat");
     let daemon = env.daemon();
-    deck::pane_where(daemon.api(), &pane, "settled", |it| it["current_cmd"] == "cat");
+    deck::settled(daemon.api(), &pane, "cat");
     (env, daemon, pane)
 }
 
@@ -43,7 +43,7 @@ fn outer(env: &TestEnv) -> Tmux<'_> {
 fn tc_021_json_of_the_command_line_equals_the_api() {
     let (env, daemon, pane) = scene();
     let other = env.tmux().split(&pane, "exec cat");
-    deck::pane_where(daemon.api(), &other, "settled", |it| it["current_cmd"] == "cat");
+    deck::settled(daemon.api(), &other, "cat");
     deck::pane_where(daemon.api(), &pane, "smaller now", |it| it["height"] != 24);
     let runtime = deck::runtime_of(&deck::listed(daemon.api(), &pane));
     let cases: Vec<(Vec<&str>, String)> = vec![

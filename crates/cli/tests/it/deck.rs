@@ -48,6 +48,12 @@ pub(crate) fn listed(api: &Http, id: &str) -> Value {
     pane_where(api, id, "listed", |_| true)
 }
 
+/// Waits until the deck shows that program in the pane, past the shell that started it, and gives it.
+#[track_caller]
+pub(crate) fn settled(api: &Http, id: &str, program: &str) -> Value {
+    pane_where(api, id, program, |item| item["current_cmd"] == program)
+}
+
 /// Waits until the deck does not list that pane.
 #[track_caller]
 pub(crate) fn unlisted(api: &Http, id: &str) {

@@ -61,7 +61,7 @@ fn scene_with(config: &str) -> Scene {
     env.configure(config);
     let pane = env.tmux().session("work", "exec cat");
     let daemon = env.daemon();
-    let item = deck::pane_where(daemon.api(), &pane, "settled", |it| it["current_cmd"] == "cat");
+    let item = deck::settled(daemon.api(), &pane, "cat");
     Scene { daemon, pane, item, env }
 }
 

@@ -200,5 +200,5 @@ fn f_16_a_pane_that_floods_is_not_slowed_and_the_deck_goes_on() {
     daemon.signal(Signal::STOP);
     tmux.shows(&flood, "DONE");
     daemon.signal(Signal::CONT);
-    deck::pane_where(daemon.api(), &flood, "after the flood", |it| it["current_cmd"] == "cat");
+    deck::settled(daemon.api(), &flood, "cat");
 }

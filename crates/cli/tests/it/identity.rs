@@ -65,7 +65,7 @@ fn tc_004_an_exec_begins_a_new_epoch_though_the_pid_stays() {
 fn a_command_in_the_shell_of_a_pane_begins_nothing() {
     let (env, daemon, pane, before) = start("exec sh");
     env.tmux().type_line(&pane, "cat");
-    let after = deck::pane_where(daemon.api(), &pane, "cat", |it| it["current_cmd"] == "cat");
+    let after = deck::settled(daemon.api(), &pane, "cat");
     assert_eq!(deck::runtime_of(&before), deck::runtime_of(&after));
 }
 
@@ -135,8 +135,7 @@ fn a_server_that_takes_anothers_socket_is_the_one_that_is_shown() {
     std::fs::remove_file(env.tmux_socket().unwrap()).unwrap();
     let new = env.tmux().session("new", "exec sleep 1000");
     assert_eq!(new, old, "the same id for another pane");
-    let found =
-        deck::pane_where(daemon.api(), &new, "the new server's", |it| it["current_cmd"] == "sleep");
+    let found = deck::settled(daemon.api(), &new, "sleep");
     assert_eq!(found["identity"]["session_name"], "new");
     is_stale(&daemon, item["runtime_id"].as_str().unwrap());
     process::signal(displaced, Signal::KILL);

@@ -24,7 +24,7 @@ fn scene() -> Scene {
     let daemon = env.daemon();
     let types = ["task-started", "needs-approval", "task-started", "needs-input"];
     for (pane, event_type) in panes.iter().zip(types) {
-        deck::pane_where(daemon.api(), pane, "settled", |it| it["current_cmd"] == "cat");
+        deck::settled(daemon.api(), pane, "cat");
         emit(&daemon, pane, event_type);
     }
     deck::listed(daemon.api(), &panes[4]);

@@ -21,7 +21,7 @@ fn scene() -> (TestEnv, Daemon, String) {
     let env = deck();
     let pane = env.tmux().session("work", "exec cat");
     let daemon = env.daemon();
-    deck::pane_where(daemon.api(), &pane, "settled", |it| it["current_cmd"] == "cat");
+    deck::settled(daemon.api(), &pane, "cat");
     (env, daemon, pane)
 }
 
@@ -225,7 +225,7 @@ fn a_question_that_was_answered_while_no_daemon_ran_is_not_shown_for_ever() {
     let panes = ["answered", "silent"].map(|name| tmux.session(name, "exec cat"));
     let daemon = env.daemon();
     let asked = panes.each_ref().map(|pane| {
-        deck::pane_where(daemon.api(), pane, "settled", |it| it["current_cmd"] == "cat");
+        deck::settled(daemon.api(), pane, "cat");
         ask(&daemon, pane)
     });
     // What is printed sooner may have drawn the question.
@@ -249,7 +249,7 @@ fn restarts_keep_no_state_fresh_and_find_a_server_that_hangs_down() {
     let tmux = env.tmux();
     let pane = tmux.session("work", "exec cat");
     let daemon = env.daemon();
-    deck::pane_where(daemon.api(), &pane, "settled", |it| it["current_cmd"] == "cat");
+    deck::settled(daemon.api(), &pane, "cat");
     ask(&daemon, &pane);
     let seen = deck::pane(daemon.api(), &pane).unwrap();
     let server = tmux.pid();

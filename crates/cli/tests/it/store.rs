@@ -28,7 +28,7 @@ fn scene() -> (TestEnv, Daemon, String) {
     let env = deck();
     let pane = env.tmux().session("work", "exec cat");
     let daemon = env.daemon();
-    deck::pane_where(daemon.api(), &pane, "settled", |it| it["current_cmd"] == "cat");
+    deck::settled(daemon.api(), &pane, "cat");
     (env, daemon, pane)
 }
 

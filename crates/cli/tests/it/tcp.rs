@@ -376,7 +376,7 @@ fn s_06_a_token_is_shown_once_and_stands_nowhere() {
     env.configure(&format!("[api]\nlisten = \"{}\"\n[log]\nlevel = \"trace\"\n", address()));
     let it = Scene { daemon: env.daemon(), address: address(), env };
     let pane = it.env.tmux().session("work", "exec cat");
-    deck::listed(it.daemon.api(), &pane);
+    deck::settled(it.daemon.api(), &pane, "cat");
     let token = it.token("canary", TokenScope::Admin);
     let (secret, http) = (token.rsplit('_').next().unwrap().to_owned(), it.with(&token));
     let elsewhere = [
@@ -433,7 +433,7 @@ fn holding(folder: &std::path::Path, text: &str, found: &mut Vec<std::path::Path
 fn qd_asks_over_tcp_with_a_token_and_is_recorded_by_it() {
     let it = listening(deck());
     let pane = it.env.tmux().session("work", "exec cat");
-    deck::listed(it.daemon.api(), &pane);
+    deck::settled(it.daemon.api(), &pane, "cat");
     let made = it.env.qd(&["token", "create", "laptop", "--scope", "act"]).success();
     let file = it.env.path("token");
     fs::write(&file, &made).unwrap();
