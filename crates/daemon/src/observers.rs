@@ -185,7 +185,8 @@ impl Observers {
     fn begin(&mut self, row: TargetRow) {
         let target = match row.kind {
             TargetKind::Local => {
-                Target::local(&row.connection_ref, &self.config, self.environment.clone())
+                let environment = self.environment.clone();
+                Target::local(&row.connection_ref, &self.config, environment, &self.routes)
             }
             TargetKind::Ssh | TargetKind::Command => match self.far(&row) {
                 Ok(target) => target,

@@ -15,6 +15,7 @@ pub mod control;
 pub mod arg;
 pub mod command;
 pub mod exchange;
+pub mod introduction;
 
 pub mod act;
 pub mod capture;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::failure::{self, TmuxFailure};
+use super::folder;
 use super::host::{ProcessStat, ProgramFacts};
 use super::obstacle::{self, Obstacle};
 use super::process::{self, ControlProcess, Ending, Environment, Finished, Program};
@@ -31,9 +32,6 @@ const GUARD: &str = include_str!("far/guard.sh");
 const TABLE: &str = include_str!("far/table.sh");
 const PROGRAMS: &str = include_str!("far/programs.sh");
 const SIGNAL: &str = include_str!("far/signal.sh");
-
-/// The longest path of the socket of an `ssh`, which adds a name of its own while it makes it.
-const SOCKET_BYTES_MAX: usize = 85;
 
 /// One target somewhere else.
 #[derive(Debug)]
@@ -70,7 +68,7 @@ impl Far {
     ) -> io::Result<Self> {
         let session = session.to_owned();
         let (folder, environment) = match &route.way {
-            Way::Ssh(_) => (Some(socket_folder(folder)?), environment.for_ssh()),
+            Way::Ssh(_) => (Some(folder::for_socket(folder)?), environment.for_ssh()),
             Way::Command { .. } => (None, environment),
         };
         let mark = format!("qd-{}", engine::ids::hex(&crate::ids::random_bytes()));
@@ -166,7 +164,7 @@ impl Far {
         self.tether.check()?;
         let arguments: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
         let words = self.words(Role::Shares, GUARD, &arguments);
-        let started = process::start_control(&self.program(words, Ending::Input));
+        let started = process::start_control(&self.program(words, Ending::Input), None);
         started.map_err(|error| self.no_program(failure::not_started(self.words_name(), error)))
     }
 
@@ -287,14 +285,6 @@ fn behind(output: &[u8], mark: &str) -> Option<usize> {
     Some(at + mark.len())
 }
 
-/// A folder of our own for one socket, in ours if the path is short enough there.
-fn socket_folder(folder: &std::path::Path) -> io::Result<TempDir> {
-    let short = folder.as_os_str().len() + "/m-123456/m".len() <= SOCKET_BYTES_MAX;
-    let mut name = tempfile::Builder::new();
-    name.prefix("m-");
-    if short { name.tempdir_in(folder) } else { name.tempdir() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,17 +296,6 @@ mod tests {
         assert_eq!(behind(b"no tty qd-1\n", "qd-1"), Some(12));
         assert_eq!(behind(b"qd-12\n", "qd-1"), None);
         assert_eq!(behind(b"", "qd-1"), None);
-    }
-
-    #[test]
-    fn the_path_of_a_socket_is_never_too_long() {
-        let home = tempfile::tempdir().unwrap();
-        let near = socket_folder(home.path()).unwrap();
-        assert!(near.path().starts_with(home.path()));
-        let deep = home.path().join("d".repeat(90));
-        std::fs::create_dir(&deep).unwrap();
-        let far = socket_folder(&deep).unwrap();
-        assert!(!far.path().starts_with(home.path()));
     }
 
     #[test]

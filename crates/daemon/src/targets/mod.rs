@@ -6,6 +6,7 @@
 
 pub mod failure;
 pub mod files;
+mod folder;
 pub mod host;
 pub mod local;
 pub mod process;
@@ -18,11 +19,12 @@ pub mod route;
 mod ssh;
 mod table;
 mod tether;
+mod usher;
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,6 +41,7 @@ use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns, SocketFile};
 use obstacle::Obstacle;
 use process::{ControlProcess, Ending, Environment, Program};
 use route::Route;
+use usher::Usher;
 
 /// What can be done on a target beyond starting programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +119,8 @@ enum Reach {
     /// Here, for the server on this socket.
     Direct {
         socket: PathBuf,
+        /// A folder that only we can read and write.
+        folder: PathBuf,
     },
     Far(Box<Far>),
 }
@@ -131,11 +136,18 @@ pub struct Target {
 }
 
 impl Target {
-    /// A server of this machine, by what a user calls its socket.
-    pub fn local(name_or_path: &str, config: &ObserverConfig, environment: Environment) -> Self {
+    /// A server of this machine, by what a user calls its socket. `folder` is one that only we can
+    /// read and write.
+    pub fn local(
+        name_or_path: &str,
+        config: &ObserverConfig,
+        environment: Environment,
+        folder: &Path,
+    ) -> Self {
         let tmpdir = local::tmux_tmpdir(environment.variables());
+        let socket = local::socket(name_or_path, tmpdir);
         Self {
-            reach: Reach::Direct { socket: local::socket(name_or_path, tmpdir) },
+            reach: Reach::Direct { socket, folder: folder.to_owned() },
             capabilities: Capabilities::DIRECT,
             tmux: OsString::from(&config.tmux),
             environment,
@@ -199,7 +211,7 @@ impl Target {
     /// The socket of a server on this machine.
     pub fn socket(&self) -> Option<&Path> {
         match &self.reach {
-            Reach::Direct { socket } => Some(socket),
+            Reach::Direct { socket, .. } => Some(socket),
             Reach::Far(_) => None,
         }
     }
@@ -261,25 +273,42 @@ impl Target {
 
     /// Starts the `tmux` that stays, in the session of this hub.
     pub fn control(&self, hub: &Hub) -> Result<ControlProcess, TmuxFailure> {
-        let mut words = self.tmux_words(&CONTROL_FLAGS);
-        words.extend(hub.attach().argv()?.iter().map(|word| OsStr::from_bytes(word).to_owned()));
+        let attach = hub.attach().argv()?.into_iter().map(OsString::from_vec);
         match &self.reach {
-            Reach::Direct { .. } => process::start_control(&self.program(words))
-                .map_err(|error| failure::not_started(&self.tmux, error)),
-            Reach::Far(far) => far.stay(&words),
+            Reach::Direct { socket, folder } => {
+                let usher = Usher::open(folder, socket.clone())?;
+                let mut words = self.tmux_at(&CONTROL_FLAGS, &usher.door());
+                words.extend(attach);
+                process::start_control(&self.program(words), Some(usher))
+                    .map_err(|error| failure::not_started(&self.tmux, error))
+            }
+            Reach::Far(far) => {
+                let mut words = self.tmux_words(&CONTROL_FLAGS);
+                words.extend(attach);
+                far.stay(&words)
+            }
         }
     }
 
     fn tmux_words(&self, flags: &[&str]) -> Vec<OsString> {
-        let mut words = vec![self.tmux.clone()];
-        words.extend(flags.iter().map(OsString::from));
         match &self.reach {
-            Reach::Direct { socket } => {
-                words.extend([OsString::from("-S"), socket.clone().into_os_string()]);
+            Reach::Direct { socket, .. } => self.tmux_at(flags, socket),
+            Reach::Far(far) => {
+                let mut words = self.tmux_with(flags);
+                words.extend(far.route.socket_words().map(OsString::from));
+                words
             }
-            Reach::Far(far) => words.extend(far.route.socket_words().map(OsString::from)),
         }
+    }
+
+    fn tmux_at(&self, flags: &[&str], socket: &Path) -> Vec<OsString> {
+        let mut words = self.tmux_with(flags);
+        words.extend([OsString::from("-S"), socket.as_os_str().to_owned()]);
         words
+    }
+
+    fn tmux_with(&self, flags: &[&str]) -> Vec<OsString> {
+        std::iter::once(self.tmux.clone()).chain(flags.iter().map(OsString::from)).collect()
     }
 
     fn program(&self, words: Vec<OsString>) -> Program<'_> {
@@ -291,7 +320,7 @@ impl Target {
     pub async fn may_listen(&self) -> bool {
         match &self.reach {
             Reach::Far(_) => true,
-            Reach::Direct { socket } => host::may_listen(socket, self.patience.connect).await,
+            Reach::Direct { socket, .. } => host::may_listen(socket, self.patience.connect).await,
         }
     }
 
@@ -469,7 +498,7 @@ mod tests {
     #[test]
     fn somewhere_else_only_starting_programs_is_left() {
         let config = Config::default().observer;
-        let near = Target::local("", &config, Environment::default());
+        let near = Target::local("", &config, Environment::default(), Path::new("/"));
         assert_eq!(near.capabilities(), Capabilities::DIRECT);
         let way = route::Way::Command { words: vec!["env".to_owned()], attach: None };
         let route = Route { way, tmux: None, socket: None };

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::failure::TmuxFailure;
+use super::usher::Usher;
 use crate::sys;
 
 /// Most bytes of output that one program may print; beyond it the program is killed.
@@ -144,6 +145,8 @@ impl Finished {
 #[derive(Debug)]
 pub struct ControlProcess {
     leash: Leash,
+    /// Who let it in; goes when it is gone, and before its pipes do.
+    usher: Option<Usher>,
     pub stdin: ChildStdin,
     pub stdout: ChildStdout,
     pub stderr: ChildStderr,
@@ -168,7 +171,7 @@ impl ControlProcess {
 
     /// Ends it, waits until it is gone and closes its pipes.
     pub async fn kill(self) {
-        let Self { mut leash, stdin, stdout, stderr } = self;
+        let Self { mut leash, usher, stdin, stdout, stderr } = self;
         if leash.ending == Ending::Input {
             drop(stdin);
             if tokio::time::timeout(INPUT_END, leash.child.wait()).await.is_ok() {
@@ -177,6 +180,9 @@ impl ControlProcess {
         }
         if let Err(error) = leash.child.kill().await {
             tracing::debug!(%error, "a program that stays was gone already");
+        }
+        if let Some(usher) = usher {
+            usher.close().await;
         }
         drop((stdout, stderr));
     }
@@ -246,15 +252,18 @@ pub(crate) async fn run_for_user(
     Ok(run(&program, limit).await?.status)
 }
 
-/// Starts the program that stays.
-pub(super) fn start_control(program: &Program<'_>) -> io::Result<ControlProcess> {
+/// Starts the program that stays, with who lets it in.
+pub(super) fn start_control(
+    program: &Program<'_>,
+    usher: Option<Usher>,
+) -> io::Result<ControlProcess> {
     let mut child = command(program).stdin(Stdio::piped()).spawn()?;
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
         return Err(io::Error::from(io::ErrorKind::BrokenPipe));
     };
     let leash = Leash { child, ending: program.ending };
-    Ok(ControlProcess { leash, stdin, stdout, stderr })
+    Ok(ControlProcess { leash, usher, stdin, stdout, stderr })
 }
 
 async fn finish(child: &mut Child) -> Result<Finished, TmuxFailure> {

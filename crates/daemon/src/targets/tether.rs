@@ -68,7 +68,7 @@ impl Tether {
         if let Some(cut) = self.lock().take().and_then(|held| held.cut.borrow().clone()) {
             return Err(cut);
         }
-        let mut process = process::start_control(&knot.program).map_err(|error| {
+        let mut process = process::start_control(&knot.program, None).map_err(|error| {
             tracing::info!(%error, "a program that leads to a target does not start");
             Obstacle::NoProgram { program: knot.program.name().to_string_lossy().into_owned() }
         })?;

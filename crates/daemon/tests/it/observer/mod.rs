@@ -5,6 +5,7 @@
 
 mod scene;
 
+mod coming;
 mod events;
 mod hostile;
 mod hub;

@@ -162,7 +162,9 @@ impl Setting {
     /// Observes what a program with this environment would find.
     pub(crate) fn observe_by(&self, environment: Environment) -> Scene {
         let target = match self.reach {
-            Reach::Direct => Target::local(&self.socket, &self.config(), environment),
+            Reach::Direct => {
+                Target::local(&self.socket, &self.config(), environment, &std::env::temp_dir())
+            }
             Reach::OverCommand => {
                 let way = Way::Command { words: vec!["env".to_owned()], attach: None };
                 let socket = Some(self.socket.clone()).filter(|socket| !socket.is_empty());
