@@ -3,12 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::health::Warning;
 use crate::runtimes::RuntimeItem;
 use crate::timestamp::Timestamp;
 use crate::words::{Confidence, EvidenceSource, Health, SchemaVersion, State};
 
 /// The evidence behind a state, and what was made of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainAnswer {
     /// The version of this format.
     pub schema_version: SchemaVersion,
@@ -18,6 +19,9 @@ pub struct ExplainAnswer {
     pub as_of: u64,
     /// The runtime, with the state that is explained.
     pub runtime: RuntimeItem,
+    /// Why what is shown may be of the past: nothing is stored any more, say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// The rule that decided.
     pub rule: DecisionRule,
     /// Whether the target can be relied on.

@@ -77,7 +77,8 @@ const STATE: &[Entry] = &[
     Entry {
         key: "pending_ttl",
         kind: Kind::Time { default_ms: 30_000, least_ms: 0 },
-        about: "How long an event waits for the runtime it is about.",
+        about: "How long an event waits for the runtime it is about while nobody can look; the next \
+            look at everything that shows none ends it.",
     },
     Entry {
         key: "completed_ttl",

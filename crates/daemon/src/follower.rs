@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use api::error_code::ErrorCode;
 use api::target_name::TargetName;
 use engine::Engine;
 use engine::action::ActionRow;
@@ -15,12 +16,13 @@ use engine::ids::{ActionId, ApprovalId, TargetId};
 use engine::input::Note;
 use engine::pane::{PaneRow, Place};
 use engine::settings::Settings;
-use engine::target::TargetRow;
+use engine::target::{TargetRow, Trouble};
 use engine::time::Now;
 use store::Change;
 
 use crate::deck::Publication;
 use crate::standing::Standing;
+use crate::view::narrow::of_the_past;
 
 /// Names of removed targets that are still known.
 const GONE_TARGETS_MAX: usize = 256;
@@ -61,8 +63,24 @@ impl Follower {
 
     /// The same, of a ledger that may store nothing.
     #[must_use]
-    pub fn standing_as(self, standing: Standing) -> Self {
-        Self { standing, ..self }
+    pub fn standing_as(mut self, standing: Standing, now: Now) -> Self {
+        self.stand(standing, now);
+        self
+    }
+
+    /// Where nothing is stored any more, what was known is of the past: nothing of it is shown as
+    /// if it were so now.
+    fn stand(&mut self, standing: Standing, now: Now) {
+        if let (false, Standing::ReadOnly(why)) = (self.is_frozen(), &standing) {
+            let code = ErrorCode::StoreReadOnly.as_str().to_owned();
+            self.engine.lose_sight(&Trouble { code, message: of_the_past(why) }, now);
+        }
+        self.standing = standing;
+    }
+
+    /// Whether nothing becomes known any more until the daemon starts again.
+    pub(crate) fn is_frozen(&self) -> bool {
+        matches!(self.standing, Standing::ReadOnly(_))
     }
 
     pub fn engine(&self) -> &Engine {
@@ -84,9 +102,9 @@ impl Follower {
     }
 
     /// What became of the attempt to store.
-    pub(crate) fn settle(&mut self, publication: &Publication) {
-        let before = std::mem::replace(&mut self.standing, Standing::Writable);
-        self.standing = before.after(publication.lost.as_deref(), publication.stored);
+    pub(crate) fn settle(&mut self, publication: &Publication, now: Now) {
+        let before = self.standing.clone();
+        self.stand(before.after(publication.lost.as_deref(), publication.stored), now);
     }
 
     /// New settings are in force.

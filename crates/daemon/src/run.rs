@@ -115,6 +115,9 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
     if let Some(damage) = damage {
         tracing::error!(?damage, "the database is damaged; only what is proven is shown");
     }
+    for notice in ledger.notices() {
+        tracing::warn!(%notice, "found when the database was opened; it proves less");
+    }
     let (left, trail) = TrailFile::open(&paths.trail);
     ledger.take_up(&left, clock.now());
     let (listener, presence) = Presence::begin(lock, &paths)?;
@@ -191,7 +194,7 @@ struct House {
 fn lookout_on(ledger: &Ledger, clock: Clock) -> Result<Lookout, RunError> {
     let stream = ledger.identity().database.clone();
     let follower = Follower::new(ledger.engine().clone(), ledger.as_of(), stream)
-        .standing_as(ledger.standing().into());
+        .standing_as(ledger.standing().into(), clock.now());
     let journal = ledger.journal().map_err(RunError::Journal)?;
     Ok(Lookout::new(follower, journal, clock))
 }
@@ -209,6 +212,7 @@ impl House {
         let identity = ledger.identity().clone();
         let under_way = ledger.engine().standing_effects();
         let open = ledger.engine().actions().map(|row| row.action.clone()).collect();
+        let notices = ledger.notices().to_vec();
         let lookout = lookout_on(&ledger, clock)?;
         let running = deck::start(ledger, clock)
             .map_err(|it| RunError::System("start the thread that decides", it))?;
@@ -242,7 +246,7 @@ impl House {
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
         let app = app.with_spool(spool.subscribe());
         let app = app.with_executors(executors.clone(), outbox.clone(), shown.clone());
-        let app = Arc::new(app.with_adapters(adapters.subscribe()));
+        let app = Arc::new(app.with_adapters(adapters.subscribe()).with_notices(notices));
         let listening = Listening::new(Arc::clone(&app));
         let mut house = Self {
             clock,

@@ -25,7 +25,7 @@ use crate::signal::{EventRow, InboxRow};
 use crate::state::{
     Arrival, Circumstances, Cursor, Evidence, Heard, LastKnown, Sight, StateRow, Verdict, fuse,
 };
-use crate::target::{Probe, Pulse, TargetRow};
+use crate::target::{Probe, Pulse, TargetRow, Trouble};
 use crate::time::{MonoMs, Now, Stamp, WallMs};
 use crate::words::{Health, State};
 
@@ -188,6 +188,24 @@ impl Engine {
     /// Replaces the settings. States follow with the next tick.
     pub fn configure(&mut self, settings: Settings) {
         self.settings = settings;
+    }
+
+    /// Nothing is learnt of any target any more: each counts as down, and states follow. No event
+    /// tells of it, so this is for whoever only shows what is known.
+    pub fn lose_sight(&mut self, trouble: &Trouble, now: Now) {
+        for memory in self.targets.values_mut() {
+            memory.row.health = Health::Down;
+            memory.row.trouble = Some(trouble.clone());
+        }
+        let rows: Vec<PaneRow> = self.panes().cloned().collect();
+        for mut row in rows {
+            let evidence = self.evidence_of(&row);
+            self.settle(&mut row, &evidence, Health::Down, now);
+            // The sight may have been lost long before this.
+            let last_seen = row.last_seen.wall;
+            row.state.last_known.iter_mut().for_each(|it| it.at = it.at.min(last_seen));
+            self.put_pane(row);
+        }
     }
 
     pub fn targets(&self) -> impl Iterator<Item = &TargetRow> {

@@ -101,9 +101,17 @@ impl Engine {
         let health = self.health_of(&row.key.target);
         let concluded = self.verdict(row, &evidence, health, now);
         let sight = Sight::of(row);
+        // What the target or the process says counts for more than any claim.
+        let overruled = concluded.source.is_none();
         let winner = evidence.winner(&sight, now, &self.settings);
         let standing = |source: Source, heard: &Heard| match winner {
-            Some((by, won)) if by == source && won.event_id == heard.event_id => Standing::Won,
+            Some((by, won)) if by == source && won.event_id == heard.event_id => {
+                if overruled {
+                    Standing::Outranked
+                } else {
+                    Standing::Won
+                }
+            }
             _ if !evidence.believes(source, heard, &sight, now, &self.settings) => {
                 Standing::Expired
             }

@@ -27,8 +27,8 @@ const NAME_COLUMNS_MAX: usize = 24;
 
 /// Print one segment for tmux's status line: who needs you, and how many run
 ///
-/// Empty without a daemon, and when there is nothing to say. It starts no daemon. Put
-/// `#(qd bar)` into tmux's `status-right`.
+/// Empty without a daemon, and when there is nothing to say; `? qd doctor` while what is known may be
+/// of the past. It starts no daemon. Put `#(qd bar)` into tmux's `status-right`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BarArgs {}
 
@@ -56,6 +56,10 @@ pub(crate) fn run(console: &Console) -> Outcome {
 
 /// What the segment says.
 fn segment(panes: &List<PaneItem>) -> String {
+    // Who needed somebody then may need nobody now.
+    if !panes.warnings.is_empty() {
+        return "? qd doctor".to_owned();
+    }
     let summary = &panes.summary;
     let of = |state: State| summary.by_state.get(&state).copied().unwrap_or(0);
     let needed = summary.by_category.get(&DisplayCategory::Attention).copied().unwrap_or(0);
@@ -110,6 +114,13 @@ mod tests {
     fn it_says_who_waits_longest_and_how_many_run() {
         let said = bar(fixtures::panes().items);
         assert_eq!(said, "! gemini work:1.0 11m, claude work:2.0 3m +1 | 1 running");
+    }
+
+    #[test]
+    fn what_may_be_of_the_past_is_not_said_to_be_so_now() {
+        let mut list = fixtures::panes();
+        list.warnings.push(fixtures::warning());
+        assert_eq!(segment(&list), "? qd doctor");
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod machine;
 mod program;
 mod servers;
 
-use api::health::{HealthAnswer, HealthStatus};
+use api::health::{HealthAnswer, HealthStatus, StoreMode};
 use api::words::{Health, SchemaVersion};
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::Args;
@@ -237,10 +237,14 @@ fn told_by_daemon(health: &HealthAnswer) -> Vec<Check> {
         let reason = it.health_reason.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
         let name = &it.target;
         let message = format!("{name} is {}{reason}, {}", it.health, output::health::watched(it));
+        let check = |verdict| Check::new("target", verdict, &message);
         match it.health {
-            Health::Ok => Check::new("target", Verdict::Ok, message),
-            Health::Degraded | Health::Down => Check::new("target", Verdict::Warning, message)
-                .hint(format!("qd target connect {name}")),
+            Health::Ok => check(Verdict::Ok),
+            // Nothing that is done about the target changes that nothing of it is stored.
+            Health::Down if health.store_mode == StoreMode::ReadOnly => check(Verdict::Warning),
+            Health::Degraded | Health::Down => {
+                check(Verdict::Warning).hint(format!("qd target connect {name}"))
+            }
         }
     }));
     checks

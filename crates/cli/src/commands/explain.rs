@@ -32,6 +32,9 @@ pub(crate) fn run(console: &Console, args: &ExplainArgs) -> Outcome {
         Ok(client.explain(&runtime).await?)
     })?;
     console.answer(&answer, output::explain::lines)?;
+    if !console.is_json() {
+        console.doubts(&answer.read()?.warnings);
+    }
     Ok(ExitCode::Ok)
 }
 

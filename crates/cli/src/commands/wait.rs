@@ -165,11 +165,20 @@ async fn step(watch: &mut Watch, vigil: &mut Vigil) -> Result<Option<Vec<PaneIte
     while let Some(step) = watch.next().await? {
         // An interrupted stream is taken up again by itself.
         let Step::Frame(frame) = step else { continue };
-        let standing = match frame.read::<PaneItem>()? {
-            WatchFrame::Snapshot(snapshot) => vigil.begin(snapshot.items),
-            WatchFrame::Delta(delta) => vigil.go_on(delta.changes),
+        let (standing, warnings) = match frame.read::<PaneItem>()? {
+            WatchFrame::Snapshot(it) => (vigil.begin(it.items), it.warnings),
+            WatchFrame::Delta(it) => (vigil.go_on(it.changes), it.warnings),
             WatchFrame::Reset(_) => continue,
         };
+        if let Some(warning) = warnings.iter().find(|it| it.code == "store_read_only") {
+            return Err(
+                Failure::new(ErrorCode::StoreReadOnly, &warning.message).with_hint(&warning.hint)
+            );
+        }
+        // What is shown may be of the past; what comes once something is stored again is not.
+        if !warnings.is_empty() {
+            continue;
+        }
         match standing {
             Standing::Waiting => return Ok(None),
             Standing::Reached(items) => return Ok(Some(items)),

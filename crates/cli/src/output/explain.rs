@@ -211,6 +211,7 @@ mod tests {
             generated_at: Timestamp::from_millis(1_795_275_222_007),
             as_of: 42,
             runtime: fixtures::runtime(),
+            warnings: Vec::new(),
             rule: DecisionRule::NewestDeterministicClaim,
             target_health: Health::Ok,
             last_seen_age_ms: 1_200,

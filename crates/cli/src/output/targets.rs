@@ -60,9 +60,12 @@ fn place(item: &TargetItem) -> &str {
     }
 }
 
-/// What somebody should know about the targets: those in trouble, one line each.
+/// What somebody should know about the targets: those in trouble, one line each. Where nothing is
+/// stored that is no trouble of theirs, and a warning of its own tells it.
 pub(crate) fn trouble(targets: &[TargetItem]) -> Vec<Text> {
-    let troubled = targets.iter().filter(|it| it.health != Health::Ok);
+    let unstored =
+        |it: &TargetItem| it.health_reason.as_deref() == Some(ErrorCode::StoreReadOnly.as_str());
+    let troubled = targets.iter().filter(|it| it.health != Health::Ok && !unstored(it));
     let line = |target: &TargetItem| {
         let why = target.health_message.as_deref().or(target.health_reason.as_deref());
         let is_twin =

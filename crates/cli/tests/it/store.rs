@@ -239,6 +239,73 @@ fn f_06_what_a_damaged_database_does_not_show_is_not_said_to_be_absent() {
     assert_eq!(env.qd(&["ls", "--json"]).json()["partial"], true);
 }
 
+/// F-06: what was so before the damage may be over, so nothing of it is told as if it were so now.
+#[test]
+fn f_06_nothing_of_the_past_is_shown_as_present_while_nothing_is_stored() {
+    let (env, daemon, pane) = scene();
+    let mut asks = event(&pane, "one");
+    asks["event_type"] = json!("needs-approval");
+    assert_eq!(daemon.api().post("/v1/events", &asks).status, 202);
+    deck::pane_where(daemon.api(), &pane, "it asks", |it| it["state"] == "waiting_approval");
+    assert_eq!(daemon.stop(), 0);
+    env.sqlite_write("UPDATE states SET confidence = 'low'").success();
+    env.tmux().run(&["kill-server"]).success();
+    let _daemon = env.daemon();
+
+    let screen = env.qd(&[]).success();
+    assert!(screen.contains("1 unknown") && !screen.contains("Needs you"), "{screen}");
+    let explained = env.qd(&["explain", &pane]);
+    assert!(explained.stderr.contains("qd journal rebuild"), "{explained:?}");
+    let said = explained.success();
+    assert!(said.contains("the target is down"), "{said}");
+    assert!(said.contains("last known: waiting_approval"), "{said}");
+    let waited = env.qd(&["wait", "--all", "--until", "waiting_approval"]).fails_with(1);
+    assert!(waited.contains("E_STORE_READ_ONLY"), "{waited}");
+    assert_eq!(env.qd(&["bar"]).success().trim(), "? qd doctor");
+    for command in [["target", "list"], ["daemon", "status"]] {
+        let said = env.qd(&command).success();
+        assert!(said.contains("E_STORE_READ_ONLY"), "{command:?}: {said}");
+    }
+    let target = &env.qd(&["target", "list", "--json"]).json()["items"][0];
+    assert_eq!((&target["health"], &target["counts"]["needs_action"]), (&json!("down"), &json!(0)));
+}
+
+/// F-06: that no older copy was put in place is not proven then, and somebody has to hear of it.
+#[test]
+fn f_06_a_missing_or_damaged_anchor_is_told() {
+    let (env, daemon, pane) = scene();
+    emit(&daemon, &pane, "one");
+    assert_eq!(daemon.stop(), 0);
+    let anchor = env.home().join("qd.anchor");
+    let sound = fs::read(&anchor).unwrap();
+    let mut damaged = sound.clone();
+    damaged[40] ^= 1;
+    for found in [None, Some(damaged)] {
+        match found {
+            Some(bytes) => fs::write(&anchor, bytes).unwrap(),
+            None => fs::remove_file(&anchor).unwrap(),
+        }
+        let daemon = env.daemon();
+        let health = daemon.api().get("/v1/health").expect(200);
+        assert_eq!(health["status"], "degraded", "{health:#}");
+        assert_eq!(health["warnings"][0]["code"], "proof_missing", "{health:#}");
+        let doctor = env.qd(&["doctor"]);
+        assert!(
+            doctor.stdout.contains("warn  daemon") && doctor.stdout.contains("anchor"),
+            "{doctor:?}"
+        );
+        let logged = env.qd(&["daemon", "logs"]).success();
+        assert!(logged.contains("found when the database was opened"), "{logged}");
+        emit(&daemon, &pane, "after");
+        assert_eq!(daemon.stop(), 0);
+        // The next one has an anchor that is whole.
+        let daemon = env.daemon();
+        let health = daemon.api().get("/v1/health").expect(200);
+        assert_eq!(health["warnings"], json!([]), "{health:#}");
+        assert_eq!(daemon.stop(), 0);
+    }
+}
+
 /// F-06: a database that was deleted beside its anchor is no new one, and the way out is named.
 #[test]
 fn f_06_a_deleted_database_is_missed_and_rebuilt_when_asked() {

@@ -12,6 +12,7 @@ use engine::event::Actor;
 use engine::ids::TokenId;
 use engine::input::Input;
 use engine::time::Now;
+use store::Finding;
 use tokio::sync::watch;
 
 use super::config::ConfigInUse;
@@ -76,6 +77,8 @@ pub struct App {
     outside: watch::Sender<Outside>,
     /// Whoever acts, for looks that are no acts of their own.
     pub(crate) executors: Option<Executors>,
+    /// What was found when the database was opened.
+    pub(crate) notices: Vec<Finding>,
     /// Whether somebody asked the daemon to end.
     stop: watch::Sender<Option<ShutdownReason>>,
 }
@@ -105,6 +108,7 @@ impl App {
             adapters,
             outbox,
             shown,
+            notices: Vec::new(),
             doorman: Doorman::new(),
             outside: watch::Sender::default(),
             executors,
@@ -116,6 +120,11 @@ impl App {
     /// The same, with a spool that somebody reads.
     pub(crate) fn with_spool(self, spool: watch::Receiver<Tally>) -> Self {
         Self { spool, ..self }
+    }
+
+    /// The same, with what was found when the database was opened.
+    pub(crate) fn with_notices(self, notices: Vec<Finding>) -> Self {
+        Self { notices, ..self }
     }
 
     /// The same, with the adapters in use.

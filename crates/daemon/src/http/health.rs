@@ -10,6 +10,7 @@ use axum::extract::State;
 use engine::time::WallMs;
 use http::StatusCode;
 use serde_json::Map;
+use store::Finding;
 
 use super::app::App;
 use super::extract::{Asked, Said};
@@ -36,6 +37,7 @@ pub(crate) async fn show(
         let refused = app.config.borrow().refused.as_deref().map(of_config);
         let warnings: Vec<Warning> = to_api::doubts(standing)
             .into_iter()
+            .chain(app.notices.iter().map(of_notice))
             .chain(refused)
             .chain(shut)
             .chain(of_spool)
@@ -97,6 +99,19 @@ fn targets(follower: &Follower) -> Vec<TargetHealth> {
         .collect();
     targets.sort_by(|one, other| one.target.cmp(&other.target));
     targets
+}
+
+/// What was found when the database was opened, and cost no more than some proof.
+fn of_notice(notice: &Finding) -> Warning {
+    Warning {
+        code: "proof_missing".to_owned(),
+        message: format!("when the database was opened: {notice}"),
+        details: Map::new(),
+        hint:
+            "That no older copy was put in place is not proven. Who did not remove `qd.anchor` on \
+               purpose looks why it was not there. It is said until the daemon starts again."
+                .to_owned(),
+    }
 }
 
 /// The settings that the file holds are not the ones in force.

@@ -407,6 +407,7 @@ pub(crate) fn explanation(
         generated_at: timestamp(now.wall),
         as_of: follower.as_of(),
         runtime,
+        warnings: doubts(follower.standing()),
         rule: rule(explained.rule),
         target_health: health(explained.health),
         last_seen_age_ms: age(explained.last_seen_age_ms),

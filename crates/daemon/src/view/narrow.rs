@@ -108,8 +108,12 @@ pub(crate) fn unknown_target<'a>(
 /// What a target said last was not stored, so what is shown of it is of the past.
 fn unstored(follower: &Follower, name: &TargetName) -> Option<TargetError> {
     let (code, why) = follower.standing().trouble()?;
-    let message = format!("what is shown is how it was before: {why}");
-    Some(TargetError { target: name.clone(), code, message })
+    Some(TargetError { target: name.clone(), code, message: of_the_past(why) })
+}
+
+/// What somebody is told of a target of which nothing new is stored.
+pub(crate) fn of_the_past(why: &str) -> String {
+    format!("what is shown is how it was before: {why}")
 }
 
 /// What keeps a target from answering. One that is merely limited answers.

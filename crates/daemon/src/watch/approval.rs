@@ -112,6 +112,11 @@ impl View for ApprovalView {
         Line::snapshot(self.moment(follower, follower.as_of(), now), items)
     }
 
+    fn restate(&mut self, follower: &Follower, now: Now) -> Option<Line> {
+        self.members = self.present(follower, now);
+        self.snapshot(follower, now)
+    }
+
     fn idle(&self, follower: &Follower, now: Now) -> Option<Line> {
         Line::delta::<ApprovalItem>(self.moment(follower, follower.as_of(), now), Vec::new())
     }

@@ -37,6 +37,10 @@ pub(crate) trait View: std::fmt::Debug + Send {
     /// Everything there is.
     fn snapshot(&self, follower: &Follower, now: Now) -> Option<Line>;
 
+    /// Everything there is, for watchers who know something else: what is shown changed, and no
+    /// change of the journal told of it.
+    fn restate(&mut self, follower: &Follower, now: Now) -> Option<Line>;
+
     /// A line in which only the cursor moves.
     fn idle(&self, follower: &Follower, now: Now) -> Option<Line>;
 
@@ -198,7 +202,10 @@ impl Feed {
 
     /// Tells everyone how far what is shown can be relied on now.
     pub(crate) fn announce(&mut self, follower: &Follower, now: Now) {
-        if let Some(line) = self.view.idle(follower, now) {
+        let frozen = follower.is_frozen();
+        let view = &mut self.view;
+        let line = if frozen { view.restate(follower, now) } else { view.idle(follower, now) };
+        if let Some(line) = line {
             self.push(line, now);
         }
     }

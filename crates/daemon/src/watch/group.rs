@@ -269,6 +269,11 @@ impl<G: Group> View for GroupView<G> {
         Line::snapshot(self.moment(follower, follower.as_of(), now), items)
     }
 
+    fn restate(&mut self, follower: &Follower, now: Now) -> Option<Line> {
+        *self = Self::new(self.filters.clone(), follower, now);
+        self.snapshot(follower, now)
+    }
+
     fn idle(&self, follower: &Follower, now: Now) -> Option<Line> {
         Line::delta::<G::Item>(self.moment(follower, follower.as_of(), now), Vec::new())
     }

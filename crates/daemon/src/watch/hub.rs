@@ -74,7 +74,7 @@ impl Hub {
         now: Now,
     ) -> Option<i64> {
         let standing = follower.standing().clone();
-        follower.settle(publication);
+        follower.settle(publication, now);
         let differs = *follower.standing() != standing;
         for (place, change) in publication.changes.iter().enumerate() {
             let before = follower.fold(change);

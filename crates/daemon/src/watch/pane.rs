@@ -124,6 +124,11 @@ impl View for PaneView {
         Line::snapshot(self.moment(follower, follower.as_of(), now.wall, now), items)
     }
 
+    fn restate(&mut self, follower: &Follower, now: Now) -> Option<Line> {
+        *self = Self::new(self.filters.clone(), follower, now);
+        self.snapshot(follower, now)
+    }
+
     fn idle(&self, follower: &Follower, now: Now) -> Option<Line> {
         let moment = self.moment(follower, follower.as_of(), now.wall, now);
         Line::delta::<PaneItem>(moment, Vec::new())

@@ -97,6 +97,8 @@ impl Watcher {
             Some(cursor) if cursor.sequence() > as_of => {
                 self.restart(Some(ResetReason::Expired), follower, hub);
             }
+            // What is shown then is not what the journal tells.
+            Some(_) if follower.is_frozen() => self.restart(None, follower, hub),
             Some(cursor) => {
                 self.delivered = cursor.sequence();
                 let now = self.lookout.clock().now();

@@ -83,6 +83,53 @@ fn a_broken_disk_leaves_the_daemon_read_only() {
     assert_eq!(world.watch("").frame()["type"], "snapshot");
 }
 
+/// What was so when storing ended is not shown as if it were so now, to nobody who asks or watches.
+#[test]
+fn nothing_of_the_past_is_shown_as_present_once_the_disk_is_broken() {
+    let world = World::showing(vec![agent_pane(1, "claude")]);
+    assert_eq!(world.http.post("/v1/events", &event("k1")).status, 202);
+    let runtime = world.runtime(1);
+    let mut watchers: Vec<_> =
+        ["", "?scope=sessions", "?scope=windows"].into_iter().map(|it| world.watch(it)).collect();
+    let mut cursor = String::new();
+    for watcher in &mut watchers {
+        let snapshot = watcher.frame();
+        assert_eq!(snapshot["summary"]["by_state"]["running"], 1, "{snapshot:#}");
+        cursor = snapshot["cursor"].as_str().unwrap().to_owned();
+    }
+    world.set_disk(Some(ErrorKind::Other));
+    let refused = world.http.post("/v1/events", &event("k2"));
+    assert!(matches!(refused.status, 500 | 503), "{}", refused.text());
+
+    let is_past = |item: &serde_json::Value| item["state"] == "unknown";
+    for watcher in &mut watchers {
+        let told = watcher.frame();
+        assert_eq!(told["warnings"][0]["code"], "store_read_only", "{told:#}");
+        assert_eq!(told["summary"]["by_state"]["unknown"], 1, "{told:#}");
+        assert_eq!(told["items"].as_array().unwrap().len(), 1, "{told:#}");
+    }
+    let resumed = world.watch(&format!("?cursor={cursor}")).frame();
+    assert!(is_past(&resumed["items"][0]), "{resumed:#}");
+    let pane = world.pane(1);
+    assert!(is_past(&pane), "{pane:#}");
+    assert_eq!(pane["last_known"]["state"], "running", "{pane:#}");
+    let explained = world.get(&format!("/v1/runtimes/{runtime}/explain"));
+    assert_eq!(explained["warnings"][0]["code"], "store_read_only", "{explained:#}");
+    assert_eq!(
+        (&explained["target_health"], &explained["rule"], &explained["evidence"][0]["won"]),
+        (&json!("down"), &json!("target_down"), &json!(false)),
+        "{explained:#}"
+    );
+    let target = &world.get("/v1/targets")["items"][0];
+    assert_eq!(
+        (&target["health"], &target["health_reason"], &target["observer_mode"]),
+        (&json!("down"), &json!("E_STORE_READ_ONLY"), &json!("none")),
+        "{target:#}"
+    );
+    let told = &world.get("/v1/health")["targets"][0];
+    assert_eq!(told["health_reason"], "E_STORE_READ_ONLY", "{told:#}");
+}
+
 #[test]
 fn one_connection_carries_many_requests() {
     let world = World::showing(vec![pane(1)]);
