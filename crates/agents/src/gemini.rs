@@ -224,8 +224,46 @@ fn at_composer(view: &View, rule: usize) -> Option<Seen> {
     if !row.contains("? for shortcuts") || view::spins(&row) {
         return None;
     }
+    match session_above(view, start) {
+        Some(true) => {}
+        Some(false) => {
+            let mark = "a composer with no session above";
+            return Some(Seen::new(State::Unknown, "starting", mark).unsure());
+        }
+        None => return None,
+    }
     let plain = Seen::new(State::Idle, reason::IDLE, "`? for shortcuts` without a spinner");
     Some(how_it_ended(view, start).unwrap_or(plain))
+}
+
+/// Whether something of a session stands above the composer; `None` where that is out of sight.
+/// While it starts, and before it asks whether a folder is to be trusted, it draws a composer that
+/// takes nothing; its banner comes after that.
+fn session_above(view: &View, composer: usize) -> Option<bool> {
+    let mut end = composer;
+    while let Some(last) = view.above(end) {
+        let start = view.paragraph(last);
+        let (first, last) = (view.line(start), view.line(last));
+        // The rest of something whose beginning is out of sight; it may be a warning.
+        if start == 0 && first.starts_with("  ") {
+            return None;
+        }
+        // Warnings come with the first composer already.
+        if !first.starts_with('⚠') {
+            return Some([first, last].iter().any(|line| is_of_session(line)));
+        }
+        end = start;
+    }
+    // Nothing above: either the pane ends there, or it began there just now.
+    view.room_below.then_some(false)
+}
+
+/// Whether a line is drawn by a session: its banner, its hints, its transcript. What other programs
+/// printed before it stands at the margin.
+fn is_of_session(line: &str) -> bool {
+    let hint = line.starts_with("Tips for")
+        || line.contains(". ") && line.starts_with(|c: char| c.is_ascii_digit());
+    hint || line.starts_with([' ', '✦', 'ℹ', '✕', '✓', '│', '╭', '╰'])
 }
 
 /// How the last turn came to rest, where the screen shows more than that it did.

@@ -16,6 +16,8 @@ const REACH: usize = 60;
 /// The lines of a screen, without empty ones at the bottom.
 pub(crate) struct View {
     lines: Vec<String>,
+    /// The pane has room below them.
+    pub(crate) room_below: bool,
 }
 
 impl View {
@@ -25,8 +27,9 @@ impl View {
             line.truncate(line.trim_end().len());
         }
         let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |at| at + 1);
+        let room_below = lines.len() > end;
         lines.truncate(end);
-        Self { lines }
+        Self { lines, room_below }
     }
 
     /// The same without the frame that stands around every line.
@@ -36,7 +39,8 @@ impl View {
             let line = line.strip_prefix(frame).unwrap_or(line);
             line.strip_suffix(frame).unwrap_or(line).trim_end().to_owned()
         };
-        Self { lines: self.lines.get(from..).unwrap_or_default().iter().map(inner).collect() }
+        let lines = self.lines.get(from..).unwrap_or_default().iter().map(inner).collect();
+        Self { lines, room_below: self.room_below }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -56,7 +56,10 @@ impl Truth {
     }
 
     pub(crate) fn allows(&self, claim: &Claim) -> bool {
-        self.0.iter().any(|(state, reason)| *state == claim.state && *reason == claim.reason)
+        // To say that nothing is known yet is no state.
+        let nothing = self.0.is_empty() && claim.state == State::Unknown;
+        nothing
+            || self.0.iter().any(|(state, reason)| *state == claim.state && *reason == claim.reason)
     }
 }
 
