@@ -126,11 +126,12 @@ impl FromStr for Selector {
         if text.starts_with("runtime:") || text.starts_with("pane:") {
             return text.parse().map(Self::Exact).map_err(SelectorError::Reference);
         }
-        if text.starts_with('%') {
-            return text.parse().map(Self::Pane).map_err(SelectorError::Reference);
-        }
+        // No id of a pane has a colon, and names of sessions may begin with any character.
         if text.contains(':') {
             return Place::parse(text).map(Self::Place).ok_or(SelectorError::Form);
+        }
+        if text.starts_with('%') {
+            return text.parse().map(Self::Pane).map_err(SelectorError::Reference);
         }
         if text.is_empty() || !text.bytes().all(is_runtime_id_byte) {
             return Err(SelectorError::Form);
@@ -262,6 +263,14 @@ mod tests {
         assert_eq!(within("a.b:c.d.1", "a.b")[0], spot(name("c.d"), Some(PaneSelector::Index(1))));
         for session_name in ["", "a:b:1", "a:b:", "b", "A"] {
             assert_eq!(within("a:b:1", session_name), [], "{session_name}");
+        }
+    }
+
+    #[test]
+    fn a_session_named_like_an_id_is_a_session() {
+        let zeroth = spot(WindowSelector::Index(0), Some(PaneSelector::Index(0)));
+        for session_name in ["%0", "%", "@3", "$1"] {
+            assert_eq!(within(&format!("{session_name}:0.0"), session_name)[0], zeroth);
         }
     }
 

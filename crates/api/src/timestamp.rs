@@ -59,10 +59,22 @@ impl FromStr for Timestamp {
         if bytes.len() > TEXT_BYTES_MAX || !dashes || !joined || bytes.contains(&b'[') {
             return Err(TimestampError);
         }
-        let parsed = text.parse::<jiff::Timestamp>().map_err(|_| TimestampError)?;
+        let Ok(parsed) = text.parse::<jiff::Timestamp>() else {
+            return if is_of_the_last_day(text) {
+                Ok(Self(MILLIS_MAX))
+            } else {
+                Err(TimestampError)
+            };
+        };
         let millis = parsed.as_nanosecond().div_euclid(1_000_000);
         i64::try_from(millis).map(Self::from_millis).map_err(|_| TimestampError)
     }
+}
+
+/// Whether a text is a timestamp of the last day there is, of which `jiff` has only the first hours.
+fn is_of_the_last_day(text: &str) -> bool {
+    let rest = text.strip_prefix("9999-12-3");
+    rest.is_some_and(|rest| format!("9998-12-3{rest}").parse::<jiff::Timestamp>().is_ok())
 }
 
 impl fmt::Display for Timestamp {
@@ -149,6 +161,13 @@ mod tests {
     fn the_ends_of_time_can_be_written() {
         assert_eq!(Timestamp::from_millis(i64::MIN).to_string(), "0001-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9999-12-30T22:00:00.000Z");
+        for text in ["9999-12-31T23:59:59Z", "9999-12-31T00:00:00.5+02:00", "9999-12-30T23:00:00Z"]
+        {
+            assert_eq!(text.parse(), Ok(Timestamp(MILLIS_MAX)), "{text}");
+        }
+        for text in ["9999-12-32T00:00:00Z", "9999-12-31T24:61:00Z", "9999-12-31", "9999-12-3"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
+        }
     }
 
     #[test]

@@ -38,7 +38,12 @@ pub(crate) fn run(console: &Console, command: &ConfigCommand) -> Outcome {
         ConfigCommand::Show => show(console),
         ConfigCommand::Check => check(console),
         ConfigCommand::Default => {
-            console.terminal.generated(&api::settings::default_file())?;
+            let file = api::settings::default_file();
+            if console.is_json() {
+                console.told(&file.lines().map(Text::plain).collect::<Vec<_>>())?;
+            } else {
+                console.terminal.generated(&file)?;
+            }
             Ok(ExitCode::Ok)
         }
     }

@@ -191,7 +191,10 @@ fn told(accepted: &EventAccepted) -> Text {
             Text::styled("bound", style::GOOD).then(format!(" to {runtime} "))
         }
         EventStatus::PendingBind => {
-            Text::styled("pending", style::WARNING).then(" until one runtime fits ")
+            // The next look at everything decides.
+            Text::styled("pending", style::WARNING).then(
+                ": bound if the next look shows the one runtime that fits, else without effect ",
+            )
         }
         EventStatus::DroppedUnbound => Text::styled("unbound", style::WARNING)
             .then(format!(": kept, and changes nothing ({reason}) ")),

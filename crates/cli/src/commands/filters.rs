@@ -6,7 +6,7 @@ use api::list::ListQuery;
 use api::reference::TargetSession;
 use api::sort::{Sort, SortKey};
 use api::target_name::TargetName;
-use api::words::{DisplayCategory, State};
+use api::words::{DisplayCategory, Scope, State};
 use clap::Args;
 
 use crate::args::word;
@@ -78,15 +78,11 @@ impl FilterArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Order")]
 pub(crate) struct OrderArgs {
-    /// Sort by this key; `-` in front reverses it; repeat it for more keys
-    #[arg(
-        long,
-        value_name = "KEY",
-        value_delimiter = ',',
-        allow_hyphen_values = true,
-        value_parser = str::parse::<Sort>
-    )]
-    sort: Vec<Sort>,
+    /// Sort by location, state or category, panes also by agent, state_since, last_activity_at or
+    /// updated_at, windows and sessions also by total_panes; `-` in front reverses it; repeat it for
+    /// more keys
+    #[arg(long, value_name = "KEY", value_delimiter = ',', allow_hyphen_values = true)]
+    sort: Vec<String>,
 
     /// At most so many
     #[arg(long, value_name = "COUNT")]
@@ -98,22 +94,30 @@ pub(crate) struct OrderArgs {
 }
 
 impl OrderArgs {
-    /// The same, in this order where none was asked for.
-    #[must_use]
-    pub(crate) fn or_sorted_by(&self, keys: &[SortKey]) -> Self {
-        let mut order = self.clone();
-        if order.sort.is_empty() {
-            order.sort = keys.iter().map(|key| Sort { key: *key, descending: false }).collect();
-        }
-        order
+    /// The order that was asked for, of what a list of that scope has.
+    fn keys(&self, scope: Scope) -> Result<Vec<Sort>, Failure> {
+        let key = |text: &String| {
+            let sort = text.parse::<Sort>().ok().filter(|it| it.key.applies_to(scope));
+            sort.ok_or_else(|| {
+                let message = format!("`{text}` is nothing that {scope} can be sorted by");
+                let words = SortKey::words_for(scope).join(", ");
+                Failure::new(ErrorCode::BadRequest, message)
+                    .with_hint(format!("Give --sort one of: {words}."))
+            })
+        };
+        self.sort.iter().map(key).collect()
     }
 }
 
 /// What a list is asked for.
-pub(crate) fn list_query(filters: &FilterArgs, order: &OrderArgs) -> Result<ListQuery, Failure> {
+pub(crate) fn list_query(
+    filters: &FilterArgs,
+    order: &OrderArgs,
+    scope: Scope,
+) -> Result<ListQuery, Failure> {
     Ok(ListQuery {
         filters: filters.filters()?,
-        sort: order.sort.clone(),
+        sort: order.keys(scope)?,
         limit: order.limit,
         page: order.page.clone(),
     })
@@ -151,7 +155,7 @@ mod tests {
 
     fn query(arguments: &[&str]) -> Result<String, Failure> {
         let line = Line::parse_from(std::iter::once(&"qd").chain(arguments));
-        list_query(&line.filters, &line.order).map(|query| query.to_query_string())
+        list_query(&line.filters, &line.order, Scope::Panes).map(|query| query.to_query_string())
     }
 
     #[test]
@@ -176,6 +180,19 @@ mod tests {
             ),
         ] {
             assert_eq!(query(arguments).unwrap(), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_list_cannot_be_sorted_by_is_refused_with_what_it_can() {
+        let line = Line::parse_from(["qd", "--sort", "total_panes"]);
+        let asked = |scope| list_query(&line.filters, &line.order, scope);
+        assert!(asked(Scope::Sessions).is_ok());
+        for refused in [asked(Scope::Panes).map(drop), query(&["--sort", "foo"]).map(drop)] {
+            let Err(Failure::Told(error)) = refused else { panic!("it was taken") };
+            assert_eq!(error.code, ErrorCode::BadRequest);
+            assert!(error.hint.contains("state_since"), "{}", error.hint);
+            assert!(!error.hint.contains("total_panes"), "{}", error.hint);
         }
     }
 

@@ -2,8 +2,9 @@
 
 use api::ExitCode;
 use api::sessions::{GroupBy, SessionsQuery};
-use api::sort::SortKey;
+use api::sort::{Sort, SortKey};
 use api::windows::WindowsQuery;
+use api::words::Scope;
 use clap::{Args, Subcommand};
 
 use crate::args::word;
@@ -64,10 +65,13 @@ pub(crate) fn run(console: &Console, command: &ListCommand) -> Outcome {
 }
 
 /// Whoever needs somebody comes first, the longest waiting of them before the others.
-const URGENT_FIRST: &[SortKey] = &[SortKey::Category, SortKey::StateSince];
+const URGENT_FIRST: [SortKey; 2] = [SortKey::Category, SortKey::StateSince];
 
 pub(crate) fn panes(console: &Console, args: &PanesArgs) -> Outcome {
-    let query = list_query(&args.filters, &args.order.or_sorted_by(URGENT_FIRST))?;
+    let mut query = list_query(&args.filters, &args.order, Scope::Panes)?;
+    if query.sort.is_empty() {
+        query.sort = URGENT_FIRST.map(|key| Sort { key, descending: false }).to_vec();
+    }
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.panes(&query).await?) })?;
     console.list(&answer, output::panes::lines)?;
@@ -75,7 +79,7 @@ pub(crate) fn panes(console: &Console, args: &PanesArgs) -> Outcome {
 }
 
 fn windows(console: &Console, args: &WindowsArgs) -> Outcome {
-    let list = list_query(&args.filters, &args.order)?;
+    let list = list_query(&args.filters, &args.order, Scope::Windows)?;
     let query = WindowsQuery { list, with_agent_status: args.with_agent_status };
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.windows(&query).await?) })?;
@@ -84,7 +88,7 @@ fn windows(console: &Console, args: &WindowsArgs) -> Outcome {
 }
 
 fn sessions(console: &Console, args: &SessionsArgs) -> Outcome {
-    let list = list_query(&args.filters, &args.order)?;
+    let list = list_query(&args.filters, &args.order, Scope::Sessions)?;
     let query = SessionsQuery { list, agent_summary: args.agent_summary, group_by: args.group_by };
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.sessions(&query).await?) })?;

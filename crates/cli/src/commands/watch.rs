@@ -101,7 +101,7 @@ pub(crate) fn run(console: &Console, args: &WatchArgs) -> Outcome {
         Scope::Sessions => Box::new(Board::<SessionItem>::new(terminal, interval)),
         Scope::Approvals => Box::new(Board::<ApprovalItem>::new(terminal, interval)),
     };
-    wait(follow(watch, sink))?;
+    wait(follow(watch, sink, terminal))?;
     Ok(ExitCode::Ok)
 }
 
@@ -169,7 +169,7 @@ fn told(pause: Pause) -> &'static str {
 }
 
 /// Follows the stream until it ends, or somebody has seen enough.
-async fn follow(watch: Watch, sink: Box<dyn Sink>) -> Result<(), Failure> {
+async fn follow(watch: Watch, sink: Box<dyn Sink>, terminal: Terminal) -> Result<(), Failure> {
     let (mut interrupt, mut terminate) =
         (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let (sender, steps) = mpsc::channel(STEPS_WAITING_MAX);
@@ -184,8 +184,19 @@ async fn follow(watch: Watch, sink: Box<dyn Sink>) -> Result<(), Failure> {
         })?,
         // A reader that went away would else be noticed only with the next change.
         _ = unread() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        _ = interrupt.recv() => {
+            end_line(terminal);
+            Ok(())
+        }
         _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// What the terminal echoes of Ctrl-C stands where the shell would write next. Standard output may
+/// be held by who writes.
+fn end_line(terminal: Terminal) {
+    if terminal.is_interactive() {
+        terminal.note(&[Text::new()]);
     }
 }
 

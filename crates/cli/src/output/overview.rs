@@ -105,7 +105,7 @@ impl Overview<'_> {
         lines
     }
 
-    /// Where there is little room: who it is and how long, and below it what for.
+    /// Where there is little room: who it is and how long, and below it where and what for.
     fn in_two_lines(&self, items: &[&PaneItem], width: usize) -> Vec<Text> {
         let now = self.panes.generated_at;
         let several = self.panes.requested_targets.len() > 1;
@@ -114,7 +114,6 @@ impl Overview<'_> {
             Column::fixed("").down_to(7),
             Column::fixed(""),
             Column::yielding("", 1),
-            Column::yielding("", 2).down_to(8),
         ];
         let mut table = Table::new(columns).untitled();
         for item in items {
@@ -123,20 +122,17 @@ impl Overview<'_> {
                 state(item),
                 Text::plain(age(item.state_since, now)),
                 Text::plain(item.agent_type.as_deref().unwrap_or_default()),
-                Text::plain(if several {
-                    format!("{}/{}", item.identity.target, place(item))
-                } else {
-                    place(item)
-                }),
             ]);
         }
         let heads = table.lines(Some(width)).into_iter();
         let both = heads.zip(items).flat_map(|(head, item)| {
-            let what = about(item);
-            let below = (what.width() > 0).then(|| Text::plain("    ").then(what).cut(width));
-            [Some(head), below]
+            let target = if several { item.identity.target.as_str() } else { "" };
+            let slash = if several { "/" } else { "" };
+            // A long name leaves room for what somebody is needed for.
+            let place = Text::plain(format!("    {target}{slash}{}", place(item))).cut(width / 2);
+            [head, place.then("  ").then(about(item)).cut(width)]
         });
-        both.flatten().collect()
+        both.collect()
     }
 
     /// The rest, session by session; those in which nothing but shells is open take a line each.
@@ -406,11 +402,11 @@ mod tests {
 
         Needs you
           %3  waiting_input     11m  gemini
-            Which?
+            build/work:1.0  Which?
           %4  waiting_approval  3m   claude
-            Bash: rm -rf build
+            local/work:2.0  Bash: rm -rf build
           %7  error             30s  codex
-            panic
+            local/日本語の…  panic
 
         local/work
           %3  running  2m  claude  work:1.0

@@ -255,6 +255,30 @@ fn a_dot_is_the_pane_in_which_the_command_runs() {
 }
 
 #[test]
+fn the_place_that_a_list_shows_names_the_pane_also_where_the_session_is_named_like_an_id() {
+    let env = deck();
+    env.tmux().session("work", "exec cat");
+    let pane = env.tmux().session("%0", "exec cat");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    assert!(env.qd(&["ls"]).success().contains("%0:0.0"));
+    let said = env.qd(&["explain", "%0:0.0"]).success();
+    assert!(said.starts_with(&format!("{pane} on local, session %0:")), "{said}");
+}
+
+#[test]
+fn ctrl_c_ends_a_watch_with_the_shell_on_a_line_of_its_own() {
+    let env = deck();
+    let pane = env.tmux().session("work", "PS1='prompt> ' exec sh");
+    let daemon = env.daemon();
+    deck::settled(daemon.api(), &pane, "sh");
+    env.tmux().type_line(&pane, &format!("{} watch", env.qd_program().display()));
+    env.tmux().shows(&pane, "1 pane:");
+    env.tmux().ok(&["send-keys", "-t", &pane, "C-c"]);
+    env.tmux().shows(&pane, "\nprompt>");
+}
+
+#[test]
 fn what_names_no_pane_is_repeated_with_what_would() {
     let env = deck();
     env.daemon();
