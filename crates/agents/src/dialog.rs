@@ -172,7 +172,8 @@ fn rows(view: &View, menu: Menu, selector: char, kind: ApprovalKind) -> Option<(
 
 /// Whether a question's answer is chosen by pressing it, and not typed.
 fn is_option(label: &str) -> bool {
-    !label.starts_with("Type something") && !label.starts_with("Chat about this")
+    let typed = ["Type something", "Chat about this", "Enter a custom value"];
+    !typed.iter().any(|words| label.starts_with(words))
 }
 
 /// What an answer means, by its words.

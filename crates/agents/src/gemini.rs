@@ -25,6 +25,10 @@ const COVERED: &[&str] = &["0.61.0"];
 const OTHER_COMMANDS: &[&str] =
     &["mcp", "extensions", "extension", "skills", "hooks", "-v", "--version", "-h", "--help"];
 
+/// The tools by which it asks something, and shows a plan.
+const ASK: &str = "ask_user";
+const PLAN: &str = "exit_plan_mode";
+
 /// What stands for the answer of a turn that was interrupted or failed.
 const NO_ANSWER: &str = "[no response text]";
 
@@ -69,7 +73,12 @@ impl Adapter for Gemini {
         let permission = event.eq_ignore_ascii_case("Notification")
             && payload::text(payload, "notification_type") == "ToolPermission";
         let details = payload.get("details").filter(|_| permission)?;
-        let asking = asking::permission(payload::text(details, "type"), details, payload);
+        let tool = payload::text(details, "type");
+        // What it asks, and what it plans, only its dialog tells.
+        if [ASK, PLAN].contains(&tool) {
+            return None;
+        }
+        let asking = asking::permission(tool, details, payload);
         Some(Asked::For(Box::new(asking::yes_or_no(asking))))
     }
 
@@ -162,8 +171,8 @@ fn notification(payload: &Value) -> Report {
     }
     let details = payload.get("details").unwrap_or(&Value::Null);
     let (state, reason) = match payload::text(details, "type") {
-        "ask_user" => (State::WaitingInput, "question"),
-        "exit_plan_mode" => (State::WaitingApproval, "plan"),
+        ASK => (State::WaitingInput, "question"),
+        PLAN => (State::WaitingApproval, "plan"),
         _ => (State::WaitingApproval, "approval_requested"),
     };
     let named = ["command", "fileName", "title"].map(|field| payload::text(details, field));
@@ -315,6 +324,12 @@ fn dialog(view: &View) -> Option<Seen> {
     }
     let seen = if head.contains("Do you trust the files") || head.starts_with("? Get started") {
         Seen::new(State::WaitingInput, "startup_dialog", "dialog before the session")
+    } else if let Some(question) = head.strip_prefix("Answer Questions ") {
+        // Several questions stand on tabs of their own, between which arrows lead.
+        let several = inside.joined(menu.last, inside.len()).contains('→');
+        let mark = "box with a question at the bottom";
+        let seen = Seen::new(State::WaitingInput, "question", mark).asking(question);
+        return Some(if several { seen.unsure() } else { seen });
     } else if APPROVALS.iter().any(|mark| head.contains(mark)) {
         Seen::new(State::WaitingApproval, "approval_requested", "box with answers at the bottom")
     } else {

@@ -48,9 +48,11 @@ fn every_recorded_dialog_is_answered_by_its_agents_own_keys() {
     check("copilot", "permission-edit", ["Enter", "", "Down Enter", "Escape"]);
     check("gemini", "permission-shell", ["1", "2", "", "Escape"]);
     check("gemini", "permission-edit", ["1", "2", "", "Escape"]);
-    let question = dialog("claude", "question-dialog").unwrap();
-    let option = |nth| keys(&question, Choice::Option, Some(nth));
-    assert_eq!([1, 2, 3].map(option), ["1", "2", ""], "what is typed is no option");
+    for agent in ["claude", "gemini"] {
+        let question = dialog(agent, "question-dialog").unwrap();
+        let option = |nth| keys(&question, Choice::Option, Some(nth));
+        assert_eq!([1, 2, 3].map(option), ["1", "2", ""], "{agent}: what is typed is no option");
+    }
 }
 
 #[test]
