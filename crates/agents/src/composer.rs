@@ -45,6 +45,12 @@ pub fn letters(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
+/// Whether a text begins as a command to the composer of some agent: to a shell, to the agent
+/// itself, for its memory or to be done in the background. It is no prompt then.
+pub fn commands(text: &str) -> bool {
+    text.trim_start().starts_with(['!', '/', '#', '&'])
+}
+
 /// What stands in these lines behind the mark that begins the first of them.
 pub(crate) fn contents(screen: &Screen, lines: Range<usize>, mark: char) -> Composer {
     let (mut text, mut typed, mut cursors) = (String::new(), false, 0);

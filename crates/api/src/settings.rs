@@ -48,6 +48,7 @@ pub const SECTIONS: &[Section] = &[
         about: "What happens when an agent begins to wait for somebody, in a pane that nobody looks at.",
         entries: NOTIFY,
     },
+    Section { name: "actions", about: "Who may act on panes.", entries: ACTIONS },
     Section {
         name: "approvals",
         about: "How agents that ask for a permission are answered.",
@@ -168,6 +169,14 @@ const NOTIFY: &[Entry] = &[
             QD_PANE and QD_RUNTIME.",
     },
 ];
+
+const ACTIONS: &[Entry] = &[Entry {
+    key: "from_agents",
+    kind: Kind::Word { default: "agents", words: &["none", "agents", "all"] },
+    about: "On which panes agents may act by `qd send` and `qd kill`: on none, on those of agents \
+        (where they give prompts and press Enter, and no command of the composer), or on all, \
+        people's shells among them.",
+}];
 
 const APPROVALS: &[Entry] = &[
     Entry {

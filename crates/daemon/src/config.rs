@@ -11,6 +11,7 @@ use api::config::ConfigProblem;
 use api::settings::{parse_time, write_time};
 
 use engine::settings::Settings;
+use engine::words::FromAgents;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// The largest file that is read.
@@ -27,6 +28,7 @@ pub struct Config {
     pub health: HealthConfig,
     pub observer: ObserverConfig,
     pub notify: NotifyConfig,
+    pub actions: ActionsConfig,
     pub approvals: ApprovalsConfig,
     pub api: ApiConfig,
     pub retention: RetentionConfig,
@@ -78,6 +80,12 @@ impl NotifyConfig {
     pub fn is_silent(&self) -> bool {
         !self.bell && self.command.is_empty()
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionsConfig {
+    pub from_agents: FromAgents,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,6 +238,7 @@ impl Config {
             down_failures: self.health.down_failures,
             down_window_ms: self.health.down_window.as_ms(),
             recovery_probes: self.health.recovery_probes,
+            from_agents: self.actions.from_agents,
         }
     }
 }
@@ -274,7 +283,7 @@ mod tests {
         );
         assert_eq!(
             refusal("x = 1"),
-            "c.toml:1:1: unknown key `x`: the sections are state, health, observer, notify, approvals, api, retention, log"
+            "c.toml:1:1: unknown key `x`: the sections are state, health, observer, notify, actions, approvals, api, retention, log"
         );
         assert_eq!(
             refusal("[health]\nxyzzy = 1"),

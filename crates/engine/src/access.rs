@@ -1,14 +1,16 @@
-//! Who is let in beside the user's own programs, and who was turned away: tokens and denials.
+//! Who may what: tokens of those who are let in beside the user's own programs, who was turned
+//! away, and what an agent does to panes.
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::{Act, ActionRow, Failure};
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::ids::{RuntimeId, TokenId};
 use crate::input::{Decision, Refusal};
 use crate::limits;
 use crate::time::{Now, WallMs};
-use crate::words::TokenScope;
+use crate::words::{ActionProblem, FromAgents, Phase, TokenScope};
 
 /// A token: what a client over TCP shows. Its secret is known to its holder alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +68,42 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+/// The one key that an agent may press for another: it hands over a prompt. Others answer dialogs and
+/// change what an agent may do unasked.
+const KEY_OF_AGENTS: &str = "Enter";
+
 impl Engine {
+    /// Why somebody below an agent does not act so on this pane; nothing for everybody else.
+    ///
+    /// What is typed into a shell runs as the person whose shell it is, so an agent that types there
+    /// is asked for no permission and answers its own approvals.
+    pub(crate) fn forbidden(&self, row: &ActionRow) -> Option<(Phase, Failure)> {
+        if !row.by.may_be_agent() {
+            return None;
+        }
+        let (text, keys) = match &row.act {
+            Act::Send { text, keys, paste: _, busy: _ } => (text.as_ref(), keys.as_slice()),
+            Act::KillByKey | Act::KillBySignal { .. } => (None, [].as_slice()),
+            // To look changes nothing, and who may answer is decided before there is an action.
+            Act::Attach { .. } | Act::ViewOutput { .. } | Act::Respond { .. } => return None,
+        };
+        let message = match self.settings.from_agents {
+            FromAgents::All => return None,
+            FromAgents::None => "agents act on no pane",
+            FromAgents::Agents if row.snapshot.agent.is_none() => {
+                "agents act on panes of agents only, and no agent is known to run in this one"
+            }
+            FromAgents::Agents if text.is_some_and(|text| text.commands) => {
+                "agents give each other prompts, and this begins as a command to the composer"
+            }
+            FromAgents::Agents if keys.iter().any(|key| key != KEY_OF_AGENTS) => {
+                "agents press no key for each other but Enter"
+            }
+            FromAgents::Agents => return None,
+        };
+        Some((Phase::Refused, Failure::new(ActionProblem::Forbidden, message)))
+    }
+
     pub fn tokens(&self) -> impl Iterator<Item = &TokenRow> {
         self.tokens.values()
     }

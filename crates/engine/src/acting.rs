@@ -49,6 +49,7 @@ impl Engine {
         }
         let row = self.row(now, request, pane);
         let unmet = unmet(now, &row.guards, pane).map(|failure| (Phase::Refused, failure));
+        let unmet = self.forbidden(&row).or(unmet);
         match unmet.or_else(|| self.objection(&row, pane)) {
             // A prompt that may wait is no reason for anything else to.
             None if !row.act.is_exclusive()
@@ -230,6 +231,9 @@ impl Engine {
         if sessions.is_some_and(|(then, now)| then != now) {
             let message = "the agent began another session while it waited";
             return refused(ActionProblem::RuntimeStale, message);
+        }
+        if let Some(forbidden) = self.forbidden(row) {
+            return Some(forbidden);
         }
         if row.expiry() > now.mono {
             // What a prompt waits for is that the state changes: its other guards counted before.

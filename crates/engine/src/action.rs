@@ -99,6 +99,9 @@ pub struct TextFacts {
     pub letters_sha256: String,
     /// Its redacted beginning.
     pub preview: String,
+    /// It begins as what a composer takes for a command of its own and not for a prompt.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub commands: bool,
 }
 
 impl Act {

@@ -129,6 +129,32 @@ pub struct SessionRow {
     pub created_s: i64,
 }
 
+/// An agent above the process of a client: in which runtime, or a server that agents share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Below {
+    Runtime(RuntimeId),
+    Server,
+}
+
+impl Below {
+    fn parse(text: &str) -> Self {
+        match text {
+            "server" => Self::Server,
+            runtime => Self::Runtime(RuntimeId::new(runtime)),
+        }
+    }
+}
+
+impl std::fmt::Display for Below {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Runtime(runtime) => write!(f, "{runtime}"),
+            Self::Server => f.write_str("server"),
+        }
+    }
+}
+
 /// Who caused a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -143,8 +169,16 @@ pub enum Actor {
     Client { uid: u32, pid: Option<u32> },
     /// The same, where its process runs below that of an agent; in which runtime, if it is one.
     Agent { uid: u32, pid: u32, runtime: Option<RuntimeId> },
-    /// A client over TCP, by its token: the user and process behind it as far as they are known.
-    Token { name: String, token: TokenId, uid: Option<u32>, pid: Option<u32> },
+    /// A client over TCP, by its token: the user and process behind it as far as they are known,
+    /// and whether that process runs below an agent's.
+    Token {
+        name: String,
+        token: TokenId,
+        uid: Option<u32>,
+        pid: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        below: Option<Below>,
+    },
     /// Somebody over TCP who showed no token that counts.
     Stranger,
 }
@@ -173,10 +207,22 @@ impl Actor {
                 token: TokenId::new(facts.text("id")?),
                 uid: facts.number("uid")?,
                 pid: facts.number("pid")?,
+                below: facts.text("below").map(Below::parse),
             },
             _ => return None,
         };
         facts.0.is_empty().then_some(actor)
+    }
+
+    /// Whether it is an agent's program, or a program of which that cannot be told.
+    pub fn may_be_agent(&self) -> bool {
+        match self {
+            Self::Agent { .. } | Self::Stranger => true,
+            Self::Client { pid, .. } => pid.is_none(),
+            // Of one that is not seen the token vouches.
+            Self::Token { below, .. } => below.is_some(),
+            Self::Observer | Self::Reconciler | Self::Daemon => false,
+        }
     }
 }
 
@@ -216,14 +262,17 @@ impl std::fmt::Display for Actor {
                 write!(f, "agent:uid={uid},pid={pid},runtime={runtime}")
             }
             Self::Agent { uid, pid, runtime: None } => write!(f, "agent:uid={uid},pid={pid}"),
-            Self::Token { name, token, uid, pid } => {
+            Self::Token { name, token, uid, pid, below } => {
                 write!(f, "token:name={name},id={token}")?;
                 for (what, number) in [("uid", uid), ("pid", pid)] {
                     if let Some(number) = number {
                         write!(f, ",{what}={number}")?;
                     }
                 }
-                Ok(())
+                match below {
+                    Some(below) => write!(f, ",below={below}"),
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -236,12 +285,14 @@ mod tests {
     #[test]
     fn who_it_was_is_read_as_it_was_written() {
         let runtime = RuntimeId::new("rt-0123456789abcdef");
-        let token = |uid, pid| Actor::Token {
+        let token = |uid, pid, below| Actor::Token {
             name: "my-phone".to_owned(),
             token: TokenId::new("tk-1"),
             uid,
             pid,
+            below,
         };
+        let above = Below::Runtime(runtime.clone());
         for (actor, text) in [
             (Actor::Observer, "observer"),
             (Actor::Stranger, "stranger"),
@@ -252,8 +303,13 @@ mod tests {
                 "agent:uid=7,pid=12,runtime=rt-0123456789abcdef",
             ),
             (Actor::Agent { uid: 7, pid: 12, runtime: None }, "agent:uid=7,pid=12"),
-            (token(None, None), "token:name=my-phone,id=tk-1"),
-            (token(Some(7), Some(12)), "token:name=my-phone,id=tk-1,uid=7,pid=12"),
+            (token(None, None, None), "token:name=my-phone,id=tk-1"),
+            (token(Some(7), Some(12), None), "token:name=my-phone,id=tk-1,uid=7,pid=12"),
+            (
+                token(Some(7), Some(12), Some(above)),
+                "token:name=my-phone,id=tk-1,uid=7,pid=12,below=rt-0123456789abcdef",
+            ),
+            (token(None, None, Some(Below::Server)), "token:name=my-phone,id=tk-1,below=server"),
         ] {
             assert_eq!(actor.to_string(), text);
             assert_eq!(Actor::parse(text), Some(actor));

@@ -1,6 +1,8 @@
-//! The numbers a user may change; their defaults are the product's.
+//! What of the engine a user may change; the defaults are the product's.
 
-/// Configurable defaults of ordering, state and health.
+use crate::words::FromAgents;
+
+/// Configurable defaults of ordering, state, health and actions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How far a source's clock may differ before its event time is not believed.
@@ -19,6 +21,8 @@ pub struct Settings {
     pub down_window_ms: i64,
     /// Consecutive good probes that, with a topology, make a target `ok` again.
     pub recovery_probes: u32,
+    /// On which panes agents may act.
+    pub from_agents: FromAgents,
 }
 
 impl Default for Settings {
@@ -32,6 +36,7 @@ impl Default for Settings {
             down_failures: 3,
             down_window_ms: 30_000,
             recovery_probes: 2,
+            from_agents: FromAgents::Agents,
         }
     }
 }

@@ -292,6 +292,16 @@ words! {
 }
 
 words! {
+    /// On which panes agents may act: type into them, or end what runs there.
+    FromAgents {
+        None = "none",
+        /// Those in which an agent runs.
+        Agents = "agents",
+        All = "all",
+    }
+}
+
+words! {
     /// Why an action was not done, spelled as the API's error codes.
     ActionProblem {
         RuntimeStale = "E_RUNTIME_STALE",

@@ -60,17 +60,17 @@ for n in 1 2 3 4 5 6 7 8 9; do
 done
 "#;
 
-struct Scene {
-    daemon: Daemon,
-    pane: String,
-    env: TestEnv,
+pub(crate) struct Scene {
+    pub(crate) daemon: Daemon,
+    pub(crate) pane: String,
+    pub(crate) env: TestEnv,
 }
 
-fn scene() -> Scene {
+pub(crate) fn scene() -> Scene {
     scene_in(deck())
 }
 
-fn scene_in(env: TestEnv) -> Scene {
+pub(crate) fn scene_in(env: TestEnv) -> Scene {
     fs::copy("/bin/bash", env.path("bin/claude")).unwrap();
     for program in
         ["cat", "clear", "mkdir", "mv", "od", "rm", "setsid", "sh", "sleep", "stty", "touch", "tr"]
@@ -121,7 +121,7 @@ impl Scene {
     }
 
     /// Has the agent ask, with its hook.
-    fn ask(&self, number: u32, command: &str) {
+    pub(crate) fn ask(&self, number: u32, command: &str) {
         fs::write(self.asks(&format!("{number}.done")), payload("PostToolUse", command)).unwrap();
         let asked = payload("PermissionRequest", command);
         fs::write(self.asks(&format!("{number}.json")), asked).unwrap();
@@ -150,7 +150,7 @@ impl Scene {
         found.unwrap_or_else(|| panic!("no such approval: {last:#?}"))
     }
 
-    fn hooked(&self, command: &str) -> Value {
+    pub(crate) fn hooked(&self, command: &str) -> Value {
         let asked = self.waiting(|it| it["request"] == command && it["delivery"] == "reply");
         // What was never seen to wait cannot be seen to go on.
         let path = format!("/v1/runtimes/{}/explain", deck::runtime_of(&asked));
@@ -191,14 +191,14 @@ impl Scene {
         Self { daemon, pane, env }
     }
 
-    fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         let text = fs::read_to_string(self.env.path("home/log")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
     /// What the agent took for its questions so far.
     #[track_caller]
-    fn took(&self, count: usize) -> Vec<String> {
+    pub(crate) fn took(&self, count: usize) -> Vec<String> {
         wait::until(&format!("{count} were taken"), || (self.log().len() >= count).then_some(()));
         self.log()
     }

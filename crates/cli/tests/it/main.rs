@@ -18,6 +18,7 @@ mod config;
 mod described;
 mod events;
 mod faults;
+mod from_agents;
 mod held;
 mod hooks;
 mod hostile;

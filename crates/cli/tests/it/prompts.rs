@@ -46,15 +46,15 @@ done
 "#;
 
 /// A world with such an agent, which is at rest.
-struct Scene {
+pub(crate) struct Scene {
     daemon: Option<Daemon>,
-    pane: String,
+    pub(crate) pane: String,
     pid: u32,
-    env: TestEnv,
+    pub(crate) env: TestEnv,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let env = deck();
         fs::copy(fs::canonicalize("/bin/bash").unwrap(), env.path("bin/claude")).unwrap();
         fs::write(env.path("home/composer.sh"), COMPOSER).unwrap();
@@ -69,7 +69,7 @@ impl Scene {
         scene
     }
 
-    fn daemon(&self) -> &Daemon {
+    pub(crate) fn daemon(&self) -> &Daemon {
         self.daemon.as_ref().unwrap()
     }
 
@@ -120,7 +120,7 @@ impl Scene {
         })
     }
 
-    fn submitted(&self) -> String {
+    pub(crate) fn submitted(&self) -> String {
         fs::read_to_string(self.home("submitted")).unwrap_or_default()
     }
 

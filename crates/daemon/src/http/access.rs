@@ -13,7 +13,7 @@ use api::error_code::ErrorCode;
 use api::rights::{Entrance, Right, Who};
 use api::routes::{ROUTES, Route};
 use engine::access::Denial;
-use engine::event::Actor;
+use engine::event::{Actor, Below};
 use engine::ids::{RuntimeId, TokenId};
 use engine::input::{Input, Request};
 use engine::pane::PaneRow;
@@ -81,8 +81,13 @@ impl Holder {
         &self.token
     }
 
-    fn actor(&self, uid: Option<u32>, pid: Option<u32>) -> Actor {
-        Actor::Token { name: self.name.clone(), token: self.token.clone(), uid, pid }
+    /// Who it is, as long as nothing is known of the process behind the connection.
+    fn actor(&self) -> Actor {
+        self.actor_behind(None, None, None)
+    }
+
+    fn actor_behind(&self, uid: Option<u32>, pid: Option<u32>, below: Option<Below>) -> Actor {
+        Actor::Token { name: self.name.clone(), token: self.token.clone(), uid, pid, below }
     }
 }
 
@@ -133,7 +138,7 @@ fn by_token(
     let (token, name, scope) = (row.token.clone(), row.name.clone(), row.scope);
     let holder = Holder { token, name, scope, ours, theirs };
     if row.is_news(now.wall) {
-        tell(app, holder.actor(None, None), Request::UseToken(row.token));
+        tell(app, holder.actor(), Request::UseToken(row.token));
     }
     Ok(holder)
 }
@@ -150,7 +155,7 @@ pub(crate) async fn authorise(
         Admitted::Holder(holder) => {
             let entrance = Entrance::Token(to_api::token_scope(holder.scope));
             if !right.is_had_by(Who { entrance, below_agent: false }) {
-                let actor = holder.actor(None, None);
+                let actor = holder.actor();
                 return Err(deny(app, route, actor, None, out_of_scope(right, &holder)));
             }
             let found = match right {
@@ -163,10 +168,11 @@ pub(crate) async fn authorise(
                 agent_or_server_among(app, &host::lineage(*pid)).map(|agent| (*pid, agent))
             });
             let pid = agent.as_ref().map(|(pid, _)| *pid).or(found.pids.first().copied());
-            let actor = holder.actor(found.uid, pid);
             let below_agent = agent.is_some();
+            let runtime = agent.and_then(|(_, agent)| agent.runtime);
+            let below = below_agent.then(|| runtime.clone().map_or(Below::Server, Below::Runtime));
+            let actor = holder.actor_behind(found.uid, pid, below);
             if !right.is_had_by(Who { entrance, below_agent }) {
-                let runtime = agent.and_then(|(_, agent)| agent.runtime);
                 return Err(deny(app, route, actor, runtime, below_agent_problem(right)));
             }
             Ok(Peer { actor, pid })
@@ -178,17 +184,21 @@ fn neighbour_may(app: &Arc<App>, route: &Route, neighbour: &Neighbour) -> Result
     let right = route.right();
     let Neighbour { uid, pid, lineage } = neighbour;
     let (uid, pid) = (*uid, *pid);
-    let client = Actor::Client { uid, pid };
+    let mut client = Actor::Client { uid, pid };
     let entrance = Entrance::Socket;
     let agent = match right {
         Right::Read => None,
-        Right::Act | Right::Local => {
-            agent_among(app, lineage.get_or_init(|| neighbour.lineage_now()))
+        Right::Local => agent_among(app, lineage.get_or_init(|| neighbour.lineage_now())),
+        Right::Act => {
+            let above = lineage.get_or_init(|| neighbour.lineage_now());
+            if !is_seen(above) {
+                client = Actor::Client { uid, pid: None };
+            }
+            agent_or_server_among(app, above)
         }
         Right::Answer | Right::Manage | Right::Person => {
             let above = neighbour.lineage_now();
-            let is_seen = above.first().is_some_and(|it| it.start.is_some() || it.pid == 1);
-            if !is_seen {
+            if !is_seen(&above) {
                 let message = "it is not seen which process asks, as from inside of a container";
                 let problem = Problem::new(ErrorCode::Forbidden, message);
                 return Err(deny(app, route, client, None, problem));
@@ -206,6 +216,11 @@ fn neighbour_may(app: &Arc<App>, route: &Route, neighbour: &Neighbour) -> Result
         return Err(deny(app, route, actor, runtime, below_agent_problem(right)));
     }
     Ok(Peer { actor, pid })
+}
+
+/// Whether there was a process to look at, and it could be looked at.
+fn is_seen(lineage: &[Ancestor]) -> bool {
+    lineage.first().is_some_and(|it| it.start.is_some() || it.pid == 1)
 }
 
 /// The processes behind a connection. To find them all that are there are looked through.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agents::composer::letters;
+use agents::composer::{commands, letters};
 use agents::redact;
 use api::actions::{
     ACTIONS_LISTED_DEFAULT, ActionAnswer, ActionEvents, ActionList, ActionsQuery, AttachRequest,
@@ -18,7 +18,7 @@ use axum::extract::State;
 use engine::action::{Act, ActRequest, ActionRow, Guards, TextFacts};
 use engine::ids::{ActionId, PaneKey, RuntimeId, SnapshotId};
 use engine::input::{Input, Reply, Request};
-use engine::words::{ActionKind, IfBusy, Phase};
+use engine::words::{ActionKind, ActionProblem, IfBusy, Phase};
 use http::StatusCode;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -37,6 +37,10 @@ const OUTCOME_TIMEOUT: Duration = Duration::from_secs(40);
 const PREVIEW_CHARS_MAX: usize = 80;
 /// Characters of a text that are looked through for secrets before they are shown.
 const REDACTED_CHARS_MAX: usize = 4 * PREVIEW_CHARS_MAX;
+
+/// What to do where the engine refuses to let an agent act on a pane.
+const FROM_AGENTS_HINT: &str = "Have a person do it from a shell of their own, or let agents act on \
+     more panes with `from_agents` in the section `[actions]` of the settings.";
 
 pub(super) type Answered = Result<Said<ActionAnswer>, Problem>;
 
@@ -359,7 +363,13 @@ async fn conclude(app: &App, row: ActionRow) -> Answered {
         (Phase::Refused | Phase::Failed | Phase::Unknown, Some(failure)) => {
             let Said(_, answer) = answer;
             let completed_at = answer.completed_at.map(|at| at.to_string());
-            Err(Problem::new(to_api::action_problem(failure.problem), failure.message.clone())
+            let told =
+                Problem::new(to_api::action_problem(failure.problem), failure.message.clone());
+            // The other way to this code is a process of another user, and failed.
+            let is_rule =
+                failure.problem == ActionProblem::Forbidden && row.phase == Phase::Refused;
+            let told = if is_rule { told.hint(FROM_AGENTS_HINT) } else { told };
+            Err(told
                 .detail("action_id", answer.action_id)
                 .detail("result_code", answer.result_code.as_str())
                 .detail("completed_at", completed_at)
@@ -454,6 +464,7 @@ pub(super) fn facts(text: &str) -> TextFacts {
         sha256: engine::ids::hex(&Sha256::digest(text.as_bytes())),
         letters_sha256: engine::ids::hex(&Sha256::digest(letters(text))),
         preview,
+        commands: commands(text),
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::action::{Act, ActRequest, ActionRow, Busy, Failure, Guards, Outcome, TextFacts};
 use engine::engine::Engine;
-use engine::event::{Actor, Event};
-use engine::ids::{ActionId, AgentType, SnapshotId};
+use engine::event::{Actor, Below, Event};
+use engine::ids::{ActionId, AgentType, RuntimeId, SnapshotId, TokenId};
 use engine::input::{Effect, Input, Refusal, Reply, Request};
 use engine::limits;
 use engine::pane::{AgentProcess, PaneFacts, ProcessIdentity};
-use engine::words::{ActionProblem, IfBusy, KillSignal, Phase, Proof, State};
+use engine::settings::Settings;
+use engine::words::{ActionProblem, FromAgents, IfBusy, KillSignal, Phase, Proof, State};
 use proptest::prelude::*;
 
 use crate::world::{World, process, shell};
@@ -20,6 +21,7 @@ fn send(text: &str) -> Act {
         sha256: format!("hash of {text}"),
         letters_sha256: String::new(),
         preview: text.to_owned(),
+        commands: text.starts_with('!'),
     };
     Act::Send { text: Some(text), keys: Vec::new(), paste: false, busy: Busy::REFUSED }
 }
@@ -285,6 +287,67 @@ fn open_actions_are_bounded() {
                 assert_eq!(refusal, Refusal::TooManyActions);
                 assert_eq!(number as usize, limits::OPEN_ACTIONS_PER_PANE_MAX);
                 return;
+            }
+        }
+    }
+}
+
+/// Who runs below an agent, as far as it can be told.
+fn below_an_agent() -> [Actor; 4] {
+    let runtime = RuntimeId::new("rt-agent");
+    let below = Some(Below::Runtime(runtime.clone()));
+    let (name, token) = ("laptop".to_owned(), TokenId::new("tk-1"));
+    [
+        Actor::Agent { uid: 7, pid: 12, runtime: Some(runtime) },
+        Actor::Agent { uid: 7, pid: 12, runtime: None },
+        Actor::Client { uid: 7, pid: None },
+        Actor::Token { name, token, uid: None, pid: None, below },
+    ]
+}
+
+/// Whether somebody is let act so on a pane, under a setting.
+fn is_let(setting: FromAgents, by: &Actor, pane: u32, act: Act) -> bool {
+    let mut world = agent_world(&[State::Idle]);
+    world.engine.configure(Settings { from_agents: setting, ..Settings::default() });
+    let asked = ActRequest { by: by.clone(), ..request(&world, 1, pane, act) };
+    let row = ask(&mut world, &asked).unwrap();
+    if problem(&row) == Some(ActionProblem::Forbidden) {
+        assert_eq!((row.phase, released(&world).len()), (Phase::Refused, 0));
+        assert_eq!(told(&world, 1), row, "who tried stands in the journal");
+        return false;
+    }
+    assert_eq!(released(&world), ["ac-1"], "{row:?}");
+    true
+}
+
+#[test]
+fn s_10_agents_act_on_agents_panes_alone_unless_the_settings_say_otherwise() {
+    let keys = |key: &str| {
+        let Act::Send { text, paste, busy, .. } = send("x") else { panic!("no send") };
+        Act::Send { text, keys: vec![key.to_owned()], paste, busy }
+    };
+    let kill = Act::KillBySignal { signal: KillSignal::Term, tree: true };
+    let person = Actor::Client { uid: 7, pid: Some(12) };
+    let (shell, agent) = (1, 3);
+    for setting in FromAgents::ALL.iter().copied() {
+        for act in
+            [send("x"), send("!x"), keys("Enter"), keys("BTab"), Act::KillByKey, kill.clone()]
+        {
+            for pane in [shell, agent] {
+                assert!(is_let(setting, &person, pane, act.clone()), "a person does everything");
+            }
+        }
+        let look = Act::ViewOutput { lines: None, ansi: false };
+        for by in below_an_agent() {
+            let is_let = |pane, act| is_let(setting, &by, pane, act);
+            let (any, all) = (setting != FromAgents::None, setting == FromAgents::All);
+            assert!(is_let(shell, look.clone()), "to look is no act on it");
+            for act in [send("x"), keys("Enter"), Act::KillByKey, kill.clone()] {
+                assert_eq!(is_let(agent, act.clone()), any, "{by} {setting} {act:?}");
+                assert_eq!(is_let(shell, act.clone()), all, "{by} {setting} {act:?}");
+            }
+            for act in [send("!x"), keys("BTab")] {
+                assert_eq!(is_let(agent, act.clone()), all, "{by} {setting} {act:?}");
             }
         }
     }

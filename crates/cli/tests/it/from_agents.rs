@@ -1,0 +1,144 @@
+//! What agents do to panes by `qd`: prompts to each other, and nothing in a person's shell unless
+//! the settings say so. The agents here are copies of a shell, by an agent's name.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use serde_json::{Value, json};
+use testkit::{TestEnv, wait};
+
+use crate::approvals::{self, Scene};
+use crate::deck;
+use crate::prompts;
+
+/// Has an agent in a pane of its own run these lines of `qd`; gives what each of them said, its exit
+/// code behind it, and the agent's runtime.
+fn tries(env: &TestEnv, daemon: &testkit::Daemon, ways: &[String]) -> (Vec<String>, String) {
+    let mut script = "until [ -e go ]; do sleep 0.05; done\n".to_owned();
+    for (number, way) in ways.iter().enumerate() {
+        writeln!(script, "{way} > tried.{number} 2>&1; echo \"exit $?\" >> tried.{number}")
+            .unwrap();
+    }
+    script.push_str("touch tried; sleep 100\n");
+    let home = env.path("home");
+    for name in ["go", "tried"] {
+        fs::remove_file(home.join(name)).ok();
+    }
+    fs::write(home.join("tries.sh"), script).unwrap();
+    let pane = env.tmux().window("work", "tries", "exec claude $HOME/tries.sh");
+    let shown =
+        deck::pane_where(daemon.api(), &pane, "recognised", |it| it["agent_type"] == "claude");
+    fs::write(home.join("go"), "").unwrap();
+    wait::until("it tried", || home.join("tried").exists().then_some(()));
+    let said = |number| fs::read_to_string(home.join(format!("tried.{number}"))).unwrap();
+    ((0..ways.len()).map(said).collect(), deck::runtime_of(&shown))
+}
+
+/// A person's shell in a pane of its own.
+fn shell(it: &Scene) -> String {
+    let pane = it.env.tmux().window("work", "person", "exec sh");
+    deck::settled(it.daemon.api(), &pane, "sh");
+    pane
+}
+
+#[test]
+fn s_10_an_agent_types_its_approval_into_no_shell_and_ends_none() {
+    let env = deck::deck();
+    let address = crate::tcp::address();
+    env.configure(&format!("[api]\nlisten = \"{address}\"\n"));
+    let it = approvals::scene_in(env);
+    it.ask(1, "touch one");
+    let id = deck::text(&it.hooked("touch one"), "approval_id");
+    let shell = shell(&it);
+    let token = it.env.qd(&["token", "create", "t", "--scope", "act"]).success();
+    let qd = it.env.qd_program().display();
+    let typed = format!("{qd} send {shell} --text '{qd} approve {id}' --enter");
+    let ways = [
+        typed.clone(),
+        format!("setsid {typed} --force-stale"),
+        format!("QD_URL=http://{address} QD_TOKEN={} {typed}", token.trim()),
+        format!("{qd} send {shell} --key Up --enter"),
+        format!("{qd} kill {shell} --yes"),
+        format!("{qd} kill {shell} --mode signal --signal KILL --yes"),
+    ];
+    let (said, runtime) = tries(&it.env, &it.daemon, &ways);
+    for (way, said) in ways.iter().zip(&said) {
+        assert!(said.contains("E_FORBIDDEN") && said.contains("from_agents"), "{way}: {said}");
+        assert!(!said.contains("exit 0"), "{way}: {said}");
+    }
+    assert_eq!(it.log(), Vec::<String>::new());
+    let shown = deck::settled(it.daemon.api(), &shell, "sh");
+    assert!(!it.env.tmux().screen(&shell).contains("approve"), "nothing was typed: {shown:#}");
+    let history = it.env.qd(&["history", &shell, "--json"]).json();
+    let items = history["items"].as_array().unwrap();
+    assert_eq!(items.len(), ways.len(), "each attempt is in the history: {history:#}");
+    for item in items {
+        assert_eq!(
+            (&item["result_code"], &item["error_code"]),
+            (&json!("refused"), &json!("E_FORBIDDEN"))
+        );
+        assert!(deck::text(item, "requested_by").contains(&runtime), "it says whose: {item:#}");
+    }
+    // A person does all of it.
+    it.env.qd(&["send", &shell, "--text", &format!("{qd} approve {id}"), "--enter"]).success();
+    assert!(it.took(1)[0].contains("allow"));
+}
+
+/// What the settings open, docs/guide/security.md lists: what matters is that it is told.
+#[test]
+fn s_10_where_the_settings_let_agents_act_in_shells_it_is_recorded_and_in_none_nothing_is_done() {
+    let it = approvals::scene();
+    it.ask(1, "touch one");
+    let id = deck::text(&it.hooked("touch one"), "approval_id");
+    let shell = shell(&it);
+    let qd = it.env.qd_program().display();
+    let in_force = |word: &str| {
+        it.env.configure(&format!("[actions]\nfrom_agents = \"{word}\"\n"));
+        wait::until("the setting is in force", || {
+            let config = it.daemon.api().get("/v1/config").expect(200);
+            let settings = config["settings"].as_array().unwrap();
+            let found = settings.iter().find(|it| it["key"] == "actions.from_agents").unwrap();
+            (found["value"] == word).then_some(())
+        });
+    };
+    in_force("none");
+    let typed = format!("{qd} send {shell} --text '{qd} approve {id}' --enter");
+    let agent = format!("{qd} kill {} --yes", it.pane);
+    let (said, _) = tries(&it.env, &it.daemon, &[typed.clone(), agent]);
+    for said in &said {
+        assert!(said.contains("E_FORBIDDEN"), "{said}");
+    }
+    assert_eq!(it.log(), Vec::<String>::new());
+    in_force("all");
+    let (said, runtime) = tries(&it.env, &it.daemon, &[typed]);
+    assert!(said[0].contains("exit 0"), "{said:?}");
+    assert!(it.took(1)[0].contains("allow"));
+    let history = it.env.qd(&["history", &shell, "--limit", "1", "--json"]).json();
+    let by = deck::text(&history["items"][0], "requested_by");
+    assert!(by.starts_with("agent:uid=") && by.ends_with(&format!("runtime={runtime}")), "{by}");
+}
+
+#[test]
+fn s_10_agents_give_each_other_prompts_and_neither_commands_nor_keys() {
+    let scene = prompts::Scene::new();
+    scene.env.reinstall("touch");
+    let (qd, pane) = (scene.env.qd_program().display(), &scene.pane);
+    let kept = [
+        format!("{qd} send {pane} --text ' ! qd approve x' --enter"),
+        format!("{qd} send {pane} --text /allow-all --enter"),
+        format!("{qd} send {pane} --key BTab"),
+        format!("{qd} send {pane} --text 'do it' --key Escape"),
+    ];
+    let given = format!("{qd} send {pane} --text 'review what ! you did' --enter");
+    let ways: Vec<String> = kept.iter().cloned().chain([given]).collect();
+    let (said, runtime) = tries(&scene.env, scene.daemon(), &ways);
+    let (done, refused) = said.split_last().unwrap();
+    for (way, said) in kept.iter().zip(refused) {
+        assert!(said.contains("E_FORBIDDEN") && !said.contains("exit 0"), "{way}: {said}");
+    }
+    assert!(done.contains("exit 0"), "{done}");
+    assert_eq!(scene.submitted(), "<review what ! you did>\n");
+    let history = scene.env.qd(&["history", pane, "--json"]).json();
+    let by: &Value = &history["items"][0]["requested_by"];
+    assert!(by.as_str().unwrap().ends_with(&runtime), "{by}");
+}
