@@ -127,6 +127,7 @@ CREATE TABLE journal (
   body_hash BLOB CHECK (length(body_hash) = 32),
   hash BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
+CREATE INDEX journal_denied ON journal (at) WHERE kind = 'access_denied';
 CREATE TABLE meta (
   key TEXT NOT NULL PRIMARY KEY,
   value TEXT NOT NULL,

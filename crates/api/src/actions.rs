@@ -498,8 +498,31 @@ pub struct ActionList {
     pub as_of: u64,
     /// The actions.
     pub items: Vec<ActionItem>,
+    /// Who was turned away since the last of these actions, or before the first, newest first; at most as
+    /// many as there may be actions.
+    #[serde(default)]
+    pub denied: Vec<DeniedItem>,
     /// Where to go on, as `before`; null at the end.
     pub next_before: Option<String>,
+}
+
+/// Somebody who asked for what they may not have. Nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeniedItem {
+    /// Where it stands in the journal.
+    pub journal_seq: u64,
+    /// When it was.
+    pub at: Timestamp,
+    /// Who it was.
+    pub requested_by: String,
+    /// The runtime of the agent below which they run, if it is one of a pane.
+    pub runtime_id: Option<String>,
+    /// What was asked for, by the name of the operation; `unknown` where it is none.
+    pub operation: String,
+    /// Why not.
+    pub error_code: String,
+    /// How many more were turned away before it, of whom only this number is kept.
+    pub unrecorded: u64,
 }
 
 /// The events that bear an action's id.

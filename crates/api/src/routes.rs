@@ -585,7 +585,7 @@ pub const ROUTES: &[Route] = &[
             ErrorCode::RefNotFound,
             ErrorCode::TargetNotFound,
         ],
-        summary: "What was done to panes, by whom and with what outcome, newest first.",
+        summary: "What was done to panes, by whom and with what outcome, and who was turned away, newest first.",
         ..READ
     },
     Route {

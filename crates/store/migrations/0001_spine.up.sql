@@ -30,6 +30,7 @@ CREATE TABLE journal (
   body_hash BLOB CHECK (length(body_hash) = 32),
   hash BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
+CREATE INDEX journal_denied ON journal (at) WHERE kind = 'access_denied';
 
 -- What the journal had come to at `seq`: replay starts here once the rows before it are pruned.
 CREATE TABLE checkpoints (

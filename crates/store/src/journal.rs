@@ -17,6 +17,7 @@ use crate::actions::{self, ActionEvent, ActionsQuery};
 use crate::approvals::{self, ApprovalsQuery};
 use crate::chain::{ChainHash, Link};
 use crate::connect;
+use crate::denials::{self, DenialsQuery, Denied};
 use crate::events::{self, Recorded};
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::lives::{self, Ended};
@@ -378,6 +379,11 @@ impl Journal {
     /// Actions, newest first.
     pub fn actions(&self, query: &ActionsQuery) -> Result<Vec<ActionRow>, Fault> {
         actions::list(&self.db, query)
+    }
+
+    /// Who was turned away, newest first.
+    pub fn denials(&self, query: &DenialsQuery) -> Result<Vec<Denied>, Fault> {
+        denials::list(&self.db, query)
     }
 
     /// An approval, as long as it is kept.

@@ -4,7 +4,7 @@ use engine::time::WallMs;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::fault::Fault;
-use crate::{journal, past, retention};
+use crate::{denials, journal, past, retention};
 
 /// Marks a database file as ours: `QDCK`.
 pub const APPLICATION_ID: i32 = 0x5144_434b;
@@ -52,6 +52,7 @@ pub const HOT_QUERIES: &[(&str, &str)] = &[
         "an action by its reference",
         "SELECT action_id FROM actions WHERE action_type = ? AND request_ref = ?",
     ),
+    ("who was turned away, newest first", denials::NEWEST),
     ("the events of an action", "SELECT event_id FROM events WHERE action_id = ?"),
     ("expired payloads", retention::EXPIRED_PAYLOADS),
 ];

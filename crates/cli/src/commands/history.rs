@@ -10,7 +10,7 @@ use crate::commands::{Outcome, here};
 use crate::console::{Console, wait};
 use crate::output;
 
-/// Show what was done to panes, by whom, and what came of it; newest first
+/// Show what was done to panes, by whom, and what came of it, and who was turned away; newest first
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HistoryArgs {
     /// Only of this pane or runtime

@@ -1,6 +1,8 @@
 //! How acts on panes and their history are told.
 
-use api::actions::{ActionAnswer, ActionItem, ActionList, ActionType, ResultCode};
+use std::fmt::Write as _;
+
+use api::actions::{ActionAnswer, ActionItem, ActionList, ActionType, DeniedItem, ResultCode};
 use serde_json::Value;
 
 use crate::output::style;
@@ -61,7 +63,7 @@ fn process(action: &ActionItem) -> String {
 
 /// The history as a table.
 pub(crate) fn history(list: &ActionList, width: Option<usize>) -> Vec<Text> {
-    if list.items.is_empty() {
+    if list.items.is_empty() && list.denied.is_empty() {
         return vec![Text::styled("Nothing was done yet.", style::QUIET)];
     }
     let mut table = Table::new([
@@ -73,7 +75,11 @@ pub(crate) fn history(list: &ActionList, width: Option<usize>) -> Vec<Text> {
         Column::yielding("BY", 3),
         Column::yielding("ACTION", 4),
     ]);
+    let mut denied = list.denied.iter().peekable();
     for item in &list.items {
+        while let Some(later) = denied.next_if(|it| it.at > item.requested_at) {
+            table.row(turned_away(later));
+        }
         table.row([
             Text::plain(item.requested_at.to_string()),
             Text::plain(item.action_type.as_str()),
@@ -84,12 +90,32 @@ pub(crate) fn history(list: &ActionList, width: Option<usize>) -> Vec<Text> {
             Text::styled(&item.action_id, style::QUIET),
         ]);
     }
+    for earlier in denied {
+        table.row(turned_away(earlier));
+    }
     let mut lines = table.lines(width);
     if let Some(before) = &list.next_before {
         let more = format!("More with `qd history --before {before}`.");
         lines.push(Text::styled(more, style::QUIET));
     }
     lines
+}
+
+/// The row of somebody who asked for what they may not have.
+fn turned_away(item: &DeniedItem) -> [Text; 7] {
+    let mut detail = format!("{}: {}", item.error_code, item.operation);
+    if item.unrecorded > 0 {
+        let _ = write!(detail, ", and {} more before", item.unrecorded);
+    }
+    [
+        Text::plain(item.at.to_string()),
+        Text::plain("denied"),
+        Text::plain("-"),
+        Text::styled("refused", style::ERROR),
+        Text::plain(detail),
+        Text::styled(&item.requested_by, style::QUIET),
+        Text::plain("-"),
+    ]
 }
 
 fn style_of(result: ResultCode) -> anstyle::Style {

@@ -142,3 +142,43 @@ fn s_10_agents_give_each_other_prompts_and_neither_commands_nor_keys() {
     let by: &Value = &history["items"][0]["requested_by"];
     assert!(by.as_str().unwrap().ends_with(&runtime), "{by}");
 }
+
+#[test]
+fn who_was_turned_away_shows_in_the_history_with_the_agent_below_which_they_ran() {
+    let it = approvals::scene();
+    it.ask(1, "touch one");
+    let id = deck::text(&it.hooked("touch one"), "approval_id");
+    let qd = it.env.qd_program().display();
+    let first = format!("{qd} approve {id}");
+    let (said, runtime) = tries(&it.env, &it.daemon, &[first, format!("{qd} token list")]);
+    assert!(said.iter().all(|said| said.contains("E_FORBIDDEN")), "{said:?}");
+    let denied = |arguments: &[&str]| {
+        let history = it.env.qd(&[&["history", "--json"], arguments].concat()).json();
+        history["denied"].as_array().unwrap().clone()
+    };
+    // It is noted by somebody for whom nobody who was turned away waits.
+    let all = wait::until("both are noted", || Some(denied(&[])).filter(|all| all.len() == 2));
+    let told: Vec<_> =
+        all.iter().map(|it| (deck::text(it, "operation"), it["error_code"].clone())).collect();
+    let forbidden = json!("E_FORBIDDEN");
+    let names = [("listTokens".to_owned(), forbidden.clone()), ("respond".to_owned(), forbidden)];
+    assert_eq!(told, names, "newest first");
+    for item in &all {
+        assert_eq!(item["runtime_id"], runtime.as_str());
+        assert!(
+            deck::text(item, "requested_by").ends_with(&format!("runtime={runtime}")),
+            "{item}"
+        );
+    }
+    assert_eq!(denied(&[&format!("runtime:{runtime}")]).len(), 2, "of the agent that tried");
+    assert_eq!(denied(&[&it.pane]), Vec::<Value>::new(), "of the one that asked");
+    it.env.qd(&["deny", &id]).success();
+    let table = it.env.qd(&["history"]).success();
+    let kinds: Vec<_> = table.lines().filter_map(|it| it.split_whitespace().nth(1)).collect();
+    assert_eq!(kinds, ["WHAT", "respond", "denied", "denied"], "{table}");
+    assert!(table.contains("E_FORBIDDEN: respond"), "{table}");
+    assert_eq!(denied(&["--limit", "1"]).len(), 1, "as many as actions");
+    let action = it.env.qd(&["history", "--json"]).json()["items"][0].clone();
+    let earlier = denied(&["--before", &deck::text(&action, "action_id")]);
+    assert_eq!(earlier.len(), 2, "beside the actions of their time");
+}

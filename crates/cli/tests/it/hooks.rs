@@ -223,6 +223,31 @@ fn a_daemon_that_stands_still_holds_up_no_hook_and_hears_it_later() {
 }
 
 #[test]
+fn a_permission_hook_outside_of_every_watched_pane_waits_for_nobody_and_opens_nothing() {
+    let it = scene();
+    let payload = r#"{"session_id":"elsewhere","tool_name":"Bash","tool_input":{"command":"ls"}}"#;
+    for (number, (agent, event)) in [
+        ("claude", "PermissionRequest"),
+        ("codex", "PermissionRequest"),
+        ("copilot", "permissionRequest"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let asked = it.env.invoke(&["hook", agent, event]).stdin(payload).run();
+        assert_eq!((asked.code(), asked.stdout.as_str()), (Some(0), ""), "{agent}");
+        assert_eq!(recorded(&it.env), number + 1, "its record is written all the same");
+    }
+    // A request for a record that never comes is told at once that nobody answers it.
+    let request = serde_json::json!({
+        "record_id": "never", "agent": "codex", "event": "PermissionRequest", "choices": ["approve"],
+    });
+    let told = it.daemon.api().post("/v1/replies", &request).expect(200);
+    assert_eq!(told["status"], "end", "{told}");
+    assert_eq!(deck::items(it.daemon.api(), "/v1/approvals?all"), Vec::<Value>::new());
+}
+
+#[test]
 fn s_14_a_record_is_about_the_pane_it_came_from_whatever_it_says() {
     let it = scene();
     let other = it.env.tmux().session("other", "exec sh");

@@ -43,6 +43,45 @@ fn f_08_a_paused_daemon_catches_up_with_what_happened_meanwhile() {
     assert!(deck::pane(daemon.api(), &fresh[0]).is_none(), "what came and went is not there");
 }
 
+/// That it is stopped is seen before anything is asked of it, so nobody waits for a time to be up.
+#[test]
+fn of_a_daemon_that_is_stopped_every_command_says_so_and_a_hook_leaves_the_question_to_the_agent() {
+    let (env, daemon, pane) = scene();
+    daemon.signal(Signal::STOP);
+    let commands: [&[&str]; 10] = [
+        &["ls"],
+        &["list", "panes", "--json"],
+        &["explain", &pane],
+        &["wait", &pane, "--until", "running"],
+        &["send", &pane, "--text", "x"],
+        &["view-output", &pane],
+        &["kill", &pane, "--yes"],
+        &["approvals"],
+        &["history"],
+        &["target", "list"],
+    ];
+    for arguments in commands {
+        let said = env.qd(arguments).fails_with(3);
+        assert!(said.contains("E_DAEMON_UNREACHABLE"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("is stopped") && said.contains("kill -CONT"),
+            "{arguments:?}: {said}"
+        );
+    }
+    let doctor = env.qd(&["doctor"]);
+    assert!(doctor.stdout.contains("is stopped"), "{}{}", doctor.stdout, doctor.stderr);
+    for (agent, event) in [
+        ("claude", "PermissionRequest"),
+        ("codex", "PermissionRequest"),
+        ("copilot", "permissionRequest"),
+    ] {
+        let hook = env.invoke(&["hook", agent, event]).stdin(r#"{"tool_name":"Bash"}"#).run();
+        assert_eq!((hook.code(), hook.stdout.as_str()), (Some(0), ""), "{agent}: {}", hook.stderr);
+    }
+    daemon.signal(Signal::CONT);
+    env.qd(&["ls"]).success();
+}
+
 #[test]
 fn f_21_without_descriptors_it_sheds_connections_and_recovers() {
     let env = deck();

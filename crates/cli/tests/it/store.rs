@@ -169,6 +169,36 @@ fn f_06_s_28_an_edited_journal_row_is_found_by_verify_and_named() {
     assert!(env.daemons().is_empty(), "verify needs no daemon");
 }
 
+#[test]
+fn s_28_an_action_or_its_snapshot_that_was_taken_out_or_edited_is_found_by_verify() {
+    let (env, daemon, pane) = scene();
+    for name in ["r1", "r2", "r3"] {
+        let text = json!({ "text": name });
+        crate::actions::act(&daemon, "send", name, &pane, &text).expect(200);
+    }
+    let action = daemon.api().get("/v1/actions").expect(200)["items"][0].clone();
+    assert_eq!(daemon.stop(), 0);
+    env.qd(&["history", "--verify"]).success();
+    env.sqlite_write("PRAGMA wal_checkpoint(TRUNCATE)").success();
+    let sound = fs::read(env.database()).unwrap();
+    let id = deck::text(&action, "action_id");
+    for edit in [
+        format!("DELETE FROM action_snapshots WHERE action_id = '{id}'"),
+        format!("UPDATE action_snapshots SET state_version = 99 WHERE action_id = '{id}'"),
+        format!("DELETE FROM actions WHERE action_id = '{id}'"),
+        format!("UPDATE actions SET result_code = 'refused' WHERE action_id = '{id}'"),
+        "DELETE FROM action_snapshots".to_owned(),
+    ] {
+        env.sqlite_write(&edit).success();
+        let found = env.qd(&["history", "--verify"]);
+        assert_eq!(found.code(), Some(1), "{edit}: {found:?}");
+        let said = format!("{}{}", found.stdout, found.stderr);
+        assert!(said.contains("action"), "{edit}: what is wrong is named: {said}");
+        restore(&env, &sound);
+    }
+    env.qd(&["history", "--verify"]).success();
+}
+
 /// F-06: the way out of a damaged database is found where the damage is told, and leads out.
 #[test]
 fn f_06_a_damaged_database_is_rebuilt_of_what_is_proven_when_asked() {

@@ -18,10 +18,12 @@ use axum::extract::State;
 use engine::action::{Act, ActRequest, ActionRow, Guards, TextFacts};
 use engine::ids::{ActionId, PaneKey, RuntimeId, SnapshotId};
 use engine::input::{Input, Reply, Request};
+use engine::time::WallMs;
 use engine::words::{ActionKind, ActionProblem, IfBusy, Phase};
 use http::StatusCode;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use store::DenialsQuery;
 
 use super::app::App;
 use super::extract::{Asked, Named, Peer, Said, Sent, SentLong};
@@ -29,6 +31,7 @@ use super::from_api;
 use super::problem::Problem;
 use super::to_api::{self, timestamp};
 use super::{resolve, runtimes};
+use crate::follower::Follower;
 
 /// The longest that a request waits for its outcome: an action may have to wait for others in its
 /// pane until what was seen counts no more.
@@ -191,10 +194,27 @@ pub(crate) async fn list(
     if let Some(reference) = &query.reference {
         (wanted.runtime, wanted.pane) = narrowed(&app, reference)?;
     }
-    let mut rows = read(app.lookout.in_journal(move |journal| journal.actions(&wanted)).await)?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > most;
-    rows.truncate(most);
+    let turned_away = DenialsQuery {
+        runtime: whose(&app, &wanted),
+        after: WallMs(i64::MIN),
+        until: WallMs(i64::MAX),
+        limit: most,
+    };
+    let found = app.lookout.in_journal(move |journal| {
+        let mut rows = journal.actions(&wanted)?;
+        let more = rows.len() > most;
+        rows.truncate(most);
+        let mut span = turned_away;
+        if let Some(last) = rows.last().filter(|_| more) {
+            span.after = last.requested.wall;
+        }
+        if let Some(before) = &wanted.before {
+            span.until = journal.action(before)?.map_or(span.until, |row| row.requested.wall);
+        }
+        Ok((rows, more, journal.denials(&span)?))
+    });
+    let (rows, more, denied) = read(found.await)?;
     Ok(app.read(|follower, now| {
         let list = ActionList {
             schema_version: SchemaVersion::V1,
@@ -202,9 +222,23 @@ pub(crate) async fn list(
             as_of: follower.as_of(),
             next_before: rows.last().filter(|_| more).map(|row| row.action.to_string()),
             items: rows.iter().map(|row| to_api::action(follower, row)).collect(),
+            denied: denied.iter().map(to_api::denied).collect(),
         };
         Said(StatusCode::OK, list)
     }))
+}
+
+/// Of which runtime's agent denials are listed beside these actions; nothing for all.
+fn whose(app: &App, wanted: &store::ActionsQuery) -> Option<RuntimeId> {
+    let here = |pane: &PaneKey| {
+        let of_pane = |follower: &Follower| {
+            let runtime = follower.engine().pane(pane)?.runtime.as_ref()?;
+            Some(runtime.runtime.clone())
+        };
+        // In a pane without a runtime nobody runs.
+        app.read(|follower, _| of_pane(follower)).unwrap_or_else(|| RuntimeId::new(""))
+    };
+    wanted.runtime.clone().or_else(|| wanted.pane.as_ref().map(here))
 }
 
 /// What a list is narrowed to by a reference: a runtime, also one that ended, or a pane.

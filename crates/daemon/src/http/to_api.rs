@@ -2,7 +2,8 @@
 //! place that speaks both languages.
 
 use api::actions::{
-    ActionEventItem, ActionItem, ActionType, AttachItem, OutputItem, ResultCode, SnapshotItem,
+    ActionEventItem, ActionItem, ActionType, AttachItem, DeniedItem, OutputItem, ResultCode,
+    SnapshotItem,
 };
 use api::agents::AgentDetails;
 use api::approvals::{ApprovalItem, ApprovalKind, ApprovalState, Choice, Delivery, OfferItem};
@@ -527,6 +528,18 @@ pub(crate) fn action(follower: &Follower, row: &ActionRow) -> ActionItem {
             observed_at: timestamp(seen.observed_at),
             expires_at: timestamp(seen.expires_at),
         },
+    }
+}
+
+pub(crate) fn denied(found: &store::Denied) -> DeniedItem {
+    DeniedItem {
+        journal_seq: found.seq,
+        at: timestamp(found.at),
+        requested_by: found.actor.to_string(),
+        runtime_id: found.denial.runtime.as_ref().map(ToString::to_string),
+        operation: found.denial.operation.clone(),
+        error_code: found.denial.code.clone(),
+        unrecorded: found.denial.unrecorded,
     }
 }
 
