@@ -9,6 +9,7 @@ use api::health::{HealthAnswer, HealthStatus, StoreMode};
 use api::words::{Health, SchemaVersion};
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::Args;
+use client::ClientError;
 use daemon::config::Config;
 use daemon::journal::{self, OpenError};
 use daemon::lifecycle;
@@ -177,7 +178,7 @@ fn daemon(console: &Console, absent: impl FnOnce() -> Check) -> (Vec<Check>, Opt
     });
     match asked {
         Ok(Ok(health)) => (vec![introduced(&health)], Some(health)),
-        Ok(Err(error)) if error.code == ErrorCode::DaemonUnreachable => (vec![absent()], None),
+        Ok(Err(error)) if nobody_listens(&error) => (vec![absent()], None),
         Ok(Err(error)) => {
             (vec![Check::new("daemon", Verdict::Failed, error.message).hint(error.hint)], None)
         }
@@ -186,6 +187,12 @@ fn daemon(console: &Console, absent: impl FnOnce() -> Check) -> (Vec<Check>, Opt
         }
         Err(Failure::OutputClosed) => (Vec::new(), None),
     }
+}
+
+/// Whether there is no daemon, and not one that does not answer: only then are the sockets told at
+/// which one was looked for.
+fn nobody_listens(error: &ClientError) -> bool {
+    error.code == ErrorCode::DaemonUnreachable && error.details.contains_key("sockets")
 }
 
 /// No daemon runs. Whether one could, as far as that can be told without starting it.
