@@ -11,6 +11,10 @@ use std::fmt;
 use hooks::Listing;
 use line::HookLine;
 
+/// What hooks run on a machine without `qd`: a script for any POSIX `sh`, which writes to the spool
+/// beside itself.
+pub const HOOK: &str = include_str!("setup/hook.sh");
+
 /// How an agent is set up in its user's own settings.
 pub struct Setup {
     /// Names of its program on the path.

@@ -6,6 +6,8 @@ use engine::time::WallMs;
 pub const FOLDER: &str = "spool";
 /// The file that records are appended to.
 pub const ACTIVE: &str = "hooks.spool";
+/// The folder in it that says how far the spools of other machines were read.
+pub const AFAR: &str = "afar";
 /// Bytes after which a writer sets the file aside and begins another.
 pub const SEGMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Files set aside; beyond them a writer gives up the oldest. They only gather while no daemon

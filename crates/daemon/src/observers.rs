@@ -23,6 +23,7 @@ use crate::config::{Config, ObserverConfig};
 use crate::executors::{Deed, Turn};
 use crate::observer::{Desk, Given, Observer, Reach};
 use crate::sentinel::Sentinel;
+use crate::spool::afar;
 use crate::targets::Target;
 use crate::targets::process::Environment;
 use crate::targets::route::Route;
@@ -41,12 +42,33 @@ pub(crate) struct Observers {
     /// The folder for the sockets of connections to other machines.
     routes: PathBuf,
     sentinel: Sentinel,
-    at_work: BTreeMap<TargetId, (TargetRow, Observer)>,
+    /// What the followers of spools somewhere else are given.
+    ears: afar::Given,
+    at_work: BTreeMap<TargetId, AtWork>,
     /// Observers that were told to stop. Their successors wait for them: two of one installation
     /// would take each other's session for their own.
     leaving: JoinSet<()>,
     waiting: Vec<TargetRow>,
     forgotten: Arc<Notify>,
+}
+
+/// What is at work for one target.
+#[derive(Debug)]
+struct AtWork {
+    row: TargetRow,
+    observer: Observer,
+    /// Who follows its spool, where that is not ours.
+    ear: Option<afar::Running>,
+}
+
+impl AtWork {
+    /// Ends it, with everything saved.
+    async fn stop(self) {
+        if let Some(ear) = self.ear {
+            ear.stop().await;
+        }
+        self.observer.stop().await;
+    }
 }
 
 impl Observers {
@@ -57,6 +79,7 @@ impl Observers {
         config: &Config,
         roster: Arc<Roster>,
         (environment, routes): (Environment, &Path),
+        ears: afar::Given,
     ) -> io::Result<Self> {
         fresh_folder(routes)?;
         Ok(Self {
@@ -68,6 +91,7 @@ impl Observers {
             environment,
             routes: routes.to_owned(),
             sentinel: Sentinel::start()?,
+            ears,
             at_work: BTreeMap::new(),
             leaving: JoinSet::new(),
             waiting: Vec::new(),
@@ -89,13 +113,17 @@ impl Observers {
             }
             Effect::Forget(target) => {
                 self.waiting.retain(|row| row.target != target);
-                if let Some((_, observer)) = self.at_work.remove(&target) {
-                    self.leaving.spawn(observer.stop());
+                if let Some(at_work) = self.at_work.remove(&target) {
+                    let ears = self.ears.clone();
+                    self.leaving.spawn(async move {
+                        at_work.stop().await;
+                        afar::forget(&ears, &target);
+                    });
                 }
             }
             Effect::Rescan(target) => {
-                if let Some((_, observer)) = self.at_work.get(&target) {
-                    observer.rescan();
+                if let Some(at_work) = self.at_work.get(&target) {
+                    at_work.observer.rescan();
                 }
             }
             Effect::Act(row) => return Some(self.deed(row, Turn::Act)),
@@ -106,13 +134,13 @@ impl Observers {
 
     /// The ways to all servers that are observed.
     pub(crate) fn reaches(&self) -> Vec<(TargetId, Reach)> {
-        let reach = |(_, observer): &(_, Observer)| observer.reach().clone();
+        let reach = |it: &AtWork| it.observer.reach().clone();
         self.at_work.iter().map(|(target, it)| (target.clone(), reach(it))).collect()
     }
 
     fn deed(&self, row: Box<ActionRow>, turn: Turn) -> Deed {
         let observed = self.at_work.get(&row.pane.target);
-        let reach = observed.map(|(_, observer)| observer.reach().clone());
+        let reach = observed.map(|it| it.observer.reach().clone());
         Deed { row, turn, reach }
     }
 
@@ -142,9 +170,9 @@ impl Observers {
     }
 
     fn begin_anew(&mut self) {
-        for (row, observer) in std::mem::take(&mut self.at_work).into_values() {
-            self.waiting.push(row);
-            self.leaving.spawn(observer.stop());
+        for at_work in std::mem::take(&mut self.at_work).into_values() {
+            self.waiting.push(at_work.row.clone());
+            self.leaving.spawn(at_work.stop());
         }
     }
 
@@ -155,14 +183,14 @@ impl Observers {
                 self.begin_waiting();
             }
             () = self.forgotten.notified() => {
-                self.at_work.values().for_each(|(_, observer)| observer.rescan());
+                self.at_work.values().for_each(|it| it.observer.rescan());
             }
         }
     }
 
     pub(crate) async fn stop(mut self) {
-        for (_, observer) in std::mem::take(&mut self.at_work).into_values() {
-            self.leaving.spawn(observer.stop());
+        for at_work in std::mem::take(&mut self.at_work).into_values() {
+            self.leaving.spawn(at_work.stop());
         }
         while self.leaving.join_next().await.is_some() {}
     }
@@ -206,7 +234,10 @@ impl Observers {
         let observer = Observer::spawn(&row, target, self.desk.clone(), &given);
         match observer {
             Ok(observer) => {
-                self.at_work.insert(row.target.clone(), (row, observer));
+                let there = Arc::clone(&observer.reach().target);
+                let far = row.kind != TargetKind::Local;
+                let ear = far.then(|| afar::start(row.target.clone(), there, &self.ears));
+                self.at_work.insert(row.target.clone(), AtWork { row, observer, ear });
             }
             Err(error) => tracing::error!(%error, target = row.name, "cannot be observed"),
         }

@@ -35,8 +35,8 @@ use crate::observers::Observers;
 use crate::outside::Listening;
 use crate::paths::Paths;
 use crate::presence::{Found, Presence};
-use crate::spool::reader;
 use crate::spool::tally::Tally;
+use crate::spool::{afar, reader};
 use crate::targets::local;
 use crate::targets::process::Environment;
 use crate::trail::TrailFile;
@@ -226,12 +226,20 @@ impl House {
             Notifier::new(notify, paths.notified.clone(), lookout.clone(), environment.clone());
         let installation = &identity.installation;
         let ways = (environment, paths.routes.as_path());
-        let observers = Observers::start(desk, clock, installation, &config, roster, ways)
+        let spool = watch::Sender::default();
+        let ears = afar::Given {
+            deck: running.deck.clone(),
+            lookout: lookout.clone(),
+            clock,
+            adapters: adapters.subscribe(),
+            tally: spool.clone(),
+            folder: paths.spool.join(agents::spool::AFAR),
+        };
+        let observers = Observers::start(desk, clock, installation, &config, roster, ways, ears)
             .map_err(|it| RunError::System("watch processes", it))?;
         let (path, loaded_at) = (paths.config.clone(), clock.now().wall);
         let in_use = ConfigInUse { path, loaded_at, config, refused: None };
         let (config, in_use) = watch::channel(Arc::new(in_use));
-        let spool = watch::Sender::default();
         let outbox = Outbox::open(&paths.outbox, &open)
             .map_err(|it| RunError::System("keep texts to be sent", it))?;
         let shown = Shown::default();

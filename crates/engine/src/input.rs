@@ -44,24 +44,45 @@ pub enum Observation {
     /// Everything there is; what is not listed does not exist.
     Topology(Box<Topology>),
     /// The present facts of some panes; says nothing about others.
-    Panes { server: ServerFacts, panes: Vec<PaneFacts> },
+    Panes {
+        server: ServerFacts,
+        panes: Vec<PaneFacts>,
+    },
     /// A cheap scan found these panes alive and as they were.
     Unchanged,
     /// A watched process ended. What became of its pane is for the next look to say, which the
     /// observer has hurried already.
-    ProcessEnded { pane: PaneId, process: ProcessIdentity },
+    ProcessEnded {
+        pane: PaneId,
+        process: ProcessIdentity,
+    },
     /// Panes printed something.
-    Printed { panes: Vec<PaneId> },
+    Printed {
+        panes: Vec<PaneId>,
+    },
     /// What one look read of the agent in a pane: its title, screen, status file, processes.
-    Read { pane: PaneId, agent: ProcessIdentity, readings: Vec<Reading> },
+    Read {
+        pane: PaneId,
+        agent: ProcessIdentity,
+        readings: Vec<Reading>,
+    },
     /// The target answers and runs no tmux server.
     NoServer,
     /// A probe or command was answered.
     Answered,
     /// A probe or command failed.
-    Failed { trouble: Trouble, weight: u32 },
+    Failed {
+        trouble: Trouble,
+        weight: u32,
+    },
+    /// What hooks there wrote down while nobody could read it is still to come, or is here: it
+    /// counts as recovered only then.
+    Behind,
+    CaughtUp,
     /// The target is fine but limited, or no longer.
-    Limited { trouble: Option<Trouble> },
+    Limited {
+        trouble: Option<Trouble>,
+    },
 }
 
 /// What one source shows of an agent now; no claim when it shows nothing.

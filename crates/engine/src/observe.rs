@@ -59,7 +59,11 @@ impl Engine {
                 self.read(now, &key, agent, readings, &mut decision);
             }
             Observation::NoServer => self.see_nothing(&look, &mut decision),
-            Observation::Answered | Observation::Failed { .. } | Observation::Limited { .. } => {}
+            Observation::Answered
+            | Observation::Behind
+            | Observation::CaughtUp
+            | Observation::Failed { .. }
+            | Observation::Limited { .. } => {}
         }
         self.change_target(&look, memory, sight, trouble, &mut decision);
         decision
@@ -76,6 +80,8 @@ impl Engine {
             | Observation::Read { .. }
             | Observation::NoServer
             | Observation::Answered
+            | Observation::Behind
+            | Observation::CaughtUp
             | Observation::Failed { .. }
             | Observation::Limited { .. } => return None,
         };
@@ -126,6 +132,8 @@ impl Engine {
             Observation::Failed { trouble, weight } => {
                 (Beat::Failed { weight: *weight }, Some(trouble.clone()))
             }
+            Observation::Behind => (Beat::Behind, standing),
+            Observation::CaughtUp => (Beat::CaughtUp, standing),
             // That nothing is limited does not say why a target fails.
             Observation::Limited { trouble } => {
                 let fails = standing.filter(|_| memory.row.health != Health::Ok);
@@ -166,6 +174,8 @@ impl Engine {
             | Observation::Printed { .. }
             | Observation::Read { .. }
             | Observation::Answered
+            | Observation::Behind
+            | Observation::CaughtUp
             | Observation::Failed { .. }
             | Observation::Limited { .. } => {}
         }

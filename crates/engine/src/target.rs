@@ -64,6 +64,8 @@ pub struct Pulse {
     window_opened: Option<Stamp>,
     successes: u32,
     topology_seen: bool,
+    /// Something that was written down there is still to come.
+    behind: bool,
     /// When it last failed, until it has recovered.
     failed_at: Option<Stamp>,
 }
@@ -82,6 +84,10 @@ pub enum Beat {
     Answered,
     /// A complete topology was fetched.
     Topology,
+    /// What was written down there meanwhile is still to come.
+    Behind,
+    /// It is here.
+    CaughtUp,
     /// A probe or command failed; one that a keep-alive ended counts for several.
     Failed { weight: u32 },
 }
@@ -95,6 +101,11 @@ impl Pulse {
                 self.successes = self.successes.saturating_add(1);
                 self.topology_seen = true;
             }
+            Beat::Behind => {
+                self.behind = true;
+                return health;
+            }
+            Beat::CaughtUp => self.behind = false,
             Beat::Failed { weight } => return self.fail(health, weight, now, settings),
         }
         if health == Health::Ok {
@@ -102,7 +113,8 @@ impl Pulse {
             self.window_opened = None;
             return Health::Ok;
         }
-        if self.topology_seen && self.successes >= settings.recovery_probes {
+        let recovers = self.topology_seen && self.successes >= settings.recovery_probes;
+        if recovers && !self.behind {
             *self = Self::default();
             return Health::Ok;
         }
@@ -188,6 +200,17 @@ mod tests {
         assert_eq!(healths(&[(0, FAIL), (1, Answered), (2, Topology)])[2], Ok);
         let broken = [(0, FAIL), (1, Topology), (2, FAIL), (3, Answered), (4, Answered)];
         assert_eq!(healths(&broken)[4], Degraded, "a failure in between starts over");
+    }
+
+    #[test]
+    fn what_is_still_to_come_holds_a_recovery_up() {
+        use Beat::{Answered, Behind, CaughtUp, Topology};
+        use Health::{Degraded, Ok};
+        let late = [(0, FAIL), (1, Behind), (2, Topology), (3, Answered), (4, CaughtUp)];
+        assert_eq!(healths(&late)[1..], [Degraded, Degraded, Degraded, Ok]);
+        let soon = [(0, FAIL), (1, Behind), (2, CaughtUp), (3, Topology), (4, Answered)];
+        assert_eq!(healths(&soon)[2..], [Degraded, Degraded, Ok]);
+        assert_eq!(healths(&[(0, Behind), (1, Answered)]), [Ok, Ok], "it makes nothing worse");
     }
 
     #[test]

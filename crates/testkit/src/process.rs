@@ -48,6 +48,13 @@ impl Life {
     }
 }
 
+/// The children of a process.
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
+    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    listed.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// Whether the process exists and is not a zombie that nobody has reaped yet.
 pub fn alive(pid: u32) -> bool {
     let exists = raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok());

@@ -40,9 +40,11 @@ impl Sshd {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
-             KbdInteractiveAuthentication no\nPermitRootLogin yes\nAcceptEnv LC_*\n",
+             KbdInteractiveAuthentication no\nPermitRootLogin yes\nAcceptEnv LC_*\n\
+             SetEnv HOME={}\n",
             at("host"),
-            at("user.pub")
+            at("user.pub"),
+            env.path("home").display(),
         );
         fs::write(folder.join("config"), config).expect("a file can be written");
         if rustix::process::geteuid().is_root() {
@@ -101,9 +103,7 @@ impl Sshd {
     /// The processes that serve its connections.
     #[must_use]
     pub fn connections(&self) -> Vec<u32> {
-        let id = self.child.id();
-        let listed = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
-        listed.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+        process::children(self.child.id())
     }
 
     /// Signals every process that serves a connection.

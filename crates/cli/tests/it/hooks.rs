@@ -396,27 +396,20 @@ fn a_spool_that_grew_over_many_files_is_read_whole() {
     daemon.stop();
 }
 
-/// The shell script of the design page, as it stands there.
-fn script() -> String {
-    let page = include_str!("../../../../docs/design/spool.md");
-    let (_, rest) = page.split_once("```sh\n").unwrap();
-    rest.split_once("```").unwrap().0.to_owned()
-}
-
 #[test]
 fn what_a_plain_shell_writes_is_taken_in_like_the_rest() {
     for shell in ["sh", "dash", "busybox", "bash"] {
         let it = scene();
-        for program in ["dash", "busybox", "od", "tr", "wc", "date", "sed"] {
+        for program in ["dash", "busybox", "od", "tr", "wc", "mv", "rm", "sed"] {
             it.env.reinstall(program);
         }
         if !it.env.path("bin").join(shell).exists() {
             continue;
         }
-        let file = it.env.path("hook.sh");
-        fs::write(&file, script()).unwrap();
+        let file = it.env.home().join("hook");
+        fs::write(&file, agents::setup::HOOK).unwrap();
         let applet = if shell == "busybox" { " sh" } else { "" };
-        let run = format!("{shell}{applet} {}", file.display());
+        let run = format!("{shell}{applet} {} hook", file.display());
         it.env.tmux().type_line(&it.pane, "mkdir -p \"a b%\" && cd \"a b%\"");
         it.env.tmux().type_line(
             &it.pane,

@@ -3,7 +3,10 @@
 //! The other machine is this one, reached as another would be; what runs there is a second tmux
 //! server. Each test runs once for each way to get there.
 
+use std::cell::RefCell;
 use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -40,6 +43,10 @@ on_every_way!(
     a_server_that_ends_there_is_gone_and_the_next_one_is_found,
     nothing_is_left_there_when_the_daemon_is_killed,
     tc_023_one_machine_that_is_gone_makes_a_listing_partial_and_not_slow,
+    a_hook_there_changes_the_state_of_its_pane_and_of_no_other_targets,
+    f_15_hooks_of_a_burst_come_in_once_whoever_is_killed_and_whatever_is_cut,
+    what_hooks_said_there_while_nobody_could_hear_it_is_here_before_it_is_ok,
+    what_was_deleted_there_before_it_was_read_is_told,
 );
 
 /// The other machine's tmux server.
@@ -49,6 +56,8 @@ const SOCKET: &str = "far.sock";
 struct World {
     daemon: Daemon,
     sshd: Option<Sshd>,
+    /// What a frozen way stopped: some of it may have lost its parent meanwhile.
+    stopped: RefCell<Vec<u32>>,
     env: TestEnv,
 }
 
@@ -77,7 +86,7 @@ impl World {
         };
         env.script("reach", REACH);
         let daemon = env.daemon();
-        let world = Self { daemon, sshd, env };
+        let world = Self { daemon, sshd, stopped: RefCell::default(), env };
         world.add("far");
         Some((world, pane))
     }
@@ -165,7 +174,7 @@ impl World {
             return sshd.freeze();
         }
         fs::write(self.env.path("home/frozen"), "").unwrap();
-        self.reached().into_iter().for_each(|pid| process::signal(pid, Signal::STOP));
+        self.stopped.replace(self.signal_reached(Signal::STOP));
     }
 
     fn thaw(&self) {
@@ -173,7 +182,36 @@ impl World {
             return sshd.thaw();
         }
         fs::remove_file(self.env.path("home/frozen")).unwrap();
-        self.reached().into_iter().for_each(|pid| process::signal(pid, Signal::CONT));
+        self.stopped.take().into_iter().for_each(|pid| process::signal(pid, Signal::CONT));
+    }
+
+    /// Ends every connection at once.
+    fn cut(&self) {
+        match &self.sshd {
+            Some(sshd) => sshd.signal_connections(Signal::KILL),
+            None => {
+                let mut left = self.reached();
+                left.retain(|pid| stays(*pid));
+                while let Some(pid) = left.pop() {
+                    left.extend(process::children(pid));
+                    process::signal(pid, Signal::KILL);
+                }
+            }
+        }
+    }
+
+    /// Signals what leads there, and the whole of the shell that stays, and gives what that was.
+    /// The shell above a client of tmux is left whole: nobody there knows of the way.
+    fn signal_reached(&self, signal: Signal) -> Vec<u32> {
+        let (mut left, mut signalled) = (self.reached(), Vec::new());
+        while let Some(pid) = left.pop() {
+            if stays(pid) {
+                left.extend(process::children(pid));
+            }
+            process::signal(pid, signal);
+            signalled.push(pid);
+        }
+        signalled
     }
 
     /// The processes that lead there and still run.
@@ -182,6 +220,61 @@ impl World {
         let pids = taken.lines().filter_map(|line| line.parse().ok());
         pids.filter(|pid| process::alive(*pid)).collect()
     }
+}
+
+/// Hooks of the other machine, as they are run there.
+impl World {
+    /// The state folder there.
+    fn state(&self) -> PathBuf {
+        self.env.path("home/.local/state/quarterdeck")
+    }
+
+    fn spool(&self) -> PathBuf {
+        self.state().join("spool/hooks.spool")
+    }
+
+    /// Puts the script there that hooks run.
+    fn install_hook(&self) {
+        for program in ["od", "tr", "wc", "mv", "rm", "sed"] {
+            self.env.reinstall(program);
+        }
+        fs::create_dir_all(self.state()).unwrap();
+        fs::write(self.state().join("hook"), agents::setup::HOOK).unwrap();
+    }
+
+    /// A shell line that runs a hook there.
+    fn hook(&self, event: &str, payload: &str) -> String {
+        let hook = self.state().join("hook");
+        format!("printf %s '{payload}' | sh {} hook claude {event}", hook.display())
+    }
+
+    /// Whole records that lie there.
+    fn recorded(&self) -> usize {
+        let text = fs::read(self.spool()).unwrap_or_default();
+        text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"qd1\t")).count()
+    }
+
+    /// The events of hooks in the database.
+    fn taken(&self) -> usize {
+        let count = "SELECT count(*) FROM events WHERE event_id LIKE 'hook-%'";
+        self.env.sqlite(count).trim().parse().unwrap()
+    }
+
+    #[track_caller]
+    fn until_taken(&self, count: usize) {
+        let mut last = 0;
+        let all = wait::within(PATIENCE, || {
+            last = self.taken();
+            (last == count).then_some(())
+        });
+        assert!(all.is_some(), "{last} of {count} were taken in: {:#}", self.target());
+    }
+}
+
+/// Whether a process is the shell that stays for as long as the connection does.
+fn stays(pid: u32) -> bool {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&words).contains("Stays for as long as")
 }
 
 /// How long anything may take here: keep-alives, and a machine that does other things too.
@@ -323,7 +416,7 @@ fn nothing_is_left_there_when_the_daemon_is_killed(way: Way) {
     let Some((world, pane)) = World::new(way, "exec cat") else { return };
     world.listed(&pane);
     wait::until("our session is there", || (hubs(&world.tmux()).len() == 1).then_some(()));
-    let World { daemon, sshd, env } = world;
+    let World { daemon, sshd, env, .. } = world;
     daemon.kill9();
     let tmux = env.tmux_at(SOCKET);
     wait::until("our client and our session are gone", || {
@@ -349,6 +442,105 @@ fn tc_023_one_machine_that_is_gone_makes_a_listing_partial_and_not_slow(way: Way
     world.thaw();
 }
 
+fn a_hook_there_changes_the_state_of_its_pane_and_of_no_other_targets(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec sh") else { return };
+    world.install_hook();
+    let here = world.env.tmux().session("here", "exec cat");
+    let ours = deck::settled(world.daemon.api(), &here, "cat");
+    world.pane_where(&pane, "a shell", |it| it["current_cmd"] == "sh");
+    world.tmux().type_line(&pane, &world.hook("needs-approval", "{}"));
+    let item = world.pane_where(&pane, "waiting", |it| it["state"] == "waiting_approval");
+    assert_eq!(item["state_source"], "hook");
+    assert_eq!(item["agent_type"], "claude");
+    // What stands in a spool there and names a process of ours is about nobody.
+    let pid = world.env.tmux().ok(&["display", "-p", "-t", &here, "#{pane_pid}"]);
+    let id = "0123456789abcdef0123456789abcdef";
+    let forged = format!(
+        "\nqd1\tid={id}\tagent=claude\tevent=needs-input\tat=1795289310\tpane=%25{}\t\
+         tmux={},1,0\tchain={}\ttext={{}}\tend={id}\n",
+        &here[1..],
+        world.env.tmux().ok(&["display", "-p", "#{socket_path}"]).trim(),
+        pid.trim(),
+    );
+    let mut spool = fs::OpenOptions::new().append(true).open(world.spool()).unwrap();
+    spool.write_all(forged.as_bytes()).unwrap();
+    spool.write_all(&[b'x'; 5 << 20]).unwrap();
+    world.tmux().type_line(&pane, &world.hook("needs-input", "{}"));
+    world.pane_where(&pane, "waiting again", |it| it["state"] == "waiting_input");
+    let health = world.daemon.api().get("/v1/health").expect(200);
+    assert_eq!(health["hooks"]["homeless"]["claude"], 1, "{health:#}");
+    let still = deck::listed(world.daemon.api(), &here);
+    assert_eq!((&still["state"], &still["agent_type"]), (&ours["state"], &ours["agent_type"]));
+}
+
+fn f_15_hooks_of_a_burst_come_in_once_whoever_is_killed_and_whatever_is_cut(way: Way) {
+    const HOOKS: usize = 60;
+    let Some((mut world, pane)) = World::new(way, "exec sh") else { return };
+    world.install_hook();
+    world.listed(&pane);
+    let fire = world.hook("tick", "{}").replace("{}", "{\"n\":\"'$i'\"}");
+    let burst = format!("i=0; while [ $i -lt {HOOKS} ]; do i=$((i+1)); {fire}; done; echo fi''red");
+    world.tmux().type_line(&pane, &burst);
+    for round in 1..=3 {
+        wait::until("more is recorded", || (world.recorded() >= round * 12).then_some(()));
+        if round == 2 {
+            world.daemon.kill9();
+            world.daemon = world.env.daemon();
+        } else {
+            world.cut();
+        }
+    }
+    world.tmux().shows(&pane, "fired");
+    assert_eq!(world.recorded(), HOOKS);
+    world.until_taken(HOOKS);
+    let told = "SELECT count(DISTINCT raw_payload) FROM events WHERE event_type = 'claude-tick'";
+    assert_eq!(world.env.sqlite(told).trim(), HOOKS.to_string(), "each of them");
+    let order = "SELECT count(*) FROM (SELECT CAST(json_extract(raw_payload, '$.n') AS INTEGER) n, \
+        lag(CAST(json_extract(raw_payload, '$.n') AS INTEGER)) OVER (ORDER BY rowid) before \
+        FROM events WHERE event_type = 'claude-tick') WHERE n < before";
+    assert_eq!(world.env.sqlite(order).trim(), "0", "in their order");
+}
+
+fn what_hooks_said_there_while_nobody_could_hear_it_is_here_before_it_is_ok(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec sh") else { return };
+    world.install_hook();
+    world.listed(&pane);
+    world.health_is("ok");
+    world.freeze();
+    world.health_is("down");
+    for number in 0..30 {
+        world.tmux().type_line(&pane, &world.hook("tick", &format!("{{\"n\":{number}}}")));
+    }
+    world.tmux().type_line(&pane, &world.hook("needs-input", "{}"));
+    wait::until("all is recorded", || (world.recorded() == 31).then_some(()));
+    assert_eq!(world.taken(), 0);
+    world.thaw();
+    world.health_is("ok");
+    assert_eq!(world.taken(), 31, "nothing is ok before everything is here");
+    world.pane_where(&pane, "waiting", |it| it["state"] == "waiting_input");
+}
+
+fn what_was_deleted_there_before_it_was_read_is_told(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec sh") else { return };
+    world.install_hook();
+    world.listed(&pane);
+    world.tmux().type_line(&pane, &world.hook("tick", "{}"));
+    world.until_taken(1);
+    world.freeze();
+    world.health_is("down");
+    world.tmux().type_line(&pane, &world.hook("tick", "{}"));
+    wait::until("it is recorded", || (world.recorded() == 2).then_some(()));
+    fs::remove_file(world.spool()).unwrap();
+    world.tmux().type_line(&pane, &world.hook("needs-input", "{}"));
+    wait::until("the next is recorded", || (world.recorded() == 1).then_some(()));
+    world.thaw();
+    world.pane_where(&pane, "waiting", |it| it["state"] == "waiting_input");
+    let health = world.daemon.api().get("/v1/health").expect(200);
+    let warnings = health["warnings"].as_array().unwrap();
+    let missed = warnings.iter().find(|it| it["code"] == "spool_missed");
+    assert_eq!(missed.expect("it is told")["details"]["count"], 1, "{health:#}");
+}
+
 #[test]
 fn a_command_that_leads_nowhere_is_named_with_what_it_says() {
     let (world, _) = World::new(Way::Command, "exec cat").unwrap();
@@ -371,7 +563,7 @@ fn strangers() -> Option<World> {
         return None;
     };
     let daemon = env.daemon();
-    Some(World { daemon, sshd: Some(sshd), env })
+    Some(World { daemon, sshd: Some(sshd), stopped: RefCell::default(), env })
 }
 
 #[test]

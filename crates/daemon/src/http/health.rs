@@ -152,6 +152,13 @@ fn of_spool(tally: &Tally) -> Vec<Warning> {
             "Restart the daemon with the `qd` that the hooks run: `qd daemon stop`, then `qd`.",
         ),
         (
+            "spool_missed",
+            tally.missed,
+            "files of spools on other machines went, or were cut, before they were read",
+            "What hooks told there meanwhile is not known. Somebody deleted them, or nobody here \
+             read them for so long that they were given up.",
+        ),
+        (
             "spool_foreign",
             tally.foreign,
             "files of the spool belong to somebody else, or are none",

@@ -42,7 +42,7 @@ pub(crate) async fn report(
         payload: Payload::Whole(body.to_vec()),
     };
     let roster = app.roster();
-    let machine = binding::Machine(&roster);
+    let machine = binding::Machine::here(&roster);
     let bound = app.read(|follower, _| binding::bind(&record, follower, &machine));
     let Some(bound) = bound else {
         return Ok(answer(&app, HookStatus::Ignored, Some("it came from no pane that is watched")));

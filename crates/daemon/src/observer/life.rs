@@ -107,8 +107,11 @@ impl<R: Reporter> Life<R> {
     }
 
     async fn turn(&mut self) -> Result<(), Closed> {
-        if let Err(why) = self.connect().await? {
-            return self.fail_by(&why).await;
+        match self.connect().await? {
+            Ok(false) => {}
+            // Whoever reads it says when it is here.
+            Ok(true) => self.cx.report(Observation::Behind).await?,
+            Err(why) => return self.fail_by(&why).await,
         }
         match self.seek().await {
             Ok(Some(Found::Server(introduction, sight))) => self.attend(introduction, sight).await,
@@ -116,12 +119,14 @@ impl<R: Reporter> Life<R> {
                 self.answered().await?;
                 let topology = self.identify(introduction).await;
                 self.cx.report(nothing_on(&topology, self.cx.now().mono)).await?;
+                self.cx.target.looked();
                 self.linger(Some(Path::new("/dev/pts"))).await
             }
             Ok(Some(Found::Nothing)) => {
                 self.answered().await?;
                 self.before = None;
                 self.cx.report(Observation::NoServer).await?;
+                self.cx.target.looked();
                 let folder = self.cx.target.socket().and_then(Path::parent).map(Path::to_owned);
                 self.linger(folder.as_deref()).await
             }
@@ -131,7 +136,7 @@ impl<R: Reporter> Life<R> {
     }
 
     /// Sees to it that there is a connection, where there has to be one.
-    async fn connect(&mut self) -> Result<Result<(), Obstacle>, Closed> {
+    async fn connect(&mut self) -> Result<Result<bool, Obstacle>, Closed> {
         let target = Arc::clone(&self.cx.target);
         tokio::select! {
             biased;

@@ -410,6 +410,7 @@ impl<R: Reporter> Watch<'_, R> {
             self.wire(&self.picture.panes.keys().copied().collect());
             let outputs = self.unheard_outputs();
             self.cx.report(self.picture.topology(&self.server, began, outputs)).await?;
+            self.cx.target.looked();
             return self.tell_limits().await;
         }
         if !difference.changed.is_empty() {

@@ -71,6 +71,8 @@ fn take_out_secrets(sight: &mut Observation) {
         | Observation::Read { .. }
         | Observation::NoServer
         | Observation::Answered
+        | Observation::Behind
+        | Observation::CaughtUp
         | Observation::Limited { trouble: None } => {}
     }
 }

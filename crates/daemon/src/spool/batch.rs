@@ -3,9 +3,9 @@
 use agents::record::{LINE_BYTES_MAX, Record, Unreadable};
 
 /// Lines that are handed to the deck together.
-pub(super) const LINES_MAX: usize = 256;
+const LINES_MAX: usize = 256;
 /// Bytes of lines that are handed over together, but for the last line.
-pub(super) const BYTES_MAX: usize = 1024 * 1024;
+const BYTES_MAX: usize = 1024 * 1024;
 
 /// A line of a file, and where the file goes on behind it.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +31,23 @@ impl Lines {
     /// Lines from here on.
     pub(super) fn from(begin: u64) -> Self {
         Self { begin, bytes: Vec::new(), told: 0, searched: 0, passing: false }
+    }
+
+    /// Lines from somewhere within one, whose rest is passed over.
+    pub(super) fn within(begin: u64) -> Self {
+        Self { passing: true, ..Self::from(begin) }
+    }
+
+    /// Gathers lines that are handed over together and begin here; whether they are enough.
+    pub(super) fn gather(&mut self, begin: u64, lines: &mut Vec<Line>) -> bool {
+        while let Some(line) = self.next() {
+            let bytes = usize::try_from(line.end - begin).unwrap_or(usize::MAX);
+            lines.push(line);
+            if lines.len() >= LINES_MAX || bytes >= BYTES_MAX {
+                return true;
+            }
+        }
+        false
     }
 
     /// Where the first line stands that was not told yet.

@@ -10,7 +10,7 @@
 
 use agents::adapter::Adapter;
 use agents::record::{Ancestor, Record};
-use engine::ids::{PaneId, PaneKey, RuntimeId};
+use engine::ids::{PaneId, PaneKey, RuntimeId, TargetId};
 use engine::pane::{PaneRow, Runtime};
 use engine::signal::{About, Hints};
 use engine::target::TargetRow;
@@ -20,7 +20,8 @@ use engine::words::{Detail, TargetKind};
 use super::intake;
 use crate::adapters::Roster;
 use crate::follower::Follower;
-use crate::targets::host;
+use crate::targets::Target;
+use crate::targets::host::{self, ProgramFacts};
 
 /// What a record is about, as far as it can be said here; the engine finds the one runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,9 @@ impl Bound {
 
 /// What of the machine and of the agent's adapter decides.
 pub(crate) trait World {
+    /// Whether what is said there can be about this target.
+    fn covers(&self, row: &TargetRow) -> bool;
+
     /// When the process under a number began, in clock ticks since the boot.
     fn start_of(&self, pid: u32) -> Option<u64>;
 
@@ -52,29 +56,65 @@ pub(crate) trait World {
     fn session(&self, record: &Record) -> Option<(String, Option<WallMs>)>;
 }
 
-/// This machine, as it decides about records.
-pub(crate) struct Machine<'a>(pub(crate) &'a Roster);
+/// The machine that records were written on, as it decides about them.
+pub(crate) struct Machine<'a> {
+    roster: &'a Roster,
+    /// The target, where that is another machine than ours.
+    there: Option<(&'a TargetId, &'a Target)>,
+}
+
+impl<'a> Machine<'a> {
+    /// This machine, with all the servers on it.
+    pub(crate) fn here(roster: &'a Roster) -> Self {
+        Self { roster, there: None }
+    }
+
+    /// The machine of one target, which speaks for no other.
+    pub(crate) fn there(roster: &'a Roster, id: &'a TargetId, target: &'a Target) -> Self {
+        Self { roster, there: Some((id, target)) }
+    }
+
+    fn adapter(&self, record: &Record) -> Option<&dyn Adapter> {
+        self.roster.get(&record.agent.to_lowercase())
+    }
+
+    fn program(&self, pid: u32) -> Option<ProgramFacts> {
+        match self.there {
+            None => host::program(pid),
+            Some((_, target)) => target.program_of(pid),
+        }
+    }
+}
 
 impl World for Machine<'_> {
+    fn covers(&self, row: &TargetRow) -> bool {
+        match self.there {
+            None => row.kind == TargetKind::Local,
+            Some((id, _)) => row.target == *id,
+        }
+    }
+
     fn start_of(&self, pid: u32) -> Option<u64> {
-        host::start_ticks(pid)
+        match self.there {
+            None => host::start_ticks(pid),
+            Some((_, target)) => target.process_stat(pid).map(|stat| stat.start_ticks),
+        }
     }
 
     fn serves_many(&self, record: &Record, pid: u32) -> bool {
-        let adapter = self.0.get(&record.agent.to_lowercase());
-        let known = adapter.and_then(Adapter::serves_many);
-        known.is_some_and(|known| host::program(pid).is_some_and(|facts| known(&facts.program())))
+        let known = self.adapter(record).and_then(Adapter::serves_many);
+        known.is_some_and(|known| self.program(pid).is_some_and(|facts| known(&facts.program())))
     }
 
     fn is_agent(&self, record: &Record, pid: u32) -> bool {
-        let adapter = self.0.get(&record.agent.to_lowercase());
-        let facts = adapter.and_then(|adapter| Some((adapter, host::program(pid)?)));
+        let adapter = self.adapter(record);
+        let facts = adapter.and_then(|adapter| Some((adapter, self.program(pid)?)));
         facts.is_some_and(|(adapter, facts)| adapter.recognises(&facts.program()))
     }
 
     fn session(&self, record: &Record) -> Option<(String, Option<WallMs>)> {
-        let session = intake::session(record, self.0)?;
-        let adapter = self.0.get(&record.agent.to_lowercase())?;
+        let session = intake::session(record, self.roster)?;
+        let adapter = self.adapter(record)?;
         let began = adapter.session_began(&session);
         Some((session, began))
     }
@@ -89,8 +129,7 @@ const CLOCKS_DIFFER_MS: i64 = 500;
 /// Finds the target of a record and the processes that decide about the pane; nothing where it
 /// came from no pane that is watched.
 pub(crate) fn bind(record: &Record, follower: &Follower, world: &impl World) -> Option<Bound> {
-    let local = |row: &&TargetRow| row.kind == TargetKind::Local;
-    let targets = || follower.engine().targets().filter(local);
+    let targets = || follower.engine().targets().filter(|row| world.covers(row));
     let claimed = Claimed::read(record);
     let server = claimed.as_ref().and_then(|it| targets().find(|row| it.names(row)));
     let said = || Some(PaneKey::new(&server?.target, claimed.as_ref()?.pane?));
@@ -334,9 +373,14 @@ pub(crate) mod tests {
     /// All processes live, as they were; 7 is another one now, and 77 serves all panes.
     struct Here {
         session: Option<(String, Option<WallMs>)>,
+        covers: &'static str,
     }
 
     impl World for Here {
+        fn covers(&self, row: &TargetRow) -> bool {
+            self.covers == row.target.as_str()
+        }
+
         fn start_of(&self, pid: u32) -> Option<u64> {
             Some(if pid == 7 { 0 } else { u64::from(pid) })
         }
@@ -356,7 +400,7 @@ pub(crate) mod tests {
 
     /// The number of the pane, and the processes that decide.
     fn bound(record: &Record) -> Option<(u32, Vec<u32>)> {
-        let bound = bind(record, &follower(), &Here { session: None })?;
+        let bound = bind(record, &follower(), &Here { session: None, covers: "tg" })?;
         let About::Pane(key) = bound.about else { return None };
         Some((key.pane.0, bound.hints.ancestors))
     }
@@ -376,7 +420,7 @@ pub(crate) mod tests {
     fn bound_by(follower: &Follower, session: &str, began: i64) -> Option<String> {
         let session = Some((session.to_owned(), Some(WallMs(began))));
         let shared = Record { agent: "Codex".to_owned(), ..record(OURS, "%1", &[9, 77, 101]) };
-        let bound = bind(&shared, follower, &Here { session })?;
+        let bound = bind(&shared, follower, &Here { session, covers: "tg" })?;
         let About::Runtime(runtime) = bound.about else { panic!("{bound:?}") };
         Some(runtime.as_str().to_owned())
     }

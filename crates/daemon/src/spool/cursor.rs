@@ -5,6 +5,7 @@
 //! found again not by its name or its number, both of which come again, but by the bytes before
 //! the position, which end with an id that no other record has.
 
+use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -13,7 +14,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 const NAME: &str = "cursor";
-const FRESH: &str = "cursor.new";
+const FRESH: &str = "new";
 const HEADER: &str = "qd-spool-cursor 1";
 /// Bytes before a position that tell which file it is.
 const MARK_BYTES: u64 = 64;
@@ -33,38 +34,63 @@ impl Mark {
         let length = position.min(MARK_BYTES);
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         file.read_exact_at(&mut bytes, position - length)?;
-        let hash = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { position, hash })
+        Ok(Self::behind(&bytes, position))
+    }
+
+    /// The mark of a position that these bytes stand before; only the last of them count.
+    pub(super) fn behind(bytes: &[u8], position: u64) -> Self {
+        let last = &bytes[bytes.len().saturating_sub(Self::bytes_before(position))..];
+        let hash = Sha256::digest(last).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { position, hash }
+    }
+
+    /// How many bytes before a position are in its mark.
+    pub(super) fn bytes_before(position: u64) -> usize {
+        usize::try_from(position.min(MARK_BYTES)).unwrap_or(0)
     }
 
     pub(super) fn fits(&self, file: &File) -> bool {
         Self::at(file, self.position).is_ok_and(|found| found == *self)
     }
 
-    fn parse(line: &str) -> Option<Self> {
+    pub(super) fn parse(line: &str) -> Option<Self> {
         let (position, hash) = line.split_once(' ')?;
         Some(Self { position: position.parse().ok()?, hash: hash.to_owned() })
     }
 }
 
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.position, self.hash)
+    }
+}
+
 /// The marks that were saved last. None where they cannot be read: then everything is read again.
 pub(super) fn load(folder: &Path) -> Vec<Mark> {
-    let text = fs::read_to_string(folder.join(NAME)).unwrap_or_default();
+    let lines = read(&folder.join(NAME)).unwrap_or_default();
+    lines.iter().filter_map(|line| Mark::parse(line)).collect()
+}
+
+/// The lines of a cursor's file; nothing where there is none that can be read.
+pub(super) fn read(path: &Path) -> Option<Vec<String>> {
+    let text = fs::read_to_string(path).ok()?;
     let mut lines = text.get(..BYTES_MAX.min(text.len())).unwrap_or_default().lines();
-    if lines.next() != Some(HEADER) {
-        return Vec::new();
-    }
-    lines.filter_map(Mark::parse).collect()
+    (lines.next() == Some(HEADER)).then(|| lines.map(str::to_owned).collect())
 }
 
 /// Replaces them. Not synced: after a power cut an older cursor, or none, does as well.
 pub(super) fn save(folder: &Path, marks: &[Mark]) -> io::Result<()> {
-    let lines = marks.iter().map(|mark| format!("{} {}\n", mark.position, mark.hash));
+    write(&folder.join(NAME), marks.iter().map(Mark::to_string))
+}
+
+/// Replaces the lines of a cursor's file.
+pub(super) fn write(path: &Path, lines: impl Iterator<Item = String>) -> io::Result<()> {
+    let lines = lines.map(|line| format!("{line}\n"));
     let text: String = std::iter::once(format!("{HEADER}\n")).chain(lines).collect();
-    let fresh = folder.join(FRESH);
+    let fresh = path.with_extension(FRESH);
     fs::write(&fresh, text)?;
     fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
-    fs::rename(&fresh, folder.join(NAME))
+    fs::rename(&fresh, path)
 }
 
 #[cfg(test)]

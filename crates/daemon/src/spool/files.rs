@@ -9,7 +9,7 @@ use agents::spool::{ACTIVE, is_segment};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use tokio::time::Instant;
 
-use super::batch::{BYTES_MAX, LINES_MAX, Line, Lines};
+use super::batch::{Line, Lines};
 use super::cursor::Mark;
 
 /// Bytes that are read at once.
@@ -113,14 +113,7 @@ impl Spooled {
         }
         let (mut lines, begin) = (Vec::new(), self.lines.position());
         loop {
-            while let Some(line) = self.lines.next() {
-                let bytes = usize::try_from(line.end - begin).unwrap_or(usize::MAX);
-                lines.push(line);
-                if lines.len() >= LINES_MAX || bytes >= BYTES_MAX {
-                    return Ok((begin, lines));
-                }
-            }
-            if !self.read_on()? {
+            if self.lines.gather(begin, &mut lines) || !self.read_on()? {
                 return Ok((begin, lines));
             }
         }

@@ -7,6 +7,7 @@
 //!
 //! `docs/design/spool.md` says why nothing is lost and nothing is taken in twice.
 
+pub(crate) mod afar;
 pub(crate) mod binding;
 pub(crate) mod intake;
 pub(crate) mod reader;
@@ -16,3 +17,4 @@ mod batch;
 mod cursor;
 mod files;
 mod folder;
+mod taking;

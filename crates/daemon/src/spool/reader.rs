@@ -5,22 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agents::record::{Payload, Record};
 use agents::spool;
-use engine::event::Actor;
-use engine::input::{Acceptance, Input, Refusal, Reply};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::batch::Line;
-use super::binding::{self, Bound};
 use super::folder::Folder;
-use super::intake;
+use super::taking::{Ended, Place, Taken, Taking};
 use super::tally::Tally;
 use crate::adapters::Roster;
 use crate::clock::Clock;
-use crate::deck::{Answer, Deck, Fault};
+use crate::deck::Deck;
 use crate::lifecycle;
 use crate::lookout::Lookout;
 use crate::sentinel::{self, Hint, Sentinel};
@@ -36,8 +31,6 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 const FIRST_LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often to look where the kernel does not tell of changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Payloads of more bytes than this are cleaned away from the main thread.
-const SMALL_BYTES_MAX: usize = 16 * 1024;
 
 /// A reader at work.
 #[derive(Debug)]
@@ -70,7 +63,8 @@ pub(crate) fn start(
     let events = sentinel.lookout()?;
     let (folder, due) = (Folder::new(folder), Due::default());
     let watched = false;
-    let reader = Reader { folder, due, events, watched, deck, lookout, clock, adapters, tally };
+    let taking = Taking { place: Place::Here, deck, lookout, adapters, tally };
+    let reader = Reader { folder, due, events, watched, clock, taking };
     let task = tokio::spawn(reader.follow(Arc::clone(&stop)));
     Ok(Running { stop, task })
 }
@@ -101,21 +95,8 @@ struct Reader {
     events: sentinel::Lookout,
     /// Whether the kernel tells of changes.
     watched: bool,
-    deck: Deck,
-    lookout: Lookout,
     clock: Clock,
-    adapters: watch::Receiver<Arc<Roster>>,
-    tally: watch::Sender<Tally>,
-}
-
-/// Nobody decides any more.
-struct Ended;
-
-/// What became of some lines.
-enum Taken {
-    All,
-    /// What begins here could not be stored, and may be a moment later.
-    Before(u64),
+    taking: Taking,
 }
 
 impl Reader {
@@ -138,9 +119,9 @@ impl Reader {
 
     /// Waits until the panes are known that the first records may be about.
     async fn first_look(&self) {
-        let mut published = self.lookout.publications();
+        let mut published = self.taking.lookout.publications();
         let observed = async {
-            while !self.lookout.read(|follower| follower.engine().is_observed()) {
+            while !self.taking.lookout.read(|follower| follower.engine().is_observed()) {
                 if published.changed().await.is_err() {
                     return;
                 }
@@ -175,7 +156,7 @@ impl Reader {
             self.save();
         }
         self.set_aside();
-        let mut tally = self.tally.borrow().clone();
+        let mut tally = Tally::default();
         match self.folder.clear_up(&mut tally) {
             Ok(next) => self.due.clear_up = next,
             Err(error) => {
@@ -183,7 +164,7 @@ impl Reader {
                 self.due.clear_up = Some(Instant::now() + RETRY_DELAY);
             }
         }
-        self.tally.send_replace(tally);
+        self.taking.count(&tally);
         Ok(())
     }
 
@@ -203,7 +184,8 @@ impl Reader {
     }
 
     fn note_foreign(&self, foreign: u64) {
-        self.tally
+        self.taking
+            .tally
             .send_if_modified(|tally| std::mem::replace(&mut tally.foreign, foreign) != foreign);
     }
 
@@ -221,7 +203,7 @@ impl Reader {
             if lines.is_empty() {
                 return Ok(());
             }
-            let taken = self.hand_over(begin, lines).await?;
+            let taken = self.taking.hand_over(begin, lines).await?;
             self.due.save.get_or_insert_with(|| Instant::now() + SAVE_DELAY);
             if let Taken::Before(position) = taken {
                 self.wait_before(index, position);
@@ -237,43 +219,6 @@ impl Reader {
         if let Err(error) = file.go_back_to(position).and_then(|()| file.sync()) {
             tracing::warn!(%error, name = file.name, "not synced");
         }
-    }
-
-    /// Hands lines to the deck, in their order, and waits until they are committed.
-    async fn hand_over(&self, begin: u64, lines: Vec<Line>) -> Result<Taken, Ended> {
-        let mut tally = self.tally.borrow().clone();
-        let roster = Arc::clone(&self.adapters.borrow());
-        let mut found = Vec::with_capacity(lines.len());
-        let mut line_begin = begin;
-        for line in lines {
-            match line.record {
-                Err(why) => tally.unread(why),
-                Ok(record) => match self.bind(&record, &roster) {
-                    Some(bound) => found.push((line_begin, record, bound)),
-                    None => tally.found_no_pane(&record.agent.to_lowercase()),
-                },
-            }
-            line_begin = line.end;
-        }
-        let begins: Vec<(u64, String)> =
-            found.iter().map(|(begin, record, _)| (*begin, record.agent.to_lowercase())).collect();
-        let inputs = inputs(found, roster).await;
-        let answers = self.deck.ask_all(inputs).await;
-        let mut taken = Taken::All;
-        for ((begin, agent), answer) in begins.into_iter().zip(answers).rev() {
-            match settle(answer, &agent, &mut tally) {
-                Settling::Done => {}
-                Settling::Later => taken = Taken::Before(begin),
-                Settling::Never => return Err(Ended),
-            }
-        }
-        self.tally.send_replace(tally);
-        Ok(taken)
-    }
-
-    fn bind(&self, record: &Record, roster: &Roster) -> Option<Bound> {
-        let machine = binding::Machine(roster);
-        self.lookout.read(|follower| binding::bind(record, follower, &machine))
     }
 
     fn set_aside(&mut self) {
@@ -299,76 +244,6 @@ impl Reader {
             tracing::warn!(%error, "the cursor of the spool was not saved");
         }
     }
-}
-
-/// What to do about a record after its answer.
-enum Settling {
-    Done,
-    Later,
-    Never,
-}
-
-fn settle(answer: Answer, agent: &str, tally: &mut Tally) -> Settling {
-    match answer {
-        Ok(settled) => match settled.reply {
-            Reply::Accepted(Acceptance::Bound { .. } | Acceptance::Pending { .. }) => {
-                tally.taken += 1;
-            }
-            Reply::Accepted(Acceptance::Duplicate { .. } | Acceptance::Void)
-            | Reply::Done
-            | Reply::Target(_)
-            | Reply::Action(_) => tally.repeated += 1,
-        },
-        Err(Fault::Refused(Refusal::InboxFull) | Fault::Store(_)) => return Settling::Later,
-        Err(Fault::Refused(Refusal::EventIdConflict(_) | Refusal::DedupeConflict(_))) => {
-            tally.repeated += 1;
-        }
-        // The target went away since we looked.
-        Err(Fault::Refused(
-            Refusal::TargetUnknown(_)
-            | Refusal::RuntimeUnknown(_)
-            | Refusal::RuntimeStale(_)
-            | Refusal::TargetExists(_)
-            | Refusal::TooManyTargets
-            | Refusal::SameServer { .. }
-            | Refusal::ActionConflict { .. }
-            | Refusal::TooManyActions
-            | Refusal::TooManyAdapters
-            | Refusal::TokenExists(_)
-            | Refusal::TokenUnknown(_)
-            | Refusal::TooManyTokens,
-        )) => tally.found_no_pane(agent),
-        Err(Fault::Stopping) => return Settling::Never,
-    }
-    Settling::Done
-}
-
-/// The inputs of records. Cleaning a long payload takes long, and others wait for this thread.
-async fn inputs(found: Vec<(u64, Record, Bound)>, roster: Arc<Roster>) -> Vec<(Actor, Input)> {
-    let bytes = |record: &Record| match &record.payload {
-        Payload::Whole(bytes) => bytes.len(),
-        Payload::None | Payload::Cut { .. } => 0,
-    };
-    let bytes: usize = found.iter().map(|(_, record, _)| bytes(record)).sum();
-    let uid = rustix::process::geteuid().as_raw();
-    let all = move || {
-        let one = |(_, record, bound)| input(uid, record, bound, &roster);
-        found.into_iter().map(one).collect()
-    };
-    if bytes <= SMALL_BYTES_MAX {
-        return all();
-    }
-    // What broke the cleaning once would break it again, so it is not tried again.
-    tokio::task::spawn_blocking(all).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "payloads could not be cleaned; their records are lost");
-        Vec::new()
-    })
-}
-
-/// Whoever wrote to a spool that is only ours speaks as us; the hook's parent is who it was.
-fn input(uid: u32, record: Record, bound: Bound, roster: &Roster) -> (Actor, Input) {
-    let pid = record.chain.first().map(|it| it.pid);
-    (Actor::Client { uid, pid }, Input::Spooled(Box::new(intake::signal(record, bound, roster))))
 }
 
 fn is_over(due: Instant) -> bool {

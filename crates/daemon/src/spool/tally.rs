@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) newer: u64,
     /// Why the last of these lines is none.
     pub(crate) last_unreadable: Option<Unreadable>,
+    /// Files there, on targets somewhere else, that were given up before everything in them was read.
+    pub(crate) missed: u64,
     /// Entries of the folder that belong to somebody else, or are no files.
     pub(crate) foreign: u64,
 }
@@ -31,9 +33,32 @@ pub(crate) struct Tally {
 impl Tally {
     /// A record is about no pane that is watched.
     pub(crate) fn found_no_pane(&mut self, agent: &str) {
+        *self.homeless.entry(self.counted_as(agent)).or_default() += 1;
+    }
+
+    /// Adds what was counted elsewhere; whether that was anything.
+    pub(crate) fn add(&mut self, more: &Self) -> bool {
+        if *more == Self::default() {
+            return false;
+        }
+        let Self { taken, repeated, homeless, unreadable, newer, last_unreadable, missed, foreign } =
+            more;
+        self.taken += taken;
+        self.repeated += repeated;
+        for (agent, count) in homeless {
+            *self.homeless.entry(self.counted_as(agent)).or_default() += count;
+        }
+        self.unreadable += unreadable;
+        self.newer += newer;
+        self.last_unreadable = last_unreadable.or(self.last_unreadable);
+        self.missed += missed;
+        self.foreign += foreign;
+        true
+    }
+
+    fn counted_as(&self, agent: &str) -> String {
         let known = self.homeless.contains_key(agent) || self.homeless.len() < AGENTS_MAX;
-        let agent = if known { agent } else { OTHERS };
-        *self.homeless.entry(agent.to_owned()).or_default() += 1;
+        if known { agent } else { OTHERS }.to_owned()
     }
 
     pub(crate) fn unread(&mut self, why: Unreadable) {
@@ -59,5 +84,9 @@ mod tests {
         assert_eq!(tally.homeless.len(), AGENTS_MAX + 1);
         assert_eq!(tally.homeless["a0"], 1_001);
         assert_eq!(tally.homeless.values().sum::<u64>(), 2_000);
+        let mut sum = Tally { taken: 1, ..Tally::default() };
+        assert!(sum.add(&tally) && sum.add(&tally) && !sum.add(&Tally::default()));
+        assert_eq!(sum.homeless.len(), AGENTS_MAX + 1);
+        assert_eq!(sum.homeless.values().sum::<u64>(), 4_000);
     }
 }

@@ -21,7 +21,7 @@ use super::quote;
 use super::route::{Route, Way};
 use super::ssh::{self, Role};
 use super::table::Table;
-use super::tether::{Knot, Tether};
+use super::tether::{Knot, Talk, Tether};
 
 /// What every script but the two that stay begins with: it prints a mark, so that whatever a login
 /// shell printed before can be told from the answer.
@@ -76,8 +76,8 @@ impl Far {
         Ok(Self { route, session, environment, connect, mark, folder, tether, table })
     }
 
-    /// Connects, unless it is connected.
-    pub(super) async fn connect(&self) -> Result<(), Obstacle> {
+    /// Connects, unless it is connected, and says whether it did.
+    pub(super) async fn connect(&self) -> Result<bool, Obstacle> {
         let [way, socket] = self.route.socket_words();
         let arguments = [&self.mark, self.route.tmux(), way, socket, &self.session];
         let words = self.words(Role::Holds, LINE, &arguments.map(OsStr::new));
@@ -98,6 +98,14 @@ impl Far {
     /// Waits for the end of the connection, if there is one.
     pub(super) async fn cut(&self) -> Obstacle {
         self.tether.cut().await
+    }
+
+    pub(super) async fn talk(&self) -> Talk {
+        self.tether.talk().await
+    }
+
+    pub(super) fn looked(&self) {
+        self.tether.looked();
     }
 
     pub(super) fn disconnect(&self) {

@@ -13,12 +13,13 @@ pub mod process;
 pub mod tcp;
 
 pub mod far;
+pub mod frames;
 pub mod obstacle;
 pub mod quote;
 pub mod route;
 mod ssh;
 mod table;
-mod tether;
+pub mod tether;
 mod usher;
 
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns, SocketFile};
 use obstacle::Obstacle;
 use process::{ControlProcess, Ending, Environment, Program};
 use route::Route;
+use tether::Talk;
 use usher::Usher;
 
 /// What can be done on a target beyond starting programs.
@@ -177,10 +179,11 @@ impl Target {
         }
     }
 
-    /// Makes the connection that everything else goes through, where there has to be one.
-    pub async fn connect(&self) -> Result<(), Obstacle> {
+    /// Makes the connection that everything else goes through, where there has to be one, and says
+    /// whether it was made now.
+    pub async fn connect(&self) -> Result<bool, Obstacle> {
         match self.far_end() {
-            None => Ok(()),
+            None => Ok(false),
             Some(far) => far.connect().await,
         }
     }
@@ -190,6 +193,22 @@ impl Target {
         match self.far_end() {
             None => std::future::pending().await,
             Some(far) => far.cut().await,
+        }
+    }
+
+    /// The talk with the shell at the other end of the next connection that is made. Only one can
+    /// have it; for ever nobody where there is no other end.
+    pub async fn talk(&self) -> Talk {
+        match self.far_end() {
+            None => std::future::pending().await,
+            Some(far) => far.talk().await,
+        }
+    }
+
+    /// Everything there was looked at since the connection was made.
+    pub fn looked(&self) {
+        if let Some(far) = self.far_end() {
+            far.looked();
         }
     }
 

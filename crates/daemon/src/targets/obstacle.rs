@@ -33,6 +33,9 @@ pub enum Obstacle {
     /// The connection was there, and nothing came over it any more.
     #[error("it stopped to answer")]
     Silent,
+    /// The connection was there, and more came over it than was asked for.
+    #[error("it says more than anybody asked for")]
+    Babble,
     /// The connection was there, and ended.
     #[error("the connection ended: {said}")]
     Ended { said: String },
@@ -63,6 +66,7 @@ impl Obstacle {
             | Self::NotConnected
             | Self::GivenUp
             | Self::Silent
+            | Self::Babble
             | Self::Ended { .. }
             | Self::Late { .. }
             | Self::NoProgram { .. }
@@ -81,6 +85,7 @@ impl Obstacle {
             | Self::NotListening { .. }
             | Self::NotConnected
             | Self::GivenUp
+            | Self::Babble
             | Self::Ended { .. }
             | Self::NoShell { .. }
             | Self::Late { .. }

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::ChildStdout;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::frames::{Frame, Frames};
 use super::obstacle::Obstacle;
 use super::process::{self, COMPLAINT_BYTES_MAX, ControlProcess, Program};
 use super::route::Way;
@@ -26,8 +27,13 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(3);
 const UNANSWERED_MAX: u32 = 2;
 /// How much may be printed there before the first word, by whatever a shell reads at its start.
 const PREAMBLE_BYTES_MAX: usize = tmux::limits::PREAMBLE_BYTES_MAX;
-/// The longest line that is taken behind it.
-const LINE_BYTES_MAX: u64 = 4 * 1024;
+/// Bytes that are taken at once behind it, and the longest answer.
+const CHUNK_BYTES: usize = 64 * 1024;
+const ANSWER_BYTES_MAX: usize = 2 * PART_BYTES_MAX;
+/// The longest part of a file that one answer holds.
+pub const PART_BYTES_MAX: usize = 64 * 1024;
+/// Answers that wait for whoever asked. More than were asked for are left out.
+const ANSWERS_MAX: usize = 8;
 /// How long a process that has closed its output may take to say why.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -35,6 +41,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct Tether {
     held: Mutex<Option<Held>>,
+    /// The connection's talk, until somebody takes it.
+    talk: Mutex<Option<Talk>>,
+    came: Notify,
     /// Nobody will connect again.
     given_up: AtomicBool,
 }
@@ -43,8 +52,58 @@ pub(super) struct Tether {
 #[derive(Debug)]
 struct Held {
     cut: watch::Receiver<Option<Obstacle>>,
+    /// Everything there was looked at once.
+    looked: watch::Sender<bool>,
     /// Dropped to end it.
     _release: oneshot::Sender<()>,
+}
+
+/// What the shell at the far end can be asked for over one connection.
+#[derive(Debug)]
+pub struct Talk {
+    pub greeting: Greeting,
+    words: mpsc::Sender<String>,
+    answers: mpsc::Receiver<Frame>,
+    looked: watch::Receiver<bool>,
+}
+
+/// What it said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Greeting {
+    pub user: Option<u32>,
+    /// Milliseconds since 1970, by the clock there.
+    pub clock_ms: Option<i64>,
+}
+
+impl Greeting {
+    /// Reads `USER SECONDS.FRACTION`. Where the clock tells no fraction, something else stands there.
+    fn read(said: &str) -> Self {
+        let mut words = said.split_whitespace();
+        let user = words.next().and_then(|word| word.parse().ok());
+        let clock_ms = words.next().and_then(|word| {
+            let (seconds, fraction) = word.split_once('.').unwrap_or((word, ""));
+            let ms = fraction.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+            seconds.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(ms)
+        });
+        Self { user, clock_ms }
+    }
+}
+
+impl Talk {
+    /// Asks; `false` where the connection has ended.
+    pub async fn say(&self, words: String) -> bool {
+        self.words.send(words).await.is_ok()
+    }
+
+    /// The next thing that was said there; nothing where the connection has ended.
+    pub async fn hear(&mut self) -> Option<Frame> {
+        self.answers.recv().await
+    }
+
+    /// Waits until everything there was looked at once; `false` where the connection has ended.
+    pub async fn looked(&mut self) -> bool {
+        self.looked.wait_for(|looked| *looked).await.is_ok()
+    }
 }
 
 /// How to make one.
@@ -59,11 +118,11 @@ pub(super) struct Knot<'a> {
 }
 
 impl Tether {
-    /// Connects, unless it is connected. Where the last connection ended and nobody has heard of
-    /// that, its end is told first.
-    pub(super) async fn tie(&self, knot: Knot<'_>) -> Result<(), Obstacle> {
+    /// Connects, unless it is connected, and says whether it did. Where the last connection ended
+    /// and nobody has heard of that, its end is told first.
+    pub(super) async fn tie(&self, knot: Knot<'_>) -> Result<bool, Obstacle> {
         if self.is_tied() {
-            return Ok(());
+            return Ok(false);
         }
         if let Some(cut) = self.lock().take().and_then(|held| held.cut.borrow().clone()) {
             return Err(cut);
@@ -74,9 +133,9 @@ impl Tether {
         })?;
         let greeted = timeout(GREETING_TIMEOUT, greeting(&mut process, &knot.mark)).await;
         let problem = match greeted {
-            Ok(Ok(())) => {
-                self.hold(process, &knot);
-                return Ok(());
+            Ok(Ok(greeting)) => {
+                self.hold(process, &knot, greeting);
+                return Ok(true);
             }
             Ok(Err(said)) => {
                 let status = timeout(LAST_WORDS, process.ended()).await;
@@ -121,18 +180,45 @@ impl Tether {
         self.lock().take();
     }
 
-    fn hold(&self, process: ControlProcess, knot: &Knot<'_>) {
+    /// Takes the talk over the next connection that is made.
+    pub(super) async fn talk(&self) -> Talk {
+        loop {
+            let came = self.came.notified();
+            let talk = self.talk.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match talk {
+                Some(talk) => return talk,
+                None => came.await,
+            }
+        }
+    }
+
+    /// Everything there was looked at.
+    pub(super) fn looked(&self) {
+        if let Some(held) = self.lock().as_ref() {
+            held.looked.send_replace(true);
+        }
+    }
+
+    fn hold(&self, process: ControlProcess, knot: &Knot<'_>, greeting: Greeting) {
         let (told, cut) = watch::channel(None);
         let (release, released) = oneshot::channel();
+        let (looked, seen) = watch::channel(false);
+        let (words, asked) = mpsc::channel(ANSWERS_MAX);
+        let (answer, answers) = mpsc::channel(ANSWERS_MAX);
         let stay = Stay {
             process,
             way: knot.way.clone(),
-            mark: knot.mark.clone(),
+            frames: Frames::new(&knot.mark, ANSWER_BYTES_MAX),
+            asked,
+            answer,
             probed: knot.probed,
             unanswered: 0,
         };
         tokio::spawn(stay.run(released, told));
-        *self.lock() = Some(Held { cut, _release: release });
+        *self.lock() = Some(Held { cut, looked, _release: release });
+        let talk = Talk { greeting, words, answers, looked: seen };
+        *self.talk.lock().unwrap_or_else(PoisonError::into_inner) = Some(talk);
+        self.came.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Held>> {
@@ -142,7 +228,7 @@ impl Tether {
 
 /// Waits for the first line that begins with the mark. Gives what was said about errors where there
 /// is none.
-async fn greeting(process: &mut ControlProcess, mark: &str) -> Result<(), String> {
+async fn greeting(process: &mut ControlProcess, mark: &str) -> Result<Greeting, String> {
     let mut complaint = Vec::new();
     let met = {
         let reading = find(&mut process.stdout, mark);
@@ -165,16 +251,17 @@ async fn greeting(process: &mut ControlProcess, mark: &str) -> Result<(), String
     })
 }
 
-/// Reads up to the end of the line that the mark begins. What came before is given back where it
-/// never comes.
-async fn find(stdout: &mut ChildStdout, mark: &str) -> Result<(), Vec<u8>> {
+/// Reads up to the end of the line that the mark begins, and what it says. What came before is
+/// given back where it never comes.
+async fn find(stdout: &mut ChildStdout, mark: &str) -> Result<Greeting, Vec<u8>> {
     let mut seen = Vec::new();
     let mut byte = [0];
     // One byte at a time: what follows the line is for somebody else. It is short.
     while let Ok(1) = stdout.read(&mut byte).await {
         seen.push(byte[0]);
-        if byte[0] == b'\n' && line_of(&seen).starts_with(mark.as_bytes()) {
-            return Ok(());
+        let said = line_of(&seen).strip_prefix(mark.as_bytes()).filter(|_| byte[0] == b'\n');
+        if let Some(said) = said.and_then(|said| said.strip_prefix(b" hello ")) {
+            return Ok(Greeting::read(&String::from_utf8_lossy(said)));
         }
         if seen.len() > PREAMBLE_BYTES_MAX {
             break;
@@ -194,7 +281,10 @@ fn line_of(seen: &[u8]) -> &[u8] {
 struct Stay {
     process: ControlProcess,
     way: Way,
-    mark: String,
+    frames: Frames,
+    /// What whoever holds the talk wants to be asked there, and the answers for them.
+    asked: mpsc::Receiver<String>,
+    answer: mpsc::Sender<Frame>,
     probed: bool,
     unanswered: u32,
 }
@@ -212,7 +302,7 @@ impl Stay {
         };
         if why.is_none() {
             // Our session there was seen to already.
-            timeout(LAST_WORDS, self.process.stdin.write_all(b"bye\n")).await.ok();
+            timeout(LAST_WORDS, self.process.stdin.write_all(b"\nbye\n")).await.ok();
         }
         self.process.kill().await;
         if let Some(why) = why {
@@ -220,36 +310,46 @@ impl Stay {
         }
     }
 
-    /// Reads until nothing comes any more, and says why.
+    /// Listens until nothing comes any more, and says why.
     async fn listen(&mut self) -> Obstacle {
         let mut probes = interval(PROBE_INTERVAL);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut complaint, mut silent) = (Vec::new(), false);
-        let mut line = Vec::new();
+        let mut chunk = vec![0; CHUNK_BYTES];
         let process = &mut self.process;
-        let mut answers = BufReader::new(&mut process.stdout).take(LINE_BYTES_MAX);
         loop {
             tokio::select! {
-                read = answers.read_until(b'\n', &mut line) => match read {
-                    Ok(1..) if line.ends_with(b"\n") => {
-                        if line.starts_with(self.mark.as_bytes()) {
-                            self.unanswered = 0;
+                read = process.stdout.read(&mut chunk) => match read {
+                    Ok(length @ 1..) => {
+                        // Whatever comes is a sign of life.
+                        self.unanswered = 0;
+                        let Ok(frames) = self.frames.take(&chunk[..length]) else {
+                            return Obstacle::Babble;
+                        };
+                        for frame in frames {
+                            // Where it is full, nobody asked for so much.
+                            self.answer.try_send(frame).ok();
                         }
-                        line.clear();
-                        answers.set_limit(LINE_BYTES_MAX);
                     }
-                    Ok(_) | Err(_) => break,
+                    Ok(0) | Err(_) => break,
                 },
                 read = process.stderr.read_buf(&mut complaint), if !silent => {
                     let full = complaint.len() as u64 > COMPLAINT_BYTES_MAX;
                     silent = full || !matches!(read, Ok(1..));
+                }
+                Some(words) = self.asked.recv() => {
+                    // An end of line before it, so that no other word can be in front of it.
+                    let line = format!("\n{words}\n");
+                    if process.stdin.write_all(line.as_bytes()).await.is_err() {
+                        break;
+                    }
                 }
                 _ = probes.tick(), if self.probed => {
                     if self.unanswered >= UNANSWERED_MAX {
                         return Obstacle::Silent;
                     }
                     self.unanswered += 1;
-                    if process.stdin.write_all(b"alive\n").await.is_err() {
+                    if process.stdin.write_all(b"\nalive\n").await.is_err() {
                         break;
                     }
                 }
@@ -259,5 +359,20 @@ impl Stay {
         drop(rest);
         let status = timeout(LAST_WORDS, process.ended()).await.ok().and_then(Result::ok);
         Obstacle::of(&self.way, status, &String::from_utf8_lossy(&complaint), true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeting_says_who_and_when_as_far_as_it_can() {
+        let whole = Greeting { user: Some(7), clock_ms: Some(17_123) };
+        assert_eq!(Greeting::read("7 17.123456789"), whole);
+        let seconds = Greeting { user: Some(7), clock_ms: Some(17_000) };
+        assert_eq!(Greeting::read("7 17.%N"), seconds);
+        assert_eq!(Greeting::read("7 17"), seconds);
+        assert_eq!(Greeting::read("x"), Greeting::default());
     }
 }

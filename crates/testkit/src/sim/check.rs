@@ -158,6 +158,8 @@ impl Checker {
             | Observation::Panes { .. }
             | Observation::ProcessEnded { .. }
             | Observation::Answered
+            | Observation::Behind
+            | Observation::CaughtUp
             | Observation::Failed { .. }
             | Observation::Limited { .. } => {}
         }
@@ -186,6 +188,8 @@ impl Checker {
             | Observation::Read { .. }
             | Observation::ProcessEnded { .. }
             | Observation::Answered
+            | Observation::Behind
+            | Observation::CaughtUp
             | Observation::Limited { .. } => {}
         }
     }

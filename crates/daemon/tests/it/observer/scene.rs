@@ -64,6 +64,7 @@ impl Said {
                 self.panes.extend(panes.into_iter().map(|pane| (pane.pane, pane)));
             }
             Observation::Unchanged | Observation::Answered => self.answers += 1,
+            Observation::Behind | Observation::CaughtUp => {}
             Observation::Read { .. } => {}
             Observation::ProcessEnded { pane, process } => self.ended.push((pane, process)),
             Observation::Printed { panes } => self.printed.extend(panes),
