@@ -199,7 +199,8 @@ fn nobody_listens(error: &ClientError) -> bool {
 fn absent(paths: &Paths, needed: &[&Check]) -> Check {
     // A database that is only damaged is opened as far as it is proven.
     let stops = |it: &&&Check| it.verdict == Verdict::Failed && it.check != "database";
-    if let Some(failed) = needed.iter().find(stops) {
+    let full = machine::lacks_room_only(paths);
+    if let Some(failed) = needed.iter().find(stops).filter(|_| !full) {
         let message = format!("not running, and could not be: see `{}`", failed.check);
         return Check::new("daemon", Verdict::Failed, message);
     }
@@ -211,6 +212,10 @@ fn absent(paths: &Paths, needed: &[&Check]) -> Check {
         let error = lifecycle_error(&error);
         let message = format!("not running, and could not be: {}", error.message);
         return Check::new("daemon", Verdict::Failed, message).hint(error.hint);
+    }
+    if full {
+        let message = "not running; it could be, and would store nothing new: see `home`";
+        return Check::new("daemon", Verdict::Warning, message);
     }
     Check::new("daemon", Verdict::Ok, "not running; the next command that needs it starts it")
 }

@@ -418,6 +418,9 @@ fn f_05_a_full_disk_refuses_writes_answers_reads_and_recovers() {
     // An upgrade, or a crash, finds the disk as full as it was.
     daemon.kill9();
     disk.fill(&env.home().join("filler-2"));
+    let doctor = env.qd(&["doctor"]);
+    assert!(doctor.stdout.contains("warn  daemon: not running; it could be"), "{doctor:?}");
+    assert_eq!(doctor.code(), Some(1), "nothing can be stored: {doctor:?}");
     let daemon = env.daemon();
     let api = daemon.api();
     assert_eq!(deck::items(api, "/v1/panes").len(), 1, "another daemon can be asked as well");

@@ -25,6 +25,9 @@ use super::to_api::{self, timestamp};
 use crate::follower::Follower;
 use crate::view::order;
 
+/// What every runtime's id begins with, and nobody has to type.
+const ID_PREFIX: &str = "rt-";
+
 /// A longer reference is not repeated in the message.
 const SHOWN_BYTES_MAX: usize = 200;
 
@@ -36,10 +39,26 @@ pub(crate) async fn resolve(
     if let Selector::Exact(Reference::Runtime(id)) = &selector {
         return runtime(&app, query.reference, &RuntimeId::new(id.as_str())).await;
     }
-    app.read(|follower, now| {
+    let found = app.read(|follower, now| {
         let row = one(follower, &query.reference, &selector, now)?;
-        Ok(Said(StatusCode::OK, answer(follower, query.reference, row, now)))
-    })
+        Ok(Said(StatusCode::OK, answer(follower, query.reference.clone(), row, now)))
+    });
+    match (found, &selector) {
+        // The whole id of a runtime that ended is known, though nothing that lives begins so.
+        (Err(absent), Selector::Word(word)) => {
+            runtime(&app, query.reference, &whole_id(word)).await.map_err(|_| absent)
+        }
+        (
+            found,
+            Selector::Word(_) | Selector::Exact(_) | Selector::Pane(_) | Selector::Place(_),
+        ) => found,
+    }
+}
+
+/// A word as a runtime's id, with what every id begins with.
+fn whole_id(word: &str) -> RuntimeId {
+    let bare = word.strip_prefix(ID_PREFIX).unwrap_or(word);
+    RuntimeId::new(format!("{ID_PREFIX}{bare}"))
 }
 
 pub(crate) fn parse(reference: &str) -> Result<Selector, Problem> {
@@ -109,7 +128,7 @@ fn select<'a>(follower: &'a Follower, selector: &Selector) -> Result<Vec<&'a Pan
 /// Whether a word is the name of a runtime's agent, or the beginning of its id.
 fn is_called(runtime: &Runtime, word: &str) -> bool {
     let id = runtime.runtime.as_str();
-    let bare = id.strip_prefix("rt-").unwrap_or(id);
+    let bare = id.strip_prefix(ID_PREFIX).unwrap_or(id);
     let prefix = runtime_prefix(word);
     runtime.agent.as_ref().is_some_and(|agent| agent.as_str() == word)
         || prefix.is_ok_and(|prefix| id.starts_with(prefix) || bare.starts_with(prefix))

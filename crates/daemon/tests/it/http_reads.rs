@@ -369,7 +369,6 @@ fn what_a_person_types_resolves_to_one_pane_or_names_the_candidates() {
 #[test]
 fn references_that_mean_nothing_any_more_are_not_found() {
     let world = World::showing(vec![pane(1), pane(2)]);
-    let gone = world.runtime(2);
     world.show(vec![in_session(1, "renamed", pane(1))]);
     for reference in [
         "%252",
@@ -378,7 +377,7 @@ fn references_that_mean_nothing_any_more_are_not_found() {
         "pane:local/work/@1/%251",
         "pane:local/renamed/@9/%251",
         "deadbeef",
-        &gone,
+        "rt-00000000000000000000000000000000",
         "runtime:rt-00000000000000000000000000000000",
     ] {
         let reply = world.http.get(&format!("/v1/resolve?ref={reference}"));
@@ -398,8 +397,13 @@ fn a_runtime_that_ended_is_remembered_and_not_explained() {
     assert_eq!((&runtime["pane"], &runtime["pane_id"]), (&json!(null), &json!("%1")));
     assert_eq!(runtime["ended_reason"], "pane_gone");
     assert_eq!((&runtime["agent_type"], &runtime["state"]), (&json!("claude"), &json!("unknown")));
-    let found = world.get(&format!("/v1/resolve?ref=runtime:{id}"));
-    assert_eq!((&found["pane"], &found["runtime"]), (&json!(null), runtime));
+    let bare = id.strip_prefix("rt-").unwrap();
+    for reference in [&format!("runtime:{id}"), id.as_str(), bare] {
+        let found = world.get(&format!("/v1/resolve?ref={reference}"));
+        assert_eq!((&found["pane"], &found["runtime"]), (&json!(null), runtime), "{reference}");
+    }
+    let beginning = world.http.get(&format!("/v1/resolve?ref={}", &bare[..8]));
+    assert_eq!(beginning.error(404), "E_REF_NOT_FOUND", "only the whole id is looked up");
     let refused = world.http.get(&format!("/v1/runtimes/{id}/explain")).expect(409);
     assert_eq!(refused["error"]["code"], "E_RUNTIME_STALE");
     assert_eq!(refused["error"]["details"]["ended_reason"], "pane_gone");

@@ -36,10 +36,9 @@ pub(super) fn home(paths: &Paths) -> Check {
         Ok(()) => Check::new("home", Verdict::Ok, format!("{home} can be written")),
         Err((place, error)) => {
             let message = format!("{} cannot be written: {error}", place.display());
-            let is = |kind| error.kind() == kind;
-            let hint = if is(ErrorKind::ReadOnlyFilesystem) {
+            let hint = if error.kind() == ErrorKind::ReadOnlyFilesystem {
                 "Mount that disk read-write, or choose another with QD_HOME."
-            } else if is(ErrorKind::StorageFull) || is(ErrorKind::QuotaExceeded) {
+            } else if is_full(&error) {
                 "Make room there."
             } else {
                 "Choose another place with QD_HOME, or see with ls -ld and lsattr what protects it."
@@ -47,6 +46,17 @@ pub(super) fn home(paths: &Paths) -> Check {
             Check::new("home", Verdict::Failed, message).hint(hint)
         }
     }
+}
+
+/// Whether a database is there and nothing but room is missing to write it. A daemon starts there:
+/// it shows what it knows, and stores again when there is room.
+pub(super) fn lacks_room_only(paths: &Paths) -> bool {
+    let kept = paths.database.metadata().is_ok_and(|it| it.len() > 0);
+    kept && takes_files(&paths.home).is_err_and(|error| is_full(&error))
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// Makes a file with something in it in a folder, and takes it away again.
