@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::adapter::{Adapter, Capabilities, Reading, Readings, Report, Surface, claim};
 use crate::asking;
+use crate::composer::{self, Composer, Manner};
 use crate::dialog::{self, Dialog};
 use crate::launch::{Launch, Place};
 use crate::payload;
@@ -86,6 +87,27 @@ impl Adapter for Gemini {
         let view = View::of(screen);
         let seen = look(&view).filter(Seen::is_waiting)?;
         dialog::read(&seen, &dialog::framed(&view)?, 0, screen.width, &dialogs::ASKING)
+    }
+
+    fn composer(&self, screen: &Screen) -> Option<Composer> {
+        let view = View::of(screen);
+        let rule = composer(&view)?;
+        // The first one it draws takes nothing, and a shell's command is no prompt.
+        if session_above(&view, view.paragraph(rule)) == Some(false) {
+            return None;
+        }
+        let prompts = |at: &usize| [" > ", " * "].iter().any(|it| view.line(*at).starts_with(it));
+        let first = (rule + 1..view.len()).find(prompts)?;
+        if is_placeholder(view.line(first)) {
+            return Some(Composer::Empty);
+        }
+        let end = (first + 1..view.len()).find(|at| view.line(*at).is_empty())?;
+        let mark = view.line(first).trim_start().chars().next()?;
+        Some(composer::contents(screen, first..end, mark))
+    }
+
+    fn manner(&self) -> Manner {
+        Manner { folds: &["[Pasted Text: "], ..Manner::CAREFUL }
     }
 
     fn reads(&self, surface: &Surface<'_>) -> Readings {
@@ -213,6 +235,12 @@ fn composer(view: &View) -> Option<usize> {
     // The prompt shows the mode: as usual, everything allowed, a shell's command.
     let prompt = |at: usize| [" > ", " * ", " ! "].iter().any(|it| view.line(at).starts_with(it));
     (view.len() - rule <= COMPOSER_LINES_MAX && below.any(prompt)).then_some(rule)
+}
+
+/// Whether what stands behind the prompt was typed by nobody. It is no fainter than a draft, but it
+/// stands behind the cursor, where a draft begins at it.
+fn is_placeholder(line: &str) -> bool {
+    line.get(" > ".len()..) == Some("  Type your message or @path/to/file")
 }
 
 fn at_composer(view: &View, rule: usize) -> Option<Seen> {

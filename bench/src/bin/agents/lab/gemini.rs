@@ -53,8 +53,6 @@ pub(super) const LAB: Lab = Lab {
         ("subagent", "it asks before each command, so none runs without an approval"),
         ("by_hook", "its hooks cannot permit anything"),
         ("held_and_interrupted", "its hooks cannot permit anything"),
-        ("send_at_rest", "its composer is not read yet"),
-        ("send_at_work", "its composer is not read yet"),
     ],
     hooked: &["turn", "approval", "question", "done"],
 };
