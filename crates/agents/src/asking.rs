@@ -24,10 +24,12 @@ pub(crate) fn of(mut asking: Asking, payload: &Value) -> Asking {
     asking
 }
 
-/// What a hook about the use of a tool tells, where each event is about one.
+/// What a hook about the use of a tool tells, where each event is about one. No dialog stands beside
+/// such a hook that waits.
 pub(crate) fn by_tool(event: &str, tool: &str, input: &Value, payload: &Value) -> Option<Asked> {
     if event.eq_ignore_ascii_case("PermissionRequest") {
-        return Some(Asked::For(Box::new(yes_or_no(permission(tool, input, payload)))));
+        let asking = Asking { hidden: true, ..permission(tool, input, payload) };
+        return Some(Asked::For(Box::new(yes_or_no(asking))));
     }
     event.eq_ignore_ascii_case("PostToolUse").then(|| done(tool, input))
 }

@@ -48,6 +48,9 @@ pub struct Asking {
     /// What of it a dialog shows; nothing where no dialog can be held against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
+    /// Its dialog is not drawn while the hook that told of it waits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
 }
 
 /// What a request is, for whoever compares it with the dialog that stands for it.
@@ -91,6 +94,7 @@ impl Asking {
             offers: Vec::new(),
             asker: None,
             form: None,
+            hidden: false,
         }
     }
 

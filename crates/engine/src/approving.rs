@@ -9,7 +9,7 @@ use crate::approval::{Answered, ApprovalRow, Asked, Asking};
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::ids::{AgentType, ApprovalId, EventId, RuntimeId};
-use crate::input::Decision;
+use crate::input::{Decision, Note};
 use crate::limits;
 use crate::pane::{Cause, PaneRow};
 use crate::signal::EventRow;
@@ -122,6 +122,21 @@ impl Engine {
             return refused(ActionProblem::ChoiceNotOffered, message);
         }
         None
+    }
+
+    /// A hook that hides its agent's dialog waits for the answer to an approval, or left. What stands
+    /// beside it counts for the others meanwhile, and for this one once it has left.
+    pub(crate) fn held(&self, now: Now, approval: &ApprovalId, waits: bool) -> Decision {
+        let note = Note::Held { approval: approval.clone(), waits };
+        let mut decision = Decision { notes: vec![note], ..Decision::default() };
+        let left = self.approvals.get(approval).filter(|_| !waits && self.held.contains(approval));
+        if let Some(mut row) = left.cloned()
+            && let Some(pane) = self.pane_of(&row.runtime)
+            && settled(now, &mut row, &pane.state)
+        {
+            decision.events.push(Event::ApprovalChanged(Box::new(row)));
+        }
+        decision
     }
 
     /// The approvals that nobody answered in time.
@@ -258,52 +273,26 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// The state says whether anybody is still asked.
+    /// The state says whether anybody is still asked. What it shows beside a hook that hides its
+    /// request's dialog is about something else.
     fn settle(&mut self, runtime: &RuntimeId, shown: &StateRow) {
         for mut row in self.of(runtime) {
-            match (shown.state.bearing(), row.state) {
-                (Bearing::Busy | Bearing::Rest, ApprovalState::Waiting) => {
-                    close(&mut row, ApprovalState::AnsweredInTerminal, self.now.wall);
-                    if is_interrupted(shown) {
-                        row.outcome = Some(Choice::Deny);
-                    }
-                }
-                (Bearing::Busy | Bearing::Rest, ApprovalState::Answering) => {
-                    // Whoever says no in the terminal may make the agent look busy for a moment
-                    // first. What was done was permitted, however it ended.
-                    if is_interrupted(shown) && row.outcome.is_none() {
-                        row.outcome = Some(Choice::Deny);
-                    }
-                    row.left = true;
-                }
-                // Nobody knew how it was answered, and after a moment it is asked still.
-                (Bearing::Waiting, ApprovalState::AnsweredInTerminal)
-                    if row.outcome.is_none() && self.just_now(&row) =>
-                {
-                    row.state = ApprovalState::Waiting;
-                    row.closed_at = None;
-                }
-                (Bearing::Waiting | Bearing::Open, _)
-                | (
-                    Bearing::Busy | Bearing::Rest,
-                    ApprovalState::Answered
-                    | ApprovalState::AnsweredInTerminal
-                    | ApprovalState::Replaced
-                    | ApprovalState::Expired
-                    | ApprovalState::Gone,
-                ) => continue,
+            let is_hidden = row.is_waiting() && self.may_be_held(&row);
+            if !is_hidden && settled(self.now, &mut row, shown) {
+                self.put(row);
             }
-            self.put(row);
         }
     }
 
-    fn just_now(&self, row: &ApprovalRow) -> bool {
-        self.since_closed(row) <= limits::SETTLE_MS
+    /// Whether the hook that told of it waits and hides its dialog, or is about to.
+    fn may_be_held(&self, row: &ApprovalRow) -> bool {
+        let age = self.now.mono.0.saturating_sub(row.opened.mono.0);
+        self.engine.held.contains(&row.approval)
+            || row.asking.hidden && row.dialog.is_none() && age <= limits::HOOK_ARRIVAL_MS
     }
 
-    /// How long it is over.
     fn since_closed(&self, row: &ApprovalRow) -> i64 {
-        row.closed_at.map_or(i64::MAX, |closed| self.now.wall.0.saturating_sub(closed.0))
+        since_closed(self.now, row)
     }
 
     /// What was asked for was done.
@@ -430,7 +419,8 @@ impl<'a> Course<'a> {
         }
         for row in known {
             let same_asker = row.asking.asker == asking.asker || row.source == Source::Screen;
-            if same_asker && !self.still_stands(&row) {
+            let stands = self.still_stands(&row) || row.is_live() && self.may_be_held(&row);
+            if same_asker && !stands {
                 self.replace(row, told, asking);
             }
         }
@@ -557,6 +547,48 @@ impl<'a> Course<'a> {
         let newest = self.panes.iter().rev().copied().find(lives);
         newest.or_else(|| self.engine.pane_of(runtime))
     }
+}
+
+/// Follows what the state says about a request; whether that changes anything.
+fn settled(now: Now, row: &mut ApprovalRow, shown: &StateRow) -> bool {
+    match (shown.state.bearing(), row.state) {
+        (Bearing::Busy | Bearing::Rest, ApprovalState::Waiting) => {
+            close(row, ApprovalState::AnsweredInTerminal, now.wall);
+            if is_interrupted(shown) {
+                row.outcome = Some(Choice::Deny);
+            }
+        }
+        (Bearing::Busy | Bearing::Rest, ApprovalState::Answering) => {
+            // Whoever says no in the terminal may make the agent look busy for a moment
+            // first. What was done was permitted, however it ended.
+            if is_interrupted(shown) && row.outcome.is_none() {
+                row.outcome = Some(Choice::Deny);
+            }
+            row.left = true;
+        }
+        // Nobody knew how it was answered, and after a moment it is asked still.
+        (Bearing::Waiting, ApprovalState::AnsweredInTerminal)
+            if row.outcome.is_none() && since_closed(now, row) <= limits::SETTLE_MS =>
+        {
+            row.state = ApprovalState::Waiting;
+            row.closed_at = None;
+        }
+        (Bearing::Waiting | Bearing::Open, _)
+        | (
+            Bearing::Busy | Bearing::Rest,
+            ApprovalState::Answered
+            | ApprovalState::AnsweredInTerminal
+            | ApprovalState::Replaced
+            | ApprovalState::Expired
+            | ApprovalState::Gone,
+        ) => return false,
+    }
+    true
+}
+
+/// How long it is over.
+fn since_closed(now: Now, row: &ApprovalRow) -> i64 {
+    row.closed_at.map_or(i64::MAX, |closed| now.wall.0.saturating_sub(closed.0))
 }
 
 /// Whether the turn ended because somebody said no.

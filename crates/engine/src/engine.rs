@@ -91,6 +91,8 @@ pub struct Engine {
     pub(crate) adapters: BTreeMap<AgentType, AdapterRow>,
     pub(crate) approvals: BTreeMap<ApprovalId, ApprovalRow>,
     pub(crate) tokens: BTreeMap<TokenId, TokenRow>,
+    /// The approvals for which a hook waits that hides its agent's dialog. None outlives the daemon.
+    pub(crate) held: BTreeSet<ApprovalId>,
 }
 
 impl Engine {
@@ -108,6 +110,7 @@ impl Engine {
             adapters: BTreeMap::new(),
             approvals: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            held: BTreeSet::new(),
         }
     }
 
@@ -285,6 +288,7 @@ impl Engine {
             }
             Input::Asked(request) => self.ask(now, request, past),
             Input::Acted { action, outcome, steps } => self.acted(now, action, outcome, steps),
+            Input::Held { approval, waits } => self.held(now, approval, *waits),
             Input::Resumed(pane) => self.resume(now, pane),
             Input::Offered { inbox, complete } => self.offer(now, inbox, *complete, past),
             Input::Ticked => self.tick(now),
@@ -382,6 +386,12 @@ impl Engine {
                 if let Some(memory) = self.targets.get_mut(target) {
                     memory.pulse.beat(memory.row.health, *beat, now, &self.settings);
                 }
+            }
+            Note::Held { approval, waits: true } => {
+                self.held.insert(approval.clone());
+            }
+            Note::Held { approval, waits: false } => {
+                self.held.remove(approval);
             }
             Note::Ticked => self.ticked = now.mono,
             Note::BurstOver { target, pane } => {

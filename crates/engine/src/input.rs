@@ -7,7 +7,9 @@ use crate::action::{ActRequest, ActionRow, Outcome};
 use crate::adapter::AdapterRow;
 use crate::approval::Asking;
 use crate::event::{Event, SessionRow};
-use crate::ids::{ActionId, EventId, InboxId, PaneId, PaneKey, RuntimeId, TargetId, TokenId};
+use crate::ids::{
+    ActionId, ApprovalId, EventId, InboxId, PaneId, PaneKey, RuntimeId, TargetId, TokenId,
+};
 use crate::pane::{PaneFacts, ProcessIdentity};
 use crate::signal::Signal;
 use crate::state::Claim;
@@ -32,6 +34,8 @@ pub enum Input {
     Offered { inbox: InboxId, complete: Option<MonoMs> },
     /// What became of an act, and what was done for it.
     Acted { action: ActionId, outcome: Outcome, steps: Vec<Step> },
+    /// A hook that hides its agent's dialog began to wait for the answer to an approval, or left.
+    Held { approval: ApprovalId, waits: bool },
     /// An action that waits in this pane may go on.
     Resumed(PaneKey),
     /// Time passed; whatever is due is settled.
@@ -287,6 +291,11 @@ pub enum Note {
     Beat {
         target: TargetId,
         beat: crate::target::Beat,
+    },
+    /// A hook that hides its agent's dialog waits for this answer, or does no longer.
+    Held {
+        approval: ApprovalId,
+        waits: bool,
     },
     /// Everything that was due by time alone is settled.
     Ticked,

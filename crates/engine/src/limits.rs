@@ -58,6 +58,8 @@ pub const APPROVAL_TTL_MS: i64 = 24 * 60 * 60 * 1_000;
 pub const STARTUP_EXEC_MS: i64 = 1_000;
 /// Output this soon after a signal belongs to what the signal reported (a dialog being drawn).
 pub const SETTLE_MS: i64 = 2_000;
+/// How long after a hook's request it may take until it is known whether the hook waits.
+pub const HOOK_ARRIVAL_MS: i64 = 3_000;
 /// How long after an answer it may turn out that another one was taken.
 pub const CONTRADICTION_MS: i64 = 10_000;
 /// In what unit the time of an output is told by those who did not hear it.

@@ -205,6 +205,7 @@ impl Engine {
                 | Note::PrintedUnheard { .. }
                 | Note::Caption { .. }
                 | Note::Beat { .. }
+                | Note::Held { .. }
                 | Note::Ticked
                 | Note::BurstOver { .. } => false,
             })

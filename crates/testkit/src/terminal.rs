@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -21,6 +21,13 @@ pub struct Terminal {
 impl Terminal {
     /// Attaches a client to the session of the world's default tmux server.
     pub fn attach(env: &TestEnv, session: &str) -> Self {
+        let mut command = env.command(env.tmux_program());
+        command.args(["-u", "-f", "/dev/null", "attach-session", "-t", session]);
+        Self::open(command)
+    }
+
+    /// Starts a program on a terminal of its own.
+    pub fn open(mut command: Command) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags).expect("a terminal is left");
         grantpt(&master).expect("it is ours");
@@ -29,12 +36,14 @@ impl Terminal {
         let path = path.into_string().expect("its name is text");
         let slave = File::options().read(true).write(true).open(path).expect("it opens");
         let shared = || Stdio::from(slave.try_clone().expect("a descriptor is left"));
-        let mut command = env.command(env.tmux_program());
-        command.args(["-u", "-f", "/dev/null", "attach-session", "-t", session]);
         command.env("TERM", "xterm").stdin(shared()).stdout(shared()).stderr(shared());
-        let child = command.spawn().expect("tmux starts");
+        let child = command.spawn().expect("the program starts");
         let keyboard = File::from(master.try_clone().expect("a descriptor is left"));
         Self { child, keyboard, printed: listen(master) }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Types, as a person would.

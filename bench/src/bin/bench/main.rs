@@ -3,6 +3,7 @@
 //! `./x bench` runs all of them, `./x bench deaths idle` those two, `--json FILE` keeps the
 //! figures. Absolute times depend on the machine and its load; the ratios are what is kept.
 
+mod acts;
 mod changes;
 mod commands;
 mod deaths;
@@ -34,6 +35,7 @@ const BENCHES: &[Bench] = &[
     ("flood", "P-7: a pane that prints 100 MB", flood::run),
     ("ingest", "P-10: durable events", ingest::run),
     ("commands", "P-11: the command line", commands::run),
+    ("acts", "P-12: sends, many of them, and attach", acts::run),
     ("restart", "P-13: killed, started again", restart::run),
     ("fanout", "P-15: a hundred watchers", fanout::run),
     ("journal", "P-20, P-21: bytes, verification, size", journal::run),

@@ -14,11 +14,11 @@ use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::approval::ApprovalRow;
 use engine::event::Actor;
-use engine::ids::EventId;
+use engine::ids::{ApprovalId, EventId};
 use engine::input::Input;
 use engine::signal::Signal;
 use engine::state::Claim;
-use engine::words::{Bearing, Confidence, Source};
+use engine::words::{Bearing, Confidence, Source, State as PaneState, reason};
 use http::StatusCode;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -29,6 +29,7 @@ use super::extract::{Asked, Peer, Said, Sent};
 use super::problem::Problem;
 use super::{from_api, to_api};
 use crate::config::HoldWhen;
+use crate::deck::Deck;
 use crate::replies::AWAY_MAX;
 
 /// How long a record may take from the spool to an approval.
@@ -39,6 +40,8 @@ const ROUND: Duration = Duration::from_secs(20);
 const DOUBT: Duration = Duration::from_millis(500);
 /// How often at least it is told that a hook still waits which hides its agent's dialog.
 const VOUCH: Duration = Duration::from_secs(10);
+/// How soon it is told that one hook still waits after the agent showed that it works on.
+const RETURN: Duration = Duration::from_secs(1);
 /// How often it is looked whether somebody attached to the session.
 const GLANCE: Duration = Duration::from_millis(500);
 /// How much later than it can be away for good a hook is looked for.
@@ -67,7 +70,10 @@ pub(crate) async fn wait(
     }
     let choices = request.choices.into_iter().map(from_api::choice).collect();
     let held = app.lookout.replies().hold(&asked.approval, hold, choices);
-    let _here = told_of(&app);
+    if hold == Hold::Instead {
+        held_back(&app.deck, &asked.approval, true).await;
+    }
+    let _here = told_of(&app, &asked.approval);
     let (mut moved, mut publications) = (held.moved(), app.lookout.publications());
     let until = Instant::now() + ROUND;
     let mut vouched = Instant::now();
@@ -81,7 +87,7 @@ pub(crate) async fn wait(
         if Instant::now() >= until {
             return Ok(told(None, true));
         }
-        if hold == Hold::Instead && vouched.elapsed() >= vouching(&app) {
+        if hold == Hold::Instead && vouched.elapsed() >= vouching(&app, &asked) {
             vouch(&app, &asked).await;
             vouched = Instant::now();
         }
@@ -99,36 +105,65 @@ pub(crate) async fn wait(
 
 /// Tells whoever watches approvals that a hook waits now, and once it is away for good, however it
 /// came to that: a request that breaks off is just dropped.
-fn told_of(app: &App) -> oneshot::Sender<()> {
-    let lookout = app.lookout.clone();
+fn told_of(app: &App, approval: &ApprovalId) -> oneshot::Sender<()> {
+    let (lookout, deck, approval) = (app.lookout.clone(), app.deck.clone(), approval.clone());
     lookout.hooks_moved();
     let (here, left) = oneshot::channel();
     tokio::spawn(async move {
         left.await.ok();
         tokio::time::sleep(AWAY_MAX + MARGIN).await;
         lookout.hooks_moved();
+        if !lookout.replies().is_waiting(&approval) {
+            held_back(&deck, &approval, false).await;
+        }
     });
     here
 }
 
-/// How often it is told that a hook still waits: often enough that nobody stops believing it.
-fn vouching(app: &App) -> Duration {
+/// Tells the engine that a hook hides a dialog, or does no longer: requests that are hidden stand
+/// side by side, and what the agent shows beside them answers none.
+async fn held_back(deck: &Deck, approval: &ApprovalId, waits: bool) {
+    let input = Input::Held { approval: approval.clone(), waits };
+    if let Err(error) = deck.ask(Actor::Daemon, input).await {
+        tracing::debug!(%approval, %error, "a hook that waits was not told of");
+    }
+}
+
+/// Whether it is shown that somebody is waited for.
+fn shows_waiting(app: &App, asked: &ApprovalRow) -> bool {
+    app.read(|follower, _| {
+        let row = follower.engine().pane_of(&asked.runtime);
+        row.is_none_or(|row| row.state.state.bearing() == Bearing::Waiting)
+    })
+}
+
+/// How long after the last time it is told again that a hook still waits: often enough that nobody
+/// stops believing it, and soon where the agent shows what it does beside it.
+fn vouching(app: &App, asked: &ApprovalRow) -> Duration {
+    if !shows_waiting(app, asked) {
+        return RETURN;
+    }
     let counts = app.config.borrow().config.state.stale_ttl.as_ms() / 2;
     VOUCH.min(Duration::from_millis(u64::try_from(counts).unwrap_or_default()))
 }
 
-/// Tells the engine that somebody is still asked, as long as that is what is shown. The agent's
-/// screen, which shows no dialog meanwhile, never would.
+/// Tells the engine that somebody is still asked. The agent's screen, which shows no dialog
+/// meanwhile, never would; and where another request was answered, it shows work.
 async fn vouch(app: &App, asked: &ApprovalRow) {
     let shown = app.read(|follower, _| {
         let row = follower.engine().pane_of(&asked.runtime)?;
-        (row.state.state.bearing() == Bearing::Waiting).then(|| row.state.clone())
+        Some(row.state.clone())
     });
     let Some(shown) = shown else { return };
+    let (state, reason) = match shown.state.bearing() {
+        Bearing::Waiting => (shown.state, shown.reason.clone()),
+        Bearing::Busy | Bearing::Rest | Bearing::Open => {
+            (PaneState::WaitingApproval, reason::APPROVAL_REQUESTED.to_owned())
+        }
+    };
     let (now, approval) = (app.clock.now().wall, &asked.approval);
     let keys = (format!("held-{approval}-{}", now.0), format!("held:{approval}:{}", now.0));
-    let claim =
-        Claim { state: shown.state, reason: shown.reason.clone(), confidence: Confidence::High };
+    let claim = Claim { state, reason, confidence: Confidence::High };
     let signal = Signal {
         claim: Some(claim),
         expects_version: Some(shown.version),

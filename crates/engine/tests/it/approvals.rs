@@ -373,3 +373,72 @@ proptest! {
         }
     }
 }
+
+fn hidden(request: &str) -> Asking {
+    Asking { hidden: true, ..asking(request) }
+}
+
+impl Scene {
+    fn held(&mut self, asked: &ApprovalRow, waits: bool) {
+        let approval = asked.approval.clone();
+        self.world.feed(&Input::Held { approval, waits }).unwrap();
+    }
+
+    fn states(&self, asked: &[&ApprovalRow]) -> Vec<ApprovalState> {
+        asked.iter().map(|row| self.now(row).state).collect()
+    }
+}
+
+#[test]
+fn requests_whose_dialogs_are_held_back_wait_side_by_side_each_for_its_own_answer() {
+    use ApprovalState::{Answered, AnsweredInTerminal, Answering, Waiting};
+    let mut it = Scene::new();
+    let one = it.ask(&hidden("touch one"));
+    // The second comes before it is known that the first one's hook waits.
+    let two = it.ask(&hidden("touch two"));
+    it.held(&one, true);
+    it.held(&two, true);
+    it.world.pass(limits::HOOK_ARRIVAL_MS + 1);
+    let three = it.ask(&hidden("touch three"));
+    it.held(&three, true);
+    assert_eq!(it.states(&[&one, &two, &three]), [Waiting, Waiting, Waiting]);
+    // One is answered, and the agent goes on with it.
+    it.answer(&two, 1, Choice::Approve);
+    it.hook(State::Running, "active", None);
+    assert_eq!(it.states(&[&one, &two, &three]), [Waiting, Answering, Waiting]);
+    it.report(1, Outcome::Done(Proof::Reply));
+    it.held(&two, false);
+    assert_eq!(it.states(&[&one, &two, &three]), [Waiting, Answered, Waiting]);
+    assert_eq!(it.answer(&one, 2, Choice::Deny).phase, Phase::Pending);
+    it.report(2, Outcome::Done(Proof::Reply));
+    it.held(&one, false);
+    assert_eq!(it.now(&one).outcome, Some(Choice::Deny));
+    assert_eq!(it.now(&two).outcome, Some(Choice::Approve));
+    // The last one's hook leaves while the agent works: nobody is asked any more.
+    it.held(&three, false);
+    assert_eq!(it.states(&[&one, &two, &three]), [Answered, Answered, AnsweredInTerminal]);
+}
+
+#[test]
+fn once_its_hook_has_left_a_request_is_replaced_like_any_other() {
+    let mut it = Scene::new();
+    let one = it.ask(&hidden("touch one"));
+    it.held(&one, true);
+    it.held(&one, false);
+    assert_eq!(it.now(&one).state, ApprovalState::Waiting, "its dialog is what remains");
+    it.world.pass(limits::HOOK_ARRIVAL_MS + 1);
+    it.ask(&hidden("touch two"));
+    assert_eq!(it.now(&one).state, ApprovalState::Replaced);
+}
+
+#[test]
+fn after_a_restart_no_hook_is_known_to_wait() {
+    let mut it = Scene::new();
+    let one = it.ask(&hidden("touch one"));
+    it.held(&one, true);
+    it.world.pass(limits::HOOK_ARRIVAL_MS + 1);
+    let (settings, tables) = (*it.world.engine.settings(), it.world.engine.tables());
+    it.world.engine = Engine::restore(settings, tables, it.world.now);
+    it.hook(State::Running, "active", None);
+    assert_eq!(it.now(&one).state, ApprovalState::AnsweredInTerminal);
+}

@@ -112,6 +112,7 @@ impl Checker {
             Input::Signalled(signal) => return self.model.signalled(&signal.event_id),
             Input::Asked(_)
             | Input::Acted { .. }
+            | Input::Held { .. }
             | Input::Resumed(_)
             | Input::Offered { .. }
             | Input::Ticked => return,

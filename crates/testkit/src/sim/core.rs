@@ -217,6 +217,7 @@ impl Core {
             Input::Observed { .. }
             | Input::Asked(_)
             | Input::Acted { .. }
+            | Input::Held { .. }
             | Input::Resumed(_)
             | Input::Offered { .. }
             | Input::Ticked => None,
