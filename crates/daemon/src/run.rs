@@ -126,6 +126,18 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
     Ok(Daemon { presence, listener, paths, config, log, clock, ledger, trail, environment })
 }
 
+/// What those are given who follow the spools of other machines.
+fn ears(
+    paths: &Paths,
+    desk: Desk,
+    clock: Clock,
+    adapters: watch::Receiver<Arc<Roster>>,
+    tally: watch::Sender<Tally>,
+) -> afar::Given {
+    let folder = paths.spool.join(agents::spool::AFAR);
+    afar::Given { deck: desk.deck, lookout: desk.known, clock, adapters, tally, folder }
+}
+
 fn open_ledger(paths: &Paths, config: &Config, clock: Clock) -> Result<Opened, RunError> {
     Ok(Ledger::open(&paths.database, options(config, clock), clock.now())?)
 }
@@ -227,14 +239,7 @@ impl House {
         let installation = &identity.installation;
         let ways = (environment, paths.routes.as_path());
         let spool = watch::Sender::default();
-        let ears = afar::Given {
-            deck: running.deck.clone(),
-            lookout: lookout.clone(),
-            clock,
-            adapters: adapters.subscribe(),
-            tally: spool.clone(),
-            folder: paths.spool.join(agents::spool::AFAR),
-        };
+        let ears = ears(paths, desk.clone(), clock, adapters.subscribe(), spool.clone());
         let observers = Observers::start(desk, clock, installation, &config, roster, ways, ears)
             .map_err(|it| RunError::System("watch processes", it))?;
         let (path, loaded_at) = (paths.config.clone(), clock.now().wall);

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agents::spool::ACTIVE;
 use engine::event::Actor;
 use engine::ids::TargetId;
 use engine::input::{Input, Observation};
@@ -31,7 +32,6 @@ use crate::lookout::Lookout;
 use crate::targets::Target;
 use crate::targets::frames::Frame;
 use crate::targets::tether::{PART_BYTES_MAX, Talk};
-use agents::spool::ACTIVE;
 use file::{Entry, Fit, Spooled};
 use moment::Moments;
 

@@ -34,6 +34,8 @@ part() {
 }
 
 leave() {
+	# Whoever made no session has none to take away, and no name would mean anybody's.
+	[ -n "$session" ] || exit
 	try=4
 	while [ "$try" -gt 0 ]; do
 		"$tmux" -N "$way" "$socket" has-session -t "=$session:" </dev/null >/dev/null 2>&1 || exit
