@@ -39,6 +39,7 @@ impl Standing {
             CommitErrorKind::Refused => Self::Failing { code: ErrorCode::Internal, why },
             CommitErrorKind::Io
             | CommitErrorKind::Corrupt
+            | CommitErrorKind::Gone
             | CommitErrorKind::ReadOnly
             | CommitErrorKind::Lost => Self::ReadOnly(why),
         }

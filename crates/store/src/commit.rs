@@ -18,6 +18,9 @@ pub enum CommitErrorKind {
     Busy,
     /// The database is damaged. The ledger is read-only from now on.
     Corrupt,
+    /// Its files were removed or replaced: what goes into those that are open, nobody will find
+    /// again. The ledger is read-only from now on.
+    Gone,
     /// The ledger was read-only already.
     ReadOnly,
     /// The tables refuse what the engine concluded: a defect of ours.
@@ -50,6 +53,10 @@ impl CommitError {
         Self { kind: CommitErrorKind::ReadOnly, outcome: CommitOutcome::NotDone, source: None }
     }
 
+    pub(crate) fn gone() -> Self {
+        Self { kind: CommitErrorKind::Gone, outcome: CommitOutcome::NotDone, source: None }
+    }
+
     /// Reads what a fault means; `committing` when it came from the last step.
     pub(crate) fn from_fault(fault: Fault, committing: bool) -> Self {
         let kind = kind_of(&fault);
@@ -59,6 +66,7 @@ impl CommitError {
             | CommitErrorKind::Io
             | CommitErrorKind::Busy
             | CommitErrorKind::Corrupt
+            | CommitErrorKind::Gone
             | CommitErrorKind::ReadOnly
             | CommitErrorKind::Refused
             | CommitErrorKind::Lost => CommitOutcome::NotDone,
@@ -71,6 +79,7 @@ impl CommitError {
         match self.kind {
             CommitErrorKind::Io
             | CommitErrorKind::Corrupt
+            | CommitErrorKind::Gone
             | CommitErrorKind::ReadOnly
             | CommitErrorKind::Lost => true,
             CommitErrorKind::Full | CommitErrorKind::Busy | CommitErrorKind::Refused => false,
@@ -86,6 +95,9 @@ impl CommitError {
             }
             (CommitErrorKind::Busy, _) => "the database is locked by another program",
             (CommitErrorKind::Corrupt, _) => "the database is damaged",
+            (CommitErrorKind::Gone, _) => {
+                "the database's files were removed or replaced while the daemon ran"
+            }
             (CommitErrorKind::ReadOnly, _) => "the database is open read-only",
             (CommitErrorKind::Refused, _) => "the change does not fit the tables",
             (CommitErrorKind::Lost, _) => "the state in memory could not be restored",

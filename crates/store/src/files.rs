@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::chain::ChainHash;
@@ -40,6 +40,47 @@ pub(crate) enum Look {
         application_id: i32,
     },
     Other,
+}
+
+/// Which files a database was opened as. A name can lead to others later, or to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    database: (PathBuf, FileId),
+    /// The log is there from the first write on.
+    log: (PathBuf, Option<FileId>),
+}
+
+/// Device and number of a file.
+type FileId = (u64, u64);
+
+impl Held {
+    /// Those that the names of an open database lead to now.
+    pub(crate) fn now(files: &Files) -> Result<Self, Fault> {
+        let database = id(&files.database).map_err(at("the database"))?;
+        let log = id(&files.log).ok();
+        Ok(Self { database: (files.database.clone(), database), log: (files.log.clone(), log) })
+    }
+
+    /// Whether the names still lead there. Where they cannot be looked at, nothing is known.
+    pub(crate) fn are_there(&mut self) -> bool {
+        let leads = |path: &Path, held: FileId| match id(path) {
+            Ok(found) => found == held,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        let (database, log) = (&self.database, &mut self.log);
+        leads(&database.0, database.1)
+            && match log.1 {
+                Some(held) => leads(&log.0, held),
+                None => {
+                    log.1 = id(&log.0).ok();
+                    true
+                }
+            }
+    }
+}
+
+fn id(path: &Path) -> io::Result<FileId> {
+    fs::metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
 impl Files {

@@ -23,6 +23,7 @@ use crate::chain::ChainHash;
 use crate::commit::{CommitError, CommitErrorKind, CommitOutcome};
 use crate::damage::Finding;
 use crate::fault::Fault;
+use crate::files::Held;
 use crate::fold::Unwritten;
 use crate::journal::{Change, Head, Journal, Source};
 use crate::limits;
@@ -78,6 +79,7 @@ pub(crate) enum Backing {
 /// An open, writable database.
 pub(crate) struct Live {
     pub(crate) db: Connection,
+    pub(crate) held: Held,
     pub(crate) anchor: Anchor,
     /// The last mark could not be written; it is tried again with the next.
     pub(crate) anchor_owed: bool,
@@ -197,6 +199,10 @@ impl Ledger {
         // Only looks move the trail, and one that is not stored has not happened.
         let looks = inputs.iter().any(|(_, input)| matches!(input, Input::Observed { .. }));
         let before = looks.then(|| self.engine.trail());
+        if !live.held.are_there() {
+            let trail = before.unwrap_or_else(|| self.engine.trail());
+            return Err(self.undo(now, &trail, CommitError::gone()));
+        }
         let mut turn = Turn::new(live, &mut self.engine, self.head);
         match turn.run(now, inputs) {
             Ok(outcomes) => {
@@ -273,6 +279,7 @@ impl Ledger {
             | CommitErrorKind::Io
             | CommitErrorKind::Busy
             | CommitErrorKind::Corrupt
+            | CommitErrorKind::Gone
             | CommitErrorKind::ReadOnly
             | CommitErrorKind::Refused => live.reload().ok(),
         };

@@ -20,7 +20,7 @@ use crate::commit::{CommitErrorKind, kind_of};
 use crate::connect::{self, Durability};
 use crate::damage::{Damage, Finding};
 use crate::fault::Fault;
-use crate::files::{Files, Look, at};
+use crate::files::{Files, Held, Look, at};
 use crate::journal::{Head, Source};
 use crate::ledger::{Backing, Identity, Ledger, Live, Probe};
 use crate::meta::Meta;
@@ -263,6 +263,7 @@ impl Opening {
             None => Remembered { believed: written()?, doubt: None },
         };
         Ok(Backing::Live(Box::new(Live {
+            held: Held::now(&self.files)?,
             db,
             anchor,
             anchor_owed: false,

@@ -237,6 +237,10 @@ fn the_doctor_says_what_is_there_and_names_servers_nobody_watches() {
     assert!(doctor.contains("qd target add"), "it names the command that adds it: {doctor}");
     let machine = env.qd(&["doctor", "--json"]).json();
     assert_eq!(machine["schema_version"], json!("v1"), "{machine:#}");
+    let folder = env.tmux_socket().unwrap().parent().unwrap().to_owned();
+    std::fs::rename(folder.join(socket_name), folder.join("moved")).unwrap();
+    let doctor = env.qd(&["doctor"]).success();
+    assert!(doctor.contains("/moved") && !doctor.contains("stale"), "{doctor}");
 }
 
 #[test]

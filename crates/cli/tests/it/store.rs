@@ -364,6 +364,34 @@ fn f_06_a_deleted_database_is_missed_and_rebuilt_when_asked() {
     assert_eq!(daemon.stop(), 0);
 }
 
+/// F-06: into files that have no name any more nothing is stored, and nobody is told that it was.
+#[test]
+fn f_06_nothing_counts_as_stored_once_the_files_are_gone() {
+    for gone in [&["qd.db", "qd.db-wal", "qd.db-shm"][..], &["qd.db-wal"]] {
+        let (env, daemon, pane) = scene();
+        emit(&daemon, &pane, "one");
+        for name in gone {
+            fs::remove_file(env.home().join(name)).unwrap();
+        }
+        let refused = env.qd(&[
+            "event",
+            "emit",
+            "--source",
+            "hook",
+            "--type",
+            "task-started",
+            "--pane",
+            &pane,
+        ]);
+        assert_eq!(refused.code(), Some(1), "{refused:?}");
+        assert!(refused.stderr.contains("E_STORE_READ_ONLY"), "{refused:?}");
+        let health = daemon.api().get("/v1/health").expect(200);
+        assert_eq!(health["status"], "read_only", "{health:#}");
+        assert!(health.to_string().contains("removed or replaced"), "{health:#}");
+        daemon.stop();
+    }
+}
+
 /// Puts a copy of the database in its place, and takes away what belonged to the other one.
 fn restore(env: &TestEnv, copy: &[u8]) {
     for log in ["qd.db-wal", "qd.db-shm"] {

@@ -233,6 +233,7 @@ impl From<&CommitError> for Problem {
                 CommitOutcome::NotDone,
                 CommitErrorKind::Io
                 | CommitErrorKind::Corrupt
+                | CommitErrorKind::Gone
                 | CommitErrorKind::ReadOnly
                 | CommitErrorKind::Lost,
             ) => ErrorCode::StoreReadOnly,
@@ -280,14 +281,14 @@ mod tests {
 
     #[test]
     fn tc_053_every_failure_of_the_store_has_its_code() {
-        use CommitErrorKind::{Busy, Corrupt, Full, Io, Lost, ReadOnly, Refused};
+        use CommitErrorKind::{Busy, Corrupt, Full, Gone, Io, Lost, ReadOnly, Refused};
         let failed =
             |kind, outcome| Fault::Store(Arc::new(CommitError { kind, outcome, source: None }));
         let not_done = |kind| failed(kind, CommitOutcome::NotDone);
         check(not_done(Full), ErrorCode::StoreFull);
         check(not_done(Busy), ErrorCode::Overloaded);
         check(not_done(Refused), ErrorCode::Internal);
-        for kind in [Io, Corrupt, ReadOnly, Lost] {
+        for kind in [Io, Corrupt, Gone, ReadOnly, Lost] {
             check(not_done(kind), ErrorCode::StoreReadOnly);
         }
         check(failed(Io, CommitOutcome::Unknown), ErrorCode::OutcomeUnknown);

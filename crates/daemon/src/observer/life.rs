@@ -117,6 +117,8 @@ impl<R: Reporter> Life<R> {
             Ok(Some(Found::Server(introduction, sight))) => self.attend(introduction, sight).await,
             Ok(Some(Found::Vacant(introduction))) => {
                 self.answered().await?;
+                // One of ours may have been left, and then nothing else keeps the server alive.
+                leave_by_fork(&self.cx.target, &self.hub).await.ok();
                 let topology = self.identify(introduction).await;
                 self.cx.report(nothing_on(&topology, self.cx.now().mono)).await?;
                 self.cx.target.looked();
@@ -345,6 +347,8 @@ impl<R: Reporter> Life<R> {
     }
 
     async fn watch_by_forks(&mut self, server: Server) -> Halt {
+        // Without a client it is of no use, and would keep the server alive after the user's last.
+        leave_by_fork(&self.cx.target, &self.hub).await.ok();
         let reason = self.without_control.as_ref().map_or("", |it| it.reason.as_str());
         self.cx.limit = Some(no_control(reason));
         let until = self.without_control.as_ref().map(|it| it.until);

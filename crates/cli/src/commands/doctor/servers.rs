@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use api::targets::TargetItem;
 use api::words::TargetKind;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::geteuid;
 
 use crate::commands::doctor::{Check, Verdict};
@@ -76,7 +78,7 @@ pub(super) fn checks(watched: &Watched) -> Vec<Check> {
         .collect();
     servers.extend(of_own_processes(&listening));
     let heard: BTreeSet<PathBuf> = listening.into_values().map(|path| real(&path)).collect();
-    servers.extend(dead_sockets(watched, &heard));
+    servers.extend(unlisted_sockets(watched, &heard));
     let servers = servers.into_iter().filter(|it| !watched.sockets.contains(&it.socket));
     let mut names = watched.names.clone();
     let checks: Vec<Check> = servers.map(|it| check(&it, watched, &mut names)).collect();
@@ -157,8 +159,9 @@ fn of_own_processes(listening: &BTreeMap<u64, PathBuf>) -> Vec<Server> {
     targets.filter_map(inode).filter_map(|it| listening.get(&it)).map(|path| seen(path)).collect()
 }
 
-/// Sockets in tmux's folder of this user on which nobody listens.
-fn dead_sockets(watched: &Watched, heard: &BTreeSet<PathBuf>) -> Vec<Server> {
+/// Sockets in tmux's folder of this user whose paths the kernel does not name: nobody listens
+/// there, or a server whose socket was moved.
+fn unlisted_sockets(watched: &Watched, heard: &BTreeSet<PathBuf>) -> Vec<Server> {
     // Without the kernel's list nobody can tell dead from alive.
     if !Path::new(SOCKETS).exists() {
         return Vec::new();
@@ -166,7 +169,21 @@ fn dead_sockets(watched: &Watched, heard: &BTreeSet<PathBuf>) -> Vec<Server> {
     let entries = fs::read_dir(&watched.folder).into_iter().flatten().flatten();
     let sockets = entries.filter(|it| it.file_type().is_ok_and(|kind| kind.is_socket()));
     let paths = sockets.map(|entry| real(&entry.path())).filter(|path| !heard.contains(path));
-    paths.map(|socket| Server { socket, uid: None, listens: false }).collect()
+    let server = |socket: PathBuf| Server { listens: !is_refused(&socket), ..seen(&socket) };
+    paths.map(server).collect()
+}
+
+/// Whether nobody takes connections there. A queue that is full is somebody's.
+fn is_refused(socket: &Path) -> bool {
+    let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    connect_at_once(socket).is_err_and(|error| refused(&error))
+}
+
+/// Connects without waiting: a server that hangs takes nobody.
+fn connect_at_once(socket: &Path) -> io::Result<()> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let own = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    Ok(connect(own, &SocketAddrUnix::new(socket)?)?)
 }
 
 /// The path without links, where it can be followed.

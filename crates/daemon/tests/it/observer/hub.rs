@@ -20,6 +20,7 @@ on_every_reach!(
     a_session_that_somebody_kills_comes_again,
     where_a_session_would_crash_the_server_commands_are_forked,
     a_client_that_somebody_moved_is_replaced,
+    without_control_nothing_of_ours_keeps_the_server,
 );
 
 fn hubs(env: &TestEnv) -> Vec<String> {
@@ -179,6 +180,21 @@ fn nothing_of_the_users_is_resized_renamed_or_set(reach: Reach) {
     scene.stop();
     assert_eq!(hubs(&env), [""; 0]);
     assert_eq!(view(), before, "afterwards");
+}
+
+fn without_control_nothing_of_ours_keeps_the_server(reach: Reach) {
+    let (env, scene, _) = watched(reach);
+    let (tmux, server) = (env.tmux(), env.tmux().pid());
+    wait::until("control mode is given up", || {
+        for client in tmux.run(&["list-clients", "-F", "#{client_name}"]).stdout.lines() {
+            // It may be gone already.
+            drop(tmux.run(&["detach-client", "-t", client]).code());
+        }
+        (mode(&scene) == Some(ObserverMode::Forked)).then_some(())
+    });
+    hubs_are_gone(&env);
+    tmux.ok(&["kill-session", "-t", "=work"]);
+    wait::until("the server ended", || (!process::alive(server)).then_some(()));
 }
 
 fn a_session_that_somebody_kills_comes_again(reach: Reach) {

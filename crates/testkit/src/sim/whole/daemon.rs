@@ -166,6 +166,7 @@ impl Whole {
             }
             CommitErrorKind::Io
             | CommitErrorKind::Corrupt
+            | CommitErrorKind::Gone
             | CommitErrorKind::ReadOnly
             | CommitErrorKind::Lost => {
                 self.tally.count(if error.kind == CommitErrorKind::Lost {
