@@ -188,7 +188,7 @@ fn without_control_nothing_of_ours_keeps_the_server(reach: Reach) {
     wait::until("control mode is given up", || {
         for client in tmux.run(&["list-clients", "-F", "#{client_name}"]).stdout.lines() {
             // It may be gone already.
-            drop(tmux.run(&["detach-client", "-t", client]).code());
+            tmux.run(&["detach-client", "-t", client]).code();
         }
         (mode(&scene) == Some(ObserverMode::Forked)).then_some(())
     });
