@@ -178,6 +178,7 @@ pub fn start(ledger: Ledger, clock: Clock) -> std::io::Result<Running> {
         anchor_due: None,
         retention_due: None,
         trial_due: None,
+        told: None,
         closing: false,
     };
     let thread = std::thread::Builder::new().name("deck".to_owned()).spawn(move || desk.run())?;
@@ -228,6 +229,8 @@ struct Desk {
     anchor_due: Option<MonoMs>,
     retention_due: Option<(MonoMs, Retention)>,
     trial_due: Option<MonoMs>,
+    /// The failure that the log has, until something is stored again.
+    told: Option<String>,
     closing: bool,
 }
 
@@ -265,6 +268,15 @@ impl Desk {
         self.ledger
     }
 
+    /// Writes a failure into the log: once, for each look would repeat it for as long as it lasts.
+    fn tell(&mut self, error: &CommitError) {
+        let error = error.to_string();
+        if self.told.as_ref() != Some(&error) {
+            tracing::error!(%error, "a commit failed");
+            self.told = Some(error);
+        }
+    }
+
     /// Commits one batch and publishes what came of it. Fails when nobody listens any more.
     fn turn(
         &mut self,
@@ -277,6 +289,9 @@ impl Desk {
             Ok(outcomes) => {
                 publication.as_of = self.ledger.as_of();
                 publication.stored = outcomes.iter().any(|outcome| !outcome.changes.is_empty());
+                if publication.stored {
+                    self.told = None;
+                }
                 if publication.stored && self.anchor_due.is_none() {
                     self.anchor_due = Some(now.stamp().plus(ANCHOR_DELAY_MS));
                 }
@@ -286,7 +301,7 @@ impl Desk {
             }
             Err(error) => {
                 let error = Arc::new(error);
-                tracing::error!(%error, "a commit failed");
+                self.tell(&error);
                 self.trial_due = Some(now.stamp().plus(TRIAL_DELAY_MS));
                 publication.as_of = self.ledger.as_of();
                 let fault = Fault::Store(Arc::clone(&error));

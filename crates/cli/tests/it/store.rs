@@ -296,6 +296,9 @@ fn f_06_nothing_of_the_past_is_shown_as_present_while_nothing_is_stored() {
         let said = env.qd(&command).success();
         assert!(said.contains("E_STORE_READ_ONLY"), "{command:?}: {said}");
     }
+    let logged = env.qd(&["daemon", "logs"]).success();
+    let failures = logged.lines().filter(|it| it.contains("a commit failed"));
+    assert!(failures.count() <= 1, "the log repeats itself: {logged}");
     let target = &env.qd(&["target", "list", "--json"]).json()["items"][0];
     assert_eq!((&target["health"], &target["counts"]["needs_action"]), (&json!("down"), &json!(0)));
 }
