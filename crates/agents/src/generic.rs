@@ -72,13 +72,20 @@ impl Rule {
     }
 }
 
+/// What lists call the panes without an agent, so no agent is called that.
+const NO_AGENT: &str = "none";
+
 /// Why a description is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     #[error("{0}")]
     Syntax(String),
-    #[error("agent `{0}`: a name has lower-case letters, digits and `-` only")]
+    #[error(
+        "agent `{0}`: a name has lower-case letters, digits and `-` only, and begins with no `-`"
+    )]
     Agent(String),
+    #[error("agent `{NO_AGENT}`: that name stands for panes without an agent")]
+    Reserved,
     #[error("version `{0}`: write it as `v1`")]
     Version(String),
     #[error("it was made for {version} of the contract, this is {}", crate::adapter::CONTRACT)]
@@ -188,8 +195,11 @@ pub fn place(text: &str, offset: usize) -> (u32, u32) {
 
 fn check(written: &Description) -> Result<(), Wrong> {
     let Description { agent, programs, screen, title, .. } = written;
-    if !is_word(agent.get_ref(), '-') {
+    if !is_word(agent.get_ref(), '-') || agent.get_ref().starts_with('-') {
         return Err((agent.span().start, Unusable::Agent(agent.get_ref().clone())));
+    }
+    if agent.get_ref() == NO_AGENT {
+        return Err((agent.span().start, Unusable::Reserved));
     }
     let named = programs.get_ref();
     if named.iter().all(String::is_empty) {

@@ -9,6 +9,7 @@ use crate::limits::{
     AGENT_TYPE_BYTES_MAX, DEDUPE_KEY_BYTES_MAX, EVENT_ID_BYTES_MAX, EVENT_TYPE_BYTES_MAX,
     RAW_PAYLOAD_BYTES_MAX, SOURCE_EVENT_ID_BYTES_MAX,
 };
+use crate::list::NO_AGENT;
 use crate::reference::{PaneId, RuntimeId};
 use crate::target_name::TargetName;
 use crate::timestamp::Timestamp;
@@ -117,7 +118,8 @@ impl EventEnvelope {
         bounded("dedupe_key", Some(&self.dedupe_key), DEDUPE_KEY_BYTES_MAX)?;
         word("event_id", self.event_id.as_deref(), EVENT_ID_BYTES_MAX)?;
         bounded("source_event_id", self.source_event_id.as_deref(), SOURCE_EVENT_ID_BYTES_MAX)?;
-        word("agent_type", self.agent_type.as_deref(), AGENT_TYPE_BYTES_MAX)?;
+        bounded("agent_type", self.agent_type.as_deref(), AGENT_TYPE_BYTES_MAX)?;
+        self.agent_type.as_deref().map_or(Ok(()), agent_name)?;
         let payload = self.raw_payload.as_ref().map_or(0, |it| it.json().len());
         if payload > RAW_PAYLOAD_BYTES_MAX {
             let problem = format!("has at most {RAW_PAYLOAD_BYTES_MAX} bytes");
@@ -165,6 +167,22 @@ fn word(field: &'static str, text: Option<&str>, max: usize) -> Result<(), Field
     bounded(field, text, max)?;
     if text.is_some_and(|text| text.chars().any(char::is_control)) {
         return Err(FieldError::new(field, "holds control characters"));
+    }
+    Ok(())
+}
+
+/// An agent's name is shown beside others and filtered by, so it is a plain word, and not the one
+/// that stands for no agent. Capitals are taken, as they always were: they are stored as small ones.
+fn agent_name(name: &str) -> Result<(), FieldError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if name.starts_with('-') || !name.chars().all(plain) {
+        let problem = "is no agent's name: use lower-case letters, digits and `-`, and do not \
+                       begin with `-`";
+        return Err(FieldError::new("agent_type", problem));
+    }
+    if name.eq_ignore_ascii_case(NO_AGENT) {
+        let problem = format!("cannot be `{NO_AGENT}`, which stands for panes without an agent");
+        return Err(FieldError::new("agent_type", problem));
     }
     Ok(())
 }
@@ -263,6 +281,20 @@ mod tests {
             (long("raw_payload", RAW_PAYLOAD_BYTES_MAX), "raw_payload"),
         ] {
             assert_eq!(envelope(&json).unwrap().check().unwrap_err().field, field, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_agents_name_is_a_plain_word_that_does_not_stand_for_no_agent() {
+        let named = |name: &str| {
+            let name = format!("%1\",\"agent_type\":{}", serde_json::json!(name));
+            envelope(&LEAST.replace("%1\"", &name)).unwrap().check()
+        };
+        for name in ["claude", "aider-2", "Claude", "4o", "no-ne"] {
+            assert_eq!(named(name), Ok(()), "{name}");
+        }
+        for name in ["none", "NONE", "Cl aude!", "-x", "cl\u{202e}aude", "gemini\n", "é", "a_b"] {
+            assert_eq!(named(name).unwrap_err().field, "agent_type", "{name}");
         }
     }
 

@@ -6,7 +6,7 @@ use crate::lifecycle::{self, Lock};
 use crate::paths::Paths;
 use crate::run::{RunError, options};
 
-pub use store::{BadRow, Finding, OpenError, Rebuilt, Report, Wrong};
+pub use store::{BadRow, Finding, Lost, Numbers, OpenError, Rebuilt, Report, Wrong};
 
 /// Proves the whole database. Changes nothing, and a daemon may be at work on it.
 pub fn verify(paths: &Paths) -> Result<Report, OpenError> {

@@ -346,6 +346,12 @@ pub(crate) fn next(db: &Connection, seq: u64) -> Result<Option<u64>, Fault> {
     Ok(next.and_then(|seq| u64::try_from(seq).ok()))
 }
 
+/// Whether there is an event of that number.
+pub(crate) fn is_there(db: &Connection, seq: u64) -> Result<bool, Fault> {
+    let mut statement = db.prepare_cached("SELECT 1 FROM events WHERE journal_seq = ?")?;
+    Ok(statement.exists([signed(seq)])?)
+}
+
 /// Copies an event that proves itself into another database; `false` if it does not.
 pub(crate) fn carry_alone(old: &Connection, new: &Connection, seq: u64) -> Result<bool, Fault> {
     let mut statement = old.prepare_cached(ONE)?;

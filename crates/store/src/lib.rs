@@ -31,6 +31,7 @@ mod approvals;
 mod fold;
 mod lives;
 mod load;
+mod lost;
 mod past;
 
 mod commit;
@@ -55,6 +56,7 @@ pub use fault::{BadRow, Fault, Wrong};
 pub use journal::{Bounds, Change, Journal, ReadError};
 pub use ledger::{Identity, Ledger, Mishap, Outcome, Probe, Standing, Step};
 pub use lives::Ended;
+pub use lost::{Lost, Numbers};
 pub use open::{OpenError, Opened, Options};
 pub use rebuild::{Rebuilt, rebuild};
 pub use retention::Retention;

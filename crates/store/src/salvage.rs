@@ -161,7 +161,9 @@ fn follow(
             walk.head()
         };
         head = fold(head);
-        if let Some(behind) = mark.and_then(|mark| anchored_end(db, head, mark)) {
+        if let Some(behind) =
+            mark.and_then(|mark| anchored_end(db, head, Head { seq: mark.seq, hash: mark.hash }))
+        {
             head = fold(behind);
         }
     }
@@ -170,16 +172,16 @@ fn follow(
 
 /// The damaged row from which on every row follows from the one before, up to the anchored one. A
 /// row's hash covers the hash before it, so the anchored hash proves all of them at once.
-fn anchored_end(db: &Connection, proven: Head, mark: &Mark) -> Option<Head> {
+pub(crate) fn anchored_end(db: &Connection, proven: Head, anchored: Head) -> Option<Head> {
     let mut seq = proven.seq + 1;
-    while seq < mark.seq {
+    while seq < anchored.seq {
         if let Ok(Some(hash)) = hash_of(db, seq) {
             let behind = Head { seq, hash };
             let mut walk = Walk::from(behind);
             let _ended = walk.go(db, usize::MAX, |_| Ok(()));
-            let anchored = || hash_of(db, mark.seq).is_ok_and(|it| it == Some(mark.hash));
-            if walk.head().seq >= mark.seq {
-                return anchored().then_some(behind);
+            let fits = || hash_of(db, anchored.seq).is_ok_and(|it| it == Some(anchored.hash));
+            if walk.head().seq >= anchored.seq {
+                return fits().then_some(behind);
             }
             seq = walk.head().seq;
         }

@@ -1,9 +1,11 @@
 //! `qd journal`: the record of everything that happened, and its proof.
 
+use std::collections::BTreeMap;
+
 use api::words::SchemaVersion;
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::{Args, Subcommand};
-use daemon::journal::{self, Finding, OpenError, Rebuilt, Report};
+use daemon::journal::{self, Finding, Lost, Numbers, OpenError, Rebuilt, Report};
 use daemon::paths::Paths;
 use serde::Serialize;
 
@@ -109,9 +111,48 @@ struct RebuildAnswer {
     rebuilt: bool,
     /// Where the damaged database is kept.
     kept: Option<String>,
+    /// The last row up to which every one is proven.
     proven_through: Option<u64>,
     continues_after: Option<u64>,
+    /// Events that were carried over.
     events: Option<u64>,
+    lost: Option<LostAnswer>,
+}
+
+/// What the rebuilt database does not have of the damaged one.
+#[derive(Debug, Serialize)]
+struct LostAnswer {
+    /// Rows of the journal that are not proven.
+    rows: u64,
+    row_runs: Vec<Run>,
+    /// Events that were not carried over, as far as it can be told that they were there.
+    events: u64,
+    event_runs: Vec<Run>,
+    /// Damaged rows of other tables.
+    others: BTreeMap<&'static str, u64>,
+}
+
+/// Sequence numbers without a gap.
+#[derive(Debug, Serialize)]
+struct Run {
+    first: u64,
+    last: u64,
+}
+
+impl From<&Lost> for LostAnswer {
+    fn from(lost: &Lost) -> Self {
+        let runs = |numbers: &Numbers| {
+            let runs = numbers.runs().iter();
+            runs.map(|run| Run { first: *run.start(), last: *run.end() }).collect()
+        };
+        Self {
+            rows: lost.rows.count(),
+            row_runs: runs(&lost.rows),
+            events: lost.events.count(),
+            event_runs: runs(&lost.events),
+            others: lost.others.clone(),
+        }
+    }
 }
 
 fn rebuild(console: &Console, args: &RebuildArgs) -> Outcome {
@@ -168,26 +209,61 @@ fn rebuild_answer(
         proven_through: rebuilt.map(|it| it.proven_through),
         continues_after: rebuilt.map(|it| it.continues_after),
         events: rebuilt.map(|it| it.events),
+        lost: rebuilt.map(|it| LostAnswer::from(&it.lost)),
     }
 }
 
 fn told(rebuilt: Option<&Rebuilt>) -> Vec<Text> {
-    let Some(Rebuilt { kept, proven_through, continues_after, events }) = rebuilt else {
+    let Some(rebuilt) = rebuilt else {
         return vec![Text::styled(
             "The journal is sound; there is nothing to rebuild.",
             style::GOOD,
         )];
     };
-    let lost = continues_after.saturating_sub(*proven_through);
+    let Rebuilt { kept, proven_through, continues_after, events, lost } = rebuilt;
     let carried = format!(
-        "Rebuilt from what is proven: the journal through {proven_through}, and {events} events."
+        "Rebuilt from what is proven: every row of the journal through {proven_through}, and \
+         {events} events."
     );
-    let on = match lost {
-        0 => format!("It goes on after {continues_after}."),
-        lost => format!("It goes on after {continues_after}; {lost} rows are lost."),
-    };
-    let kept = format!("The damaged database is kept as {}.", kept.display());
-    vec![Text::styled(carried, style::GOOD), Text::plain(on), Text::plain(kept)]
+    let mut lines = vec![Text::styled(carried, style::GOOD)];
+    lines.extend(told_lost(lost).into_iter().map(|it| Text::styled("! ", style::ERROR).then(it)));
+    lines.push(Text::plain(format!("It goes on after {continues_after}.")));
+    lines.push(Text::plain(format!("The damaged database is kept as {}.", kept.display())));
+    lines
+}
+
+/// How many runs of numbers a line names; `--json` has them all.
+const RUNS_SHOWN: usize = 8;
+
+fn told_lost(lost: &Lost) -> Vec<String> {
+    let Lost { rows, events, others } = lost;
+    let mut lines = Vec::new();
+    if rows.count() > 0 {
+        let (count, rows) = (rows.count(), named(rows));
+        lines.push(format!(
+            "Rows of the journal that are not proven ({count}): {rows}. What only they told is lost."
+        ));
+    }
+    if events.count() > 0 {
+        lines.push(format!("Events that are lost ({}): {}.", events.count(), named(events)));
+    }
+    for (table, count) in others {
+        lines.push(format!("Damaged rows of the table {table}, not carried over: {count}."));
+    }
+    lines
+}
+
+fn named(numbers: &Numbers) -> String {
+    let runs = numbers.runs();
+    let shown = runs.iter().take(RUNS_SHOWN).map(|run| match (run.start(), run.end()) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first} to {last}"),
+    });
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if runs.len() > RUNS_SHOWN {
+        text.push_str(", and more, which --json names");
+    }
+    text
 }
 
 fn unverifiable(error: &OpenError) -> Failure {

@@ -241,6 +241,36 @@ fn f_06_a_damaged_database_is_rebuilt_of_what_is_proven_when_asked() {
     assert_eq!(daemon.stop(), 0);
 }
 
+/// F-06: what is not proven of a damaged database is named, and so are the events that are lost.
+#[test]
+fn f_06_a_rebuilt_database_says_which_rows_and_events_are_lost() {
+    let (env, daemon, pane) = scene();
+    for round in 0..20 {
+        emit(&daemon, &pane, &format!("e{round}"));
+    }
+    assert_eq!(daemon.stop(), 0);
+    let sound = fs::read(env.database()).unwrap();
+    let edit = "UPDATE events SET dedupe_key = 'x' \
+        WHERE journal_seq = (SELECT max(journal_seq) FROM events)";
+    let newest = env.sqlite("SELECT max(journal_seq) FROM events");
+    let newest: u64 = newest.trim().parse().unwrap();
+    let anchor = fs::read(env.home().join("qd.anchor")).unwrap();
+    env.sqlite_write(edit).success();
+    let answer = env.qd(&["journal", "rebuild", "--yes", "--json"]).json();
+    assert_eq!(answer["proven_through"], newest - 1, "{answer:#}");
+    assert_eq!((&answer["events"], &answer["lost"]["events"]), (&json!(19), &json!(1)));
+    let run = json!([{ "first": newest, "last": newest }]);
+    assert_eq!((&answer["lost"]["event_runs"], &answer["lost"]["row_runs"]), (&run, &run));
+
+    restore(&env, &sound);
+    fs::write(env.home().join("qd.anchor"), anchor).unwrap();
+    env.sqlite_write("UPDATE journal SET payload = payload || ' ' WHERE seq = 2").success();
+    let said = env.qd(&["journal", "rebuild", "--yes"]).success();
+    assert!(said.contains("every row of the journal through 1, and 20 events"), "{said}");
+    assert!(said.contains("that are not proven (1): 2."), "{said}");
+    env.qd(&["journal", "verify"]).success();
+}
+
 /// F-06: that nothing is known does not mean that nothing is there.
 #[test]
 fn f_06_what_a_damaged_database_does_not_show_is_not_said_to_be_absent() {

@@ -51,6 +51,7 @@ fn a_rebuilt_database_holds_what_is_proven_and_goes_on_after_what_was_lost() {
         (damage.proven_through, anchored)
     );
     assert!(rebuilt.events > 4, "{rebuilt:?}");
+    assert_eq!(rebuilt.lost.rows.runs(), [damage.proven_through + 1..=anchored]);
     assert_eq!(verify(&world.path()).unwrap().findings, []);
 
     let opened = open(&world.path(), world.now);
@@ -130,7 +131,8 @@ fn damage_further_back_than_a_start_looks_is_rebuilt_too() {
     assert!(open(&world.path(), world.now).damage.is_none(), "a start does not look that far");
 
     let rebuilt = rebuild(&world.path(), options(), world.now).unwrap().unwrap();
-    assert_eq!(rebuilt.proven_through, rebuilt.continues_after, "its end is proven");
+    assert_eq!(rebuilt.lost.rows.runs(), [3..=3], "its end is proven, and nothing else is lost");
+    assert_eq!((rebuilt.proven_through, rebuilt.continues_after > 1_000), (2, true));
     assert_eq!(verify(&world.path()).unwrap().findings, []);
     assert_same(&stored(&world.open().engine().tables()), &tables);
 }
@@ -176,8 +178,10 @@ fn what_follows_a_damaged_row_up_to_the_anchored_one_is_kept_and_not_taken_again
     assert!(shown.proven_through < 2, "a start shows what was true once: {shown:?}");
 
     let rebuilt = rebuild(&world.path(), options(), world.now).unwrap().unwrap();
-    assert_eq!((rebuilt.proven_through, rebuilt.continues_after), (last, last));
+    assert_eq!((rebuilt.proven_through, rebuilt.continues_after), (1, last));
+    assert_eq!(rebuilt.lost.rows.runs(), [2..=3], "and no more than that is lost");
     assert_eq!(rebuilt.events, 30, "{rebuilt:?}");
+    assert_eq!(rebuilt.lost.events.count(), 0, "{rebuilt:?}");
     assert_eq!(verify(&world.path()).unwrap().findings, []);
     let mut ledger = world.open();
     assert!(ledger.engine().panes().count() > 0, "what they told of the present is there too");
@@ -187,4 +191,52 @@ fn what_follows_a_damaged_row_up_to_the_anchored_one_is_kept_and_not_taken_again
             panic!("{number} is known: {:?}", outcome.result)
         };
     }
+}
+
+#[test]
+fn an_event_that_is_not_carried_over_is_told_by_its_number() {
+    let mut world = World::new();
+    let mut ledger = populated(&world, 3);
+    let heard =
+        |world: &World, number| signalled(signal(world.now, number, about_pane(1), State::Running));
+    for number in 1..=30 {
+        world.pass(100);
+        send(&mut ledger, world.now, heard(&world, number));
+    }
+    let last = ledger.as_of();
+    ledger.close().unwrap();
+    let db = rusqlite::Connection::open(world.path()).unwrap();
+    let numbers = "SELECT journal_seq FROM events ORDER BY journal_seq";
+    let numbers: Vec<u64> = {
+        let mut statement = db.prepare(numbers).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, i64>(0)).unwrap();
+        rows.map(|it| u64::try_from(it.unwrap()).unwrap()).collect()
+    };
+    // One is another than it was, one is gone, and what the last row told cannot be read.
+    let (edited, gone) = (numbers[3], numbers[20]);
+    db.execute(&format!("UPDATE events SET dedupe_key = 'x' WHERE journal_seq = {edited}"), [])
+        .unwrap();
+    db.execute(&format!("DELETE FROM events WHERE journal_seq = {gone}"), []).unwrap();
+    db.execute(&format!("UPDATE journal SET actor = 'x' WHERE seq = {last}"), []).unwrap();
+    drop(db);
+
+    let rebuilt = rebuild(&world.path(), options(), world.now).unwrap().unwrap();
+    assert_eq!((rebuilt.proven_through, rebuilt.continues_after), (edited - 1, last));
+    assert_eq!(rebuilt.lost.rows.runs(), [edited..=last], "what is between is proven by nothing");
+    let lost: Vec<u64> = rebuilt.lost.events.runs().iter().flat_map(Clone::clone).collect();
+    assert!(lost.contains(&edited) && lost.contains(&gone) && lost.contains(&last), "{lost:?}");
+    assert_eq!(rebuilt.events + rebuilt.lost.events.count(), 30, "each is there or told: {lost:?}");
+    assert_eq!(verify(&world.path()).unwrap().findings, []);
+}
+
+#[test]
+fn a_damaged_row_of_another_table_is_counted() {
+    let world = World::new();
+    populated(&world, 3).close().unwrap();
+    let db = rusqlite::Connection::open(world.path()).unwrap();
+    db.execute("UPDATE runtimes SET pid = pid + 1 WHERE pid = 1001", []).unwrap();
+    drop(db);
+    let rebuilt = rebuild(&world.path(), options(), world.now).unwrap().unwrap();
+    assert_eq!(rebuilt.lost.others.get("runtimes"), Some(&1), "{rebuilt:?}");
+    assert_eq!(rebuilt.lost.rows.count(), 0, "{rebuilt:?}");
 }
