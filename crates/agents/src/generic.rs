@@ -365,6 +365,8 @@ mod tests {
         let head = "agent = \"a\"\nprograms = [\"a\"]\n";
         let rule = |rule: &str| refused(&format!("{head}[[screen]]\nstate = \"idle\"\n{rule}"));
         assert!(refused("agent = \"A b\"\nprograms = [\"a\"]").starts_with("1:9: agent `A b`"));
+        assert!(refused("agent = \"-a\"\nprograms = [\"a\"]").starts_with("1:9: agent `-a`"));
+        assert!(refused("agent = \"none\"\nprograms = [\"a\"]").contains("without an agent"));
         assert!(refused("agent = \"a\"\nprograms = []").starts_with("2:12: no `programs`"));
         assert!(rule("reason = \"idle\"").starts_with("3:1: give a text"));
         assert!(rule("reason = \"I\"\nstarts = \">\"").starts_with("3:1: reason `I`"));

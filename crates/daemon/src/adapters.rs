@@ -117,6 +117,7 @@ impl Roster {
                     Unusable::OtherContract { version } => Some(version.to_string()),
                     Unusable::Syntax(_)
                     | Unusable::Agent(_)
+                    | Unusable::Reserved
                     | Unusable::Version(_)
                     | Unusable::NoPrograms
                     | Unusable::Empty

@@ -85,11 +85,12 @@ struct Report {
 pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
     let paths = console.paths()?;
     let (config, configured) = configuration(&paths);
-    let mut checks = vec![program::tmux(&config.observer.tmux), configured];
+    let tmux = program::tmux(&config.observer.tmux, &paths.config);
+    let mut checks = vec![tmux, configured.clone()];
     checks.extend(descriptions(&paths));
     let home = machine::home(&paths);
     let database = database(&paths);
-    let (daemon, health) = daemon(console, || absent(&paths, &[&home, &database]));
+    let (daemon, health) = daemon(console, || absent(&paths, &[&configured, &home, &database]));
     let running = health.is_some();
     checks.extend(daemon);
     checks.extend(health.iter().flat_map(told_by_daemon));

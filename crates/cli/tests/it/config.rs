@@ -21,6 +21,20 @@ fn an_unknown_key_is_refused_with_its_position_and_the_nearest_name() {
 }
 
 #[test]
+fn doctor_says_that_a_wrong_configuration_keeps_the_daemon_from_starting() {
+    let env = deck();
+    env.configure("this is [no toml");
+    let answer = env.qd(&["doctor", "--json"]);
+    assert_eq!(answer.code(), Some(1), "{answer:?}");
+    let answer: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let checks = answer["checks"].as_array().unwrap();
+    let daemon = checks.iter().find(|it| it["check"] == "daemon").unwrap();
+    assert_eq!(daemon["verdict"], "failed", "{answer:#}");
+    assert!(deck::text(daemon, "message").contains("see `configuration`"), "{answer:#}");
+    assert_ne!(env.qd(&["ls"]).code(), Some(0), "and it is right");
+}
+
+#[test]
 fn every_default_can_be_seen_and_its_file_found() {
     let env = deck();
     let path = env.qd(&["config", "path"]).success();

@@ -17,8 +17,17 @@ const STEP: Duration = Duration::from_millis(5);
 /// How much of its answer is read.
 const ANSWER_BYTES_MAX: u64 = 1_024;
 
-pub(super) fn tmux(program: &str) -> Check {
+/// The program that every daemon looks for where nothing else is set.
+const USUAL: &str = "tmux";
+
+/// `config` is the file that names another program, if one is named.
+pub(super) fn tmux(program: &str, config: &Path) -> Check {
     let Some(path) = find(program) else {
+        if program != USUAL {
+            let message = format!("`{program}`, which `observer.tmux` names, is not there");
+            let hint = format!("Correct `observer.tmux` in {}", config.display());
+            return Check::new("tmux", Verdict::Failed, message).hint(hint);
+        }
         return Check::new("tmux", Verdict::Failed, format!("`{program}` is not installed"))
             .hint("Install tmux 3.3 or later, for example: apt-get install tmux");
     };
@@ -95,7 +104,7 @@ mod tests {
         let path = folder.path().join("tmux");
         fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        tmux(path.to_str().unwrap())
+        tmux(path.to_str().unwrap(), Path::new("/c.toml"))
     }
 
     #[test]
@@ -121,7 +130,9 @@ mod tests {
         assert_eq!(old.verdict, Verdict::Failed);
         assert!(old.message.contains("3.2a") && old.message.contains("3.3"), "{old:?}");
         assert_eq!(checked("exit 1").verdict, Verdict::Failed);
-        assert_eq!(tmux("/not/there/tmux").verdict, Verdict::Failed);
-        assert_eq!(tmux("no-such-program-anywhere").verdict, Verdict::Failed);
+        let absent = tmux("/not/there/tmux", Path::new("/c.toml"));
+        assert_eq!(absent.verdict, Verdict::Failed);
+        assert_eq!(absent.hint, "Correct `observer.tmux` in /c.toml", "the setting is the cause");
+        assert_eq!(tmux("no-such-program-anywhere", Path::new("/c.toml")).verdict, Verdict::Failed);
     }
 }
