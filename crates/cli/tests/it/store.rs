@@ -241,9 +241,9 @@ fn f_06_a_damaged_database_is_rebuilt_of_what_is_proven_when_asked() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// F-06: what is not proven of a damaged database is named, and so are the events that are lost.
+/// What is not proven of a damaged database is named, and so are the events that are lost.
 #[test]
-fn f_06_a_rebuilt_database_says_which_rows_and_events_are_lost() {
+fn a_rebuilt_database_says_which_rows_and_events_are_lost() {
     let (env, daemon, pane) = scene();
     for round in 0..20 {
         emit(&daemon, &pane, &format!("e{round}"));
