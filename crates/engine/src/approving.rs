@@ -419,7 +419,7 @@ impl<'a> Course<'a> {
         }
         for row in known {
             let same_asker = row.asking.asker == asking.asker || row.source == Source::Screen;
-            let stands = self.still_stands(&row) || row.is_live() && self.may_be_held(&row);
+            let stands = self.still_stands(&row, asking) || row.is_live() && self.may_be_held(&row);
             if same_asker && !stands {
                 self.replace(row, told, asking);
             }
@@ -460,14 +460,15 @@ impl<'a> Course<'a> {
 
     /// Whether the dialog in which a hook's request is decided is what was last seen of the screen.
     /// Then nobody asked anything else since, whoever says so.
-    fn still_stands(&self, row: &ApprovalRow) -> bool {
+    fn still_stands(&self, row: &ApprovalRow, newer: &Asking) -> bool {
         let voices = self.engine.evidence.get(&row.runtime).map(|it| &it.voices);
         let shown = voices.and_then(|voices| voices.get(&Source::Screen)?.asking.as_ref());
-        let shown = shown.map(|asking| &asking.request_sha256);
-        row.source != Source::Screen
-            && row.is_live()
-            && shown.is_some()
-            && row.dialog.as_ref() == shown
+        let Some(shown) = shown.filter(|it| row.dialog.as_ref() == Some(&it.request_sha256)) else {
+            return false;
+        };
+        // A dialog that is seen before its hook is heard is taken for that of the request before.
+        let of_newer = !spells(shown, &row.asking) && spells(shown, newer);
+        row.source != Source::Screen && row.is_live() && !of_newer
     }
 
     /// Beside newer requests of the same asker's, those whose dialog is no longer what the screen
@@ -584,6 +585,14 @@ fn settled(now: Now, row: &mut ApprovalRow, shown: &StateRow) -> bool {
         ) => return false,
     }
     true
+}
+
+/// Whether what a dialog shows has all that is asked for in it, however it is set in lines.
+fn spells(shown: &Asking, asking: &Asking) -> bool {
+    let letters =
+        |it: &Asking| -> String { it.request.chars().filter(|c| c.is_alphanumeric()).collect() };
+    let wanted = letters(asking);
+    !wanted.is_empty() && letters(shown).contains(&wanted)
 }
 
 /// How long it is over.

@@ -5,12 +5,14 @@ use engine::action::{Act, ActRequest, ActionRow, Failure, Guards, Outcome};
 use engine::approval::{ApprovalRow, Asked, Asking};
 use engine::engine::Engine;
 use engine::event::{Actor, Event};
-use engine::ids::{ActionId, SnapshotId};
-use engine::input::{Input, Reply, Request};
+use engine::ids::{ActionId, AgentType, SnapshotId};
+use engine::input::{Input, Observation, Reading, Reply, Request};
 use engine::limits;
+use engine::pane::AgentProcess;
 use engine::state::Claim;
 use engine::words::{
-    ActionProblem, ApprovalKind, ApprovalState, Choice, Confidence, Phase, Proof, Source, State,
+    ActionProblem, ApprovalKind, ApprovalState, Choice, Confidence, Detail, Phase, Proof, Source,
+    State,
 };
 use proptest::prelude::*;
 
@@ -165,6 +167,37 @@ fn a_dialog_that_was_seen_before_its_hook_told_of_it_adds_what_only_it_offers() 
     let [asked] = open.as_slice() else { panic!("{open:#?}") };
     assert_eq!(asked.source, Source::Hook);
     assert!(asked.asking.offers(Choice::ApproveAlways, None), "{:?}", asked.asking.offers);
+}
+
+#[test]
+fn s_12_a_dialog_that_is_seen_before_its_hook_is_heard_keeps_no_older_request() {
+    let mut it = Scene::new();
+    let mut claude = shell(1);
+    let agent = AgentType::new("claude");
+    claude.agent = Some(AgentProcess { agent, process: claude.process });
+    it.world.scan(&[claude.clone()]);
+    let shows = |it: &mut Scene, request: &str| {
+        let claim = Claim {
+            state: State::WaitingApproval,
+            reason: "approval_requested".to_owned(),
+            confidence: Confidence::High,
+        };
+        let dialog = asking(&format!("Bash command\n {request}\nDo you want to proceed?"));
+        let reading = Reading {
+            source: Source::Screen,
+            claim: Some(claim),
+            details: [(Detail::Ask, request.to_owned())].into(),
+            asking: Some(Box::new(dialog)),
+        };
+        let (pane, agent, readings) = (claude.pane, claude.process, vec![reading]);
+        it.world.jump(1);
+        it.world.observe(Observation::Read { pane, agent, readings });
+    };
+    let one = it.ask(&asking("touch one && touch more"));
+    shows(&mut it, "touch one && touch\n more");
+    shows(&mut it, "touch two");
+    it.ask(&asking("touch two"));
+    assert_eq!(it.now(&one).state, ApprovalState::Replaced);
 }
 
 #[test]
