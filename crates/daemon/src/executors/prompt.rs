@@ -149,6 +149,11 @@ impl Prompt<'_> {
         for _ in 0..LOOKS_MAX {
             let seen = self.look().await?;
             let draft = match seen.composer {
+                // It is being drawn without the text that was just taken out.
+                None if cleared => {
+                    tokio::time::sleep(LOOK_PAUSE).await;
+                    continue;
+                }
                 None => return busy("it shows no composer that is known"),
                 Some(Composer::Empty) => return Ok((seen.sight, false)),
                 Some(Composer::Draft(draft)) => draft,
