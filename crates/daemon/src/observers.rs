@@ -23,7 +23,7 @@ use crate::config::{Config, ObserverConfig};
 use crate::executors::{Deed, Turn};
 use crate::observer::{Desk, Given, Observer, Reach};
 use crate::sentinel::Sentinel;
-use crate::spool::afar;
+use crate::spool::{self, afar};
 use crate::targets::Target;
 use crate::targets::process::Environment;
 use crate::targets::route::Route;
@@ -58,7 +58,7 @@ struct AtWork {
     row: TargetRow,
     observer: Observer,
     /// Who follows its spool, where that is not ours.
-    ear: Option<afar::Running>,
+    ear: Option<spool::Running>,
 }
 
 impl AtWork {

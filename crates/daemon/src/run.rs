@@ -36,7 +36,7 @@ use crate::outside::Listening;
 use crate::paths::Paths;
 use crate::presence::{Found, Presence};
 use crate::spool::tally::Tally;
-use crate::spool::{afar, reader};
+use crate::spool::{self, afar, reader};
 use crate::targets::local;
 use crate::targets::process::Environment;
 use crate::trail::TrailFile;
@@ -398,7 +398,7 @@ impl House {
     }
 
     /// Takes in what hooks wrote down, also while nobody was there. The panes are known by now.
-    fn follow_spool(&self, paths: &Paths) -> std::io::Result<reader::Running> {
+    fn follow_spool(&self, paths: &Paths) -> std::io::Result<spool::Running> {
         reader::start(
             paths.spool.clone(),
             self.running.deck.clone(),
@@ -514,7 +514,7 @@ impl House {
     async fn end(
         self,
         server: Server,
-        spool: reader::Running,
+        spool: spool::Running,
         reason: ResetReason,
     ) -> Result<(), RunError> {
         tracing::info!(?reason, "ending");

@@ -17,4 +17,7 @@ mod batch;
 mod cursor;
 mod files;
 mod folder;
+mod running;
 mod taking;
+
+pub(crate) use running::Running;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use agents::spool;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::folder::Folder;
+use super::running::Running;
 use super::taking::{Ended, Place, Taken, Taking};
 use super::tally::Tally;
 use crate::adapters::Roster;
@@ -32,23 +32,6 @@ const FIRST_LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often to look where the kernel does not tell of changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A reader at work.
-#[derive(Debug)]
-pub(crate) struct Running {
-    stop: Arc<Notify>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    /// Ends it after what it has in hand, with the cursor saved.
-    pub(crate) async fn stop(self) {
-        self.stop.notify_one();
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "the reader of the spool broke off");
-        }
-    }
-}
-
 /// Starts to follow the spool in `folder`.
 pub(crate) fn start(
     folder: PathBuf,
@@ -59,14 +42,12 @@ pub(crate) fn start(
     adapters: watch::Receiver<Arc<Roster>>,
     tally: watch::Sender<Tally>,
 ) -> io::Result<Running> {
-    let stop = Arc::new(Notify::new());
     let events = sentinel.lookout()?;
     let (folder, due) = (Folder::new(folder), Due::default());
     let watched = false;
     let taking = Taking { place: Place::Here, deck, lookout, adapters, tally };
     let reader = Reader { folder, due, events, watched, clock, taking };
-    let task = tokio::spawn(reader.follow(Arc::clone(&stop)));
-    Ok(Running { stop, task })
+    Ok(Running::begin(|stop| reader.follow(stop)))
 }
 
 /// When something has to be done although nothing happens.

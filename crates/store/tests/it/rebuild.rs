@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use engine::input::{Acceptance, Reply};
+use engine::input::{Acceptance, Input, Reply};
 use engine::words::State;
 use store::{ReadError, Standing, rebuild, verify};
 
@@ -155,18 +155,26 @@ fn a_journal_that_is_whole_is_proven_without_any_checkpoint() {
     assert_same(&stored(&opened.ledger.engine().tables()), &tables);
 }
 
-#[test]
-fn what_follows_a_damaged_row_up_to_the_anchored_one_is_kept_and_not_taken_again() {
+/// A closed database that heard thirty events, and its last row.
+fn heard_thirty() -> (World, u64) {
     let mut world = World::new();
     let mut ledger = populated(&world, 3);
-    let heard =
-        |world: &World, number| signalled(signal(world.now, number, about_pane(1), State::Running));
     for number in 1..=30 {
         world.pass(100);
         send(&mut ledger, world.now, heard(&world, number));
     }
     let last = ledger.as_of();
     ledger.close().unwrap();
+    (world, last)
+}
+
+fn heard(world: &World, number: u64) -> Input {
+    signalled(signal(world.now, number, about_pane(1), State::Running))
+}
+
+#[test]
+fn what_follows_a_damaged_row_up_to_the_anchored_one_is_kept_and_not_taken_again() {
+    let (world, last) = heard_thirty();
     for damage in [
         "UPDATE journal SET at = at + 1 WHERE seq = 3",
         "UPDATE journal SET payload = payload || ' ' WHERE seq = 2",
@@ -195,16 +203,7 @@ fn what_follows_a_damaged_row_up_to_the_anchored_one_is_kept_and_not_taken_again
 
 #[test]
 fn an_event_that_is_not_carried_over_is_told_by_its_number() {
-    let mut world = World::new();
-    let mut ledger = populated(&world, 3);
-    let heard =
-        |world: &World, number| signalled(signal(world.now, number, about_pane(1), State::Running));
-    for number in 1..=30 {
-        world.pass(100);
-        send(&mut ledger, world.now, heard(&world, number));
-    }
-    let last = ledger.as_of();
-    ledger.close().unwrap();
+    let (world, last) = heard_thirty();
     let db = rusqlite::Connection::open(world.path()).unwrap();
     let numbers = "SELECT journal_seq FROM events ORDER BY journal_seq";
     let numbers: Vec<u64> = {

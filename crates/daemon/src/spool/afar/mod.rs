@@ -18,10 +18,10 @@ use engine::event::Actor;
 use engine::ids::TargetId;
 use engine::input::{Input, Observation};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::cursor;
+use super::running::Running;
 use super::taking::{Ended, Place, Taken, Taking};
 use super::tally::Tally;
 use crate::adapters::Roster;
@@ -57,26 +57,8 @@ pub(crate) struct Given {
     pub(crate) folder: PathBuf,
 }
 
-/// A follower at work.
-#[derive(Debug)]
-pub(crate) struct Running {
-    stop: Arc<Notify>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    /// Ends it, with the positions saved.
-    pub(crate) async fn stop(self) {
-        self.stop.notify_one();
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "the follower of a spool broke off");
-        }
-    }
-}
-
 /// Starts to follow the spool of a target.
 pub(crate) fn start(id: TargetId, target: Arc<Target>, given: &Given) -> Running {
-    let stop = Arc::new(Notify::new());
     let Given { deck, lookout, clock, adapters, tally, folder } = given.clone();
     let path = position_path(&folder, &id);
     let place = Place::There { id: id.clone(), target: Arc::clone(&target) };
@@ -87,8 +69,7 @@ pub(crate) fn start(id: TargetId, target: Arc<Target>, given: &Given) -> Running
     };
     let moments = Moments::default();
     let follower = Follower { id, path, taking, clock, files, known, moments, save: None };
-    let task = tokio::spawn(follower.follow(target, Arc::clone(&stop)));
-    Running { stop, task }
+    Running::begin(|stop| follower.follow(target, stop))
 }
 
 /// Forgets how far a target's spool was read: it is not watched any more.
