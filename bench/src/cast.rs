@@ -75,7 +75,7 @@ impl Role {
 /// What an agent can be told to do.
 #[derive(Clone, Copy, Debug)]
 pub enum Cue {
-    /// Runs its permission hook.
+    /// Runs its permission hook, which waits for an answer until it works again.
     Ask,
     /// Runs a hook that says that it works.
     Work,
@@ -150,8 +150,9 @@ fn stage(env: &TestEnv, role: &Role) -> anyhow::Result<String> {
              exec 3<>'{root}/cue-'\"$TMUX_PANE\"\n\
              stty -echo\n\
              while read -r cue <&3; do case $cue in\n\
-             ask) '{qd}' hook {agent} {ask} <'{asks}' ;;\n\
-             work) '{qd}' hook {agent} {work} <'{works}' ;;\n\
+             ask) '{qd}' hook {agent} {ask} <'{asks}' & asked=$! ;;\n\
+             work) [ -z \"$asked\" ] || kill $asked; asked=\n\
+             '{qd}' hook {agent} {work} <'{works}' ;;\n\
              show-question) printf '\\033[2J\\033[H%s' \"$question\" ;;\n\
              show-work) printf '\\033[2J\\033[H%s' \"$at_work\" ;;\n\
              esac; done\n",

@@ -171,11 +171,20 @@ fn word(field: &'static str, text: Option<&str>, max: usize) -> Result<(), Field
     Ok(())
 }
 
-/// An agent's name is shown beside others and filtered by, so it is a plain word, and not the one
-/// that stands for no agent. Capitals are taken, as they always were: they are stored as small ones.
+/// Whether an agent can be named so. A name is shown beside others and filtered by, so it is a plain
+/// word, and not the one that stands for no agent. Capitals are taken, as they always were: they
+/// are stored as small ones.
+#[must_use]
+pub fn is_agent_name(name: &str) -> bool {
+    !name.is_empty() && is_plain(name) && !name.eq_ignore_ascii_case(NO_AGENT)
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.starts_with('-') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
 fn agent_name(name: &str) -> Result<(), FieldError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if name.starts_with('-') || !name.chars().all(plain) {
+    if !is_plain(name) {
         let problem = "is no agent's name: use lower-case letters, digits and `-`, and do not \
                        begin with `-`";
         return Err(FieldError::new("agent_type", problem));

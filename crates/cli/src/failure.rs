@@ -88,8 +88,9 @@ fn candidates(error: &ClientError) -> Vec<Text> {
             Text::plain("  ").then(approval).then_styled(asked, style::QUIET)
         }
         None => {
-            let state =
-                format!("  {} {}", text(candidate, "current_cmd"), text(candidate, "state"));
+            let agent = Some(text(candidate, "agent_type")).filter(|agent| !agent.is_empty());
+            let runs = agent.unwrap_or_else(|| text(candidate, "current_cmd"));
+            let state = format!("  {runs} {}", text(candidate, "state"));
             Text::plain("  ").then(text(candidate, "ref")).then_styled(state, style::QUIET)
         }
     };
@@ -129,17 +130,18 @@ mod tests {
 
     #[test]
     fn an_ambiguous_reference_lists_what_it_could_mean() {
-        let error = ClientError::new(ErrorCode::RefAmbiguous, "`%1` fits 2 panes").with_detail(
+        let error = ClientError::new(ErrorCode::RefAmbiguous, "`%1` fits 3 panes").with_detail(
             "candidates",
             json!([
                 { "ref": "runtime:aaaa", "current_cmd": "vim", "state": "unknown" },
                 { "ref": "runtime:bbbb", "current_cmd": "\u{1b}[2J", "state": "idle" },
+                { "ref": "runtime:cccc", "current_cmd": "node", "agent_type": "codex", "state": "idle" },
             ]),
         );
         assert_eq!(
             shown(&error),
-            "qd: `%1` fits 2 panes [E_REF_AMBIGUOUS]\n  runtime:aaaa  vim unknown\n  \
-             runtime:bbbb   idle\n\
+            "qd: `%1` fits 3 panes [E_REF_AMBIGUOUS]\n  runtime:aaaa  vim unknown\n  \
+             runtime:bbbb   idle\n  runtime:cccc  codex idle\n\
              hint: Use the full reference of one of the candidates in the details.\n"
         );
     }

@@ -1,6 +1,7 @@
 //! Starting the daemon on demand, and what its errors mean to the user.
 
 use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 
 use api::ErrorCode;
@@ -111,6 +112,11 @@ pub(crate) fn lifecycle_error(error: &LifecycleError) -> ClientError {
         LifecycleError::NotASocket(_) => ClientError::new(ErrorCode::SocketOccupied, message),
         LifecycleError::SocketPathTooLong(_) => ClientError::new(ErrorCode::BadRequest, message)
             .with_hint("Choose a shorter place with QD_HOME."),
+        LifecycleError::Io { source, .. } if is_occupied(source) => {
+            ClientError::new(ErrorCode::DaemonUnreachable, message).with_hint(
+                "Something else stands there: move it away, or choose another place with QD_HOME.",
+            )
+        }
         LifecycleError::Io { .. } => ClientError::new(ErrorCode::DaemonUnreachable, message)
             .with_hint("Look at the permissions and the room on that disk."),
         LifecycleError::StartFailed(line) => told_by_child(line).unwrap_or_else(|| {
@@ -118,6 +124,11 @@ pub(crate) fn lifecycle_error(error: &LifecycleError) -> ClientError {
                 .with_hint("`qd doctor` says what is wrong; `qd daemon run` shows a start.")
         }),
     }
+}
+
+/// Whether a folder could not be made because a file has its name, or that of one above it.
+fn is_occupied(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory)
 }
 
 /// A configuration that is not taken, as a command tells it.

@@ -86,13 +86,14 @@ fn folder(
     env: &impl Fn(&str) -> Option<OsString>,
     variable: &str,
 ) -> Result<Option<PathBuf>, ClientError> {
-    let text = env(variable).filter(|text| !text.is_empty());
-    text.map(|text| absolute(variable, PathBuf::from(text))).transpose()
-}
-
-fn absolute(variable: &str, path: PathBuf) -> Result<PathBuf, ClientError> {
+    let Some(text) = env(variable).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let path = PathBuf::from(text);
     if path.is_absolute() {
-        return Ok(path);
+        return Ok(Some(path));
+    }
+    // A folder of the desktop's that is not named from the root counts as none.
+    if variable.starts_with("XDG_") {
+        return Ok(None);
     }
     let message = format!("{variable} is not an absolute path: `{}`", path.display());
     Err(ClientError::new(ErrorCode::BadRequest, message).with_hint("Give it from the root: /..."))

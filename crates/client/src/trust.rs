@@ -37,7 +37,7 @@ impl From<Distrust> for ClientError {
         let message = distrust.to_string();
         match distrust {
             Distrust::NotASocket(_) => Self::new(ErrorCode::SocketOccupied, message).with_hint(
-                "Look at what it is and move it away, or choose another place with QD_HOME.",
+                "Look at what it is and move it away, or name another place with --socket or QD_HOME.",
             ),
             Distrust::Open { path, .. } => Self::new(ErrorCode::Forbidden, message)
                 .with_hint(format!("If that is your own doing: chmod go= '{}'", path.display())),

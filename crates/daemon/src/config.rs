@@ -212,12 +212,16 @@ impl Config {
                 return Err(ConfigError::TooLarge { path: path.to_owned() });
             }
             // Reading one would wait for somebody who writes, and it is read again and again.
-            Ok(file) if file.file_type().is_fifo() || file.file_type().is_socket() => {
+            Ok(file) if is_no_file(file.file_type()) => {
                 return Err(unreadable(std::io::Error::other("it is no file")));
             }
             Ok(_) => {}
         }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let text = String::from_utf8(std::fs::read(path).map_err(unreadable)?);
+        let text = text.map_err(|error| ConfigError::Invalid {
+            path: path.to_owned(),
+            problem: file::not_text(&error),
+        })?;
         Self::parse(path, &text)
     }
 
@@ -243,6 +247,11 @@ impl Config {
     }
 }
 
+/// Devices are files here: `/dev/null` is a way to say that nothing is set.
+fn is_no_file(found: std::fs::FileType) -> bool {
+    found.is_dir() || found.is_fifo() || found.is_socket()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +274,17 @@ mod tests {
         assert_eq!(config.state.stale_ttl.as_ms(), 65_000);
         assert_eq!(config.state.pending_ttl, Config::default().state.pending_ttl);
         assert_eq!(config.observer, Config::default().observer);
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_with_its_place_and_what_is_no_file_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |path: &Path| Config::load(path).unwrap_err();
+        let file = folder.path().join("c.toml");
+        std::fs::write(&file, b"[log]\n# caf\xe9\n").unwrap();
+        assert!(refused(&file).to_string().ends_with("c.toml:2:6: this is no UTF-8"));
+        assert!(matches!(refused(folder.path()), ConfigError::Unreadable { .. }));
+        assert_eq!(Config::load(Path::new("/dev/null")).unwrap(), Config::default());
     }
 
     #[test]

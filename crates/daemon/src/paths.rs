@@ -45,6 +45,8 @@ impl Paths {
         let folder = |variable: &'static str| match env(variable).filter(|it| !it.is_empty()) {
             Some(text) => match PathBuf::from(text) {
                 path if path.is_absolute() => Ok(Some(path)),
+                // A folder of the desktop's that is not named from the root counts as none.
+                _ if variable.starts_with("XDG_") => Ok(None),
                 path => Err(PathsError::Relative { variable, path }),
             },
             None => Ok(None),

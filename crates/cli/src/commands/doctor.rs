@@ -5,7 +5,7 @@ mod machine;
 mod program;
 mod servers;
 
-use api::health::{HealthAnswer, HealthStatus, StoreMode};
+use api::health::{HealthAnswer, HealthStatus, StoreMode, TargetHealth};
 use api::words::{Health, SchemaVersion};
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::Args;
@@ -255,12 +255,19 @@ fn told_by_daemon(health: &HealthAnswer) -> Vec<Check> {
             Health::Ok => check(Verdict::Ok),
             // Nothing that is done about the target changes that nothing of it is stored.
             Health::Down if health.store_mode == StoreMode::ReadOnly => check(Verdict::Warning),
+            // What is wrong with tmux has a line of its own.
+            Health::Degraded | Health::Down if is_tmux_unusable(it) => check(Verdict::Warning),
             Health::Degraded | Health::Down => {
-                check(Verdict::Warning).hint(format!("qd target connect {name}"))
+                let remedy = output::targets::remedy(name.as_str(), it.health_reason.as_deref());
+                check(Verdict::Warning).hint(remedy)
             }
         }
     }));
     checks
+}
+
+fn is_tmux_unusable(target: &TargetHealth) -> bool {
+    target.health_reason.as_deref() == Some(ErrorCode::TmuxUnusable.as_str())
 }
 
 /// Hooks that came from no pane: their agents' states come from elsewhere.

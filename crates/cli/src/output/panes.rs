@@ -60,7 +60,8 @@ pub(crate) fn place(item: &PaneItem) -> String {
 }
 
 pub(crate) fn state(item: &PaneItem) -> Text {
-    if is_without_agent(item) {
+    // Where the target is not seen, an agent may run there by now.
+    if item.agent_presence == AgentPresence::None && is_without_agent(item) {
         return Text::styled("no agent", style::QUIET);
     }
     Text::styled(item.state.as_str(), style::of_state(item.state))

@@ -68,10 +68,7 @@ pub(crate) fn trouble(targets: &[TargetItem]) -> Vec<Text> {
     let troubled = targets.iter().filter(|it| it.health != Health::Ok && !unstored(it));
     let line = |target: &TargetItem| {
         let why = target.health_message.as_deref().or(target.health_reason.as_deref());
-        let is_twin =
-            target.health_reason.as_deref() == Some(ErrorCode::TargetDuplicateServer.as_str());
-        let step = if is_twin { "remove" } else { "connect" };
-        let command = format!("qd target {step} {}", target.name);
+        let command = remedy(target.name.as_str(), target.health_reason.as_deref());
         Text::styled("! ", style::of_health(target.health))
             .then(target.name.as_str())
             .then(" is ")
@@ -81,6 +78,16 @@ pub(crate) fn trouble(targets: &[TargetItem]) -> Vec<Text> {
             .then_styled(command, style::COMMAND)
     };
     troubled.map(line).collect()
+}
+
+/// The command that helps a target in trouble, by the reason that it names.
+pub(crate) fn remedy(target: &str, reason: Option<&str>) -> String {
+    match reason.and_then(|reason| reason.parse().ok()) {
+        Some(ErrorCode::TargetDuplicateServer) => format!("qd target remove {target}"),
+        // What is wrong is the tmux of this machine, or the setting that names it.
+        Some(ErrorCode::TmuxUnusable) => "qd doctor".to_owned(),
+        Some(_) | None => format!("qd target connect {target}"),
+    }
 }
 
 /// One target, after something was done to it.

@@ -1,6 +1,7 @@
 //! The settings file: read by the table of `api::settings`, and every mistake told with its place.
 
 use std::collections::BTreeMap;
+use std::string::FromUtf8Error;
 
 use agents::generic::place;
 use api::config::ConfigProblem;
@@ -47,6 +48,14 @@ pub(super) fn placed(problem: &ConfigProblem) -> String {
     let nearest = problem.nearest.as_ref();
     let nearest = nearest.map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
     format!("{place} {}{nearest}", problem.message)
+}
+
+/// The first byte that belongs to no character.
+pub(super) fn not_text(error: &FromUtf8Error) -> ConfigProblem {
+    let read = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+    let (line, column) = place(&read, read.len());
+    let problem = unplaced("this is no UTF-8".to_owned());
+    ConfigProblem { line: Some(line), column: Some(column), ..problem }
 }
 
 /// A mistake that stands at no place of the file.

@@ -10,7 +10,7 @@ use engine::action::{Failure, Outcome, Snapshot};
 use engine::time::WallMs;
 use engine::words::{ActionProblem, KillSignal, Proof};
 
-use super::process::{forbidden, gone, started, unproven};
+use super::process::{Sought, forbidden, gone, sought, unproven};
 use crate::targets::Target;
 use crate::targets::failure::TmuxFailure;
 use crate::targets::far::Signalled;
@@ -35,15 +35,10 @@ impl There<'_> {
         if let Err(failure) = self.target.survey(&roots).await {
             return not_asked(&failure);
         }
-        let now = started(self.target, self.server, seen);
-        let ticks = self.target.process_stat(pid).map(|stat| stat.start_ticks);
-        let ticks = match (now, ticks) {
-            (None, None) if self.target.process_stat(seen.server_pid).is_some() => {
-                return gone(pid);
-            }
-            (Some(_), _) if now != seen.process.started_ns => return gone(pid),
-            (Some(_), Some(ticks)) => ticks,
-            (None, _) | (Some(_), None) => return unproven(pid),
+        let ticks = match sought(self.target, self.server, seen) {
+            Sought::Same { start_ticks } => start_ticks,
+            Sought::Ended => return gone(pid),
+            Sought::Unproven => return unproven(pid),
         };
         match self.target.signal_there(pid, ticks, signal.as_str()).await {
             Ok(Signalled::Sent) => Outcome::Done(Proof::Signal),

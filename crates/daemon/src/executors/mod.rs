@@ -140,16 +140,16 @@ impl Executors {
             }
             Act::KillBySignal { .. } => {
                 let pid = row.snapshot.process.pid;
-                if let Err(error) = reach.target.survey(&BTreeSet::from([pid])).await {
+                let roots = BTreeSet::from([pid, row.snapshot.server_pid]);
+                if let Err(error) = reach.target.survey(&roots).await {
                     let message = format!("the daemon ended meanwhile, and now {error}");
                     return Outcome::Unknown { message };
                 }
-                let started =
-                    process::started(&reach.target, self.server_started(row), &row.snapshot);
-                let fate = if started == row.snapshot.process.started_ns {
-                    "still runs"
-                } else {
-                    "is gone, perhaps by itself"
+                let server = self.server_started(row);
+                let fate = match process::sought(&reach.target, server, &row.snapshot) {
+                    process::Sought::Same { .. } => "still runs",
+                    process::Sought::Ended => "is gone, perhaps by itself",
+                    process::Sought::Unproven => "cannot be told from one that has its number now",
                 };
                 let message = format!("the daemon ended meanwhile; process {pid} {fate}");
                 Outcome::Unknown { message }

@@ -29,11 +29,10 @@ pub(super) fn signal(
 ) -> Outcome {
     let pid = seen.process.pid;
     let Ok(root) = target.pidfd(pid) else { return gone(pid) };
-    let started = started(target, server_started, seen);
-    match started {
-        None => return unproven(pid),
-        Some(_) if started != seen.process.started_ns => return gone(pid),
-        Some(_) => {}
+    match sought(target, server_started, seen) {
+        Sought::Same { .. } => {}
+        Sought::Ended => return gone(pid),
+        Sought::Unproven => return unproven(pid),
     }
     let signal = match signal {
         KillSignal::Int => Signal::INT,
@@ -59,14 +58,28 @@ pub(super) fn signal(
     Outcome::Done(Proof::Signal)
 }
 
-/// When the process began that has the number of the one that was seen.
-pub(super) fn started(
-    target: &Target,
-    server_started: Option<WallMs>,
-    seen: &Snapshot,
-) -> Option<i64> {
+/// What has the number now of a process that was seen.
+pub(super) enum Sought {
+    /// The same process, with its start in the ticks of its machine.
+    Same { start_ticks: u64 },
+    /// Nothing, or another process.
+    Ended,
+    /// Without the tmux server no start can be told.
+    Unproven,
+}
+
+/// Looks for the process that was seen.
+pub(super) fn sought(target: &Target, server_started: Option<WallMs>, seen: &Snapshot) -> Sought {
     let ticks = |pid| target.process_stat(pid).map(|stat| stat.start_ticks);
-    started_ns(server_started?, ticks(seen.server_pid)?, ticks(seen.process.pid)?)
+    let (Some(server_started), Some(server)) = (server_started, ticks(seen.server_pid)) else {
+        return Sought::Unproven;
+    };
+    let Some(start_ticks) = ticks(seen.process.pid) else { return Sought::Ended };
+    match started_ns(server_started, server, start_ticks) {
+        None => Sought::Unproven,
+        started if started == seen.process.started_ns => Sought::Same { start_ticks },
+        Some(_) => Sought::Ended,
+    }
 }
 
 pub(super) fn unproven(pid: u32) -> Outcome {

@@ -206,6 +206,7 @@ fn unreachable(row: &TargetRow, waited: Option<Duration>) -> Problem {
     };
     let message = format!("`{}` cannot be reached: {why}", row.name);
     Problem::new(ErrorCode::TargetUnreachable, message)
+        .hint("It is tried again by itself; `qd doctor` says what is wrong with it.")
         .detail("target", row.name.as_str())
         .detail("reason", trouble.map(|trouble| trouble.code.as_str()))
 }

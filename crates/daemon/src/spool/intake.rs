@@ -7,6 +7,7 @@
 use agents::adapter::Report;
 use agents::record::{Payload, Record};
 use agents::{redact, vocabulary};
+use api::events::is_agent_name;
 use engine::approval::Asked;
 use engine::ids::{AgentType, EventId};
 use engine::limits;
@@ -41,7 +42,8 @@ pub(crate) fn signal(record: Record, bound: Bound, roster: &Roster) -> Signal {
         event_time: record.at,
         about: bound.about,
         hints: bound.hints,
-        agent: (!agent.is_empty()).then(|| AgentType::new(agent)),
+        // What a settings file calls itself is anybody's word.
+        agent: is_agent_name(&agent).then(|| AgentType::new(agent)),
         action_id: None,
         details: presentable(report.details),
         begins_turn: report.begins_turn,
@@ -118,6 +120,9 @@ mod tests {
         assert_eq!(read("codex", "notify", Payload::None).source, Source::Notify);
         let unknown = read("", "Stop2", Payload::None);
         assert_eq!((unknown.claim, unknown.agent), (None, None));
+        for name in ["none", "-x", "two words", "\u{202e}edualc"] {
+            assert_eq!(read(name, "needs_approval", Payload::None).agent, None, "{name}");
+        }
     }
 
     #[test]
