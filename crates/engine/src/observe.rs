@@ -299,8 +299,18 @@ impl Engine {
                 return Some((output.pane, heard.map_or(printed, |it| it.max(printed))));
             }
             let printed = at(output.latest);
-            let heard = heard_until.is_some_and(|it| printed.mono <= it.mono)
-                || last.is_some_and(|it| printed.mono < it.plus(limits::OUTPUT_UNIT_MS));
+            // By a clock that was set back since then it is yet to come. Both moments were told
+            // before that, so they tell which was first.
+            let set_back = output.latest.0.saturating_sub(look.now.wall.0) > limits::OUTPUT_UNIT_MS;
+            let precedes = |heard: Stamp, slack_ms: i64| {
+                if set_back {
+                    output.latest.0.saturating_sub(heard.wall.0) <= slack_ms
+                } else {
+                    printed.mono.0.saturating_sub(heard.mono.0) <= slack_ms
+                }
+            };
+            let heard = heard_until.is_some_and(|it| precedes(it, 0))
+                || last.is_some_and(|it| precedes(it, limits::OUTPUT_UNIT_MS - 1));
             (!heard).then_some((output.pane, printed))
         });
         unheard.collect()

@@ -406,6 +406,25 @@ fn output_that_was_heard_before_is_not_taken_for_another() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_meanwhile_makes_no_old_output_a_new_one() {
+    for (latest, holds) in [(999, true), (6_999, true), (8_999, false)] {
+        let mut world = World::new();
+        world.scan(&[shell(1)]);
+        world.say("a", 1, State::WaitingApproval);
+        world.pass(7_000);
+        world.observe(Observation::Unchanged);
+        restart(&mut world, 1_000);
+        world.now.wall.0 -= 3_600_000;
+        come_back(&mut world, &[(1, None, latest)]);
+        for _ in 0..3 {
+            world.pass(20_000);
+            world.observe(Observation::Unchanged);
+        }
+        assert_eq!(world.shown(1).0 == State::WaitingApproval, holds, "at {latest}");
+    }
+}
+
+#[test]
 fn work_that_goes_on_is_confirmed_by_its_own_output_only() {
     let mut world = World::new();
     world.scan(&[shell(1), shell(2), shell(3)]);
