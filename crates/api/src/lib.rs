@@ -52,6 +52,7 @@ pub mod windows;
 
 pub mod rights;
 pub mod routes;
+pub mod shapes;
 
 pub use error::ErrorBody;
 pub use error_code::ErrorCode;

@@ -5,36 +5,18 @@
 
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-
-use crate::actions::{
-    ActionAnswer, ActionEvents, ActionList, ActionsQuery, AttachRequest, KillRequest, SendRequest,
-    ViewOutputRequest,
-};
-use crate::adapters::{AdapterAnswer, AdapterList, AdaptersQuery};
-use crate::approvals::{
-    AnswerRequest, ApprovalAnswer, ApprovalList, ApprovalsQuery, ReplyAnswer, ReplyRequest,
-    RespondRequest,
-};
-use crate::config::ConfigAnswer;
+use crate::actions::ActionsQuery;
+use crate::adapters::AdaptersQuery;
+use crate::approvals::ApprovalsQuery;
 use crate::error_code::ErrorCode;
-use crate::events::{EventAccepted, EventEnvelope};
-use crate::explain::ExplainAnswer;
-use crate::health::HealthAnswer;
-use crate::hooks::{HookAnswer, HookReport};
 use crate::list::ListQuery;
-use crate::panes::PaneList;
 use crate::query::{NoQuery, Parameter, Query};
 use crate::reference::encode_session;
-use crate::resolve::{ResolveAnswer, ResolveQuery};
+use crate::resolve::ResolveQuery;
 use crate::rights::Right;
-use crate::runtimes::RuntimeAnswer;
-use crate::sessions::{SessionList, SessionsQuery};
-use crate::shutdown::{ShutdownAccepted, ShutdownRequest};
-use crate::targets::{TargetAnswer, TargetCreate, TargetList};
-use crate::tokens::{TokenCreate, TokenCreated, TokenList};
+use crate::sessions::SessionsQuery;
 use crate::watch::WatchQuery;
-use crate::windows::{WindowList, WindowsQuery};
+use crate::windows::WindowsQuery;
 
 /// `GET`: how the daemon is doing.
 pub const HEALTH: &str = "/v1/health";
@@ -221,50 +203,6 @@ pub enum RouteId {
     Shutdown,
 }
 
-/// A wire type, known by what makes its schema.
-#[derive(Clone, Copy)]
-pub struct TypeRef {
-    schema: fn(&mut SchemaGenerator) -> Schema,
-    name: fn() -> std::borrow::Cow<'static, str>,
-}
-
-impl TypeRef {
-    /// The wire type `T`.
-    #[must_use]
-    pub const fn of<T: JsonSchema>() -> Self {
-        Self { schema: SchemaGenerator::subschema_for::<T>, name: T::schema_name }
-    }
-
-    /// Its schema; what it refers to is added to the generator's definitions.
-    #[must_use]
-    pub fn schema(self, generator: &mut SchemaGenerator) -> Schema {
-        (self.schema)(generator)
-    }
-
-    /// Its name in the documents.
-    #[must_use]
-    pub fn name(self) -> String {
-        (self.name)().into_owned()
-    }
-}
-
-impl fmt::Debug for TypeRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())
-    }
-}
-
-/// What a successful answer holds.
-#[derive(Debug, Clone, Copy)]
-pub enum Answer {
-    /// Nothing.
-    Empty,
-    /// One JSON object.
-    Json(TypeRef),
-    /// A stream of frames whose type depends on the scope asked for.
-    Frames,
-}
-
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
@@ -278,10 +216,6 @@ pub struct Route {
     pub operation: &'static str,
     /// The keys its query string takes.
     pub query: fn() -> Vec<Parameter>,
-    /// The body it takes.
-    pub request: Option<TypeRef>,
-    /// What a successful answer holds.
-    pub answer: Answer,
     /// The status of a successful answer.
     pub status: u16,
     /// The errors it answers with, beside those of every route.
@@ -322,8 +256,6 @@ const READ: Route = Route {
     path: HEALTH,
     operation: "",
     query: NoQuery::parameters,
-    request: None,
-    answer: Answer::Empty,
     status: 200,
     errors: &[],
     since: "0.1.0",
@@ -333,7 +265,6 @@ const READ: Route = Route {
 /// What routes that act have in common.
 const ACT: Route = Route {
     method: Method::Post,
-    answer: Answer::Json(TypeRef::of::<ActionAnswer>()),
     errors: &[
         ErrorCode::AgentBusy,
         ErrorCode::BodyTooLarge,
@@ -360,7 +291,6 @@ const ACT: Route = Route {
 /// What turning an adapter on and off have in common.
 const SET_ADAPTER: Route = Route {
     method: Method::Post,
-    answer: Answer::Json(TypeRef::of::<AdapterAnswer>()),
     errors: &[
         ErrorCode::AdapterIncompatible,
         ErrorCode::AdapterNotFound,
@@ -396,7 +326,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::Health,
         path: HEALTH,
         operation: "getHealth",
-        answer: Answer::Json(TypeRef::of::<HealthAnswer>()),
         summary: "How the daemon, its database and its targets are doing.",
         ..READ
     },
@@ -404,7 +333,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::ListTargets,
         path: TARGETS,
         operation: "listTargets",
-        answer: Answer::Json(TypeRef::of::<TargetList>()),
         summary: "The targets, with their health and what there is on them.",
         ..READ
     },
@@ -413,8 +341,6 @@ pub const ROUTES: &[Route] = &[
         method: Method::Post,
         path: TARGETS,
         operation: "addTarget",
-        request: Some(TypeRef::of::<TargetCreate>()),
-        answer: Answer::Json(TypeRef::of::<TargetAnswer>()),
         status: 201,
         errors: &[
             ErrorCode::BodyTooLarge,
@@ -434,7 +360,6 @@ pub const ROUTES: &[Route] = &[
         method: Method::Post,
         path: TARGET_CONNECT,
         operation: "connectTarget",
-        answer: Answer::Json(TypeRef::of::<TargetAnswer>()),
         errors: &[ErrorCode::TargetNotFound, ErrorCode::TargetUnreachable],
         summary: "Probes a target now and answers with what was found.",
         ..READ
@@ -460,7 +385,6 @@ pub const ROUTES: &[Route] = &[
         path: PANES,
         operation: "listPanes",
         query: ListQuery::parameters,
-        answer: Answer::Json(TypeRef::of::<PaneList>()),
         errors: LIST_ERRORS,
         summary: "Every pane, agent or not, with its state.",
         ..READ
@@ -470,7 +394,6 @@ pub const ROUTES: &[Route] = &[
         path: WINDOWS,
         operation: "listWindows",
         query: WindowsQuery::parameters,
-        answer: Answer::Json(TypeRef::of::<WindowList>()),
         errors: LIST_ERRORS,
         summary: "Every window, with what goes on in its panes.",
         ..READ
@@ -480,7 +403,6 @@ pub const ROUTES: &[Route] = &[
         path: SESSIONS,
         operation: "listSessions",
         query: SessionsQuery::parameters,
-        answer: Answer::Json(TypeRef::of::<SessionList>()),
         errors: LIST_ERRORS,
         summary: "Every session, with what goes on in its panes.",
         ..READ
@@ -490,7 +412,6 @@ pub const ROUTES: &[Route] = &[
         path: WATCH,
         operation: "watch",
         query: WatchQuery::parameters,
-        answer: Answer::Frames,
         errors: &[
             ErrorCode::CursorInvalid,
             ErrorCode::RefInvalid,
@@ -504,7 +425,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::ShowRuntime,
         path: RUNTIME,
         operation: "getRuntime",
-        answer: Answer::Json(TypeRef::of::<RuntimeAnswer>()),
         errors: RUNTIME_ERRORS,
         summary: "One runtime, also one that has ended.",
         ..READ
@@ -513,7 +433,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::ExplainRuntime,
         path: RUNTIME_EXPLAIN,
         operation: "explainRuntime",
-        answer: Answer::Json(TypeRef::of::<ExplainAnswer>()),
         errors: &[ErrorCode::RefInvalid, ErrorCode::RefNotFound, ErrorCode::RuntimeStale],
         summary: "The evidence behind a runtime's state, and which of it decided.",
         ..READ
@@ -523,7 +442,6 @@ pub const ROUTES: &[Route] = &[
         path: RESOLVE,
         operation: "resolve",
         query: ResolveQuery::parameters,
-        answer: Answer::Json(TypeRef::of::<ResolveAnswer>()),
         errors: &[
             ErrorCode::RefAmbiguous,
             ErrorCode::RefInvalid,
@@ -539,8 +457,6 @@ pub const ROUTES: &[Route] = &[
         method: Method::Post,
         path: EVENTS,
         operation: "emitEvent",
-        request: Some(TypeRef::of::<EventEnvelope>()),
-        answer: Answer::Json(TypeRef::of::<EventAccepted>()),
         status: 202,
         errors: &[
             ErrorCode::BodyTooLarge,
@@ -560,8 +476,6 @@ pub const ROUTES: &[Route] = &[
         method: Method::Post,
         path: HOOK,
         operation: "reportHook",
-        request: Some(TypeRef::of::<HookReport>()),
-        answer: Answer::Json(TypeRef::of::<HookAnswer>()),
         errors: &[
             ErrorCode::BodyTooLarge,
             ErrorCode::OutcomeUnknown,
@@ -577,7 +491,6 @@ pub const ROUTES: &[Route] = &[
         path: ACTIONS,
         operation: "listActions",
         query: ActionsQuery::parameters,
-        answer: Answer::Json(TypeRef::of::<ActionList>()),
         errors: &[
             ErrorCode::RefAmbiguous,
             ErrorCode::RefInvalid,
@@ -592,7 +505,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::Attach,
         path: ACTION_ATTACH,
         operation: "attach",
-        request: Some(TypeRef::of::<AttachRequest>()),
         summary: "Makes a pane the one that its session shows, and says how to get there.",
         ..ACT
     },
@@ -600,7 +512,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::Send,
         path: ACTION_SEND,
         operation: "send",
-        request: Some(TypeRef::of::<SendRequest>()),
         summary: "Types a text and keys into a pane that still holds what was seen there.",
         ..ACT
     },
@@ -608,7 +519,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::ViewOutput,
         path: ACTION_VIEW_OUTPUT,
         operation: "viewOutput",
-        request: Some(TypeRef::of::<ViewOutputRequest>()),
         summary: "Reads what a pane shows.",
         ..ACT
     },
@@ -616,7 +526,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::Kill,
         path: ACTION_KILL,
         operation: "kill",
-        request: Some(TypeRef::of::<KillRequest>()),
         summary: "Interrupts what runs in a pane by key, or signals its process.",
         ..ACT
     },
@@ -624,7 +533,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::Respond,
         path: ACTION_RESPOND,
         operation: "respond",
-        request: Some(TypeRef::of::<RespondRequest>()),
         errors: RESPOND_ERRORS,
         summary: "Answers an approval, once, by the agent's own hook or by keys in its dialog.",
         ..ACT
@@ -633,7 +541,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::ShowAction,
         path: ACTION,
         operation: "getAction",
-        answer: Answer::Json(TypeRef::of::<ActionAnswer>()),
         errors: &[ErrorCode::RefNotFound],
         summary: "One action and what became of it.",
         ..READ
@@ -642,7 +549,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::ShowActionEvents,
         path: ACTION_EVENTS,
         operation: "getActionEvents",
-        answer: Answer::Json(TypeRef::of::<ActionEvents>()),
         errors: &[ErrorCode::RefNotFound],
         summary: "The events that bear an action's id.",
         ..READ
@@ -652,7 +558,6 @@ pub const ROUTES: &[Route] = &[
         path: ADAPTERS,
         operation: "listAdapters",
         query: AdaptersQuery::parameters,
-        answer: Answer::Json(TypeRef::of::<AdapterList>()),
         summary: "What is known of which agent, and what is turned off.",
         ..READ
     },
@@ -675,7 +580,6 @@ pub const ROUTES: &[Route] = &[
         path: APPROVALS,
         operation: "listApprovals",
         query: ApprovalsQuery::parameters,
-        answer: Answer::Json(TypeRef::of::<ApprovalList>()),
         errors: &[
             ErrorCode::RefAmbiguous,
             ErrorCode::RefInvalid,
@@ -690,7 +594,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::ShowApproval,
         path: APPROVAL,
         operation: "getApproval",
-        answer: Answer::Json(TypeRef::of::<ApprovalAnswer>()),
         errors: &[ErrorCode::RefNotFound],
         summary: "One approval: what is asked, and what became of it.",
         ..READ
@@ -699,7 +602,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::AnswerApproval,
         path: APPROVAL_ANSWER,
         operation: "answerApproval",
-        request: Some(TypeRef::of::<AnswerRequest>()),
         errors: RESPOND_ERRORS,
         summary: "Answers an approval, once, by the agent's own hook or by keys in its dialog.",
         ..ACT
@@ -708,7 +610,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::ListTokens,
         path: TOKENS,
         operation: "listTokens",
-        answer: Answer::Json(TypeRef::of::<TokenList>()),
         summary: "The tokens that are served over TCP, without their secrets.",
         ..READ
     },
@@ -717,8 +618,6 @@ pub const ROUTES: &[Route] = &[
         method: Method::Post,
         path: TOKENS,
         operation: "createToken",
-        request: Some(TypeRef::of::<TokenCreate>()),
-        answer: Answer::Json(TypeRef::of::<TokenCreated>()),
         status: 201,
         errors: &[
             ErrorCode::BodyTooLarge,
@@ -751,8 +650,6 @@ pub const ROUTES: &[Route] = &[
         method: Method::Post,
         path: REPLIES,
         operation: "awaitReply",
-        request: Some(TypeRef::of::<ReplyRequest>()),
-        answer: Answer::Json(TypeRef::of::<ReplyAnswer>()),
         errors: &[ErrorCode::BodyTooLarge],
         summary: "Waits for the answer that an agent's hook is to give; for `qd hook` alone.",
         ..READ
@@ -761,7 +658,6 @@ pub const ROUTES: &[Route] = &[
         id: RouteId::ShowConfig,
         path: CONFIG,
         operation: "getConfig",
-        answer: Answer::Json(TypeRef::of::<ConfigAnswer>()),
         summary: "The configuration in use, and where each part of it comes from.",
         ..READ
     },
@@ -770,8 +666,6 @@ pub const ROUTES: &[Route] = &[
         method: Method::Post,
         path: SHUTDOWN,
         operation: "shutdown",
-        request: Some(TypeRef::of::<ShutdownRequest>()),
-        answer: Answer::Json(TypeRef::of::<ShutdownAccepted>()),
         status: 202,
         errors: &[ErrorCode::BodyTooLarge],
         summary: "Begins to end the daemon gracefully.",
@@ -827,7 +721,7 @@ mod tests {
 
     #[test]
     fn what_takes_a_body_can_refuse_a_long_one() {
-        for route in ROUTES.iter().filter(|it| it.request.is_some()) {
+        for route in ROUTES.iter().filter(|it| it.id.shape().request.is_some()) {
             assert!(route.errors.contains(&ErrorCode::BodyTooLarge), "{}", route.operation);
         }
     }

@@ -6,7 +6,8 @@ use api::ErrorCode;
 use api::error::ErrorBody;
 use api::query::{Parameter, ParameterKind};
 use api::rights::{Entrance, Right, Who};
-use api::routes::{self, Answer, COMMON_ERRORS, ROUTES, Route, RouteId, TypeRef};
+use api::routes::{self, COMMON_ERRORS, ROUTES, Route, RouteId};
+use api::shapes::{Answer, TypeRef};
 use api::tokens::TokenScope;
 use api::version::VERSION_HEADER;
 use schemars::JsonSchema;
@@ -100,7 +101,7 @@ fn operation(route: &Route, definitions: &mut Definitions) -> Value {
         "x-right": route.right().as_str(),
         "x-own-socket-only": route.right().scope().is_none(),
     });
-    if let Some(request) = route.request {
+    if let Some(request) = route.id.shape().request {
         let schema = definitions.schema(request, Side::Request);
         operation["requestBody"] =
             json!({ "required": true, "content": { routes::JSON: { "schema": schema } } });
@@ -111,7 +112,7 @@ fn operation(route: &Route, definitions: &mut Definitions) -> Value {
 fn success(route: &Route, definitions: &mut Definitions) -> Value {
     let header = json!({ "schema": { "type": "string" }, "description": "The daemon's version." });
     let headers = json!({ VERSION_HEADER: header });
-    let content = match route.answer {
+    let content = match route.id.shape().answer {
         Answer::Empty => return json!({ "description": "Done.", "headers": headers }),
         Answer::Json(answer) => {
             let schema = definitions.schema(answer, Side::Answer);

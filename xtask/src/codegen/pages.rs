@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use api::query::{Parameter, ParameterKind};
-use api::routes::{Answer, COMMON_ERRORS, ROUTES, Route};
+use api::routes::{COMMON_ERRORS, ROUTES, Route};
 use api::settings::{self, Kind, SECTIONS, Section, write_time};
+use api::shapes::Answer;
 use api::words::REASON_CODES;
 use api::{ErrorCode, ExitCode};
 use serde_json::Value;
@@ -146,7 +147,7 @@ fn route_section(route: &Route) -> Vec<String> {
         Some(scope) => format!(" Needs the right `{right}`: over TCP a token for `{scope}`."),
         None => format!(" Needs the right `{right}`: the user's own socket, never a token."),
     };
-    let answer = match route.answer {
+    let answer = match route.id.shape().answer {
         Answer::Empty => format!("Answers {} without a body.", route.status),
         Answer::Json(answer) => format!("Answers {} with {}.", route.status, link(&answer.name())),
         Answer::Frames => format!(
@@ -158,8 +159,13 @@ fn route_section(route: &Route) -> Vec<String> {
             link("ApprovalItemFrame"),
         ),
     };
-    let mut sentences: Vec<String> =
-        route.request.map(|it| format!("Takes {}.", link(&it.name()))).into_iter().collect();
+    let mut sentences: Vec<String> = route
+        .id
+        .shape()
+        .request
+        .map(|it| format!("Takes {}.", link(&it.name())))
+        .into_iter()
+        .collect();
     sentences.push(answer);
     if !route.errors.is_empty() {
         sentences.push(format!("Refuses with {}.", codes(route.errors)));
