@@ -21,6 +21,8 @@ pub enum Finding {
     OtherProgram { application_id: i32 },
     #[error("SQLite finds it damaged: {message}")]
     Sqlite { message: String },
+    #[error("the index {name} does not hold what its table holds")]
+    Index { name: &'static str },
     #[error("it says to be of schema {found} and was migrated to {migrated}")]
     Version { found: u32, migrated: u32 },
     #[error("the schema is not the one that schema {version} has", version = crate::schema::VERSION)]

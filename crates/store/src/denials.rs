@@ -8,6 +8,9 @@ use rusqlite::{Connection, params};
 
 use crate::fault::{BadRow, Fault, Wrong};
 
+/// What the word of the journal's rows is that tell of one.
+pub(crate) const KIND: &str = "access_denied";
+
 pub(crate) const NEWEST: &str = "SELECT seq, at, actor, payload FROM journal \
      WHERE kind = 'access_denied' AND at > ?1 AND at <= ?2 ORDER BY at DESC, seq DESC";
 

@@ -27,7 +27,7 @@ pub(crate) const TABLE: &str = "events";
 pub(crate) const KIND: &str = "event_recorded";
 
 /// The columns that the journal's hash covers as one, in its order.
-const FIELDS: [&str; 11] = [
+pub(crate) const FIELDS: [&str; 11] = [
     "event_id",
     "runtime_id",
     "event_type",
@@ -183,30 +183,35 @@ pub(crate) struct Recorded<'r> {
     row: &'r Row<'r>,
     first: usize,
     seq: u64,
+    /// What the chain covers as one, in the order of [`FIELDS`].
+    pub(crate) fields: [ValueRef<'r>; FIELDS.len()],
 }
 
 impl<'r> Recorded<'r> {
     /// The row that stands beside the journal's row `seq`, if one does.
     pub(crate) fn of(row: &'r Row<'_>, first: usize, seq: u64) -> Result<Option<Self>, Fault> {
-        let there = row.get_ref(first)? != ValueRef::Null;
-        Ok(there.then_some(Self { row, first, seq }))
+        if row.get_ref(first)? == ValueRef::Null {
+            return Ok(None);
+        }
+        let mut fields = [ValueRef::Null; FIELDS.len()];
+        for (index, field) in fields.iter_mut().enumerate() {
+            *field = row.get_ref(first + index)?;
+        }
+        Ok(Some(Self { row, first, seq, fields }))
     }
 
     fn cell(&self, column: usize) -> Result<ValueRef<'r>, Fault> {
         Ok(self.row.get_ref(self.first + column)?)
     }
 
-    fn fields(&self) -> Result<[ValueRef<'r>; FIELDS.len()], Fault> {
-        let mut fields = [ValueRef::Null; FIELDS.len()];
-        for (index, field) in fields.iter_mut().enumerate() {
-            *field = self.cell(index)?;
-        }
-        Ok(fields)
+    /// Its number in the journal.
+    pub(crate) fn seq(&self) -> u64 {
+        self.seq
     }
 
     /// The hash of its fields.
-    pub(crate) fn fields_hash(&self) -> Result<ChainHash, Fault> {
-        Ok(hash_of(self.fields()?.into_iter()))
+    pub(crate) fn fields_hash(&self) -> ChainHash {
+        hash_of(self.fields.into_iter())
     }
 
     /// The hash of its payload, which is there or was cleared.
@@ -231,26 +236,25 @@ impl<'r> Recorded<'r> {
 
     /// Whether it agrees with the hash that it carries itself.
     pub(crate) fn proves_itself(&self) -> Result<bool, Fault> {
-        Ok(self.own_hash()? == Some(own_hash(self.fields_hash()?, self.body()?)))
+        Ok(self.own_hash()? == Some(own_hash(self.fields_hash(), self.body()?)))
     }
 
     /// Writes it into another database, where it has to prove itself.
     pub(crate) fn add_to(&self, db: &Connection) -> Result<(), Fault> {
-        let fields = self.fields()?;
         let (payload, cleared) = (self.cell(FIELDS.len())?, self.cell(FIELDS.len() + 1)?);
-        let hash = own_hash(self.fields_hash()?, self.body()?);
-        insert(db, &fields, [payload, cleared, ValueRef::Integer(hash)], self.seq)
+        let hash = own_hash(self.fields_hash(), self.body()?);
+        insert(db, &self.fields, [payload, cleared, ValueRef::Integer(hash)], self.seq)
     }
 
     /// The event, without its payload; `rest` is what the journal's row holds of it.
     pub(crate) fn event(&self, rest: &str) -> Result<Event, Fault> {
         let rest: Rest = serde_json::from_str(rest).map_err(|_| self.bad_value())?;
         let texts = |column: usize| -> Result<Option<&str>, Fault> {
-            self.cell(column)?.as_str_or_null().map_err(|_| self.bad_value())
+            self.fields[column].as_str_or_null().map_err(|_| self.bad_value())
         };
         let must = |column: usize| texts(column)?.ok_or_else(|| self.bad_value());
         let number = |column: usize| -> Result<i64, Fault> {
-            self.cell(column)?.as_i64().map_err(|_| self.bad_value())
+            self.fields[column].as_i64().map_err(|_| self.bad_value())
         };
         let runtime = RuntimeId::new(must(1)?);
         let event_time = WallMs(number(6)?);
@@ -259,7 +263,7 @@ impl<'r> Recorded<'r> {
             event_type: must(2)?.to_owned(),
             source: Source::parse(must(3)?).ok_or_else(|| self.bad_value())?,
             source_event_id: texts(4)?.map(str::to_owned),
-            source_seq: self.cell(5)?.as_i64_or_null().map_err(|_| self.bad_value())?,
+            source_seq: self.fields[5].as_i64_or_null().map_err(|_| self.bad_value())?,
             dedupe_key: must(8)?.to_owned(),
             event_time,
             about: rest.pane.map_or_else(|| About::Runtime(runtime.clone()), About::Pane),
@@ -309,7 +313,12 @@ fn own_hash(fields: ChainHash, body: Option<ChainHash>) -> i64 {
 
 /// Looks at the rows that no journal's row stands beside, those up to `pruned` and those after
 /// `last`: the first prove themselves, the others should not be. Returns how many there are.
-pub(crate) fn check_alone(db: &Connection, pruned: u64, last: u64) -> Result<u64, Fault> {
+pub(crate) fn check_alone(
+    db: &Connection,
+    pruned: u64,
+    last: u64,
+    mut take: impl FnMut(&Recorded<'_>),
+) -> Result<u64, Fault> {
     let mut statement = db.prepare(ALONE)?;
     let mut rows = statement.query([signed(pruned), signed(last)])?;
     let mut count = 0;
@@ -323,6 +332,7 @@ pub(crate) fn check_alone(db: &Connection, pruned: u64, last: u64) -> Result<u64
         if !event.proves_itself()? {
             return Err(event.bad(Wrong::RowHash).into());
         }
+        take(&event);
         count += 1;
     }
     Ok(count)

@@ -10,6 +10,12 @@ pub(crate) const CACHE_PAGES: u32 = 1_000;
 pub(crate) const LOG_PAGES_MAX: i32 = 2_000;
 /// Rows at the end of the journal that are proven before the first answer.
 pub(crate) const TAIL_ROWS: u64 = 1_000;
+/// Readers that verify a database at once, where there are as many processors.
+pub(crate) const WORKERS_MAX: usize = 8;
+/// Pieces for each of them that the journal is cut into, so that all end at the same time.
+pub(crate) const STRETCHES: u64 = 6;
+/// Attempts to have all of them begin between the same two commits of a daemon that goes on.
+pub(crate) const MOMENTS_MAX: usize = 100;
 /// How long the anchor may be ahead of its copy on the disk.
 pub const ANCHOR_SYNC_MS: i64 = 1_000;
 /// Room kept back on the disk, so that a full one does not stop the daemon. On a small disk an

@@ -195,25 +195,18 @@ impl RowHash {
     }
 
     pub(crate) fn add(&mut self, value: ValueRef<'_>) {
-        let hash = &mut self.0;
-        let (tag, bytes): (u8, &[u8]) = match value {
-            ValueRef::Null => (0, &[]),
-            ValueRef::Integer(number) => {
-                hash.update([1]);
-                hash.update(number.to_be_bytes());
-                return;
-            }
-            ValueRef::Real(number) => {
-                hash.update([2]);
-                hash.update(number.to_bits().to_be_bytes());
-                return;
-            }
-            ValueRef::Text(bytes) => (3, bytes),
-            ValueRef::Blob(bytes) => (4, bytes),
+        let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes();
+        let (tag, number, bytes): (u8, [u8; 8], &[u8]) = match value {
+            ValueRef::Null => (0, length(&[]), &[]),
+            ValueRef::Integer(number) => (1, number.to_be_bytes(), &[]),
+            ValueRef::Real(number) => (2, number.to_bits().to_be_bytes(), &[]),
+            ValueRef::Text(bytes) => (3, length(bytes), bytes),
+            ValueRef::Blob(bytes) => (4, length(bytes), bytes),
         };
-        hash.update([tag]);
-        hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(bytes);
+        let mut head = [tag; 9];
+        head[1..].copy_from_slice(&number);
+        self.0.update(head);
+        self.0.update(bytes);
     }
 
     pub(crate) fn whole(self) -> ChainHash {

@@ -130,6 +130,7 @@ fn believes_file(finding: &Finding) -> bool {
         | Finding::Unreadable
         | Finding::OtherProgram { .. }
         | Finding::Sqlite { .. }
+        | Finding::Index { .. }
         | Finding::Version { .. }
         | Finding::Schema
         | Finding::Cut { .. }

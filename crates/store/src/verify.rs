@@ -1,32 +1,27 @@
 //! The whole proof, without a daemon: every link of the chain, every row against its hash, the
 //! events against the journal, the tables against a replay, the anchor, and SQLite's own check.
 
+use std::panic::resume_unwind;
 use std::path::Path;
-
-use engine::engine::Tables;
-use engine::event::Event;
-use engine::settings::Settings;
-use rusqlite::Connection;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use crate::anchor::Reading;
-use crate::chain::ChainHash;
-use crate::checkpoint;
-use crate::connect;
 use crate::damage::Finding;
-use crate::events;
-use crate::fault::{BadRow, Fault, Wrong};
 use crate::files::{Files, Look, at};
-use crate::journal::{self, Head, Walk};
-use crate::load::load;
-use crate::meta::Meta;
 use crate::open::OpenError;
-use crate::proof::{Doubt, hold, prove_checkpoint, prove_schema};
-use crate::replay::Replay;
-use crate::{actions, approvals, schema, tables};
+use crate::proof::Doubt;
+use crate::{connect, schema};
 
 mod inbox;
+mod index;
+mod structure;
+mod task;
+mod view;
 
-use inbox::{check_pended, compare_pended};
+use index::Tally;
+use task::{Part, Task};
+use view::View;
 
 /// What was looked at, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +62,7 @@ pub fn verify(path: &Path) -> Result<Report, OpenError> {
             if let Ok(Some(found)) = newer {
                 return Err(OpenError::Newer { path: path.to_owned(), found });
             }
-            match Verification::run(&files, anchor.as_ref()) {
+            match examine(&files, anchor.as_ref()) {
                 Ok(found) => report = Report { anchored: report.anchored, ..found },
                 Err(Doubt::Found(finding)) => report.findings.push(finding),
                 Err(Doubt::Failed(fault)) => return Err(failed(fault)),
@@ -91,236 +86,69 @@ pub fn verify(path: &Path) -> Result<Report, OpenError> {
     Ok(report)
 }
 
-/// One half of a verification, on one snapshot of the database.
-///
-/// The halves run at the same time. The journal, with what hangs on its rows, is one; the present
-/// tables and SQLite's own structures are the other.
-struct Verification {
-    db: Connection,
-    meta: Meta,
-    report: Report,
+/// Looks at everything; what one look finds does not keep the others from theirs.
+fn examine(files: &Files, anchor: Option<&Reading>) -> Result<Report, Doubt> {
+    let views = View::of_one_moment(files)?;
+    let [first, ..] = views.as_slice() else { return Ok(Report::default()) };
+    let (pruned, last) = (first.meta.pruned.seq, first.head.seq);
+    let database = Some(first.meta.identity.database.clone());
+    let mut report = Report { database, first: pruned + 1, last, ..Report::default() };
+    let tasks = Task::all(pruned, last, views.len());
+    let (mut tables, mut indexes) = (Tally::default(), Tally::default());
+    let (mut follows, mut held) = (true, true);
+    for (task, part) in carry_out(views, &tasks, anchor) {
+        let part = part?;
+        let is_sound = part.findings.is_empty();
+        report.rows += part.rows;
+        report.checkpoints += part.checkpoints;
+        match task {
+            // The first row that does not follow says what there is to say of the chain.
+            Task::Chain(_) | Task::Alone if !follows => continue,
+            Task::Chain(_) | Task::Alone => {
+                report.proven += part.proven;
+                tables.join(&part.entries);
+                follows = is_sound;
+            }
+            Task::Index(_) => {
+                indexes.join(&part.entries);
+                held &= is_sound;
+            }
+            // A replay of damaged rows says nothing new.
+            Task::Replay if !report.is_sound() => continue,
+            Task::Anchor
+            | Task::Inbox
+            | Task::Checkpoints
+            | Task::Rows
+            | Task::Pages
+            | Task::Replay => {}
+        }
+        report.findings.extend(part.findings);
+    }
+    if follows && held {
+        report.findings.extend(indexes.difference(&tables));
+    }
+    Ok(report)
 }
 
-/// What the second half says.
-struct Present {
-    report: Report,
-    /// What is wrong with a replay. It counts only where everything else is sound, for a replay of
-    /// damaged rows says nothing new.
-    replay: Option<Finding>,
-}
-
-impl Verification {
-    fn begin(files: &Files) -> Result<Self, Doubt> {
-        let db = connect::reader(&files.database)?;
-        db.execute_batch("BEGIN")?;
-        prove_schema(&db)?;
-        let meta = Meta::read(&db)?;
-        let database = Some(meta.identity.database.clone());
-        Ok(Self { db, meta, report: Report { database, ..Report::default() } })
-    }
-
-    /// Looks at everything; what one look finds does not keep the others from theirs.
-    fn run(files: &Files, anchor: Option<&Reading>) -> Result<Report, Doubt> {
-        let journal = Self::begin(files)?;
-        let (journal, present) = std::thread::scope(|scope| {
-            let present = scope.spawn(|| Self::begin(files)?.present());
-            (journal.journal(anchor), present.join())
-        });
-        let (mut report, Present { report: present, replay }) = match present {
-            Ok(present) => (journal?, present?),
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        report.rows += present.rows;
-        report.findings.extend(present.findings);
-        if report.is_sound() {
-            report.findings.extend(replay);
+/// Has every task done by whoever is free, and gives back what came of them in their order.
+fn carry_out(
+    views: Vec<View>,
+    tasks: &[Task],
+    anchor: Option<&Reading>,
+) -> Vec<(Task, Result<Part, Doubt>)> {
+    let next = AtomicUsize::new(0);
+    let work = |view: View| {
+        let mut done = Vec::new();
+        while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((*task, view.look(*task, anchor)));
         }
-        Ok(report)
-    }
-
-    fn journal(mut self, anchor: Option<&Reading>) -> Result<Report, Doubt> {
-        let checked = self.check_journal();
-        self.note(checked)?;
-        let held = self.hold(anchor);
-        self.note(held)?;
-        let checked = self.check_inbox();
-        self.note(checked)?;
-        let checked = self.check_checkpoints();
-        self.note(checked)?;
-        Ok(self.report)
-    }
-
-    fn present(mut self) -> Result<Present, Doubt> {
-        for table in tables::all() {
-            let checked = table.check_all(&self.db, &mut self.report.rows);
-            self.note(checked.map_err(Doubt::from))?;
-        }
-        let checked = self.check_structure();
-        self.note(checked)?;
-        let replay = match self.check_replay() {
-            Ok(()) => None,
-            Err(Doubt::Found(finding)) => Some(finding),
-            Err(Doubt::Failed(fault)) => return Err(Doubt::Failed(fault)),
-        };
-        Ok(Present { report: self.report, replay })
-    }
-
-    fn note(&mut self, checked: Result<(), Doubt>) -> Result<(), Doubt> {
-        match checked {
-            Err(Doubt::Found(finding)) => {
-                self.report.findings.push(finding);
-                Ok(())
-            }
-            Ok(()) | Err(Doubt::Failed(_)) => checked,
-        }
-    }
-
-    /// Follows the chain, with the events in it, from where it was pruned to.
-    fn check_journal(&mut self) -> Result<(), Doubt> {
-        self.report.first = self.meta.pruned.seq + 1;
-        self.report.last = Head::read(&self.db)?.seq;
-        let mut differing = None;
-        let mut walk = Walk::from(self.meta.pruned);
-        let walked = walk.go(&self.db, usize::MAX, |row| {
-            self.report.rows += u64::from(row.recorded.is_some());
-            if differing.is_none() {
-                differing = match row.kind {
-                    "event_pended" => check_pended(&self.db, &row, &self.meta).err(),
-                    "action_changed" => actions::check(&self.db, &row).err(),
-                    "approval_changed" => approvals::check(&self.db, &row).err(),
-                    _ => None,
-                };
-            }
-            Ok(())
-        });
-        self.report.proven = walk.head().seq.saturating_sub(self.meta.pruned.seq);
-        walked?;
-        self.report.rows += events::check_alone(&self.db, self.meta.pruned.seq, self.report.last)?;
-        differing.map_or(Ok(()), |fault| Err(fault.into()))
-    }
-
-    fn hold(&self, anchor: Option<&Reading>) -> Result<(), Doubt> {
-        let (meta, head) = (&self.meta, Head::read(&self.db)?);
-        match anchor {
-            None if head.seq > 0 => Err(Finding::AnchorMissing.into()),
-            None => Ok(()),
-            Some(Reading { mark: Some(mark), damaged: 0, .. }) => hold(&self.db, meta, head, mark),
-            Some(Reading { mark: Some(mark), .. }) => {
-                hold(&self.db, meta, head, mark)?;
-                Err(Finding::AnchorDamaged.into())
-            }
-            Some(Reading { mark: None, .. }) => Err(Finding::AnchorDamaged.into()),
-        }
-    }
-
-    /// Every event that ever waited is what the journal says it was.
-    fn check_inbox(&mut self) -> Result<(), Doubt> {
-        let meta = &self.meta;
-        let mut walk = self.db.prepare("SELECT payload, body_hash FROM journal WHERE seq = ?")?;
-        tables::EVENT_INBOX.each(&self.db, "", |row| {
-            let seq = row.integer("journal_seq")?;
-            let mut found = walk.query([seq])?;
-            let Some(journal) = found.next()? else {
-                let pruned = u64::try_from(seq).is_ok_and(|seq| seq <= meta.pruned.seq);
-                return if pruned { Ok(()) } else { Err(row.bad(Wrong::Unexpected).into()) };
-            };
-            let event = serde_json::from_str(&journal.get::<_, String>(0)?).ok();
-            let body: Option<[u8; 32]> = journal.get(1)?;
-            match event {
-                Some(Event::EventPended(pended)) => compare_pended(row, &pended, body),
-                Some(_) | None => Err(row.bad(Wrong::Unexpected).into()),
-            }
-        })?;
-        Ok(())
-    }
-
-    /// Each checkpoint is whole and covers the one before it.
-    fn check_checkpoints(&mut self) -> Result<(), Doubt> {
-        let mut later: Option<ChainHash> = None;
-        for seq in checkpoint::list(&self.db)? {
-            let Some(it) = checkpoint::get(&self.db, seq)? else { continue };
-            prove_checkpoint(&self.db, &it, &self.meta)?;
-            if later.is_some_and(|digest| digest != it.digest) {
-                return Err(Fault::from(it.bad(Wrong::ChainHash)).into());
-            }
-            later = Some(it.previous);
-            self.report.checkpoints += 1;
-        }
-        Ok(())
-    }
-
-    /// The tables are what the journal comes to from the last checkpoint on. What sources said is
-    /// not compared, so it is not replayed either; the chain is followed by the other half.
-    fn check_replay(&self) -> Result<(), Doubt> {
-        let Some(base) = checkpoint::last(&self.db)? else { return Ok(()) };
-        let mut replay = Replay::from(base.open().map_err(Fault::from)?, Settings::default());
-        journal::each_told(&self.db, base.head.seq, |event| replay.take(&event))?;
-        match first_difference(&load(&self.db)?, &replay.tables()) {
-            Some(row) => Err(Fault::from(row).into()),
-            None => Ok(()),
-        }
-    }
-
-    /// SQLite's own look at its pages, indexes and foreign keys.
-    fn check_structure(&self) -> Result<(), Doubt> {
-        let sql = "PRAGMA integrity_check(1)";
-        let message: String = self.db.query_row(sql, [], |row| row.get(0))?;
-        if message != "ok" {
-            return Err(Finding::Sqlite { message }.into());
-        }
-        let mut statement = self.db.prepare("PRAGMA foreign_key_check")?;
-        let mut rows = statement.query([])?;
-        if let Some(row) = rows.next()? {
-            let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
-            let message = format!("a row of {table} names a row of {parent} that is not there");
-            return Err(Finding::Sqlite { message }.into());
-        }
-        Ok(())
-    }
-}
-
-/// The first row in which the stored tables differ from what the journal comes to.
-///
-/// What sources said is left out: how it is folded depends on settings that may have changed.
-fn first_difference(stored: &Tables, replayed: &Tables) -> Option<BadRow> {
-    let mut stored_inbox = stored.inbox.clone();
-    for row in &mut stored_inbox {
-        row.signal.payload = None;
-    }
-    let targets = differing(&stored.targets, &replayed.targets, |row| row.target.to_string());
-    let sessions = differing(&stored.sessions, &replayed.sessions, |row| {
-        format!("{}/{}", row.target, row.session)
+        done
+    };
+    let mut parts: Vec<_> = thread::scope(|scope| {
+        let crew: Vec<_> = views.into_iter().map(|view| scope.spawn(|| work(view))).collect();
+        let done = crew.into_iter().map(|one| one.join().unwrap_or_else(|it| resume_unwind(it)));
+        done.flatten().collect()
     });
-    let panes = differing(&stored.panes, &replayed.panes, |row| {
-        format!("{}/{}", row.key.target, row.key.pane)
-    });
-    let inbox = differing(&stored_inbox, &replayed.inbox, |row| row.inbox.to_string());
-    let actions = differing(&stored.actions, &replayed.actions, |row| row.action.to_string());
-    let adapters = differing(&stored.adapters, &replayed.adapters, |row| row.name.clone());
-    let approvals =
-        differing(&stored.approvals, &replayed.approvals, |row| row.approval.to_string());
-    let tokens = differing(&stored.tokens, &replayed.tokens, |row| row.token.to_string());
-    let found = [
-        ("targets", targets),
-        ("sessions", sessions),
-        ("panes", panes),
-        ("event_inbox", inbox),
-        ("actions", actions),
-        ("adapters", adapters),
-        ("approvals", approvals),
-        ("tokens", tokens),
-    ];
-    let (table, key) = found.into_iter().find_map(|(table, key)| Some((table, key?)))?;
-    let from = "what the journal comes to".to_owned();
-    Some(BadRow { table, key, what: Wrong::Differs { from } })
-}
-
-fn differing<T: PartialEq>(
-    stored: &[T],
-    replayed: &[T],
-    key: impl Fn(&T) -> String,
-) -> Option<String> {
-    let count = stored.len().max(replayed.len());
-    let at = (0..count).find(|&index| stored.get(index) != replayed.get(index))?;
-    stored.get(at).or_else(|| replayed.get(at)).map(key)
+    parts.sort_by_key(|(task, _)| *task);
+    parts
 }

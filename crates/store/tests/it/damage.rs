@@ -1,7 +1,7 @@
 //! F-06: whatever happens to the files, it is noticed, what is proven is shown, and nothing that
 //! was found is changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -492,4 +492,64 @@ fn s_28_an_edited_row_is_named() {
         let first = report.findings.first().map(ToString::to_string).unwrap_or_default();
         assert!(first.contains(named), "{sql}: {first:?} does not name {named}");
     }
+}
+
+/// Where a text stands in the pages of a database.
+fn places(bytes: &[u8], text: &str) -> Vec<usize> {
+    let found = bytes.windows(text.len()).enumerate();
+    found.filter(|(_, window)| *window == text.as_bytes()).map(|(place, _)| place).collect()
+}
+
+/// The indexes that are named when one byte of a text is another one, wherever it stands.
+fn indexes_named(history: &History, text: &str) -> BTreeSet<&'static str> {
+    let whole = Snapshot::of(history.folder());
+    let mut named = BTreeSet::new();
+    for place in places(&whole.0["qd.db"], text) {
+        let mut files = whole.clone();
+        files.bytes("qd.db")[place + text.len() - 1] = b'~';
+        files.restore(history.folder());
+        for finding in verify(&history.world.path()).unwrap().findings {
+            if let Finding::Index { name } = finding {
+                named.insert(name);
+            }
+        }
+    }
+    whole.restore(history.folder());
+    named
+}
+
+/// The tables agree with their hashes here, and SQLite finds its pages in order.
+#[test]
+fn an_index_with_another_entry_than_its_table_is_named() {
+    let history = History::new(true);
+    // The first is in no order any more; the last is, and only its value tells.
+    for event in ["00000003", "00000039"] {
+        let named = indexes_named(&history, &format!("ev-{event}"));
+        assert_eq!(named, BTreeSet::from(["sqlite_autoindex_events_1"]), "{event}");
+        let named = indexes_named(&history, &format!("key-{event}"));
+        assert_eq!(named, BTreeSet::from(["sqlite_autoindex_events_2"]), "{event}");
+    }
+}
+
+/// An index that was not kept up with its table, as by a program that did not know of it.
+#[test]
+fn an_index_that_lacks_a_change_of_its_table_is_named() {
+    let history = History::new(true);
+    let write = |sql: &str| {
+        let db = Connection::open(history.world.path()).unwrap();
+        db.execute_batch(sql).unwrap();
+    };
+    let moved = "UPDATE events SET ingested_at = ingested_at";
+    write(&format!("{moved} + 1 WHERE journal_seq = 9"));
+    write(
+        "CREATE TABLE kept AS SELECT * FROM sqlite_schema WHERE name = 'events_ingested'; \
+         PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'events_ingested'",
+    );
+    write(&format!("{moved} - 1 WHERE journal_seq = 9"));
+    write(
+        "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM kept; \
+         DROP TABLE kept",
+    );
+    let report = verify(&history.world.path()).unwrap();
+    assert_eq!(report.findings, [Finding::Index { name: "events_ingested" }]);
 }
