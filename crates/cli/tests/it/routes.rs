@@ -165,7 +165,7 @@ fn tc_018_malformed_bodies_are_refused_and_change_nothing() {
 #[test]
 fn a_body_beyond_the_limit_is_refused_without_being_kept() {
     let (_env, daemon, _pane) = scene();
-    for route in ROUTES.iter().filter(|it| it.request.is_some()) {
+    for route in ROUTES.iter().filter(|it| it.id.shape().request.is_some()) {
         let what = format!("{} {}", route.method, route.path);
         let limit = match route.path {
             api::routes::ACTION_SEND => api::limits::SEND_BODY_BYTES_MAX,
