@@ -137,20 +137,23 @@ impl ListQuery {
             return Err(QueryError::value("sort", format!("takes at most {SORT_KEYS_MAX} keys")));
         }
         match self.sort.iter().find(|sort| !sort.key.applies_to(scope)) {
-            Some(sort) => Err(QueryError::value("sort", format!("{scope} have no `{}`", sort.key))),
+            Some(sort) => Err(unsortable(scope, sort.key.as_str())),
             None => Ok(()),
         }
     }
-}
 
-impl Query for ListQuery {
-    fn parameters() -> Vec<Parameter> {
-        Self::parameters_for(Scope::Panes)
-    }
-
-    fn set(&mut self, name: &'static str, value: &str) -> Result<(), QueryError> {
+    /// Takes one pair of a list of that scope.
+    pub(crate) fn set_for(
+        &mut self,
+        scope: Scope,
+        name: &'static str,
+        value: &str,
+    ) -> Result<(), QueryError> {
         match name {
-            "sort" => self.sort.push(query::word(name, value)?),
+            "sort" => self.sort.push(value.parse().map_err(|_| {
+                let key: String = value.chars().take(WRONG_KEY_CHARS_MAX).collect();
+                unsortable(scope, &key)
+            })?),
             "limit" => {
                 let limit = value.parse().ok().filter(|it| (1..=PAGE_ITEMS_MAX).contains(it));
                 let problem = || format!("takes a number from 1 to {PAGE_ITEMS_MAX}");
@@ -160,6 +163,24 @@ impl Query for ListQuery {
             _ => return self.filters.set(name, value),
         }
         Ok(())
+    }
+}
+
+/// Of a key that is none, so much is repeated.
+const WRONG_KEY_CHARS_MAX: usize = 80;
+
+fn unsortable(scope: Scope, key: &str) -> QueryError {
+    let words = SortKey::words_for(scope).join(", ");
+    QueryError::value("sort", format!("{scope} have no `{key}`; they are sorted by {words}"))
+}
+
+impl Query for ListQuery {
+    fn parameters() -> Vec<Parameter> {
+        Self::parameters_for(Scope::Panes)
+    }
+
+    fn set(&mut self, name: &'static str, value: &str) -> Result<(), QueryError> {
+        self.set_for(Scope::Panes, name, value)
     }
 
     fn pairs(&self) -> Vec<(&'static str, String)> {
@@ -183,7 +204,13 @@ mod tests {
     fn a_list_is_sorted_only_by_what_its_items_have() {
         assert!(ListQuery::parse("sort=-state_since,location").is_ok());
         let error = ListQuery::parse("sort=total_panes").unwrap_err();
-        assert_eq!(error.to_string(), "`sort`: panes have no `total_panes`");
+        assert!(
+            error
+                .to_string()
+                .starts_with("`sort`: panes have no `total_panes`; they are sorted by")
+        );
+        let unknown = ListQuery::parse("sort=-bogus").unwrap_err().to_string();
+        assert!(unknown.contains("no `-bogus`") && !unknown.contains("total_panes,"), "{unknown}");
         assert!(ListQuery::parse("sort=state,state,state,state,state").is_err());
     }
 }

@@ -129,7 +129,7 @@ impl Query for SessionsQuery {
         match name {
             "agent_summary" => self.agent_summary = query::flag(name, value)?,
             "group_by" => self.group_by = Some(query::word(name, value)?),
-            _ => return self.list.set(name, value),
+            _ => return self.list.set_for(Scope::Sessions, name, value),
         }
         Ok(())
     }

@@ -98,7 +98,7 @@ impl Query for WindowsQuery {
                 self.with_agent_status = query::flag(name, value)?;
                 Ok(())
             }
-            _ => self.list.set(name, value),
+            _ => self.list.set_for(Scope::Windows, name, value),
         }
     }
 
@@ -123,7 +123,9 @@ mod tests {
         assert!(query.with_agent_status);
         assert_eq!(WindowsQuery::parse(&query.to_query_string()), Ok(query));
         let error = WindowsQuery::parse("sort=agent").unwrap_err();
-        assert_eq!(error.to_string(), "`sort`: windows have no `agent`");
+        let words = "location, state, category, total_panes";
+        let expected = format!("`sort`: windows have no `agent`; they are sorted by {words}");
+        assert_eq!(error.to_string(), expected);
         assert!(ListQuery::parse("with_agent_status").is_err());
     }
 }
