@@ -14,7 +14,7 @@ use agents::composer::{Composer, Manner, letters};
 use agents::screen::Screen;
 use engine::action::{Act, ActionRow, Failure, Outcome, TextFacts};
 use engine::ids::AgentType;
-use engine::time::WallMs;
+use engine::time::{Stamp, WallMs};
 use engine::words::{ActionProblem, Phase, Proof, State, Step};
 use sha2::{Digest, Sha256};
 use tmux::act::{self, Objection, Said, Sight, Stage, Typing};
@@ -113,8 +113,8 @@ impl Executors {
         })
     }
 
-    fn now(&self) -> WallMs {
-        self.lookout.clock().now().wall
+    fn now(&self) -> Stamp {
+        self.lookout.clock().now().stamp()
     }
 }
 
@@ -255,20 +255,20 @@ impl Prompt<'_> {
 
     /// What came of Enter: the agent's own word that it took the prompt, or that it stands in the
     /// composer no longer.
-    async fn proof(&mut self, since: WallMs) -> Outcome {
-        let mut emptied_at = None;
+    async fn proof(&mut self, since: Stamp) -> Outcome {
+        let mut emptied_at: Option<Stamp> = None;
         loop {
-            if let Some(proof) = self.executors.word_since(self.row, since) {
+            if let Some(proof) = self.executors.word_since(self.row, since.wall) {
                 return Outcome::Done(proof);
             }
             let now = self.executors.now();
             let seen = self.look().await.ok().and_then(|seen| seen.composer);
             match (emptied_at, &seen) {
                 (None, Some(Composer::Empty)) => emptied_at = Some(now),
-                (Some(at), _) if now.0 - at.0 >= WORD_MS => return Outcome::Done(Proof::Composer),
+                (Some(at), _) if now.mono >= at.plus(WORD_MS) => return Outcome::Done(Proof::Composer),
                 (None | Some(_), _) => {}
             }
-            if now.0 - since.0 >= PROOF_MS {
+            if now.mono >= since.plus(PROOF_MS) {
                 let why = match seen {
                     Some(Composer::Draft(_)) => "the text still stands in its composer",
                     Some(Composer::Empty) => return Outcome::Done(Proof::Composer),

@@ -234,7 +234,6 @@ fn may_wait(app: &App, hold: Hold, asked: &ApprovalRow) -> bool {
         return now.wall < asked.expires_at;
     }
     let config = app.config.borrow().config.approvals;
-    let since = now.wall.0.saturating_sub(asked.opened.wall.0);
     let attached = || {
         app.read(|follower, _| {
             let engine = follower.engine();
@@ -244,7 +243,7 @@ fn may_wait(app: &App, hold: Hold, asked: &ApprovalRow) -> bool {
             shown.into_iter().any(|session| session.attached > 0)
         })
     };
-    since < config.hold_max.as_ms()
+    now.since(asked.opened) < config.hold_max.as_ms()
         && match config.hold {
             HoldWhen::Always => true,
             HoldWhen::Never => false,
