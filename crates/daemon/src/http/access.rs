@@ -44,18 +44,50 @@ pub(crate) enum Way {
 pub(crate) struct Neighbour {
     pub(crate) uid: u32,
     pub(crate) pid: Option<u32>,
-    /// It and those above it when its connection was first used to act: what is recorded.
-    lineage: Arc<OnceLock<Vec<Ancestor>>>,
+    /// What stood above it when its connection was first used to act: what is recorded.
+    above: Arc<OnceLock<Above>>,
+}
+
+/// A process and those above it, as they were at one moment.
+#[derive(Debug)]
+struct Above {
+    lineage: Vec<Ancestor>,
+    /// One of them serves several panes' sessions. Looked at once: it takes three files of each.
+    has_server: bool,
 }
 
 impl Neighbour {
     pub(crate) fn new(uid: u32, pid: Option<u32>) -> Self {
         // A process of another namespace is seen without a number.
-        Self { uid, pid: pid.filter(|pid| *pid > 0), lineage: Arc::default() }
+        Self { uid, pid: pid.filter(|pid| *pid > 0), above: Arc::default() }
     }
 
-    fn lineage_now(&self) -> Vec<Ancestor> {
-        self.pid.map_or_else(Vec::new, host::lineage)
+    fn above(&self, app: &App) -> &Above {
+        self.above.get_or_init(|| self.above_now(app))
+    }
+
+    fn above_now(&self, app: &App) -> Above {
+        Above::of(app, self.pid.map_or_else(Vec::new, host::lineage))
+    }
+}
+
+impl Above {
+    fn of(app: &App, lineage: Vec<Ancestor>) -> Self {
+        let roster = app.roster();
+        let is_server = |it: &Ancestor| roster.iter().any(|known| serves_many(known, it.pid));
+        Self { has_server: lineage.iter().any(is_server), lineage }
+    }
+
+    /// Whether there was a process to look at, and it could be looked at.
+    fn is_seen(&self) -> bool {
+        self.lineage.first().is_some_and(|it| it.start.is_some() || it.pid == 1)
+    }
+
+    /// The agent among them, also where it is a server of several panes' sessions: it runs their
+    /// commands, and stands below none of them.
+    fn agent_or_server(&self, app: &App) -> Option<Agent> {
+        let server = || self.has_server.then_some(Agent { runtime: None });
+        agent_among(app, &self.lineage).or_else(server)
     }
 }
 
@@ -165,7 +197,8 @@ pub(crate) async fn authorise(
                 }
             };
             let agent = found.pids.iter().find_map(|pid| {
-                agent_or_server_among(app, &host::lineage(*pid)).map(|agent| (*pid, agent))
+                let agent = Above::of(app, host::lineage(*pid)).agent_or_server(app);
+                agent.map(|agent| (*pid, agent))
             });
             let pid = agent.as_ref().map(|(pid, _)| *pid).or(found.pids.first().copied());
             let below_agent = agent.is_some();
@@ -182,28 +215,27 @@ pub(crate) async fn authorise(
 
 fn neighbour_may(app: &Arc<App>, route: &Route, neighbour: &Neighbour) -> Result<Peer, Problem> {
     let right = route.right();
-    let Neighbour { uid, pid, lineage } = neighbour;
-    let (uid, pid) = (*uid, *pid);
+    let Neighbour { uid, pid, .. } = *neighbour;
     let mut client = Actor::Client { uid, pid };
     let entrance = Entrance::Socket;
     let agent = match right {
         Right::Read => None,
-        Right::Local => agent_among(app, lineage.get_or_init(|| neighbour.lineage_now())),
+        Right::Local => agent_among(app, &neighbour.above(app).lineage),
         Right::Act => {
-            let above = lineage.get_or_init(|| neighbour.lineage_now());
-            if !is_seen(above) {
+            let above = neighbour.above(app);
+            if !above.is_seen() {
                 client = Actor::Client { uid, pid: None };
             }
-            agent_or_server_among(app, above)
+            above.agent_or_server(app)
         }
         Right::Answer | Right::Manage | Right::Person => {
-            let above = neighbour.lineage_now();
-            if !is_seen(&above) {
+            let above = neighbour.above_now(app);
+            if !above.is_seen() {
                 let message = "it is not seen which process asks, as from inside of a container";
                 let problem = Problem::new(ErrorCode::Forbidden, message);
                 return Err(deny(app, route, client, None, problem));
             }
-            agent_or_server_among(app, &above)
+            above.agent_or_server(app)
         }
     };
     let below_agent = agent.is_some();
@@ -216,11 +248,6 @@ fn neighbour_may(app: &Arc<App>, route: &Route, neighbour: &Neighbour) -> Result
         return Err(deny(app, route, actor, runtime, below_agent_problem(right)));
     }
     Ok(Peer { actor, pid })
-}
-
-/// Whether there was a process to look at, and it could be looked at.
-fn is_seen(lineage: &[Ancestor]) -> bool {
-    lineage.first().is_some_and(|it| it.start.is_some() || it.pid == 1)
 }
 
 /// The processes behind a connection. To find them all that are there are looked through.
@@ -254,15 +281,6 @@ fn agent_among(app: &App, processes: &[Ancestor]) -> Option<Agent> {
         let mut above = agents.filter(|(pid, _)| processes.iter().any(|it| it.pid == *pid));
         above.next().map(|(_, runtime)| Agent { runtime: Some(runtime.clone()) })
     })
-}
-
-/// The same, also where it is a server of several panes' sessions: it runs their commands, and
-/// stands below none of them. To know one, each process is looked at.
-fn agent_or_server_among(app: &App, processes: &[Ancestor]) -> Option<Agent> {
-    let roster = app.roster();
-    let is_server = |pid: u32| roster.iter().any(|adapter| serves_many(adapter, pid));
-    agent_among(app, processes)
-        .or_else(|| processes.iter().any(|it| is_server(it.pid)).then_some(Agent { runtime: None }))
 }
 
 /// Whether a process serves an agent's sessions in several panes.
