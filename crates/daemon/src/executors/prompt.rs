@@ -265,7 +265,9 @@ impl Prompt<'_> {
             let seen = self.look().await.ok().and_then(|seen| seen.composer);
             match (emptied_at, &seen) {
                 (None, Some(Composer::Empty)) => emptied_at = Some(now),
-                (Some(at), _) if now.mono >= at.plus(WORD_MS) => return Outcome::Done(Proof::Composer),
+                (Some(at), _) if now.mono >= at.plus(WORD_MS) => {
+                    return Outcome::Done(Proof::Composer);
+                }
                 (None | Some(_), _) => {}
             }
             if now.mono >= since.plus(PROOF_MS) {
