@@ -2,7 +2,7 @@
 //! answers that there are, and what a dialog about it must show.
 
 use engine::approval::{Asked, Asking, Form};
-use engine::words::{ApprovalKind, Choice};
+use engine::words::{ApprovalKind, Choice, TerminalOnly};
 use serde_json::Value;
 
 use crate::payload;
@@ -112,12 +112,17 @@ pub(crate) fn questions(tool: &str, input: &Value) -> Asking {
     let mut asking = Asking::new(ApprovalKind::Question, tool, &text);
     asking.form = form;
     let all = input.get("questions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    if let [one] = all
-        && one.get("multiSelect").and_then(Value::as_bool) != Some(true)
-    {
-        for (label, _) in options(one) {
-            asking = asking.offering(Choice::Option, label);
+    match all {
+        [one] if one.get("multiSelect").and_then(Value::as_bool) == Some(true) => {
+            asking.terminal_only = Some(TerminalOnly::SeveralAnswers);
         }
+        [one] => {
+            for (label, _) in options(one) {
+                asking = asking.offering(Choice::Option, label);
+            }
+        }
+        [] => {}
+        [_, _, ..] => asking.terminal_only = Some(TerminalOnly::SeveralQuestions),
     }
     asking.offering(Choice::Deny, "Answer nothing")
 }
@@ -151,14 +156,17 @@ mod tests {
         let one = json!({ "question": "q?", "options": [{ "label": "a" }] });
         let offers = |questions: Value| {
             let asking = questions_of(&questions);
-            asking.offers.iter().map(|it| it.choice).collect::<Vec<_>>()
+            let choices = asking.offers.iter().map(|it| it.choice).collect::<Vec<_>>();
+            (choices, asking.terminal_only)
         };
         fn questions_of(list: &Value) -> Asking {
             questions("Ask", &json!({ "questions": list }))
         }
-        assert_eq!(offers(json!([one])), [Choice::Option, Choice::Deny]);
-        assert_eq!(offers(json!([one, one])), [Choice::Deny]);
+        let no = vec![Choice::Deny];
+        assert_eq!(offers(json!([one])), (vec![Choice::Option, Choice::Deny], None));
+        let several = Some(TerminalOnly::SeveralQuestions);
+        assert_eq!(offers(json!([one, one])), (no.clone(), several));
         let many = json!({ "question": "q?", "options": [{ "label": "a" }], "multiSelect": true });
-        assert_eq!(offers(json!([many])), [Choice::Deny]);
+        assert_eq!(offers(json!([many])), (no, Some(TerminalOnly::SeveralAnswers)));
     }
 }

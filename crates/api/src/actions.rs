@@ -1,4 +1,5 @@
-//! Actions: `POST /v1/actions/{attach,send,view-output,kill}`, and what became of them.
+//! Actions: `POST /v1/actions/{attach,send,view-output,kill}`, what became of them, and taking one
+//! back that was not begun.
 //!
 //! Every request names itself by a `request_ref`. The same request under the same name is the same
 //! action, however often it is sent: it is carried out at most once, and answered alike.
@@ -47,6 +48,8 @@ words! {
         Refused = "refused",
         /// It could not be done; nothing was done.
         Failed = "failed",
+        /// Somebody took it back before it was begun; nothing was done.
+        Cancelled = "cancelled",
         /// It may have been done.
         Unknown = "unknown",
     }
@@ -407,6 +410,9 @@ pub struct ActionItem {
     pub requested_at: Timestamp,
     /// When its outcome was known.
     pub completed_at: Option<Timestamp>,
+    /// Who took it back, if somebody did; spelled as `requested_by`.
+    #[serde(default)]
+    pub cancelled_by: Option<String>,
     /// What was to be done: of a text only its length, hash and redacted beginning.
     pub detail: serde_json::Value,
     /// What was seen when it was decided.

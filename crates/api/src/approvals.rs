@@ -64,6 +64,16 @@ words! {
 }
 
 words! {
+    /// Why what is asked can be answered in the agent's own terminal alone.
+    pub enum TerminalOnly {
+        /// It asks several things at once.
+        SeveralQuestions = "several_questions",
+        /// It takes several answers at once.
+        SeveralAnswers = "several_answers",
+    }
+}
+
+words! {
     /// How an answer would reach the agent now.
     pub enum Delivery {
         /// Its own hook waits for it.
@@ -224,6 +234,9 @@ pub struct ApprovalItem {
     pub directory: Option<String>,
     /// What may be answered.
     pub offers: Vec<OfferItem>,
+    /// Why only a denial can be given here, if that is so.
+    #[serde(default)]
+    pub terminal_only: Option<TerminalOnly>,
     /// What an answer has to name.
     pub fingerprint: String,
     /// Who told of it: `hook`, or `screen`.

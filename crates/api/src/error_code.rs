@@ -124,6 +124,12 @@ error_codes! {
     /// What is asked cannot be answered so.
     ChoiceNotOffered = "E_CHOICE_NOT_OFFERED", 409, Conflict,
         "`qd approvals` shows the answers that are offered; the terminal takes the others.";
+    /// Somebody took it back before it was begun; nothing was done.
+    Cancelled = "E_CANCELLED", 409, Conflict,
+        "`qd history` says who took it back; ask again with a new request reference.";
+    /// It is on its way or has its outcome, and can no longer be taken back.
+    TooLate = "E_TOO_LATE", 409, Conflict,
+        "The details say how far it is; `qd history` shows what came of it.";
     /// It was cut off before it was done; nothing was done.
     Interrupted = "E_INTERRUPTED", 503, Failure,
         "Ask again with a new request reference.";

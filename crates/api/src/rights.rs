@@ -106,7 +106,8 @@ impl RouteId {
             | Self::Attach
             | Self::Send
             | Self::ViewOutput
-            | Self::Kill => Right::Act,
+            | Self::Kill
+            | Self::CancelAction => Right::Act,
             Self::Respond | Self::AnswerApproval => Right::Answer,
             Self::RemoveTarget
             | Self::EnableAdapter

@@ -60,6 +60,8 @@ pub const ACTION_RESPOND: &str = "/v1/actions/respond";
 pub const ACTION: &str = "/v1/actions/{id}";
 /// `GET`: its events.
 pub const ACTION_EVENTS: &str = "/v1/actions/{id}/events";
+/// `POST`: take it back.
+pub const ACTION_CANCEL: &str = "/v1/actions/{id}/cancel";
 /// `GET`: the adapters.
 pub const ADAPTERS: &str = "/v1/adapters";
 /// `POST`: turn an adapter on.
@@ -177,6 +179,8 @@ pub enum RouteId {
     ShowAction,
     /// The events of one action.
     ShowActionEvents,
+    /// Take an action back.
+    CancelAction,
     /// The adapters.
     ListAdapters,
     /// Turn an adapter on.
@@ -268,6 +272,7 @@ const ACT: Route = Route {
     errors: &[
         ErrorCode::AgentBusy,
         ErrorCode::BodyTooLarge,
+        ErrorCode::Cancelled,
         ErrorCode::IdempotencyConflict,
         ErrorCode::Interrupted,
         ErrorCode::OutcomeUnknown,
@@ -307,6 +312,7 @@ const RESPOND_ERRORS: &[ErrorCode] = &[
     ErrorCode::ApprovalChanged,
     ErrorCode::ApprovalClosed,
     ErrorCode::BodyTooLarge,
+    ErrorCode::Cancelled,
     ErrorCode::ChoiceNotOffered,
     ErrorCode::IdempotencyConflict,
     ErrorCode::Interrupted,
@@ -552,6 +558,20 @@ pub const ROUTES: &[Route] = &[
         errors: &[ErrorCode::RefNotFound],
         summary: "The events that bear an action's id.",
         ..READ
+    },
+    Route {
+        id: RouteId::CancelAction,
+        path: ACTION_CANCEL,
+        operation: "cancelAction",
+        errors: &[
+            ErrorCode::OutcomeUnknown,
+            ErrorCode::RefNotFound,
+            ErrorCode::StoreFull,
+            ErrorCode::StoreReadOnly,
+            ErrorCode::TooLate,
+        ],
+        summary: "Takes back an action that was not begun, such as a prompt that waits for its agent.",
+        ..ACT
     },
     Route {
         id: RouteId::ListAdapters,

@@ -120,7 +120,7 @@ impl RouteId {
             Self::ViewOutput => takes::<ViewOutputRequest, ActionAnswer>(),
             Self::Kill => takes::<KillRequest, ActionAnswer>(),
             Self::Respond => takes::<RespondRequest, ActionAnswer>(),
-            Self::ShowAction => gives::<ActionAnswer>(),
+            Self::ShowAction | Self::CancelAction => gives::<ActionAnswer>(),
             Self::ShowActionEvents => gives::<ActionEvents>(),
             Self::ListAdapters => gives::<AdapterList>(),
             Self::EnableAdapter | Self::DisableAdapter => gives::<AdapterAnswer>(),

@@ -11,6 +11,7 @@ use crate::commands::answer::AnswerArgs;
 use crate::commands::approvals::{ApprovalsArgs, ApproveArgs, DenyArgs};
 use crate::commands::attach::{AttachArgs, NextArgs};
 use crate::commands::bar::BarArgs;
+use crate::commands::cancel::CancelArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::config::ConfigCommand;
 use crate::commands::daemon::DaemonArgs;
@@ -129,6 +130,7 @@ pub(crate) enum Command {
     Send(SendArgs),
     ViewOutput(ViewOutputArgs),
     Kill(KillArgs),
+    Cancel(CancelArgs),
     Approvals(ApprovalsArgs),
     Approve(ApproveArgs),
     Deny(DenyArgs),

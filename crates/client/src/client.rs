@@ -228,6 +228,11 @@ impl Client {
         self.ask(&Ask::post(routes::ACTION_KILL, Some(request))?).await
     }
 
+    /// Takes an action back that was not begun.
+    pub async fn cancel(&mut self, id: &str) -> Result<Answer<ActionAnswer>, ClientError> {
+        self.ask(&Ask::post::<()>(fill(routes::ACTION_CANCEL, id), None)?).await
+    }
+
     /// What agents ask, oldest first.
     pub async fn approvals(
         &mut self,

@@ -84,6 +84,7 @@ impl Engine {
             proof: None,
             steps: Vec::new(),
             held: None,
+            cancelled_by: None,
         }
     }
 
@@ -304,7 +305,7 @@ fn is_passing(failure: &Failure) -> bool {
 }
 
 /// Stores an action that came to its end.
-fn ended(mut row: ActionRow, (phase, failure): (Phase, Failure), now: Now) -> Decision {
+pub(crate) fn ended(mut row: ActionRow, (phase, failure): (Phase, Failure), now: Now) -> Decision {
     row.phase = phase;
     row.failure = Some(failure);
     row.completed_at = Some(now.wall);

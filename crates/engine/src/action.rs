@@ -206,6 +206,9 @@ pub struct ActionRow {
     /// It was tried, and something was in the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// Who took it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<Actor>,
 }
 
 /// A prompt that was tried and found something else in the composer.
@@ -272,9 +275,14 @@ impl ActionRow {
         self.until_s.is_some()
     }
 
+    /// Whether it is being done, or may be: tmux was told, or is about to be.
+    pub fn is_under_way(&self) -> bool {
+        self.phase == Phase::Pending && self.is_issued()
+    }
+
     /// Whether others in the pane have to wait for it.
     pub(crate) fn holds_pane(&self) -> bool {
-        self.phase == Phase::Pending && self.is_issued() && self.act.is_exclusive()
+        self.is_under_way() && self.act.is_exclusive()
     }
 
     /// Whether only a later look can tell what became of it.

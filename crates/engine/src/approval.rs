@@ -11,7 +11,7 @@ use crate::event::Actor;
 use crate::ids::{ActionId, AgentType, ApprovalId, EventId, PaneKey, RuntimeId, hex};
 use crate::limits;
 use crate::time::{MonoMs, Stamp, WallMs};
-use crate::words::{ApprovalKind, ApprovalState, Choice, Source};
+use crate::words::{ApprovalKind, ApprovalState, Choice, Source, TerminalOnly};
 
 /// What an event tells of a permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,9 @@ pub struct Asking {
     /// What of it a dialog shows; nothing where no dialog can be held against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
+    /// Why only a denial can be given elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal_only: Option<TerminalOnly>,
     /// Its dialog is not drawn while the hook that told of it waits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
@@ -94,6 +97,7 @@ impl Asking {
             offers: Vec::new(),
             asker: None,
             form: None,
+            terminal_only: None,
             hidden: false,
         }
     }

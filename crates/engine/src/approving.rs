@@ -101,6 +101,10 @@ impl Engine {
             let message = format!("`{approval}` waits for no answer any more");
             return refused(ActionProblem::ApprovalClosed, message);
         };
+        if open.is_waiting() && open.expiry() <= row.requested.mono {
+            let message = format!("`{approval}` waited as long as it may, and nobody answered");
+            return refused(ActionProblem::ApprovalClosed, message);
+        }
         if let Some(answer) = open.answer.as_ref().filter(|answer| answer.action != row.action) {
             let message = format!("`{approval}` was answered with `{}` already", answer.choice);
             return refused(ActionProblem::ApprovalAnswered, message);
@@ -118,7 +122,10 @@ impl Engine {
             return refused(ActionProblem::ApprovalClosed, message);
         }
         if !open.asking.offers(*choice, *option) {
-            let message = format!("`{choice}` is no answer that `{approval}` offers");
+            let why = open.asking.terminal_only.map_or_else(String::new, |only| {
+                format!(": {}, and only the agent's own terminal takes them", only.why())
+            });
+            let message = format!("`{choice}` is no answer that `{approval}` offers{why}");
             return refused(ActionProblem::ChoiceNotOffered, message);
         }
         None
@@ -353,7 +360,11 @@ impl<'a> Course<'a> {
                 close(&mut row, state, self.now.wall);
             }
             (
-                Phase::NotConfirmed | Phase::Refused | Phase::Failed | Phase::Unknown,
+                Phase::NotConfirmed
+                | Phase::Refused
+                | Phase::Failed
+                | Phase::Cancelled
+                | Phase::Unknown,
                 ApprovalState::Answering,
             ) if mine && action.completed_at.is_some() => self.undelivered(&mut row, action.phase),
             (
@@ -362,6 +373,7 @@ impl<'a> Course<'a> {
                 | Phase::NotConfirmed
                 | Phase::Refused
                 | Phase::Failed
+                | Phase::Cancelled
                 | Phase::Unknown,
                 _,
             ) => return,
@@ -517,6 +529,11 @@ impl<'a> Course<'a> {
     /// Another request of the same asker's: what it asked before was decided, or is no longer
     /// asked. What only a screen told of is the same request, told better.
     fn replace(&mut self, mut row: ApprovalRow, told: &Told<'_>, asking: &Asking) {
+        // That somebody is waited for again is about the newer request: this one was answered.
+        let before = self.engine.approvals.get(&row.approval);
+        if let Some(before) = before.filter(|it| it.state == ApprovalState::AnsweredInTerminal) {
+            return self.put(ApprovalRow { settled: true, ..before.clone() });
+        }
         let told_better = row.source == Source::Screen && told.source != Source::Screen;
         let same_kind = row.asking.kind == asking.kind;
         if told_better && same_kind && row.is_waiting() {

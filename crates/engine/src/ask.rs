@@ -1,5 +1,5 @@
-//! What clients ask for: adding, removing and reconnecting targets; acts are in [`crate::acting`],
-//! tokens in [`crate::access`].
+//! What clients ask for: adding, removing and reconnecting targets; acts are in [`crate::acting`]
+//! and taken back in [`crate::cancelling`], tokens in [`crate::access`].
 
 use crate::engine::Engine;
 use crate::event::Event;
@@ -21,6 +21,7 @@ impl Engine {
             Request::RemoveTarget { name } => self.remove_target(name),
             Request::ConnectTarget { name } => self.connect_target(name),
             Request::Act(request) => self.act(now, request, past),
+            Request::Cancel { action, by } => self.cancel(now, action, by, past),
             Request::SetAdapter(wanted) => self.set_adapter(now, wanted),
             Request::CreateToken(wanted) => self.create_token(wanted),
             Request::RevokeToken { named } => self.revoke_token(now, named),

@@ -214,6 +214,20 @@ impl Actor {
         facts.0.is_empty().then_some(actor)
     }
 
+    /// The runtime of the agent below which it runs, if it is one of a pane.
+    pub fn agent(&self) -> Option<&RuntimeId> {
+        match self {
+            Self::Agent { runtime, .. } => runtime.as_ref(),
+            Self::Token { below: Some(Below::Runtime(runtime)), .. } => Some(runtime),
+            Self::Token { below: Some(Below::Server) | None, .. }
+            | Self::Observer
+            | Self::Reconciler
+            | Self::Daemon
+            | Self::Client { .. }
+            | Self::Stranger => None,
+        }
+    }
+
     /// Whether it is an agent's program, or a program of which that cannot be told.
     pub fn may_be_agent(&self) -> bool {
         match self {

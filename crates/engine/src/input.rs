@@ -6,7 +6,7 @@ use crate::access::{Denial, TokenRow};
 use crate::action::{ActRequest, ActionRow, Outcome};
 use crate::adapter::AdapterRow;
 use crate::approval::Asking;
-use crate::event::{Event, SessionRow};
+use crate::event::{Actor, Event, SessionRow};
 use crate::ids::{
     ActionId, ApprovalId, EventId, InboxId, PaneId, PaneKey, RuntimeId, TargetId, TokenId,
 };
@@ -15,7 +15,7 @@ use crate::signal::Signal;
 use crate::state::Claim;
 use crate::target::{ServerFacts, TargetRow, Trouble};
 use crate::time::{MonoMs, Stamp, WallMs};
-use crate::words::{Detail, Source, Step, TargetKind};
+use crate::words::{Detail, Phase, Source, Step, TargetKind};
 
 /// One thing that happened outside.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,6 +139,11 @@ pub enum Request {
     },
     /// Do something to a pane.
     Act(Box<ActRequest>),
+    /// Do not begin with what was asked for earlier.
+    Cancel {
+        action: ActionId,
+        by: Actor,
+    },
     /// Turn an adapter on or off.
     SetAdapter(Box<AdapterRow>),
     CreateToken(Box<TokenRow>),
@@ -224,6 +229,12 @@ pub enum Refusal {
     ActionConflict { request_ref: String, action: ActionId },
     #[error("too many actions are under way")]
     TooManyActions,
+    #[error("no action has the id `{0}`")]
+    ActionUnknown(ActionId),
+    #[error("`{action}` is `{phase}`, and only what was not begun can be taken back")]
+    TooLate { action: ActionId, phase: Phase },
+    #[error("{0}")]
+    Forbidden(&'static str),
     #[error("there is a token `{0}` already")]
     TokenExists(String),
     #[error("there is no token `{0}`")]

@@ -31,6 +31,7 @@ pub mod trail;
 mod acting;
 mod approving;
 mod ask;
+mod cancelling;
 mod hear;
 mod observe;
 pub mod tick;

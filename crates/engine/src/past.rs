@@ -1,7 +1,7 @@
 //! What the engine asks the store about the past: answers to exact questions, nothing more.
 
 use crate::action::ActionRow;
-use crate::ids::{BootId, EventId, PaneKey, RuntimeId};
+use crate::ids::{ActionId, BootId, EventId, PaneKey, RuntimeId};
 use crate::words::{ActionKind, Source};
 
 /// A read-only memory of what is no longer in the engine's own state.
@@ -21,6 +21,9 @@ pub trait Past {
 
     /// Whether a runtime of this id ever existed.
     fn runtime_existed(&self, runtime: &RuntimeId) -> bool;
+
+    /// The action of this id.
+    fn action(&self, action: &ActionId) -> Option<ActionRow>;
 
     /// The action of this kind that was asked for under this reference.
     fn action_by_request(&self, kind: ActionKind, request_ref: &str) -> Option<ActionRow>;

@@ -233,6 +233,8 @@ words! {
         Refused = "refused",
         /// It could not be done; nothing was done.
         Failed = "failed",
+        /// Somebody took it back before it was begun; nothing was done.
+        Cancelled = "cancelled",
         /// It may have been done.
         Unknown = "unknown",
     }
@@ -324,6 +326,8 @@ words! {
         ChoiceNotOffered = "E_CHOICE_NOT_OFFERED",
         /// The daemon ended before it was done.
         Interrupted = "E_INTERRUPTED",
+        /// Somebody took it back before it was begun.
+        Cancelled = "E_CANCELLED",
         Forbidden = "E_FORBIDDEN",
         OutcomeUnknown = "E_OUTCOME_UNKNOWN",
         Internal = "E_INTERNAL",
@@ -373,6 +377,25 @@ words! {
         Deny = "deny",
         /// One of a question's options.
         Option = "option",
+    }
+}
+
+words! {
+    /// Why what is asked can be answered in the agent's own terminal alone.
+    TerminalOnly {
+        /// It asks several things at once.
+        SeveralQuestions = "several_questions",
+        /// It takes several answers at once.
+        SeveralAnswers = "several_answers",
+    }
+}
+
+impl TerminalOnly {
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::SeveralQuestions => "it asks several things at once",
+            Self::SeveralAnswers => "it takes several answers at once",
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use engine::action::ActionRow;
-use engine::ids::{BootId, EventId, PaneKey, RuntimeId};
+use engine::ids::{ActionId, BootId, EventId, PaneKey, RuntimeId};
 use engine::past::{Past, PastEvent};
 use engine::words::{ActionKind, Source};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
@@ -64,8 +64,13 @@ impl<'db> SqlPast<'db> {
             .db
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row(params, read).optional());
-        found.unwrap_or_else(|error| {
-            self.failed.borrow_mut().get_or_insert(error.into());
+        self.kept(found.map_err(Fault::from))
+    }
+
+    /// What a look-up found; one that failed found nothing, and is kept.
+    fn kept<T>(&self, found: Result<Option<T>, Fault>) -> Option<T> {
+        found.unwrap_or_else(|fault| {
+            self.failed.borrow_mut().get_or_insert(fault);
             None
         })
     }
@@ -108,10 +113,11 @@ impl Past for SqlPast<'_> {
         self.one(RUNTIME_EXISTED, [runtime.as_str()], |row| row.get(0)).unwrap_or(false)
     }
 
+    fn action(&self, action: &ActionId) -> Option<ActionRow> {
+        self.kept(actions::by_id(self.db, action.as_str()))
+    }
+
     fn action_by_request(&self, kind: ActionKind, request_ref: &str) -> Option<ActionRow> {
-        actions::by_request(self.db, kind, request_ref).unwrap_or_else(|fault| {
-            self.failed.borrow_mut().get_or_insert(fault);
-            None
-        })
+        self.kept(actions::by_request(self.db, kind, request_ref))
     }
 }

@@ -136,6 +136,7 @@ fn success(route: &Route, definitions: &mut Definitions) -> Value {
         RouteId::EmitEvent => "The event is durable.",
         RouteId::Shutdown => "The daemon has begun to end.",
         RouteId::AddTarget => "The target was added.",
+        RouteId::CancelAction => "It was taken back, now or earlier; nothing of it was done.",
         RouteId::CreateToken => "The token was made. This is the only time that it is shown.",
         RouteId::Health
         | RouteId::ListTargets

@@ -10,7 +10,7 @@ use engine::Engine;
 use engine::action::ActionRow;
 use engine::event::{Event, SessionRow};
 use engine::ids::{
-    AgentType, BootId, EventId, PaneId, PaneKey, RuntimeId, SessionId, TargetId, WindowId,
+    ActionId, AgentType, BootId, EventId, PaneId, PaneKey, RuntimeId, SessionId, TargetId, WindowId,
 };
 use engine::input::{Input, Observation, Reading, Request, Topology};
 use engine::pane::{AgentProcess, PaneFacts, ProcessIdentity};
@@ -57,6 +57,10 @@ impl Past for Known {
 
     fn runtime_existed(&self, _: &RuntimeId) -> bool {
         true
+    }
+
+    fn action(&self, _: &ActionId) -> Option<ActionRow> {
+        None
     }
 
     fn action_by_request(&self, _: ActionKind, _: &str) -> Option<ActionRow> {

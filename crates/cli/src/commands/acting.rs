@@ -122,6 +122,7 @@ fn exit_code(result: ResultCode) -> ExitCode {
         ResultCode::NotConfirmed
         | ResultCode::Refused
         | ResultCode::Failed
+        | ResultCode::Cancelled
         | ResultCode::Unknown => ExitCode::Failure,
     }
 }

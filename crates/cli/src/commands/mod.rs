@@ -17,6 +17,7 @@ mod acting;
 pub(crate) mod answer;
 pub(crate) mod approvals;
 pub(crate) mod attach;
+pub(crate) mod cancel;
 pub(crate) mod history;
 pub(crate) mod kill;
 pub(crate) mod send;
@@ -83,6 +84,7 @@ fn dispatch(console: &Console, cli: Cli) -> Outcome {
         Command::Send(args) => send::run(console, &args),
         Command::ViewOutput(args) => view_output::run(console, &args),
         Command::Kill(args) => kill::run(console, &args),
+        Command::Cancel(args) => cancel::run(console, &args),
         Command::Approvals(args) => approvals::list(console, &args),
         Command::Approve(args) => approvals::approve(console, &args),
         Command::Deny(args) => approvals::deny(console, &args),

@@ -25,6 +25,7 @@ pub(crate) fn told(answer: &ActionAnswer) -> Text {
         ResultCode::NotConfirmed => Text::styled("not confirmed", style::WARNING),
         ResultCode::Pending => Text::styled("waits", style::WARNING),
         ResultCode::Unknown => Text::styled("unknown", style::WARNING),
+        ResultCode::Cancelled => Text::styled("cancelled", style::GOOD),
         ResultCode::Refused | ResultCode::Failed => Text::styled("not done", style::ERROR),
     };
     let whom = match signal(action) {
@@ -34,6 +35,9 @@ pub(crate) fn told(answer: &ActionAnswer) -> Text {
     let mut text = said.then(format!(" {} ({whom})", action.pane_id));
     if let Some(message) = &action.message {
         text = text.then(format!(": {message}"));
+    }
+    if answer.result_code == ResultCode::Pending {
+        text = text.then(format!("; `qd cancel {}` takes it back", action.action_id));
     }
     let asides = action.steps.iter().filter_map(|step| match step.as_str() {
         "mode_left" => Some("; copy mode was left for it"),
@@ -121,6 +125,7 @@ fn turned_away(item: &DeniedItem) -> [Text; 7] {
 fn style_of(result: ResultCode) -> anstyle::Style {
     match result {
         ResultCode::Completed => style::GOOD,
+        ResultCode::Cancelled => style::QUIET,
         ResultCode::NotConfirmed | ResultCode::Pending | ResultCode::Unknown => style::WARNING,
         ResultCode::Refused | ResultCode::Failed => style::ERROR,
     }

@@ -5,7 +5,9 @@
 
 use std::ops::RangeInclusive;
 
-use api::approvals::{ApprovalItem, ApprovalKind, ApprovalList, ApprovalState, Choice, OfferItem};
+use api::approvals::{
+    ApprovalItem, ApprovalKind, ApprovalList, ApprovalState, Choice, OfferItem, TerminalOnly,
+};
 use api::timestamp::Timestamp;
 use unicode_width::UnicodeWidthChar;
 
@@ -120,7 +122,9 @@ pub(crate) fn in_short(item: &ApprovalItem) -> String {
 /// What may be answered; of one that is over, what was.
 fn ending(item: &ApprovalItem) -> String {
     if item.state == ApprovalState::Waiting {
-        return item.offers.iter().map(letter).collect::<Vec<_>>().join(" ");
+        let terminal = item.terminal_only.map(|_| "(terminal)".to_owned());
+        let letters = item.offers.iter().map(letter).chain(terminal);
+        return letters.collect::<Vec<_>>().join(" ");
     }
     let outcome = item.outcome.map(|it| it.to_string());
     let by = item.answered_by.as_ref().map(|by| format!("by {by}"));
@@ -175,7 +179,17 @@ pub(crate) fn screen(
                 .then(revealed(&offer.label)),
         );
     }
+    lines.extend(item.terminal_only.map(terminal));
     lines.into_iter().flat_map(|line| line.wrapped(Some(columns))).collect()
+}
+
+/// Where the other answers are given, and why.
+fn terminal(why: TerminalOnly) -> Text {
+    let why = match why {
+        TerminalOnly::SeveralQuestions => "it asks several things at once",
+        TerminalOnly::SeveralAnswers => "it takes several answers at once",
+    };
+    Text::styled(format!("    in its own terminal: {why}"), style::WARNING)
 }
 
 fn request(item: &ApprovalItem, columns: usize, extent: Extent) -> Vec<Text> {
@@ -315,6 +329,7 @@ mod tests {
             offers: vec![offer(Choice::Approve, "Yes"), offer(Choice::Deny, "No")],
             fingerprint: "f".to_owned(),
             source: "hook".to_owned(),
+            terminal_only: None,
             delivery: None,
             opened_at: at,
             expires_at: at,
@@ -393,6 +408,17 @@ mod tests {
         let rows = shown(&wide, 40, Extent::All);
         assert_eq!(rows.matches('x').count(), 10_000);
         assert!(rows.lines().all(|line| line.chars().count() <= 40));
+    }
+
+    #[test]
+    fn what_only_the_terminal_takes_is_told_with_the_reason() {
+        let why = Some(TerminalOnly::SeveralAnswers);
+        let asked = ApprovalItem { kind: ApprovalKind::Question, terminal_only: why, ..item("q?") };
+        let at = Timestamp::from_millis(65_000);
+        let lines = screen(&asked, 0, at, Some(100), Extent::All);
+        let shown: String = lines.iter().map(|line| line.render(false) + "\n").collect();
+        assert!(shown.ends_with("    in its own terminal: it takes several answers at once\n"));
+        assert!(listed(vec![asked], 120).contains("(terminal)"));
     }
 
     #[test]

@@ -144,6 +144,34 @@ fn s_10_agents_give_each_other_prompts_and_neither_commands_nor_keys() {
 }
 
 #[test]
+fn s_10_an_agent_takes_back_what_agents_queued_and_nothing_of_a_persons() {
+    let scene = prompts::Scene::new();
+    scene.env.reinstall("touch");
+    scene.is("busy");
+    let queued = scene.send("stop", &json!({ "text": "stop", "if_busy": "queue" }));
+    let persons = deck::text(&queued, "action_id");
+    let (qd, pane) = (scene.env.qd_program().display(), &scene.pane);
+    let send = format!("{qd} send {pane} --text mine --enter --if-busy queue --json");
+    let own = format!("id=$({send}); id=ac-${{id#*ac-}}; {qd} cancel ${{id%%\\\"*}}");
+    let ways = [format!("{qd} cancel {persons}"), own];
+    let (said, runtime) = tries(&scene.env, scene.daemon(), &ways);
+    assert!(said[0].contains("E_FORBIDDEN") && !said[0].contains("exit 0"), "{}", said[0]);
+    assert!(said[1].contains("cancelled") && said[1].contains("exit 0"), "{}", said[1]);
+    let history = wait::until("it is noted", || {
+        let history = scene.env.qd(&["history", "--json"]).json();
+        (history["denied"].as_array().unwrap().len() == 1).then_some(history)
+    });
+    let denied = &history["denied"][0];
+    assert_eq!(
+        (&denied["operation"], &denied["runtime_id"]),
+        (&json!("cancelAction"), &json!(runtime))
+    );
+    scene.is("idle");
+    scene.ends(&queued["action_id"], "completed");
+    assert_eq!(scene.submitted(), "<stop>\n", "what a person has waiting is sent");
+}
+
+#[test]
 fn who_was_turned_away_shows_in_the_history_with_the_agent_below_which_they_ran() {
     let it = approvals::scene();
     it.ask(1, "touch one");

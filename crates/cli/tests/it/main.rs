@@ -12,6 +12,7 @@ mod actions_crash;
 mod adapters;
 mod agents;
 mod approvals;
+mod cancel;
 mod catalogue;
 mod command_line;
 mod config;

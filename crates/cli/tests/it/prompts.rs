@@ -78,7 +78,7 @@ impl Scene {
     }
 
     /// What the agent's own file says of it.
-    fn is(&self, status: &str) {
+    pub(crate) fn is(&self, status: &str) {
         self.is_in(status, "s-1");
     }
 
@@ -96,7 +96,7 @@ impl Scene {
         deck::pane_where(self.daemon().api(), &self.pane, what, wanted)
     }
 
-    fn send(&self, name: &str, more: &Value) -> Value {
+    pub(crate) fn send(&self, name: &str, more: &Value) -> Value {
         let mut body = json!({ "text": "do it", "enter": true });
         for (key, value) in more.as_object().unwrap() {
             body[key] = value.clone();
@@ -107,13 +107,13 @@ impl Scene {
     }
 
     /// What became of an action.
-    fn action(&self, id: &Value) -> Value {
+    pub(crate) fn action(&self, id: &Value) -> Value {
         let path = format!("/v1/actions/{}", id.as_str().unwrap());
         self.daemon().api().get(&path).expect(200)["action"].clone()
     }
 
     #[track_caller]
-    fn ends(&self, id: &Value, result: &str) -> Value {
+    pub(crate) fn ends(&self, id: &Value, result: &str) -> Value {
         wait::until(&format!("{id} is {result}"), || {
             let action = self.action(id);
             (action["result_code"] == result).then_some(action)
@@ -124,26 +124,32 @@ impl Scene {
         fs::read_to_string(self.home("submitted")).unwrap_or_default()
     }
 
-    fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         self.env.tmux().screen(&self.pane)
     }
 
-    fn types(&self, text: &str) {
+    pub(crate) fn types(&self, text: &str) {
         self.env.tmux().ok(&["send-keys", "-t", &self.pane, "-l", "--", text]);
         self.env.tmux().shows(&self.pane, text);
     }
 
-    fn keep(&self, name: &str) {
+    pub(crate) fn keep(&self, name: &str) {
         fs::write(self.home(name), "").unwrap();
     }
 
-    fn outbox(&self) -> usize {
+    pub(crate) fn outbox(&self) -> usize {
         fs::read_dir(self.env.home().join("outbox")).unwrap().count()
     }
 
     /// The daemon is killed, and another one comes.
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
+        self.restart_with(|| {});
+    }
+
+    /// The same, with something that happens in between.
+    pub(crate) fn restart_with(&mut self, meanwhile: impl FnOnce()) {
         self.daemon.take().unwrap().kill9();
+        meanwhile();
         self.daemon = Some(self.env.daemon());
     }
 }

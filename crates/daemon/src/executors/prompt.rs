@@ -381,6 +381,6 @@ impl Prompt<'_> {
 fn reached(phase: Phase) -> bool {
     match phase {
         Phase::Completed | Phase::NotConfirmed | Phase::Unknown => true,
-        Phase::Pending | Phase::Refused | Phase::Failed => false,
+        Phase::Pending | Phase::Refused | Phase::Failed | Phase::Cancelled => false,
     }
 }

@@ -11,7 +11,7 @@ use agents::adapter::Adapter;
 use agents::record::Ancestor;
 use api::error_code::ErrorCode;
 use api::rights::{Entrance, Right, Who};
-use api::routes::{ROUTES, Route};
+use api::routes::{ROUTES, Route, RouteId};
 use engine::access::Denial;
 use engine::event::{Actor, Below};
 use engine::ids::{RuntimeId, TokenId};
@@ -308,6 +308,13 @@ fn out_of_scope(right: Right, holder: &Holder) -> Problem {
     };
     let needs = right.scope().map(api::tokens::TokenScope::as_str);
     Problem::new(ErrorCode::Forbidden, message).detail("needs", needs)
+}
+
+/// Records that somebody who has the right of a route may not have what they asked for by it.
+pub(super) fn record_refusal(app: &Arc<App>, id: RouteId, peer: &Peer, code: ErrorCode) {
+    let (actor, runtime) = (peer.actor(), peer.actor().agent().cloned());
+    let route = ROUTES.iter().find(|route| route.id == id);
+    record(app, actor, route.map_or("unknown", |it| it.operation), code, runtime);
 }
 
 /// Records that somebody was turned away from a route, and gives back what they are told.

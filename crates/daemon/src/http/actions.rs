@@ -1,4 +1,4 @@
-//! `/v1/actions`: acts on panes, and the history of them.
+//! `/v1/actions`: acts on panes, taking them back, and the history of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +12,22 @@ use api::actions::{
 use api::error_code::ErrorCode;
 use api::query::NoQuery;
 use api::reference::Reference;
+use api::routes::RouteId;
 use api::selector::Selector;
 use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::action::{Act, ActRequest, ActionRow, Guards, TextFacts};
 use engine::ids::{ActionId, PaneKey, RuntimeId, SnapshotId};
-use engine::input::{Input, Reply, Request};
+use engine::input::{Input, Refusal, Reply, Request};
 use engine::time::WallMs;
 use engine::words::{ActionKind, ActionProblem, IfBusy, Phase};
 use http::StatusCode;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use store::DenialsQuery;
+use tokio::time::Instant;
 
+use super::access;
 use super::app::App;
 use super::extract::{Asked, Named, Peer, Said, Sent, SentLong};
 use super::from_api;
@@ -184,6 +187,48 @@ pub(crate) async fn events(
     ))
 }
 
+/// Takes an action back that was not begun. One that is being tried may come to wait again, so that
+/// decides whether it is too late.
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Named(id): Named,
+    _: Asked<NoQuery>,
+) -> Answered {
+    app.writable()?;
+    let action = ActionId::new(id);
+    let deadline = Instant::now() + OUTCOME_TIMEOUT;
+    loop {
+        let input = Request::Cancel { action: action.clone(), by: peer.actor() };
+        let problem = match app.ask(peer.actor(), Input::Asked(input)).await {
+            Ok(settled) => return Ok(said(&app, &taken(settled.reply)?)),
+            Err(problem) => problem,
+        };
+        if problem.code() == ErrorCode::Forbidden {
+            access::record_refusal(&app, RouteId::CancelAction, &peer, problem.code());
+            return Err(problem.hint(FROM_AGENTS_HINT));
+        }
+        if problem.code() != ErrorCode::TooLate {
+            return Err(problem);
+        }
+        let row = find(&app, action.as_str()).await?;
+        let row = known_when(&app, row, deadline, |row| !row.is_under_way()).await?;
+        let waits_again = row.phase == Phase::Pending && !row.is_under_way();
+        if !waits_again || Instant::now() >= deadline {
+            return Err(too_late(&row));
+        }
+    }
+}
+
+/// What somebody is told who cannot take an action back, with how far it is.
+fn too_late(row: &ActionRow) -> Problem {
+    let (action, phase) = (row.action.clone(), row.phase);
+    Problem::from(Refusal::TooLate { action, phase })
+        .detail("completed_at", row.completed_at.map(|at| timestamp(at).to_string()))
+        .detail("request_ref", row.request_ref.clone())
+        .detail("runtime_id", row.runtime.to_string())
+}
+
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Asked(query): Asked<ActionsQuery>,
@@ -275,19 +320,23 @@ pub(super) async fn perform(app: &App, peer: &Peer, wanted: Wanted<'_>) -> Answe
         keep(app, &action, text, wanted.act.busy().then)?;
     }
     let settled = app.ask(peer.actor(), Input::Asked(Request::Act(Box::new(request)))).await;
-    let row = match settled.map(|settled| settled.reply) {
-        Ok(Reply::Action(row)) => Ok(*row),
-        Ok(Reply::Done | Reply::Target(_) | Reply::Accepted(_)) => {
-            Err(Problem::internal("the action was neither taken nor refused", &"no action"))
-        }
-        Err(problem) => Err(problem),
-    };
+    let row = settled.and_then(|settled| taken(settled.reply));
     if !may_need_its_text(&row, &action)
         && let Some(outbox) = &app.outbox
     {
         outbox.forget(&action);
     }
     conclude(app, row?).await
+}
+
+/// The action that the engine answered with.
+fn taken(reply: Reply) -> Result<ActionRow, Problem> {
+    match reply {
+        Reply::Action(row) => Ok(*row),
+        Reply::Done | Reply::Target(_) | Reply::Accepted(_) => {
+            Err(Problem::internal("the action was neither taken nor refused", &"no action"))
+        }
+    }
 }
 
 /// Keeps a text until its action has an end; of one that cannot be kept nothing stays.
@@ -382,7 +431,7 @@ pub(super) async fn repeated(
         Some(row) if row.fingerprint == fingerprint => conclude(app, row).await,
         Some(row) => {
             let action = row.action;
-            Err(engine::input::Refusal::ActionConflict { request_ref, action }.into())
+            Err(Refusal::ActionConflict { request_ref, action }.into())
         }
         None => Err(problem),
     }
@@ -390,11 +439,12 @@ pub(super) async fn repeated(
 
 /// Waits until an action has an outcome, and tells it.
 async fn conclude(app: &App, row: ActionRow) -> Answered {
-    let row = if is_awaited(&row) { outcome(app, row).await? } else { row };
+    let deadline = Instant::now() + OUTCOME_TIMEOUT;
+    let row = known_when(app, row, deadline, |row| !is_awaited(row)).await?;
     let answer = said(app, &row);
     match (row.phase, &row.failure) {
         (Phase::Completed | Phase::NotConfirmed | Phase::Pending, _) | (_, None) => Ok(answer),
-        (Phase::Refused | Phase::Failed | Phase::Unknown, Some(failure)) => {
+        (Phase::Refused | Phase::Failed | Phase::Cancelled | Phase::Unknown, Some(failure)) => {
             let Said(_, answer) = answer;
             let completed_at = answer.completed_at.map(|at| at.to_string());
             let told =
@@ -418,13 +468,22 @@ fn is_awaited(row: &ActionRow) -> bool {
     row.phase == Phase::Pending && !row.is_parked()
 }
 
-async fn outcome(app: &App, row: ActionRow) -> Result<ActionRow, Problem> {
+/// An action as it is once it is as wanted, or by then.
+async fn known_when(
+    app: &App,
+    row: ActionRow,
+    deadline: Instant,
+    wanted: impl Fn(&ActionRow) -> bool,
+) -> Result<ActionRow, Problem> {
+    if wanted(&row) {
+        return Ok(row);
+    }
     let mut publications = app.lookout.publications();
-    let ended = async {
+    let changed = async {
         loop {
             let known = app.read(|follower, _| follower.action(&row.action).cloned());
             match known {
-                Some(known) if !is_awaited(&known) => return Ok(known),
+                Some(known) if wanted(&known) => return Ok(known),
                 Some(_) => {}
                 None => return find(app, row.action.as_str()).await,
             }
@@ -433,7 +492,7 @@ async fn outcome(app: &App, row: ActionRow) -> Result<ActionRow, Problem> {
             }
         }
     };
-    match tokio::time::timeout(OUTCOME_TIMEOUT, ended).await {
+    match tokio::time::timeout_at(deadline, changed).await {
         Ok(known) => known,
         Err(_) => Ok(row),
     }

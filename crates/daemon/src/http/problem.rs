@@ -198,6 +198,13 @@ impl From<Refusal> for Problem {
             Refusal::TooManyActions => {
                 problem(ErrorCode::Overloaded).detail("limit", engine::limits::OPEN_ACTIONS_MAX)
             }
+            Refusal::ActionUnknown(action) => {
+                problem(ErrorCode::RefNotFound).detail("action_id", action.to_string())
+            }
+            Refusal::TooLate { action, phase } => problem(ErrorCode::TooLate)
+                .detail("action_id", action.to_string())
+                .detail("result_code", phase.as_str()),
+            Refusal::Forbidden(_) => problem(ErrorCode::Forbidden),
             Refusal::TokenExists(name) => problem(ErrorCode::TokenExists).detail("token", name),
             Refusal::TokenUnknown(named) => {
                 problem(ErrorCode::TokenNotFound).detail("token", named)
@@ -272,10 +279,15 @@ mod tests {
         check(Refusal::EventIdConflict(EventId::new("e")), ErrorCode::IdempotencyConflict);
         check(Refusal::InboxFull, ErrorCode::Overloaded);
         check(Refusal::TooManyActions, ErrorCode::Overloaded);
+        let action = || engine::ids::ActionId::new("ac-1");
+        check(Refusal::ActionUnknown(action()), ErrorCode::RefNotFound);
+        let phase = engine::words::Phase::Completed;
+        check(Refusal::TooLate { action: action(), phase }, ErrorCode::TooLate);
+        check(Refusal::Forbidden("no"), ErrorCode::Forbidden);
         check(Refusal::TokenExists("a".to_owned()), ErrorCode::TokenExists);
         check(Refusal::TokenUnknown("a".to_owned()), ErrorCode::TokenNotFound);
         check(Refusal::TooManyTokens, ErrorCode::LimitReached);
-        let (request_ref, action) = ("r".to_owned(), engine::ids::ActionId::new("ac-1"));
+        let (request_ref, action) = ("r".to_owned(), action());
         check(Refusal::ActionConflict { request_ref, action }, ErrorCode::IdempotencyConflict);
     }
 

@@ -84,6 +84,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<App>> {
         RouteId::Respond => on(method, approvals::respond),
         RouteId::ShowAction => on(method, actions::show),
         RouteId::ShowActionEvents => on(method, actions::events),
+        RouteId::CancelAction => on(method, actions::cancel),
         RouteId::ListAdapters => on(method, adapters::list),
         RouteId::EnableAdapter => on(method, adapters::enable),
         RouteId::DisableAdapter => on(method, adapters::disable),

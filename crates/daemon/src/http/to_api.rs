@@ -6,7 +6,9 @@ use api::actions::{
     SnapshotItem,
 };
 use api::agents::AgentDetails;
-use api::approvals::{ApprovalItem, ApprovalKind, ApprovalState, Choice, Delivery, OfferItem};
+use api::approvals::{
+    ApprovalItem, ApprovalKind, ApprovalState, Choice, Delivery, OfferItem, TerminalOnly,
+};
 use api::error_code::ErrorCode;
 use api::explain::{DecisionRule, Evidence, ExplainAnswer, WhyNot};
 use api::health::Warning;
@@ -515,6 +517,7 @@ pub(crate) fn action(follower: &Follower, row: &ActionRow) -> ActionItem {
         requested_by: row.by.to_string(),
         requested_at: stamp(row.requested),
         completed_at: row.completed_at.map(timestamp),
+        cancelled_by: row.cancelled_by.as_ref().map(ToString::to_string),
         detail: serde_json::json!({ "act": row.act, "guards": row.guards }),
         snapshot: SnapshotItem {
             snapshot_id: seen.snapshot.to_string(),
@@ -573,6 +576,7 @@ pub(crate) fn approval(follower: &Follower, row: &ApprovalRow, held: bool) -> Ap
         purpose: some(&asking.purpose),
         directory: some(&asking.directory),
         offers: offers.collect(),
+        terminal_only: asking.terminal_only.map(terminal_only),
         fingerprint: row.fingerprint.clone(),
         source: row.source.as_str().to_owned(),
         delivery: row.is_live().then_some(if held { Delivery::Reply } else { Delivery::Keys }),
@@ -600,6 +604,13 @@ pub(crate) fn choice(choice: known::Choice) -> Choice {
         known::Choice::ApproveAlways => Choice::ApproveAlways,
         known::Choice::Deny => Choice::Deny,
         known::Choice::Option => Choice::Option,
+    }
+}
+
+fn terminal_only(why: known::TerminalOnly) -> TerminalOnly {
+    match why {
+        known::TerminalOnly::SeveralQuestions => TerminalOnly::SeveralQuestions,
+        known::TerminalOnly::SeveralAnswers => TerminalOnly::SeveralAnswers,
     }
 }
 
@@ -684,6 +695,7 @@ pub(crate) fn result_code(phase: known::Phase) -> ResultCode {
         known::Phase::NotConfirmed => ResultCode::NotConfirmed,
         known::Phase::Refused => ResultCode::Refused,
         known::Phase::Failed => ResultCode::Failed,
+        known::Phase::Cancelled => ResultCode::Cancelled,
         known::Phase::Unknown => ResultCode::Unknown,
     }
 }
@@ -703,6 +715,7 @@ pub(crate) fn action_problem(problem: known::ActionProblem) -> ErrorCode {
         known::ActionProblem::ApprovalChanged => ErrorCode::ApprovalChanged,
         known::ActionProblem::ChoiceNotOffered => ErrorCode::ChoiceNotOffered,
         known::ActionProblem::Interrupted => ErrorCode::Interrupted,
+        known::ActionProblem::Cancelled => ErrorCode::Cancelled,
         known::ActionProblem::Forbidden => ErrorCode::Forbidden,
         known::ActionProblem::OutcomeUnknown => ErrorCode::OutcomeUnknown,
         known::ActionProblem::Internal => ErrorCode::Internal,

@@ -137,6 +137,9 @@ fn settle(answer: Answer, agent: &str, tally: &mut Tally) -> Settling {
             | Refusal::SameServer { .. }
             | Refusal::ActionConflict { .. }
             | Refusal::TooManyActions
+            | Refusal::ActionUnknown(_)
+            | Refusal::TooLate { .. }
+            | Refusal::Forbidden(_)
             | Refusal::TooManyAdapters
             | Refusal::TokenExists(_)
             | Refusal::TokenUnknown(_)

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use crate::world::{World, process, shell};
 
-fn send(text: &str) -> Act {
+pub(crate) fn send(text: &str) -> Act {
     let text = TextFacts {
         bytes: text.len() as u64,
         sha256: format!("hash of {text}"),
@@ -26,7 +26,7 @@ fn send(text: &str) -> Act {
     Act::Send { text: Some(text), keys: Vec::new(), paste: false, busy: Busy::REFUSED }
 }
 
-fn request(world: &World, number: u32, pane: u32, act: Act) -> ActRequest {
+pub(crate) fn request(world: &World, number: u32, pane: u32, act: Act) -> ActRequest {
     ActRequest {
         action: ActionId::new(format!("ac-{number}")),
         snapshot: SnapshotId::new(format!("sn-{number}")),
@@ -40,20 +40,28 @@ fn request(world: &World, number: u32, pane: u32, act: Act) -> ActRequest {
     }
 }
 
-fn ask(world: &mut World, request: &ActRequest) -> Result<ActionRow, Refusal> {
+pub(crate) fn ask(world: &mut World, request: &ActRequest) -> Result<ActionRow, Refusal> {
     match world.feed(&Input::Asked(Request::Act(Box::new(request.clone()))))? {
         Reply::Action(row) => Ok(*row),
         other => panic!("{other:?}"),
     }
 }
 
-fn report(world: &mut World, number: u32, outcome: Outcome) {
+pub(crate) fn report(world: &mut World, number: u32, outcome: Outcome) {
     let action = ActionId::new(format!("ac-{number}"));
     world.feed(&Input::Acted { action, outcome, steps: Vec::new() }).unwrap();
 }
 
+pub(crate) fn cancel(world: &mut World, number: u32, by: &Actor) -> Result<ActionRow, Refusal> {
+    let (action, by) = (ActionId::new(format!("ac-{number}")), by.clone());
+    match world.feed(&Input::Asked(Request::Cancel { action, by }))? {
+        Reply::Action(row) => Ok(*row),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// What was released to be done, in order.
-fn released(world: &World) -> Vec<String> {
+pub(crate) fn released(world: &World) -> Vec<String> {
     let acts = world.effects.iter().filter_map(|effect| match effect {
         Effect::Act(row) => Some(row.action.to_string()),
         _ => None,
@@ -61,7 +69,7 @@ fn released(world: &World) -> Vec<String> {
     acts.collect()
 }
 
-fn told(world: &World, number: u32) -> ActionRow {
+pub(crate) fn told(world: &World, number: u32) -> ActionRow {
     let action = ActionId::new(format!("ac-{number}"));
     let changes = world.journal.iter().rev().find_map(|event| match event {
         Event::ActionChanged(row) if row.action == action => Some((**row).clone()),
@@ -76,7 +84,7 @@ fn world() -> World {
     world
 }
 
-fn problem(row: &ActionRow) -> Option<ActionProblem> {
+pub(crate) fn problem(row: &ActionRow) -> Option<ActionProblem> {
     row.failure.as_ref().map(|failure| failure.problem)
 }
 
@@ -293,7 +301,7 @@ fn open_actions_are_bounded() {
 }
 
 /// Who runs below an agent, as far as it can be told.
-fn below_an_agent() -> [Actor; 4] {
+pub(crate) fn below_an_agent() -> [Actor; 4] {
     let runtime = RuntimeId::new("rt-agent");
     let below = Some(Below::Runtime(runtime.clone()));
     let (name, token) = ("laptop".to_owned(), TokenId::new("tk-1"));
@@ -359,7 +367,7 @@ fn claude(pid: u32) -> PaneFacts {
     PaneFacts { process: process(pid), agent: Some(agent), ..shell(3) }
 }
 
-fn prompt(queue: bool) -> Act {
+pub(crate) fn prompt(queue: bool) -> Act {
     let Act::Send { text, keys, paste, .. } = send("prompt") else { panic!("no send") };
     let then = if queue { IfBusy::Queue } else { IfBusy::Wait };
     let patience_ms = if queue { limits::QUEUE_MS } else { limits::WAIT_MS };
@@ -367,7 +375,7 @@ fn prompt(queue: bool) -> Act {
 }
 
 /// A world whose agent says these things of itself, one after the other.
-fn agent_world(says: &[State]) -> World {
+pub(crate) fn agent_world(says: &[State]) -> World {
     let mut world = World::new();
     world.scan(&[shell(1), claude(1_003)]);
     for (nth, state) in says.iter().enumerate() {
@@ -447,6 +455,9 @@ enum Step {
     Respawn {
         pane: u32,
     },
+    Cancel {
+        number: u32,
+    },
     Pass {
         ms: i64,
     },
@@ -461,6 +472,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop::sample::select(&[State::Running, State::Idle, State::WaitingApproval][..])
             .prop_map(|state| Step::Says { state }),
         1 => (1..4u32).prop_map(|pane| Step::Respawn { pane }),
+        2 => (0..24u32).prop_map(|number| Step::Cancel { number }),
         1 => (1..20_000i64).prop_map(|ms| Step::Pass { ms }),
         1 => Just(Step::Restart),
     ]
@@ -509,6 +521,7 @@ proptest! {
                     let plain = |pane: u32| PaneFacts { process: process(pids[&pane]), ..shell(pane) };
                     world.scan(&[plain(1), plain(2), claude(pids[&3])]);
                 }
+                Step::Cancel { number } => drop(cancel(&mut world, number, &Actor::Daemon)),
                 Step::Pass { ms } => world.pass(ms),
                 Step::Restart => {
                     let before = world.engine.tables();
@@ -539,6 +552,13 @@ proptest! {
         }
         let released: BTreeSet<_> = released(&world).into_iter().collect();
         prop_assert_eq!(released.len(), ever.len());
+        for event in &world.journal {
+            let Event::ActionChanged(row) = event else { continue };
+            if row.phase == Phase::Cancelled {
+                // It may have been tried, which did nothing.
+                prop_assert!(!under_way.contains(&row.action), "{} was under way", row.action);
+            }
+        }
         let mut ended = BTreeSet::new();
         for event in &world.journal {
             if let Event::ActionChanged(row) = event {

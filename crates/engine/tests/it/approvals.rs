@@ -120,6 +120,26 @@ fn f_22_the_first_answer_wins_and_the_second_is_refused() {
     assert_eq!(problem(&third), Some(ActionProblem::ApprovalClosed));
 }
 
+#[test]
+fn what_was_answered_in_the_terminal_is_not_told_as_replaced_by_what_is_asked_next() {
+    let mut it = Scene::new();
+    let one = it.ask(&asking("rm a"));
+    it.hook(State::Running, "active", None);
+    assert_eq!(it.now(&one).state, ApprovalState::AnsweredInTerminal);
+    let two = it.ask(&asking("rm b"));
+    assert_eq!(it.now(&one).state, ApprovalState::AnsweredInTerminal, "nobody asks it again");
+    assert_eq!(it.now(&two).state, ApprovalState::Waiting);
+}
+
+#[test]
+fn what_waited_as_long_as_it_may_is_answered_no_more_though_nobody_took_note_yet() {
+    let mut it = Scene::new();
+    let asked = it.ask(&asking("rm a"));
+    it.world.jump(limits::APPROVAL_TTL_MS);
+    let late = it.answer(&asked, 1, Choice::Approve);
+    assert_eq!((late.phase, problem(&late)), (Phase::Refused, Some(ActionProblem::ApprovalClosed)));
+}
+
 /// Claude's status is busy for a moment when somebody presses its no.
 #[test]
 fn a_no_in_the_terminal_that_looks_busy_first_is_not_taken_for_a_yes() {

@@ -10,6 +10,7 @@ mod access;
 mod actions;
 mod adapters;
 mod approvals;
+mod cancelling;
 mod health;
 mod identity;
 mod inbox;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use engine::action::ActionRow;
 use engine::engine::Engine;
 use engine::event::{Event, SessionRow};
-use engine::ids::{BootId, EventId, PaneId, PaneKey, RuntimeId, SessionId, TargetId, WindowId};
+use engine::ids::{
+    ActionId, BootId, EventId, PaneId, PaneKey, RuntimeId, SessionId, TargetId, WindowId,
+};
 use engine::input::{
     Acceptance, Decision, Effect, Input, Observation, Refusal, Reply, Request, Topology,
 };
@@ -97,6 +99,10 @@ impl Past for Memory {
 
     fn runtime_existed(&self, runtime: &RuntimeId) -> bool {
         self.runtimes.contains_key(runtime)
+    }
+
+    fn action(&self, action: &ActionId) -> Option<ActionRow> {
+        self.actions.values().find(|row| row.action == *action).cloned()
     }
 
     fn action_by_request(&self, kind: ActionKind, request_ref: &str) -> Option<ActionRow> {

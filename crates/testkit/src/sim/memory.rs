@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::action::ActionRow;
 use engine::event::Event;
-use engine::ids::{BootId, EventId, PaneKey, RuntimeId};
+use engine::ids::{ActionId, BootId, EventId, PaneKey, RuntimeId};
 use engine::past::{Past, PastEvent};
 use engine::signal::{About, Signal};
 use engine::words::{ActionKind, Source};
@@ -107,6 +107,10 @@ impl Past for Memory {
 
     fn runtime_existed(&self, runtime: &RuntimeId) -> bool {
         self.runtimes.contains_key(runtime)
+    }
+
+    fn action(&self, action: &ActionId) -> Option<ActionRow> {
+        self.actions.values().find(|row| row.action == *action).cloned()
     }
 
     fn action_by_request(&self, kind: ActionKind, request_ref: &str) -> Option<ActionRow> {
