@@ -94,6 +94,42 @@ pub(super) const BUGS: &[Bug] = &[
         plant: "if (PLANTED || self.topology_seen) && self.successes",
     },
     Bug {
+        what: "an act that was under way at a crash is done again",
+        place: ("engine", "acting.rs"),
+        find: "open.map(|row| Effect::Settle(Box::new(row.clone())))",
+        plant: "open.map(|row| if PLANTED { Effect::Act(Box::new(row.clone())) } else { Effect::Settle(Box::new(row.clone())) })",
+    },
+    Bug {
+        what: "two acts in one pane are under way at once",
+        place: ("engine", "acting.rs"),
+        find: "here().any(ActionRow::holds_pane)",
+        plant: "(here().any(ActionRow::holds_pane) && !PLANTED)",
+    },
+    Bug {
+        what: "what is on its way is told as taken back",
+        place: ("engine", "cancelling.rs"),
+        find: "if !row.waits() {",
+        plant: "if !row.waits() && !(PLANTED && row.is_open()) {",
+    },
+    Bug {
+        what: "a second answer to an approval is accepted",
+        place: ("engine", "approving.rs"),
+        find: "filter(|answer| answer.action != row.action) {",
+        plant: "filter(|answer| answer.action != row.action && !PLANTED) {",
+    },
+    Bug {
+        what: "an answer counts for whatever is asked by now",
+        place: ("engine", "approving.rs"),
+        find: "if *fingerprint != open.fingerprint {",
+        plant: "if *fingerprint != open.fingerprint && !PLANTED {",
+    },
+    Bug {
+        what: "that work goes on is taken for a yes",
+        place: ("engine", "approving.rs"),
+        find: "close(row, ApprovalState::AnsweredInTerminal, now.wall);\n            if is_interrupted(shown) {",
+        plant: "close(row, ApprovalState::AnsweredInTerminal, now.wall);\n            if PLANTED { row.outcome = Some(Choice::Approve); } else if is_interrupted(shown) {",
+    },
+    Bug {
         what: "what ended runtimes had said stays in the tables",
         place: ("store", "fold.rs"),
         find: "self.silenced.insert(runtime.clone());",

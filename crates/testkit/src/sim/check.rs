@@ -4,6 +4,7 @@
 //! |---|---|
 //! | I1 | the journal has no gap; its chain is whole |
 //! | I2 | every acknowledged event is in it, once |
+//! | I3, I4, I5 | acts and answers: see [`super::deeds`] |
 //! | I6 | what the engine holds is the fold of the journal, and what a store would load |
 //! | I7 | a resumed watcher saw exactly the rows a..b, once |
 //! | I8 | a pane has at most one living runtime, a runtime one pane, and none comes back |
@@ -27,6 +28,7 @@ use engine::trail::{Track, Trail};
 use engine::words::Health;
 use store::Change;
 
+use super::deeds::Deeds;
 use super::model::{Model, Moment};
 
 /// Something that must not be.
@@ -83,6 +85,7 @@ pub(crate) struct Checker {
     acknowledged: BTreeSet<EventId>,
     /// Targets that were seen whole since their last failure.
     seen_whole: BTreeSet<TargetId>,
+    pub(crate) deeds: Deeds,
 }
 
 impl Checker {
@@ -99,6 +102,7 @@ impl Checker {
             pended: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
             seen_whole: BTreeSet::new(),
+            deeds: Deeds::default(),
         }
     }
 
@@ -252,11 +256,11 @@ impl Checker {
                 }
             }
             Event::TargetChanged(row) => self.take_target(row),
+            Event::ActionChanged(row) => self.deeds.take(row, &self.follower),
+            Event::ApprovalChanged(row) => self.deeds.take_approval(row),
             Event::SessionChanged(_)
             | Event::SessionRemoved { .. }
-            | Event::ActionChanged(_)
             | Event::AdapterChanged(_)
-            | Event::ApprovalChanged(_)
             | Event::TokenChanged(_)
             | Event::AccessDenied(_) => Ok(()),
         }
@@ -287,6 +291,11 @@ impl Checker {
         if self.recorded.insert(signal.event_id.clone(), row.runtime.clone()).is_some() {
             return violated("I2", format!("{} is recorded a second time", signal.event_id));
         }
+        // Of an action that ended it is told also where its runtime did before.
+        if row.is_record() {
+            return Ok(());
+        }
+        self.deeds.hear(row);
         let Some(Life::Active(key)) = self.lives.get(&row.runtime).cloned() else {
             return violated(
                 "I8",
@@ -528,7 +537,9 @@ impl Checker {
             .or_else(|| differing("sessions", &held.sessions, &folded.sessions))
             .or_else(|| differing_panes(&held.panes, &folded.panes))
             .or_else(|| differing("evidence", &held.evidence, &folded.evidence))
-            .or_else(|| differing("inbox", &held.inbox, &folded.inbox));
+            .or_else(|| differing("inbox", &held.inbox, &folded.inbox))
+            .or_else(|| differing("actions", &held.actions, &folded.actions))
+            .or_else(|| differing("approvals", &held.approvals, &folded.approvals));
         match difference {
             Some(difference) => violated("I6", difference),
             None => Ok(()),
@@ -570,6 +581,7 @@ fn stored(mut tables: Tables) -> Tables {
         }
     }
     tables.inbox.iter_mut().for_each(|row| unplaced(&mut row.ingested_at));
+    acting_moments(&mut tables).for_each(unplaced);
     tables
 }
 
@@ -591,7 +603,17 @@ fn durable(mut tables: Tables) -> Tables {
         row.ingested_at.mono = MonoMs(0);
         row.signal.payload = None;
     }
+    acting_moments(&mut tables).for_each(|at| at.mono = MonoMs(0));
     tables
+}
+
+/// The moments in the rows of actions and approvals.
+fn acting_moments(tables: &mut Tables) -> impl Iterator<Item = &mut Stamp> {
+    let actions = tables.actions.iter_mut().flat_map(|row| {
+        let held = row.held.as_mut().map(|held| &mut held.since);
+        std::iter::once(&mut row.requested).chain(held)
+    });
+    actions.chain(tables.approvals.iter_mut().map(|row| &mut row.opened))
 }
 
 fn differing<T: PartialEq + std::fmt::Debug>(
@@ -614,6 +636,8 @@ pub(crate) fn difference(held: &Tables, other: &Tables) -> Option<String> {
         .or_else(|| differing("panes", &held.panes, &other.panes))
         .or_else(|| differing("evidence", &held.evidence, &other.evidence))
         .or_else(|| differing("inbox", &held.inbox, &other.inbox))
+        .or_else(|| differing("actions", &held.actions, &other.actions))
+        .or_else(|| differing("approvals", &held.approvals, &other.approvals))
 }
 
 /// Where two long texts begin to differ.

@@ -14,11 +14,14 @@ use engine::trail::Trail;
 use super::Plan;
 use super::check::{Checked, Checker, violated};
 use super::clock::Clock;
+use super::executors::{Executors, There, With};
 use super::fake::act::{Act, Hands, Room};
 use super::fake::host::Host;
 use super::fake::server::Server;
 use super::mind::{Bare, Mind};
 use super::model::Moment;
+use super::people::People;
+use super::questions::Questions;
 use super::readings::Agents;
 use super::rng::Rng;
 use super::sight;
@@ -49,6 +52,9 @@ pub(crate) struct Core {
     checker: Checker,
     voices: Voices,
     agents: Agents,
+    people: People,
+    questions: Questions,
+    executors: Executors,
     room: Room,
     /// What the daemon last left for the next one, and when.
     trail: (i64, Trail),
@@ -58,6 +64,7 @@ pub(crate) struct Core {
 
 /// How often it leaves one.
 const TRAIL_MS: i64 = 1_000;
+const DAY_MS: i64 = 86_400_000;
 
 /// What one step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +85,9 @@ enum Move {
     Crash,
     Jump,
     Ask,
+    Want,
+    Question,
+    Errand,
 }
 
 const MOVES: &[(u32, Move)] = &[
@@ -97,10 +107,14 @@ const MOVES: &[(u32, Move)] = &[
     (3, Move::Crash),
     (3, Move::Jump),
     (2, Move::Ask),
+    (60, Move::Want),
+    (30, Move::Question),
+    (160, Move::Errand),
 ];
 
 /// Moves that happen to a world that heals.
-const HEALING: &[(u32, Move)] = &[(1, Move::LookAtAll), (1, Move::Answered), (4, Move::Deliver)];
+const HEALING: &[(u32, Move)] =
+    &[(1, Move::LookAtAll), (1, Move::Answered), (4, Move::Deliver), (4, Move::Errand)];
 
 impl Core {
     pub(crate) fn new(seed: u64, plan: Plan) -> Self {
@@ -123,6 +137,9 @@ impl Core {
             checker: Checker::new(Settings::default()),
             voices: Voices::default(),
             agents: Agents::default(),
+            people: People::default(),
+            questions: Questions::default(),
+            executors: Executors::default(),
             room,
             trail: (0, Trail::default()),
             tally: Tally::default(),
@@ -199,11 +216,14 @@ impl Core {
                 // A daemon begins by looking at its clock.
                 self.feed(Actor::Reconciler, Input::Ticked)
             }
-            Move::Jump => {
-                self.jump();
+            Move::Jump => self.jump(),
+            Move::Ask => self.ask(place),
+            Move::Want => self.want(),
+            Move::Question => {
+                self.question(place);
                 Ok(())
             }
-            Move::Ask => self.ask(place),
+            Move::Errand => self.errand(),
         }
     }
 
@@ -216,6 +236,17 @@ impl Core {
             Input::Signalled(signal) | Input::Spooled(signal) => Some(signal.clone()),
             Input::Observed { .. }
             | Input::Asked(_)
+            | Input::Acted { .. }
+            | Input::Held { .. }
+            | Input::Resumed(_)
+            | Input::Offered { .. }
+            | Input::Ticked => None,
+        };
+        let asked = match &input {
+            Input::Asked(request) => Some(request.clone()),
+            Input::Observed { .. }
+            | Input::Signalled(_)
+            | Input::Spooled(_)
             | Input::Acted { .. }
             | Input::Held { .. }
             | Input::Resumed(_)
@@ -236,6 +267,11 @@ impl Core {
             if let Some(signal) = &signal {
                 self.checker.answered(signal, &outcome.result)?;
             }
+            if let Some(asked) = &asked {
+                let engine = self.mind.engine();
+                self.checker.deeds.answered(asked, &outcome.result, engine, now)?;
+            }
+            outcome.effects.iter().for_each(|effect| self.executors.take(effect));
         }
         if self.tally.steps.is_multiple_of(self.plan.check_every) {
             self.check()?;
@@ -401,11 +437,64 @@ impl Core {
         self.clock.restart_mono(base);
         let stored = self.checker.restart(&self.trail.1, self.clock.now(), self.moment());
         self.mind.crash(stored, &self.trail.1, self.clock.now());
+        self.executors.crash(&mut self.rng);
+        for effect in self.mind.engine().standing_effects() {
+            self.executors.take(&effect);
+        }
     }
 
-    fn jump(&mut self) {
+    fn jump(&mut self) -> Checked {
+        let reach = |target: &TargetId| there(&self.places, target);
+        let mut with = With {
+            rng: &mut self.rng,
+            clock: &self.clock,
+            deeds: &mut self.checker.deeds,
+            questions: &mut self.questions,
+            voices: &mut self.voices,
+            tally: &mut self.tally,
+        };
+        self.executors.drain(&mut with, &reach)?;
         self.tally.count("clock set");
-        self.clock.disturb(&mut self.rng);
+        if self.clock.disturb(&mut self.rng).abs() > DAY_MS {
+            self.people.forget();
+        }
+        Ok(())
+    }
+
+    /// Somebody wants something done.
+    fn want(&mut self) -> Checked {
+        let wanted = self.people.want(&mut self.rng, &self.checker.follower);
+        let Some((actor, request)) = wanted else { return Ok(()) };
+        self.tally.count("act asked for");
+        self.feed(actor, Input::Asked(request))
+    }
+
+    /// An agent asks something, or is answered in its own terminal.
+    fn question(&mut self, place: usize) {
+        let target = &self.places[place].target;
+        if self.rng.permille(300) {
+            self.questions.decide_there(&mut self.rng, &self.clock, &mut self.voices);
+        } else if let Some(there) = there(&self.places, target) {
+            let (rng, clock) = (&mut self.rng, &self.clock);
+            self.questions.ask(rng, target, &there, clock, &mut self.voices);
+        }
+    }
+
+    /// Whoever acts goes on by a step.
+    fn errand(&mut self) -> Checked {
+        let reach = |target: &TargetId| there(&self.places, target);
+        let mut with = With {
+            rng: &mut self.rng,
+            clock: &self.clock,
+            deeds: &mut self.checker.deeds,
+            questions: &mut self.questions,
+            voices: &mut self.voices,
+            tally: &mut self.tally,
+        };
+        let Some(report) = self.executors.step(&mut with, &reach)? else { return Ok(()) };
+        self.feed(Actor::Daemon, report.clone())?;
+        self.executors.reported(&report);
+        Ok(())
     }
 
     fn ask(&mut self, index: usize) -> Checked {
@@ -450,6 +539,7 @@ impl Core {
         }
         self.check()?;
         self.checker.acknowledged_are_kept()?;
+        self.checker.deeds.all_attended(|action| self.executors.attends(action))?;
         self.tally.digest = self.checker.digest();
         (0..self.places.len()).try_for_each(|index| self.check_view(index))
     }
@@ -459,4 +549,10 @@ impl Core {
         let place = &self.places[index];
         view::check(self.mind.engine(), &place.target, place.server.as_ref(), &place.host)
     }
+}
+
+/// A target's server, as whoever acts reaches it.
+fn there<'a>(places: &'a [Place], target: &TargetId) -> Option<There<'a>> {
+    let place = places.iter().find(|place| place.target == *target)?;
+    Some(There { server: place.server.as_ref()?, host: &place.host, hung: false })
 }

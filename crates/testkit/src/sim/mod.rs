@@ -4,7 +4,8 @@
 //! One seed is one run, bit for bit. `docs/design/simulator.md` tells what is simulated and what is
 //! checked; `./x sim` runs it. Reading order: chance and time ([`rng`], [`clock`]); the made-up
 //! tmux ([`fake`]), what a perfect look at it shows ([`sight`]), and who looks and speaks
-//! ([`observer`], [`readings`], [`voices`], [`spool`], [`watcher`]); the reference [`model`] and the one [`check`]er; and the
+//! ([`observer`], [`readings`], [`voices`], [`spool`], [`watcher`]), who acts ([`people`], [`questions`],
+//! [`executors`]); the reference [`model`] and the one [`check`]er with its [`deeds`]; and the
 //! two worlds that put these together, [`core`] with the engine alone and [`whole`] with the real
 //! ledger on a real file.
 
@@ -19,7 +20,10 @@ mod sight;
 mod site;
 
 mod convert;
+mod executors;
 mod observer;
+mod people;
+mod questions;
 mod readings;
 mod spool;
 mod voices;
@@ -30,6 +34,7 @@ mod memory;
 mod mind;
 
 mod check;
+mod deeds;
 mod model;
 mod view;
 

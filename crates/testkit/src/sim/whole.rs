@@ -5,6 +5,7 @@ mod daemon;
 mod healing;
 
 use engine::event::Actor;
+use engine::ids::TargetId;
 use engine::input::{Input, Observation};
 use engine::settings::Settings;
 use engine::signal::Signal;
@@ -15,9 +16,12 @@ use super::Plan;
 use super::check::{Checked, Checker, violated};
 use super::clock::Clock;
 use super::disk::{Disk, chain};
+use super::executors::{Executors, There, With};
 use super::fake::act::Room;
 use super::model::Moment;
 use super::observer::OUT_OF_STEP;
+use super::people::People;
+use super::questions::Questions;
 use super::readings::Agents;
 use super::rng::Rng;
 use super::site::{self, Site};
@@ -48,6 +52,9 @@ pub(crate) struct Whole {
     checker: Checker,
     voices: Voices,
     agents: Agents,
+    people: People,
+    questions: Questions,
+    executors: Executors,
     spool: Spool,
     room: Room,
     /// What it last left, and when.
@@ -80,6 +87,9 @@ enum Move {
     Ask,
     Retain,
     Days,
+    Want,
+    Question,
+    Errand,
 }
 
 const MOVES: &[(u32, Move)] = &[
@@ -100,6 +110,9 @@ const MOVES: &[(u32, Move)] = &[
     (2, Move::Ask),
     (2, Move::Retain),
     (1, Move::Days),
+    (40, Move::Want),
+    (20, Move::Question),
+    (110, Move::Errand),
 ];
 
 impl Whole {
@@ -120,6 +133,9 @@ impl Whole {
             checker: Checker::new(Settings::default()),
             voices: Voices::default(),
             agents: Agents::default(),
+            people: People::default(),
+            questions: Questions::default(),
+            executors: Executors::default(),
             spool: Spool::default(),
             room,
             trail: (0, Trail::default()),
@@ -217,10 +233,7 @@ impl Whole {
                 self.lie_in_wait();
                 Ok(())
             }
-            Move::Jump => {
-                self.jump();
-                Ok(())
-            }
+            Move::Jump => self.jump(),
             Move::Ask => self.ask(site),
             Move::Retain => self.retain(),
             Move::Days => {
@@ -228,9 +241,16 @@ impl Whole {
                 let days = self.rng.between(1, 16);
                 self.clock.advance(days * DAY_MS);
                 self.voices.forget();
+                self.people.forget();
                 self.spool.settle();
                 Ok(())
             }
+            Move::Want => self.want(),
+            Move::Question => {
+                self.question(site);
+                Ok(())
+            }
+            Move::Errand => self.errand(),
         }
     }
 
@@ -391,11 +411,65 @@ impl Whole {
         self.sites[index].trespass(&self.clock, &mut self.rng);
     }
 
-    fn jump(&mut self) {
+    fn jump(&mut self) -> Checked {
+        let reach = |target: &TargetId| there(&self.sites, target);
+        let mut with = With {
+            rng: &mut self.rng,
+            clock: &self.clock,
+            deeds: &mut self.checker.deeds,
+            questions: &mut self.questions,
+            voices: &mut self.voices,
+            tally: &mut self.tally,
+        };
+        self.executors.drain(&mut with, &reach)?;
         self.count("clock set");
         if self.clock.disturb(&mut self.rng).abs() > DAY_MS {
             self.voices.forget();
+            self.people.forget();
         }
+        Ok(())
+    }
+
+    /// Somebody wants something done.
+    fn want(&mut self) -> Checked {
+        if self.daemon.is_none() {
+            return Ok(());
+        }
+        let wanted = self.people.want(&mut self.rng, &self.checker.follower);
+        let Some((actor, request)) = wanted else { return Ok(()) };
+        self.tally.count("act asked for");
+        self.feed(vec![(actor, Input::Asked(request))])
+    }
+
+    /// An agent asks something, or is answered in its own terminal.
+    fn question(&mut self, index: usize) {
+        let target = &self.sites[index].target;
+        if self.rng.permille(300) {
+            self.questions.decide_there(&mut self.rng, &self.clock, &mut self.voices);
+        } else if let Some(there) = there(&self.sites, target) {
+            let (rng, clock) = (&mut self.rng, &self.clock);
+            self.questions.ask(rng, target, &there, clock, &mut self.voices);
+        }
+    }
+
+    /// Whoever acts goes on by a step, and tmux with what it was told, whether or not a daemon runs.
+    fn errand(&mut self) -> Checked {
+        let reach = |target: &TargetId| there(&self.sites, target);
+        let mut with = With {
+            rng: &mut self.rng,
+            clock: &self.clock,
+            deeds: &mut self.checker.deeds,
+            questions: &mut self.questions,
+            voices: &mut self.voices,
+            tally: &mut self.tally,
+        };
+        let Some(report) = self.executors.step(&mut with, &reach)? else { return Ok(()) };
+        let commits = self.commits;
+        self.feed(vec![(Actor::Daemon, report.clone())])?;
+        if self.commits > commits {
+            self.executors.reported(&report);
+        }
+        Ok(())
     }
 
     fn ask(&mut self, index: usize) -> Checked {
@@ -425,4 +499,11 @@ impl Whole {
             Err(error) => violated("I1", format!("retention failed: {}", chain(&error))),
         }
     }
+}
+
+/// A target's server, as whoever acts reaches it.
+fn there<'a>(sites: &'a [Site], target: &TargetId) -> Option<There<'a>> {
+    let site = sites.iter().find(|site| site.target == *target)?;
+    let tmux = site.tmux.as_ref()?;
+    Some(There { server: &tmux.server, host: &site.host, hung: tmux.hung })
 }

@@ -107,6 +107,7 @@ impl Whole {
             }
         }
         self.inputs.clear();
+        self.executors.crash(&mut self.rng);
         self.spool.reread();
         self.watchers.iter_mut().for_each(Watcher::cut);
     }
@@ -230,6 +231,10 @@ impl Whole {
             if let Input::Signalled(signal) | Input::Spooled(signal) = input {
                 self.checker.answered(signal, &outcome.result)?;
             }
+            if let (Input::Asked(asked), Some(daemon)) = (input, &self.daemon) {
+                let (engine, now) = (daemon.books.ledger.engine(), self.clock.now());
+                self.checker.deeds.answered(asked, &outcome.result, engine, now)?;
+            }
         }
         self.commits += 1;
         self.publish(outcomes)?;
@@ -319,8 +324,7 @@ impl Whole {
                 let observer = index(target).and_then(|index| daemon.observers[index].as_mut());
                 observer.into_iter().for_each(Observer::rescan);
             }
-            // Nobody in this world acts on a pane.
-            Effect::Act(_) | Effect::Settle(_) => {}
+            effect @ (Effect::Act(_) | Effect::Settle(_)) => self.executors.take(&effect),
         }
     }
 

@@ -22,6 +22,7 @@ const HEALING: &[(u32, Move)] = &[
     (2, Move::Follow),
     (2, Move::Watch),
     (1, Move::Read),
+    (4, Move::Errand),
 ];
 
 impl Whole {
@@ -112,6 +113,7 @@ impl Whole {
         self.checker.check_fold(engine)?;
         self.checker.check_states(engine, self.clock.now(), self.moment())?;
         self.checker.acknowledged_are_kept()?;
+        self.checker.deeds.all_attended(|action| self.executors.attends(action))?;
         for (site, observer) in self.sites.iter().zip(&daemon.observers) {
             check_view(engine, site)?;
             // Without a control connection nobody looks after our session.
