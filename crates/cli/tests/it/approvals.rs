@@ -44,6 +44,9 @@ for n in 1 2 3 4 5 6 7 8 9; do
         elif [ -e asks/$n.gone ]; then took=gone; fi
     done
     echo "$n $took" >> log
+    # It takes the dialog away, and says nothing of it for a while.
+    [ -e asks/$n.holds ] && clear
+    while [ -e asks/$n.holds ]; do sleep 0.05; done
     # It says nothing more of itself.
     [ -e asks/$n.mute ] && { rm .claude/sessions/$$.json; clear; sleep 100; }
     case $took in
@@ -112,11 +115,11 @@ fn payload(event: &str, command: &str) -> String {
 
 impl Scene {
     #[track_caller]
-    fn shows(&self, state: &str) -> Value {
+    pub(crate) fn shows(&self, state: &str) -> Value {
         deck::pane_where(self.daemon.api(), &self.pane, state, |it| it["state"] == state)
     }
 
-    fn asks(&self, name: &str) -> PathBuf {
+    pub(crate) fn asks(&self, name: &str) -> PathBuf {
         self.env.path("home/asks").join(name)
     }
 
@@ -129,19 +132,19 @@ impl Scene {
     }
 
     /// Has it ask without a hook.
-    fn ask_on_screen(&self, number: u32, command: &str) {
+    pub(crate) fn ask_on_screen(&self, number: u32, command: &str) {
         let file = self.asks("new");
         fs::write(&file, command_dialog(command)).unwrap();
         fs::rename(file, self.asks(&number.to_string())).unwrap();
     }
 
-    fn list(&self, query: &str) -> Vec<Value> {
+    pub(crate) fn list(&self, query: &str) -> Vec<Value> {
         deck::items(self.daemon.api(), &format!("/v1/approvals{query}"))
     }
 
     /// The one approval that waits, once it is as wanted.
     #[track_caller]
-    fn waiting(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn waiting(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut last = Vec::new();
         let found = wait::within(wait::BOUND, || {
             last = self.list("");
@@ -164,7 +167,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn ends(&self, asked: &Value, state: &str) -> Value {
+    pub(crate) fn ends(&self, asked: &Value, state: &str) -> Value {
         let path = format!("/v1/approvals/{}", deck::text(asked, "approval_id"));
         let mut last = Value::Null;
         let found = wait::within(wait::BOUND, || {
@@ -174,7 +177,7 @@ impl Scene {
         found.unwrap_or_else(|| panic!("it never was {state}: {last:#}"))
     }
 
-    fn answer(&self, asked: &Value, name: &str, more: &Value) -> Reply {
+    pub(crate) fn answer(&self, asked: &Value, name: &str, more: &Value) -> Reply {
         let mut body = json!({ "request_ref": name, "fingerprint": asked["fingerprint"] });
         for (key, value) in more.as_object().unwrap() {
             body[key] = value.clone();
@@ -184,7 +187,7 @@ impl Scene {
     }
 
     /// The same with the next daemon, after the first was killed.
-    fn after_a_kill(self) -> Self {
+    pub(crate) fn after_a_kill(self) -> Self {
         let Self { daemon, pane, env } = self;
         daemon.kill9();
         let daemon = env.daemon();
@@ -204,7 +207,7 @@ impl Scene {
     }
 }
 
-fn approve() -> Value {
+pub(crate) fn approve() -> Value {
     json!({ "choice": "approve" })
 }
 

@@ -11,6 +11,7 @@ mod actions;
 mod actions_crash;
 mod adapters;
 mod agents;
+mod answers_killed;
 mod approvals;
 mod cancel;
 mod catalogue;

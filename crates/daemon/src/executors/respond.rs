@@ -288,14 +288,20 @@ impl Executors {
         };
         match self.look(row, reach).await {
             Outcome::Done(proof) => self.proven(row, reach, &given, proof).await,
-            // No key was pressed. A hook may have taken it: then nobody is asked any more.
+            // No key was pressed.
             Outcome::Failed(failure) => {
-                let left = self.approval(given.approval).is_none_or(|it| it.left || !it.is_live());
-                if !left {
-                    return Outcome::Failed(failure);
+                let asked = self.approval(given.approval);
+                let Some(asked) = asked.filter(|it| it.is_live() && !it.left) else {
+                    let message = "the daemon ended meanwhile, and nobody is asked any more";
+                    return Outcome::Unknown { message: message.to_owned() };
+                };
+                // A hook may have taken it, unless the dialog stands that it was to answer.
+                if asked.source == Source::Hook && !self.still_shows(row, reach, &asked).await {
+                    let message =
+                        "the daemon ended meanwhile, and the dialog is not there any more";
+                    return Outcome::Unknown { message: message.to_owned() };
                 }
-                let message = "the daemon ended meanwhile, and nobody is asked any more";
-                Outcome::Unknown { message: message.to_owned() }
+                Outcome::Failed(failure)
             }
             outcome @ (Outcome::NotConfirmed { .. }
             | Outcome::Refused(_)
@@ -303,6 +309,12 @@ impl Executors {
             | Outcome::Unknown { .. }
             | Outcome::Unanswered { .. }) => outcome,
         }
+    }
+
+    /// Whether the dialog of just this request stands in the pane.
+    async fn still_shows(&self, row: &ActionRow, reach: &Reach, asked: &ApprovalRow) -> bool {
+        let dialog = self.dialog(row, reach, asked).await.ok().flatten();
+        dialog.is_some_and(|dialog| dialog.shows(&asked.asking))
     }
 
     fn approval(&self, approval: &ApprovalId) -> Option<ApprovalRow> {

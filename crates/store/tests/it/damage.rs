@@ -553,3 +553,52 @@ fn an_index_that_lacks_a_change_of_its_table_is_named() {
     let report = verify(&history.world.path()).unwrap();
     assert_eq!(report.findings, [Finding::Index { name: "events_ingested" }]);
 }
+
+/// One thing that somebody may do by hand to the rows of a journal with this last one.
+fn tampering(numbers: &mut Numbers, last: u64) -> String {
+    let mut seq =
+        |from: u64| from + numbers.below(usize::try_from(last - from + 1).unwrap()) as u64;
+    let (row, other, behind) = (seq(1), seq(1), seq(2));
+    match numbers.below(7) {
+        0 => {
+            let at = 1 + numbers.below(40);
+            format!(
+                "UPDATE journal SET payload = substr(payload, 1, {at} - 1) || \
+                 char(unicode(substr(payload, {at}, 1)) + 1) || substr(payload, {at} + 1) \
+                 WHERE seq = {row}"
+            )
+        }
+        1 => format!("UPDATE journal SET at = at + 1 WHERE seq = {row}"),
+        2 => format!("UPDATE journal SET actor = actor || ',pid=1' WHERE seq = {row}"),
+        3 => format!("DELETE FROM journal WHERE seq = {row}"),
+        4 if row != other => format!(
+            "UPDATE journal SET seq = -seq WHERE seq IN ({row}, {other}); \
+             UPDATE journal SET seq = {row} + {other} + seq WHERE seq < 0"
+        ),
+        5 => format!("UPDATE journal SET hash = zeroblob(32) WHERE seq = {row}"),
+        _ => format!("DELETE FROM journal WHERE seq >= {behind}"),
+    }
+}
+
+/// S-j.
+#[test]
+fn s_28_no_edit_deletion_swap_or_cut_of_the_journal_goes_unnoticed() {
+    let many = count("QD_STORE_TAMPERINGS", 100);
+    let history = History::new(true);
+    let whole = Snapshot::of(history.folder());
+    assert!(verify(&history.world.path()).unwrap().is_sound());
+    let mut numbers = Numbers(28);
+    for _ in 0..many {
+        whole.restore(history.folder());
+        let sql = tampering(&mut numbers, history.last());
+        let db = Connection::open(history.world.path()).unwrap();
+        db.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON")
+            .unwrap();
+        db.execute_batch(&sql).unwrap();
+        assert!(db.changes() > 0, "{sql}");
+        drop(db);
+        let report = verify(&history.world.path()).unwrap();
+        assert!(!report.is_sound(), "{sql} is not found");
+    }
+    println!("{many} of {many} tamperings found");
+}
