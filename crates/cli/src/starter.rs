@@ -79,6 +79,10 @@ pub(crate) fn run_error(error: &RunError) -> ClientError {
         RunError::Config(error) => config_error(error),
         RunError::Store(error) => store_error(error),
         RunError::Journal(_) => ClientError::new(ErrorCode::DbUnreadable, with_causes(error)),
+        RunError::System(_, cause) if is_out_of_descriptors(cause) => {
+            ClientError::new(ErrorCode::DaemonUnreachable, with_causes(error))
+                .with_hint("Allow more open files, with `ulimit -n 1024`, and repeat it.")
+        }
         RunError::System(..) => ClientError::new(ErrorCode::Internal, with_causes(error)),
     }
 }
@@ -124,6 +128,13 @@ pub(crate) fn lifecycle_error(error: &LifecycleError) -> ClientError {
                 .with_hint("`qd doctor` says what is wrong; `qd daemon run` shows a start.")
         }),
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    error
+        .raw_os_error()
+        .is_some_and(|it| [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error).contains(&it))
 }
 
 /// Whether a folder could not be made because a file has its name, or that of one above it.

@@ -166,6 +166,13 @@ impl Follower {
         self.as_of = self.as_of.max(as_of);
     }
 
+    /// Targets that were removed before this daemon began.
+    pub(crate) fn remember_removed(&mut self, removed: Vec<(TargetId, String)>) {
+        for (target, name) in removed {
+            self.gone_targets.put(target, TargetName::lossy(&name));
+        }
+    }
+
     /// The name of a target, also of one that was removed lately.
     pub(crate) fn target_name(&self, target: &TargetId) -> TargetName {
         let known = self.names.get(target).or_else(|| self.gone_targets.get(target));

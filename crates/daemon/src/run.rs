@@ -177,7 +177,13 @@ impl Daemon {
         // What still runs has nothing left to say.
         runtime.shutdown_background();
         presence.end();
-        tracing::info!("ended");
+        match &result {
+            Ok(()) => tracing::info!("ended"),
+            Err(error) => {
+                let cause = std::error::Error::source(error);
+                tracing::error!(%error, cause, "ended by a failure");
+            }
+        }
         result
     }
 }
@@ -204,7 +210,7 @@ struct House {
 
 /// What is read of a ledger, by whomever asks.
 fn lookout_on(ledger: &Ledger, clock: Clock) -> Result<Lookout, RunError> {
-    let stream = ledger.identity().database.clone();
+    let stream = ledger.stream().to_owned();
     let follower = Follower::new(ledger.engine().clone(), ledger.as_of(), stream)
         .standing_as(ledger.standing().into(), clock.now());
     let journal = ledger.journal().map_err(RunError::Journal)?;

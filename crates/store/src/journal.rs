@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use engine::action::ActionRow;
 use engine::approval::ApprovalRow;
 use engine::event::{Actor, Event};
-use engine::ids::RuntimeId;
+use engine::ids::{RuntimeId, TargetId};
 use engine::time::WallMs;
 use engine::words::ActionKind;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -399,6 +399,24 @@ impl Journal {
     /// The events that bear an action's id, in the order of the journal.
     pub fn action_events(&self, action: &str) -> Result<Vec<ActionEvent>, Fault> {
         actions::events(&self.db, action)
+    }
+
+    /// The targets that were removed after `seq`, by the names that they had.
+    pub fn targets_removed_after(&self, seq: u64) -> Result<Vec<(TargetId, String)>, Fault> {
+        let sql = "SELECT seq, payload FROM journal WHERE seq > ?1 AND kind = 'target_removed'";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let mut rows = statement.query([i64::try_from(seq).unwrap_or(i64::MAX)])?;
+        let mut removed = Vec::new();
+        while let Some(row) = rows.next()? {
+            let seq: i64 = row.get(0)?;
+            let payload = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+            let Ok(Event::TargetRemoved { target, name }) = serde_json::from_str(payload) else {
+                let what = Wrong::Value { column: "payload".to_owned() };
+                return Err(BadRow { table: "journal", key: seq.to_string(), what }.into());
+            };
+            removed.push((target, name));
+        }
+        Ok(removed)
     }
 
     /// At most `limit` changes after `seq`, in order and without a gap.

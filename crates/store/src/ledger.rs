@@ -45,7 +45,7 @@ pub struct Outcome {
 /// Who a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The database's own id, which is also the watch stream's.
+    /// The database's own id.
     pub database: String,
     pub installation: String,
     pub machine: String,
@@ -64,6 +64,7 @@ pub struct Ledger {
     pub(crate) engine: Engine,
     pub(crate) head: Head,
     pub(crate) identity: Identity,
+    pub(crate) stream: String,
     pub(crate) backing: Backing,
     pub(crate) source: Source,
     pub(crate) notices: Vec<Finding>,
@@ -137,6 +138,11 @@ impl Ledger {
 
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The watch stream's id: the database's, and which telling of its history it is.
+    pub fn stream(&self) -> &str {
+        &self.stream
     }
 
     pub fn standing(&self) -> Standing {

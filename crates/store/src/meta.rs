@@ -26,6 +26,8 @@ pub(crate) struct Meta {
     pub(crate) pruned: Head,
     /// How far the wall clock is believed. The first databases did not say.
     pub(crate) clock: Option<Remembered>,
+    /// Which telling of the history this is, once the same numbers may have told another one.
+    branch: Option<String>,
 }
 
 impl Meta {
@@ -47,6 +49,7 @@ impl Meta {
             rows.insert(row.text("key")?.to_owned(), row.text("value")?.to_owned());
             Ok(())
         })?;
+        let branch = rows.remove("branch");
         let clock = rows.remove("clock").map(|value| clock_of(&value)).transpose()?;
         let mut take = |key: &str| rows.remove(key).ok_or_else(|| bad(key, Wrong::Missing));
         Ok(Self {
@@ -67,7 +70,22 @@ impl Meta {
                 hash: number("pruned_hash", &take("pruned_hash")?)?,
             },
             clock,
+            branch,
         })
+    }
+
+    /// The id of the watch stream that is told from here.
+    pub(crate) fn stream(&self) -> String {
+        match &self.branch {
+            None => self.identity.database.clone(),
+            Some(branch) => format!("{}.{branch}", self.identity.database),
+        }
+    }
+
+    /// From here on history may be another one than was told before under the same numbers: an
+    /// older copy was put back, or what was lost is not in it. No cursor of before goes on here.
+    pub(crate) fn begin_branch(db: &Connection, at: WallMs) -> Result<(), Fault> {
+        put(db, "branch", &format!("{:x}", at.0.max(0)))
     }
 
     pub(crate) fn set_generation(db: &Connection, generation: u64) -> Result<(), Fault> {

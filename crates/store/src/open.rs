@@ -175,7 +175,10 @@ impl Opening {
 
     fn open_ours(&mut self, anchor: Option<Reading>) -> Result<Opened, OpenError> {
         match self.examine(anchor.as_ref()) {
-            Ok((db, proven)) if connect::is_writable(&db) => {
+            Ok((db, mut proven)) if connect::is_writable(&db) => {
+                if proven.head.seq > 0 && anchor.as_ref().is_none_or(|it| it.mark.is_none()) {
+                    proven.meta = self.branch_off(&db).map_err(|fault| self.failed(fault))?;
+                }
                 let live = self.enliven(db, &proven).map_err(|fault| self.failed(fault))?;
                 Ok(self.opened(proven, live, anchor.as_ref()))
             }
@@ -188,6 +191,13 @@ impl Opening {
         }
     }
 
+    /// Nothing outside of the database tells how far it had come.
+    fn branch_off(&self, db: &Connection) -> Result<Meta, Fault> {
+        connect::make_durable(db, self.options.durability)?;
+        Meta::begin_branch(db, self.now.wall)?;
+        Meta::read(db)
+    }
+
     fn opened(&self, proven: Proven, backing: Backing, anchor: Option<&Reading>) -> Opened {
         let Proven { meta, head, tables, .. } = proven;
         let notice = match anchor {
@@ -198,6 +208,7 @@ impl Opening {
         let ledger = Ledger {
             engine: Engine::restore(self.options.settings, tables, self.now),
             head,
+            stream: meta.stream(),
             identity: meta.identity,
             backing,
             source: Source { database: self.files.database.clone(), through: None },
@@ -292,11 +303,13 @@ impl Opening {
         let examined = aside.for_examination().map_err(|fault| self.failed(fault))?;
         let Salvage { meta, head, tables } =
             Salvage::of(&examined, &finding, mark.as_ref(), self.reach, settings);
+        let stream = meta.as_ref().map(Meta::stream);
         let identity = meta.map_or_else(|| self.options.identity.clone(), |meta| meta.identity);
         let why = format!("the database is damaged: {finding}");
         let ledger = Ledger {
             engine: Engine::restore(settings, tables, self.now),
             head,
+            stream: stream.unwrap_or_else(|| identity.database.clone()),
             identity,
             backing: Backing::Frozen(why),
             source: Source { database: examined.database, through: Some(head.seq) },

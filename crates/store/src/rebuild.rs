@@ -97,6 +97,7 @@ fn make(files: &Files, ledger: &Ledger, damage: &Damage, now: Now) -> Result<Mad
     Meta::create(&transaction, &foundation.identity, now.wall)?;
     Meta::set_pruned(&transaction, foundation.head.seq, foundation.head.hash)?;
     Meta::set_generation(&transaction, foundation.generation)?;
+    Meta::begin_branch(&transaction, now.wall)?;
     let Head { seq, .. } = foundation.head;
     let (engine, through) = (ledger.engine(), ledger.as_of());
     let old = connect::examiner(&ledger.source.database).ok();

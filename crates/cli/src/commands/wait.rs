@@ -5,6 +5,7 @@
 
 mod vigil;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use api::panes::PaneItem;
@@ -144,9 +145,10 @@ async fn whom(client: &mut Client, args: &WaitArgs) -> Result<Whom, Failure> {
     if let Some(agent) = &args.agent {
         return Ok(Whom::Agent(agent.clone()));
     }
-    let mut runtimes = Vec::with_capacity(args.references.len());
+    // Several references may mean the same one.
+    let mut runtimes = BTreeSet::new();
     for reference in &args.references {
-        runtimes.push(explain::runtime(client, reference).await?);
+        runtimes.insert(explain::runtime(client, reference).await?);
     }
     Ok(Whom::Runtimes(runtimes))
 }

@@ -343,6 +343,7 @@ fn f_06_a_missing_or_damaged_anchor_is_told() {
     let sound = fs::read(&anchor).unwrap();
     let mut damaged = sound.clone();
     damaged[40] ^= 1;
+    let mut streams = vec![env.sqlite("SELECT value FROM meta WHERE key = 'database_id'")];
     for found in [None, Some(damaged)] {
         match found {
             Some(bytes) => fs::write(&anchor, bytes).unwrap(),
@@ -352,6 +353,7 @@ fn f_06_a_missing_or_damaged_anchor_is_told() {
         let health = daemon.api().get("/v1/health").expect(200);
         assert_eq!(health["status"], "degraded", "{health:#}");
         assert_eq!(health["warnings"][0]["code"], "proof_missing", "{health:#}");
+        streams.push(deck::text(&health, "stream_id"));
         let doctor = env.qd(&["doctor"]);
         assert!(
             doctor.stdout.contains("warn  daemon") && doctor.stdout.contains("anchor"),
@@ -367,6 +369,9 @@ fn f_06_a_missing_or_damaged_anchor_is_told() {
         assert_eq!(health["warnings"], json!([]), "{health:#}");
         assert_eq!(daemon.stop(), 0);
     }
+    // Without an anchor the same numbers may have told something else before; half of one tells.
+    assert_ne!(streams[1], streams[0], "a cursor of before is none of here");
+    assert_eq!(streams[2], streams[1], "an anchor with one whole mark still proves");
 }
 
 /// F-06: a database that was deleted beside its anchor is no new one, and the way out is named.

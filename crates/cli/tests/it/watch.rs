@@ -82,6 +82,28 @@ fn a_cursor_is_good_for_ever_so_many_resumptions() {
 }
 
 #[test]
+fn panes_of_a_target_that_was_removed_before_a_restart_go_under_its_name() {
+    let (env, daemon, _pane) = scene();
+    let far = env.tmux_at("far.sock");
+    far.ok(&["new-session", "-d", "-s", "far", "exec cat"]);
+    let socket = env.path("far.sock").display().to_string();
+    env.qd(&["target", "add", "far", "--tmux-socket", &socket]).success();
+    let of_far = |change: &Value| change["identity"]["target"] == "far";
+    let (mut watch, snapshot) = Watch::panes(daemon.api());
+    if !snapshot["items"].as_array().unwrap().iter().any(of_far) {
+        watch.upsert("the pane there", of_far);
+    }
+    let cursor = watch.cursor();
+    drop(watch);
+    env.qd(&["target", "remove", "far", "--yes"]).success();
+    daemon.kill9();
+    let daemon = env.daemon();
+    let mut watch = Watch::resume(daemon.api(), &cursor);
+    watch.delete("its end", |identity| identity["target"] == "far");
+    far.ok(&["kill-server"]);
+}
+
+#[test]
 fn tc_020_a_cursor_of_another_database_gets_a_reset_and_then_a_snapshot() {
     let (_env, daemon, pane) = scene();
     let api = daemon.api();

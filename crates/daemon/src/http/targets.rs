@@ -145,13 +145,8 @@ pub(crate) async fn connect(
     let row = find(&app, &name)?;
     let asked_at = app.clock.now().mono;
     app.ask(peer.actor(), Input::Asked(Request::ConnectTarget { name })).await?;
-    let patience = match row.kind {
-        TargetKind::Local => app.config.borrow().config.observer.connect_timeout.duration(),
-        // A connection has to be made first, and a shell there may take its time.
-        TargetKind::Ssh | TargetKind::Command => PROBE_TIMEOUT_MAX,
-    };
-    let patience = patience.min(PROBE_TIMEOUT_MAX);
-    let probe = probed(&app, &row.target, asked_at, patience).await;
+    // What ends a look by its own limits, which are shorter, is known of the target's health too.
+    let probe = probed(&app, &row.target, asked_at, PROBE_TIMEOUT_MAX).await;
     let row = app.read(|follower, _| follower.engine().target(&row.target).cloned());
     let Some(row) = row else {
         return Err(Problem::new(ErrorCode::TargetNotFound, "the target was removed meanwhile"));
@@ -163,7 +158,7 @@ pub(crate) async fn connect(
         }
         Some(Ok(Probe::Failed)) => Err(unreachable(&row, None)),
         Some(Err(fault)) => Err(fault.into()),
-        None => Err(unreachable(&row, Some(patience))),
+        None => Err(unreachable(&row, Some(PROBE_TIMEOUT_MAX))),
     }
 }
 

@@ -37,7 +37,9 @@ pub(crate) async fn open(
     Asked(mut query): Asked<WatchQuery>,
 ) -> Result<Response, Problem> {
     let format = format(&headers);
-    if let Some(cursor) = last_event(&headers, &app)? {
+    if let Some(cursor) = last_event(&headers, &app)?
+        && !is_of_another_stream(query.cursor.as_ref(), &cursor)
+    {
         query.cursor = Some(cursor);
     }
     app.read(|follower, _| lists::check_targets(follower, &query.filters))?;
@@ -76,6 +78,12 @@ fn last_event(headers: &HeaderMap, app: &App) -> Result<Option<Cursor>, Problem>
     };
     let cursor = whole.parse().map_err(QueryError::Cursor);
     Ok(Some(cursor.map_err(|error| Problem::from(error).detail("header", "last-event-id"))?))
+}
+
+/// Whether the query names another stream. A bare sequence, as browsers repeat it, is then one of
+/// that stream and not of this.
+fn is_of_another_stream(asked: Option<&Cursor>, last: &Cursor) -> bool {
+    asked.is_some_and(|asked| asked.stream_id() != last.stream_id())
 }
 
 type Turn = Pin<Box<dyn Future<Output = (Watcher, Option<Bytes>)> + Send>>;

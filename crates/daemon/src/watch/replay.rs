@@ -33,9 +33,15 @@ pub(crate) struct Replay {
     /// Panes of which something changed without a row.
     soft: BTreeSet<PaneKey>,
     pending: Option<Pending>,
+    began: bool,
 }
 
 impl Replay {
+    /// Whether nothing was rendered yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        !self.began
+    }
+
     /// Renders the next changes.
     pub(crate) fn page(
         &mut self,
@@ -44,6 +50,7 @@ impl Replay {
         changes: &[Change],
         now: Now,
     ) -> Vec<Line> {
+        self.began = true;
         let mut lines = Vec::new();
         for change in changes {
             let Some(told) = self.change(follower, view, change, now) else { continue };

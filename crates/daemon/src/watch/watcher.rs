@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::watch::{ResetReason, WatchQuery};
 use bytes::Bytes;
-use store::{Change, Journal};
+use store::{Change, Journal, ReadError};
 use tokio::sync::{Notify, watch};
 
 use super::feed::{Ending, Feed, SeatId, Taken};
@@ -211,9 +211,17 @@ impl Watcher {
             return;
         }
         let after = self.delivered;
-        let read = move |journal: &Journal| journal.changes_after(after, PAGE_CHANGES);
+        let is_first = matches!(&self.stage, Stage::CatchUp(replay) if replay.is_fresh());
+        let read = move |journal: &Journal| {
+            // Panes go before their target does, and are told by its name.
+            let removed = if is_first { journal.targets_removed_after(after)? } else { Vec::new() };
+            Ok::<_, ReadError>((removed, journal.changes_after(after, PAGE_CHANGES)?))
+        };
         let changes = match self.lookout.in_journal(read).await {
-            Some(Ok(changes)) if !changes.is_empty() => changes,
+            Some(Ok((removed, changes))) if !changes.is_empty() => {
+                self.lookout.lock().follower.remember_removed(removed);
+                changes
+            }
             Some(Ok(_)) => return self.expire("the journal is shorter than what was published"),
             Some(Err(error)) => return self.expire(&error.to_string()),
             None => return self.expire("the reading broke off"),

@@ -569,6 +569,9 @@ fn browsers_get_events_with_ids_to_go_on_from() {
     let delta = event(&mut stream);
     assert_eq!(delta[1], "event: delta");
     assert!(delta[2].contains("\"%2\""), "{delta:?}");
+    let other = "/v1/watch?cursor=another-database:1";
+    let mut stream = world.http.stream(other, &[accept, ("last-event-id", last)]);
+    assert_eq!(event(&mut stream)[1], "event: reset", "a bare number is of the query's stream");
     let bad = world.http.send("GET", "/v1/watch", &[accept, ("last-event-id", "x")], b"");
     assert_eq!(bad.error(400), "E_CURSOR_INVALID");
 }

@@ -41,6 +41,7 @@ fn a_rebuilt_database_holds_what_is_proven_and_goes_on_after_what_was_lost() {
     let mut world = damaged();
     let shown = open(&world.path(), world.now);
     let (damage, tables) = (shown.damage.unwrap(), stored(&shown.ledger.engine().tables()));
+    let stream = shown.ledger.stream().to_owned();
     let anchored = damage.anchored.unwrap();
     assert!(damage.proven_through > 0 && damage.proven_through < anchored);
 
@@ -59,6 +60,7 @@ fn a_rebuilt_database_holds_what_is_proven_and_goes_on_after_what_was_lost() {
     let mut ledger = opened.ledger;
     assert_eq!((ledger.standing(), ledger.as_of()), (Standing::Writable, anchored));
     assert_same(&stored(&ledger.engine().tables()), &tables);
+    assert_ne!(ledger.stream(), stream, "who followed to the last lost row knows too much");
     let journal = ledger.journal().unwrap();
     let refused = journal.changes_after(rebuilt.proven_through, 10);
     assert!(matches!(refused, Err(ReadError::Pruned { .. })), "a number means one thing only");

@@ -1,6 +1,6 @@
 //! Whether what is waited for has come. Pure: it is told what the stream says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::panes::{PaneIdentity, PaneItem};
 use api::watch::Change;
@@ -10,7 +10,7 @@ use api::words::State;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Whom {
     /// These lives and no others.
-    Runtimes(Vec<String>),
+    Runtimes(BTreeSet<String>),
     /// Every agent of a name.
     Agent(String),
     /// Every agent.
