@@ -70,7 +70,7 @@ limits! {
     PAGE_ITEMS_MAX: u32 = 1_000;
 
     /// Longest page token; longer ones answer `E_BAD_REQUEST`.
-    PAGE_TOKEN_BYTES_MAX: usize = 512;
+    PAGE_TOKEN_BYTES_MAX: usize = 8_192;
 
     /// Most sort keys in one query; more answer `E_BAD_REQUEST`.
     SORT_KEYS_MAX: usize = 4;

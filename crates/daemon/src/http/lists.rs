@@ -44,7 +44,8 @@ pub(crate) fn answer<I: Ordered, K: Hash>(
 ) -> Result<List<I>, Problem> {
     let Listed { mut items, tally } = listed;
     order::sort(&mut items, &query.sort);
-    let page = page::cut(items, query, scope.as_str(), key)?;
+    let position = |item: &I| order::position(item, &query.sort);
+    let page = page::cut(items, query, scope.as_str(), key, position)?;
     let reach = Reach::of(follower, &query.filters);
     let warnings = to_api::doubts(follower.standing());
     Ok(List {

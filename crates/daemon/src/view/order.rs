@@ -1,137 +1,151 @@
 //! The order of lists: the keys that were asked for, then location, then ids; so it is the same
 //! every time.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 use api::panes::PaneItem;
 use api::sessions::SessionItem;
 use api::sort::{Sort, SortKey};
 use api::targets::TargetItem;
 use api::windows::WindowItem;
+use serde::{Deserialize, Serialize};
+
+/// One thing that is compared.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Part {
+    Number(i64),
+    Text(String),
+}
+
+/// What one key compares, in the direction that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Rank {
+    #[serde(rename = "r")]
+    Rising(Vec<Part>),
+    #[serde(rename = "f")]
+    Falling(Reverse<Vec<Part>>),
+}
+
+/// Where an item stands in its list: by the keys that were asked for, then by its location and ids,
+/// so no two items of one list stand at the same place.
+pub(crate) type Position = Vec<Rank>;
 
 /// An item that can be listed in order.
 pub(crate) trait Ordered {
-    /// By one key. A key that such items do not have leaves them equal; queries refuse it before.
-    fn by(&self, key: SortKey, other: &Self) -> Ordering;
+    /// What a key compares. Nothing for one that such items do not have; queries refuse it before.
+    fn parts(&self, key: SortKey) -> Vec<Part>;
+}
 
-    /// By location, and where that is the same, by id; never equal for two items of one list.
-    fn by_place(&self, other: &Self) -> Ordering;
+/// Where an item stands.
+pub(crate) fn position(item: &impl Ordered, keys: &[Sort]) -> Position {
+    let last = Sort { key: SortKey::Location, descending: false };
+    let rank = |sort: &Sort| {
+        let parts = item.parts(sort.key);
+        if sort.descending { Rank::Falling(Reverse(parts)) } else { Rank::Rising(parts) }
+    };
+    keys.iter().chain([&last]).map(rank).collect()
 }
 
 /// Puts items in order.
 pub(crate) fn sort<I: Ordered>(items: &mut [I], keys: &[Sort]) {
-    items.sort_by(|one, other| {
-        let by_key = |sort: &Sort| {
-            let order = match sort.key {
-                SortKey::Location => one.by_place(other),
-                key @ (SortKey::State
-                | SortKey::Category
-                | SortKey::Agent
-                | SortKey::StateSince
-                | SortKey::LastActivityAt
-                | SortKey::UpdatedAt
-                | SortKey::TotalPanes) => one.by(key, other),
-            };
-            if sort.descending { order.reverse() } else { order }
-        };
-        let first = keys.iter().map(by_key).find(|order| order.is_ne());
-        first.unwrap_or_else(|| one.by_place(other))
-    });
+    items.sort_by_cached_key(|item| position(item, keys));
+}
+
+fn text(text: &str) -> Part {
+    Part::Text(text.to_owned())
+}
+
+fn number(number: impl Into<i64>) -> Part {
+    Part::Number(number.into())
+}
+
+fn count(count: u64) -> Part {
+    Part::Number(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// The number in one of tmux's ids.
-fn number(id: &str) -> u32 {
-    id.get(1..).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX)
+fn id(id: &str) -> Part {
+    number(id.get(1..).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX))
 }
 
 impl Ordered for PaneItem {
-    fn by(&self, key: SortKey, other: &Self) -> Ordering {
+    fn parts(&self, key: SortKey) -> Vec<Part> {
         match key {
-            SortKey::State => self.state.precedence().cmp(&other.state.precedence()),
-            SortKey::Category => {
-                self.display_category.precedence().cmp(&other.display_category.precedence())
+            SortKey::Location => {
+                let it = &self.identity;
+                let session =
+                    [text(it.target.as_str()), text(&it.session_name), id(&it.session_id)];
+                let window = [number(self.window_index), id(&it.window_id)];
+                let pane = [number(self.pane_index), id(&it.pane_id)];
+                session.into_iter().chain(window).chain(pane).collect()
             }
+            SortKey::State => vec![number(self.state.precedence())],
+            SortKey::Category => vec![number(self.display_category.precedence())],
             SortKey::Agent => {
-                let named = |pane: &Self| (pane.agent_type.is_none(), pane.agent_type.clone());
-                named(self).cmp(&named(other))
+                let name = self.agent_type.as_deref().unwrap_or_default();
+                vec![number(self.agent_type.is_none()), text(name)]
             }
-            SortKey::StateSince => self.state_since.cmp(&other.state_since),
-            SortKey::LastActivityAt => self.last_activity_at.cmp(&other.last_activity_at),
-            SortKey::UpdatedAt => self.updated_at.cmp(&other.updated_at),
-            SortKey::Location | SortKey::TotalPanes => Ordering::Equal,
+            SortKey::StateSince => vec![number(self.state_since.as_millis())],
+            SortKey::LastActivityAt => {
+                vec![number(self.last_activity_at.map_or(i64::MIN, |it| it.as_millis()))]
+            }
+            SortKey::UpdatedAt => vec![number(self.updated_at.as_millis())],
+            SortKey::TotalPanes => Vec::new(),
         }
-    }
-
-    fn by_place(&self, other: &Self) -> Ordering {
-        let (one, two) = (&self.identity, &other.identity);
-        let sessions = (&one.target, &one.session_name).cmp(&(&two.target, &two.session_name));
-        sessions
-            .then_with(|| number(&one.session_id).cmp(&number(&two.session_id)))
-            .then_with(|| self.window_index.cmp(&other.window_index))
-            .then_with(|| number(&one.window_id).cmp(&number(&two.window_id)))
-            .then_with(|| self.pane_index.cmp(&other.pane_index))
-            .then_with(|| number(&one.pane_id).cmp(&number(&two.pane_id)))
     }
 }
 
 impl Ordered for WindowItem {
-    fn by(&self, key: SortKey, other: &Self) -> Ordering {
+    fn parts(&self, key: SortKey) -> Vec<Part> {
         match key {
-            SortKey::State => self.top_state.precedence().cmp(&other.top_state.precedence()),
-            SortKey::Category => {
-                self.top_category.precedence().cmp(&other.top_category.precedence())
+            SortKey::Location => {
+                let it = &self.identity;
+                let session =
+                    [text(it.target.as_str()), text(&it.session_name), id(&it.session_id)];
+                let window = [number(self.window_index), id(&it.window_id)];
+                session.into_iter().chain(window).collect()
             }
-            SortKey::TotalPanes => self.total_panes.cmp(&other.total_panes),
-            SortKey::Location
-            | SortKey::Agent
-            | SortKey::StateSince
-            | SortKey::LastActivityAt
-            | SortKey::UpdatedAt => Ordering::Equal,
+            SortKey::State => vec![number(self.top_state.precedence())],
+            SortKey::Category => vec![number(self.top_category.precedence())],
+            SortKey::TotalPanes => vec![count(self.total_panes)],
+            SortKey::Agent | SortKey::StateSince | SortKey::LastActivityAt | SortKey::UpdatedAt => {
+                Vec::new()
+            }
         }
-    }
-
-    fn by_place(&self, other: &Self) -> Ordering {
-        let (one, two) = (&self.identity, &other.identity);
-        let sessions = (&one.target, &one.session_name).cmp(&(&two.target, &two.session_name));
-        sessions
-            .then_with(|| number(&one.session_id).cmp(&number(&two.session_id)))
-            .then_with(|| self.window_index.cmp(&other.window_index))
-            .then_with(|| number(&one.window_id).cmp(&number(&two.window_id)))
     }
 }
 
 impl Ordered for SessionItem {
-    fn by(&self, key: SortKey, other: &Self) -> Ordering {
+    fn parts(&self, key: SortKey) -> Vec<Part> {
         match key {
-            SortKey::State => self.top_state.precedence().cmp(&other.top_state.precedence()),
-            SortKey::Category => {
-                self.top_category.precedence().cmp(&other.top_category.precedence())
+            SortKey::Location => {
+                let it = &self.identity;
+                let session = it.session_id.as_deref().map_or(number(0), id);
+                let target = it.target.as_ref().map_or("", |target| target.as_str());
+                vec![text(target), text(&it.session_name), session]
             }
-            SortKey::TotalPanes => self.total_panes.cmp(&other.total_panes),
-            SortKey::Location
-            | SortKey::Agent
-            | SortKey::StateSince
-            | SortKey::LastActivityAt
-            | SortKey::UpdatedAt => Ordering::Equal,
+            SortKey::State => vec![number(self.top_state.precedence())],
+            SortKey::Category => vec![number(self.top_category.precedence())],
+            SortKey::TotalPanes => vec![count(self.total_panes)],
+            SortKey::Agent | SortKey::StateSince | SortKey::LastActivityAt | SortKey::UpdatedAt => {
+                Vec::new()
+            }
         }
-    }
-
-    fn by_place(&self, other: &Self) -> Ordering {
-        let (one, two) = (&self.identity, &other.identity);
-        let id = |identity: &api::sessions::SessionIdentity| {
-            identity.session_id.as_deref().map_or(0, number)
-        };
-        let names = (&one.target, &one.session_name).cmp(&(&two.target, &two.session_name));
-        names.then_with(|| id(one).cmp(&id(two)))
     }
 }
 
 impl Ordered for TargetItem {
-    fn by(&self, _: SortKey, _: &Self) -> Ordering {
-        Ordering::Equal
-    }
-
-    fn by_place(&self, other: &Self) -> Ordering {
-        self.name.cmp(&other.name)
+    fn parts(&self, key: SortKey) -> Vec<Part> {
+        match key {
+            SortKey::Location => vec![text(self.name.as_str())],
+            SortKey::State
+            | SortKey::Category
+            | SortKey::Agent
+            | SortKey::StateSince
+            | SortKey::LastActivityAt
+            | SortKey::UpdatedAt
+            | SortKey::TotalPanes => Vec::new(),
+        }
     }
 }
