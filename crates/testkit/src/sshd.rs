@@ -23,6 +23,12 @@ impl Sshd {
     /// Starts one, unless none is installed.
     #[must_use]
     pub fn start(env: &TestEnv, name: &str) -> Option<Self> {
+        Self::start_with(env, name, "")
+    }
+
+    /// The same with further lines in its configuration.
+    #[must_use]
+    pub fn start_with(env: &TestEnv, name: &str, more: &str) -> Option<Self> {
         let program = PROGRAMS.into_iter().find(|it| fs::metadata(it).is_ok())?;
         let folder = env.path(name);
         fs::create_dir(&folder).expect("a folder can be made");
@@ -41,7 +47,7 @@ impl Sshd {
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nAcceptEnv LC_*\n\
-             SetEnv HOME={}\n",
+             SetEnv HOME={}\n{more}\n",
             at("host"),
             at("user.pub"),
             env.path("home").display(),

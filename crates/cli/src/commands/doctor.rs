@@ -4,9 +4,11 @@ mod agents;
 mod machine;
 mod program;
 mod servers;
+mod targets;
 
-use api::health::{HealthAnswer, HealthStatus, StoreMode, TargetHealth};
-use api::words::{Health, SchemaVersion};
+use api::health::{HealthAnswer, HealthStatus, Warning};
+use api::targets::TargetItem;
+use api::words::SchemaVersion;
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::Args;
 use client::ClientError;
@@ -39,7 +41,7 @@ pub(crate) struct DoctorArgs {}
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Verdict {
+pub(crate) enum Verdict {
     /// All is well.
     Ok,
     /// Something to know.
@@ -52,10 +54,10 @@ enum Verdict {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Check {
+pub(crate) struct Check {
     /// What was looked at, as a code.
     check: &'static str,
-    verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// What was found.
     message: String,
     /// What to do about it; empty if nothing.
@@ -63,11 +65,11 @@ struct Check {
 }
 
 impl Check {
-    fn new(check: &'static str, verdict: Verdict, message: impl Into<String>) -> Self {
+    pub(crate) fn new(check: &'static str, verdict: Verdict, message: impl Into<String>) -> Self {
         Self { check, verdict, message: message.into(), hint: String::new() }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..self }
     }
 }
@@ -94,6 +96,8 @@ pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
     let running = health.is_some();
     checks.extend(daemon);
     checks.extend(health.iter().flat_map(told_by_daemon));
+    let targets = running.then(|| watched(console)).flatten();
+    checks.extend(targets::checks(health.as_ref(), targets.as_deref(), &paths.home));
     checks.extend(health.iter().flat_map(homeless));
     checks.push(database);
     // How much room is left where nothing can be written is of no use to anybody.
@@ -105,7 +109,8 @@ pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
     checks.push(machine::session());
     let heard = if running { agents::heard(console) } else { None };
     checks.extend(agents::checks(heard.as_ref()));
-    checks.extend(servers::checks(&watched(console, running)));
+    let env = |name: &str| std::env::var_os(name);
+    checks.extend(servers::checks(&servers::Watched::new(targets, env)));
     let verdict = checks.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Ok);
     let generated_at = console.now();
     let schema_version = SchemaVersion::V1;
@@ -124,7 +129,7 @@ fn show(console: &Console, report: &Report) -> Result<(), Failure> {
     console.terminal.lines(&lines)
 }
 
-fn lines(check: &Check, width: Option<usize>) -> Vec<Text> {
+pub(crate) fn lines(check: &Check, width: Option<usize>) -> Vec<Text> {
     let (sign, style) = match check.verdict {
         Verdict::Ok => ("ok    ", style::GOOD),
         Verdict::Note => ("note  ", style::COMMAND),
@@ -235,39 +240,12 @@ fn introduced(health: &HealthAnswer) -> Check {
 
 /// What the daemon knows to be wrong.
 fn told_by_daemon(health: &HealthAnswer) -> Vec<Check> {
-    let mut checks: Vec<Check> = health
-        .warnings
-        .iter()
-        .map(|it| {
-            let verdict = match health.status {
-                HealthStatus::Ok | HealthStatus::Degraded => Verdict::Warning,
-                HealthStatus::ReadOnly => Verdict::Failed,
-            };
-            Check::new("daemon", verdict, &it.message).hint(&it.hint)
-        })
-        .collect();
-    checks.extend(health.targets.iter().map(|it| {
-        let reason = it.health_reason.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
-        let name = &it.target;
-        let message = format!("{name} is {}{reason}, {}", it.health, output::health::watched(it));
-        let check = |verdict| Check::new("target", verdict, &message);
-        match it.health {
-            Health::Ok => check(Verdict::Ok),
-            // Nothing that is done about the target changes that nothing of it is stored.
-            Health::Down if health.store_mode == StoreMode::ReadOnly => check(Verdict::Warning),
-            // What is wrong with tmux has a line of its own.
-            Health::Degraded | Health::Down if is_tmux_unusable(it) => check(Verdict::Warning),
-            Health::Degraded | Health::Down => {
-                let remedy = output::targets::remedy(name.as_str(), it.health_reason.as_deref());
-                check(Verdict::Warning).hint(remedy)
-            }
-        }
-    }));
-    checks
-}
-
-fn is_tmux_unusable(target: &TargetHealth) -> bool {
-    target.health_reason.as_deref() == Some(ErrorCode::TmuxUnusable.as_str())
+    let verdict = match health.status {
+        HealthStatus::Ok | HealthStatus::Degraded => Verdict::Warning,
+        HealthStatus::ReadOnly => Verdict::Failed,
+    };
+    let check = |it: &Warning| Check::new("daemon", verdict, &it.message).hint(&it.hint);
+    health.warnings.iter().map(check).collect()
 }
 
 /// Hooks that came from no pane: their agents' states come from elsewhere.
@@ -327,14 +305,11 @@ fn proven(paths: &Paths) -> Check {
     }
 }
 
-/// The names and sockets of the targets; nothing is known of them while no daemon runs.
-fn watched(console: &Console, running: bool) -> servers::Watched {
-    let targets = running.then(|| {
-        let mut client = console.onlooker().ok()?;
-        wait(async { Ok(client.targets().await.and_then(|answer| answer.read()).ok()) }).ok()?
-    });
-    let env = |name: &str| std::env::var_os(name);
-    servers::Watched::new(targets.flatten().map(|list| list.items), env)
+/// The targets, as far as the daemon answers.
+fn watched(console: &Console) -> Option<Vec<TargetItem>> {
+    let mut client = console.onlooker().ok()?;
+    let asked = wait(async { Ok(client.targets().await.and_then(|answer| answer.read()).ok()) });
+    Some(asked.ok()??.items)
 }
 
 #[cfg(test)]

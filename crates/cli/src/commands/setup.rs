@@ -6,18 +6,25 @@ pub(crate) mod installed;
 pub(crate) mod journal;
 pub(crate) mod plan;
 pub(crate) mod subject;
+pub(crate) mod there;
 mod tmux;
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use api::target_name::TargetName;
 use api::words::SchemaVersion;
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::Args;
 use serde::Serialize;
 
 use crate::commands::Outcome;
+use crate::commands::filters::target_name;
 use crate::commands::setup::installed::Installed;
 use crate::commands::setup::journal::Journal;
-use crate::commands::setup::plan::{Change, Direction, Plan};
+use crate::commands::setup::plan::{Change, Direction, Ground, Plan};
 use crate::commands::setup::subject::{AgentSubject, Subject};
+use crate::commands::setup::there::{Disk, There};
 use crate::commands::setup::tmux::TmuxConf;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -35,6 +42,9 @@ pub(crate) struct SetupArgs {
     /// Agents, such as claude, or tmux
     #[arg(value_name = "AGENT|tmux")]
     names: Vec<String>,
+    /// Set the agents up on this target, another machine, where no qd is needed
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    target: Option<String>,
     /// All agents that are installed, but those that have to be named
     #[arg(long, conflicts_with = "names")]
     all: bool,
@@ -54,6 +64,8 @@ pub(crate) struct SetupArgs {
 struct Report {
     schema_version: SchemaVersion,
     generated_at: Timestamp,
+    /// The target whose files they are; null for those of this machine.
+    target: Option<String>,
     dry_run: bool,
     undo: bool,
     items: Vec<Item>,
@@ -89,11 +101,11 @@ struct FileChange {
 
 pub(crate) fn run(console: &Console, args: &SetupArgs) -> Outcome {
     let direction = if args.undo { Direction::Undo } else { Direction::SetUp };
-    let journal = Journal::below(&console.paths()?.home);
-    let (subjects, mut items) = chosen(args, &journal)?;
+    let ground = ground(console, args)?;
+    let (subjects, mut items) = chosen(args, &ground)?;
     let mut plans = Vec::new();
     for subject in subjects {
-        match Plan::make(subject.clone(), direction, &journal) {
+        match Plan::make(subject.clone(), direction, &ground) {
             Ok(plan) => plans.push(plan),
             Err(failure) if args.all => items.push(refused(subject.name(), failure)?),
             Err(failure) => return Err(failure),
@@ -109,44 +121,92 @@ pub(crate) fn run(console: &Console, args: &SetupArgs) -> Outcome {
             console.terminal.line("Nothing was changed.")?;
             return Ok(ExitCode::Ok);
         }
-        carry_out(&plans, direction, &journal)?;
+        carry_out(&plans, direction, &ground)?;
     }
     let failed = items.iter().any(|item| item.outcome == What::Refused);
-    items.extend(plans.iter().map(|plan| item(plan, done, &journal)));
+    items.extend(plans.iter().map(|plan| item(plan, done, &ground.journal)));
     if console.is_json() {
         report(console, args, items)?;
     } else if done {
-        console.terminal.lines(&told(&plans, direction, &journal))?;
+        console.terminal.lines(&told(&plans, direction, &ground.journal))?;
     }
     Ok(if failed { ExitCode::Failure } else { ExitCode::Ok })
 }
 
 /// Everything that `qd setup` did is undone, without asking; for `qd uninstall`.
 pub(crate) fn undo_all(console: &Console) -> Result<Vec<Text>, Failure> {
-    let journal = Journal::below(&console.paths()?.home);
+    let ground = here(console)?;
     let mut plans = Vec::new();
-    for subject in wherever(everything()?, &journal)? {
-        plans.push(Plan::make(subject, Direction::Undo, &journal)?);
+    for subject in wherever(everything(&ground.disk)?, &ground.journal)? {
+        plans.push(Plan::make(subject, Direction::Undo, &ground)?);
     }
     plans.retain(|plan| !plan.is_empty());
     if plans.is_empty() {
         return Ok(Vec::new());
     }
-    carry_out(&plans, Direction::Undo, &journal)?;
-    Ok(told(&plans, Direction::Undo, &journal))
+    carry_out(&plans, Direction::Undo, &ground)?;
+    Ok(told(&plans, Direction::Undo, &ground.journal))
+}
+
+/// A target on which hooks of ours were set up, and of which agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SetUpThere {
+    pub(crate) target: TargetName,
+    pub(crate) agents: BTreeSet<String>,
+}
+
+impl SetUpThere {
+    /// The agents, as they are told.
+    pub(crate) fn agents(&self) -> String {
+        let agents: Vec<&str> = self.agents.iter().map(String::as_str).collect();
+        agents.join(", ")
+    }
+
+    /// The command that takes the hooks out again.
+    pub(crate) fn undo(&self) -> String {
+        format!("qd setup --target {} --undo", self.target)
+    }
+}
+
+/// The targets on which something was changed and not undone.
+pub(crate) fn set_up_there(state: &Path) -> Result<Vec<SetUpThere>, Failure> {
+    let mut all = Vec::new();
+    for (target, journal) in Journal::of_targets(state)? {
+        let agents: BTreeSet<String> =
+            journal.records()?.into_iter().map(|record| record.subject).collect();
+        if !agents.is_empty() {
+            all.push(SetUpThere { target, agents });
+        }
+    }
+    Ok(all)
+}
+
+fn here(console: &Console) -> Result<Ground, Failure> {
+    Ok(Ground { disk: Disk::Here, journal: Journal::below(&console.paths()?.home) })
+}
+
+/// Where files are to be changed.
+fn ground(console: &Console, args: &SetupArgs) -> Result<Ground, Failure> {
+    let Some(name) = &args.target else { return here(console) };
+    let there = There::reach(console, target_name(name)?, &subject::variables())?;
+    let journal = Journal::of_target(&console.paths()?.home, &there.name);
+    Ok(Ground { disk: Disk::There(there), journal })
 }
 
 /// Everybody else waits meanwhile; what somebody changed since it was shown is found out here.
-fn carry_out(plans: &[Plan], direction: Direction, journal: &Journal) -> Result<(), Failure> {
-    let _turn = journal.turn()?;
+fn carry_out(plans: &[Plan], direction: Direction, ground: &Ground) -> Result<(), Failure> {
+    let _turn = ground.journal.turn()?;
     for plan in plans {
-        let now = Plan::make(plan.subject.clone(), direction, journal)?;
-        now.carry_out(direction, journal)?;
+        let now = Plan::make(plan.subject.clone(), direction, ground)?;
+        now.carry_out(direction, ground)?;
     }
     Ok(())
 }
 
-fn everything() -> Result<Vec<Subject>, Failure> {
+fn everything(disk: &Disk) -> Result<Vec<Subject>, Failure> {
+    if let Disk::There(there) = disk {
+        return Ok(subject::agents_there(there)?.into_iter().map(Subject::Agent).collect());
+    }
     let program = subject::program()?;
     let agents = subject::agents(&program)?.into_iter().map(Subject::Agent);
     Ok(agents.chain([Subject::Tmux(TmuxConf::find(&program)?)]).collect())
@@ -168,8 +228,9 @@ fn wherever(subjects: Vec<Subject>, journal: &Journal) -> Result<Vec<Subject>, F
 }
 
 /// What was meant, and what of it is left out.
-fn chosen(args: &SetupArgs, journal: &Journal) -> Result<(Vec<Subject>, Vec<Item>), Failure> {
-    let known = everything()?;
+fn chosen(args: &SetupArgs, ground: &Ground) -> Result<(Vec<Subject>, Vec<Item>), Failure> {
+    let journal = &ground.journal;
+    let known = everything(&ground.disk)?;
     if args.names.is_empty() && !args.all && !args.undo {
         return Err(Failure::new(ErrorCode::BadRequest, "what is to be set up?")
             .with_hint(format!("Name some of {}, or say --all.", names(&known))));
@@ -191,7 +252,7 @@ fn chosen(args: &SetupArgs, journal: &Journal) -> Result<(Vec<Subject>, Vec<Item
     } else if args.undo {
         // Where nothing was done there is nothing to tell.
         for subject in wherever(known, journal)? {
-            let idle = Plan::make(subject.clone(), Direction::Undo, journal)
+            let idle = Plan::make(subject.clone(), Direction::Undo, ground)
                 .is_ok_and(|plan| plan.is_empty());
             if !idle && (!args.all || matches!(subject, Subject::Agent(_))) {
                 meant.push(subject);
@@ -270,7 +331,7 @@ fn show(console: &Console, items: &[Item], plans: &[Plan]) -> Result<(), Failure
 }
 
 fn difference(change: &Change) -> String {
-    let path = change.file.path.display().to_string();
+    let path = change.file.shown();
     diff::unified(&path, change.file.text.as_deref(), change.text.as_deref())
 }
 
@@ -280,7 +341,7 @@ fn told(plans: &[Plan], direction: Direction, journal: &Journal) -> Vec<Text> {
     for plan in plans.iter().filter(|plan| !plan.changes.is_empty()) {
         let name = plan.subject.name();
         for change in &plan.changes {
-            let path = change.file.path.display();
+            let path = change.file.shown();
             lines.push(Text::plain(match direction {
                 Direction::Undo if change.text.is_none() => format!("{name}: removed {path}."),
                 Direction::Undo => format!("{name}: took it out of {path}."),
@@ -322,7 +383,7 @@ fn item(plan: &Plan, done: bool, journal: &Journal) -> Item {
         (false, false) => What::WouldChange,
     };
     let files = plan.changes.iter().map(|change| FileChange {
-        path: change.file.path.display().to_string(),
+        path: change.file.shown(),
         diff: difference(change),
         backup: backup(change, journal).unwrap_or_default(),
     });
@@ -335,6 +396,7 @@ fn report(console: &Console, args: &SetupArgs, items: Vec<Item>) -> Result<(), F
     let report = Report {
         schema_version: SchemaVersion::V1,
         generated_at: console.now(),
+        target: args.target.clone(),
         dry_run: args.dry_run,
         undo: args.undo,
         items,

@@ -1,5 +1,7 @@
 //! `qd target`: the tmux servers that are watched.
 
+mod test;
+
 use api::target_name::TargetName;
 use api::targets::{TargetCreate, TargetItem};
 use api::words::TargetKind;
@@ -8,11 +10,12 @@ use clap::{Args, Subcommand};
 use client::Client;
 
 use crate::args::word;
-use crate::commands::Outcome;
 use crate::commands::filters::target_name;
+use crate::commands::{Outcome, setup};
 use crate::console::{Console, wait};
 use crate::failure::Failure;
 use crate::output;
+use crate::output::style;
 use crate::output::text::Text;
 
 #[derive(Debug, Subcommand)]
@@ -21,6 +24,7 @@ pub(crate) enum TargetCommand {
     /// List the targets, with their health and what there is on them
     List,
     Connect(ConnectArgs),
+    Test(test::TestArgs),
     Remove(RemoveArgs),
 }
 
@@ -95,6 +99,7 @@ pub(crate) fn run(console: &Console, command: &TargetCommand) -> Outcome {
         TargetCommand::Add(args) => add(console, args),
         TargetCommand::List => list(console),
         TargetCommand::Connect(args) => connect(console, args),
+        TargetCommand::Test(args) => test::run(console, args),
         TargetCommand::Remove(args) => remove(console, args),
     }
 }
@@ -166,6 +171,12 @@ fn remove(console: &Console, args: &RemoveArgs) -> Outcome {
             let message = format!("`{name}` is another target by now");
             return Err(Failure::new(ErrorCode::TargetNotFound, message));
         }
+    }
+    let there = setup::set_up_there(&console.paths()?.home)?;
+    if let Some(hooks) = there.iter().find(|it| it.target == name) {
+        let agents = hooks.agents();
+        let left = format!("Hooks of {agents} stay there; to take them out, add it again, then: ");
+        console.terminal.note(&[Text::plain(left).then_styled(hooks.undo(), style::COMMAND)]);
     }
     wait(async { Ok(client.remove_target(&name).await?) })?;
     if !console.is_json() {

@@ -8,6 +8,7 @@ use ::daemon::paths::Paths;
 use api::{ErrorCode, ExitCode};
 use clap::Args;
 
+use crate::commands::setup::{SetUpThere, journal};
 use crate::commands::{Outcome, daemon, install, setup};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -63,7 +64,13 @@ pub(crate) fn run(console: &Console, args: &UninstallArgs) -> Outcome {
     undone.say([Text::plain(ended)])?;
     undone.tell(install::remove_all())?;
     undone.tell(setup::undo_all(console))?;
-    let data = found(&paths)?;
+    let there = setup::set_up_there(&paths.home)?;
+    undone.say(there.iter().map(still_there))?;
+    let mut data = found(&paths)?;
+    if !there.is_empty() {
+        // What was there before is known only from these.
+        data.retain(|path| path.file_name().is_none_or(|name| name != journal::FOLDER));
+    }
     if data.is_empty() {
         undone.say([Text::plain("There is no data.")])?;
     } else if agreed(console, args, &paths)? {
@@ -117,6 +124,14 @@ impl Undone<'_> {
         self.failures.iter().for_each(|failure| self.console.fail(failure));
         Err(last)
     }
+}
+
+/// Names the hooks on another machine, which nobody reaches without a daemon.
+fn still_there(hooks: &SetUpThere) -> Text {
+    let SetUpThere { target, .. } = hooks;
+    let agents = hooks.agents();
+    let kept = format!("Hooks of {agents} are still set up on {target}; to take them out: ");
+    Text::plain(kept).then_styled(hooks.undo(), style::COMMAND)
 }
 
 /// Names what is still there, and is for its owner to delete.

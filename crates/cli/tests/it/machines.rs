@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::deck::{self, deck};
 
 /// How the other machine is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(crate) enum Way {
     Command,
     Ssh,
 }
@@ -33,6 +34,8 @@ macro_rules! on_every_way {
         }
     };
 }
+pub(crate) use on_every_way;
+
 on_every_way!(
     tc_014_a_target_there_is_added_listed_and_removed,
     tc_040_what_is_typed_there_arrives_byte_by_byte_and_what_is_shown_comes_back,
@@ -47,18 +50,20 @@ on_every_way!(
     f_15_hooks_of_a_burst_come_in_once_whoever_is_killed_and_whatever_is_cut,
     what_hooks_said_there_while_nobody_could_hear_it_is_here_before_it_is_ok,
     what_was_deleted_there_before_it_was_read_is_told,
+    agents_there_are_set_up_heard_and_brought_back_to_the_byte,
+    what_stands_in_the_way_of_a_setup_there_is_named_and_nothing_is_changed,
 );
 
 /// The other machine's tmux server.
 const SOCKET: &str = "far.sock";
 
 /// A world with another machine in it.
-struct World {
-    daemon: Daemon,
-    sshd: Option<Sshd>,
+pub(crate) struct World {
+    pub(crate) daemon: Daemon,
+    pub(crate) sshd: Option<Sshd>,
     /// What a frozen way stopped: some of it may have lost its parent meanwhile.
     stopped: RefCell<Vec<u32>>,
-    env: TestEnv,
+    pub(crate) env: TestEnv,
 }
 
 /// What leads a command there: it takes down who it was, so that the way can be cut, and leads
@@ -70,7 +75,7 @@ exec "$@""#;
 
 impl World {
     /// With a target `far` whose server is there already; nothing where the way cannot be had.
-    fn new(way: Way, program: &str) -> Option<(Self, String)> {
+    pub(crate) fn new(way: Way, program: &str) -> Option<(Self, String)> {
         let env = deck();
         let pane = env.tmux_at(SOCKET).session("there", program);
         let sshd = match way {
@@ -91,13 +96,13 @@ impl World {
         Some((world, pane))
     }
 
-    fn add(&self, name: &str) {
+    pub(crate) fn add(&self, name: &str) {
         let words = self.words(name);
         self.env.qd(&words.iter().map(String::as_str).collect::<Vec<_>>()).success();
     }
 
     /// The command that adds it.
-    fn words(&self, name: &str) -> Vec<String> {
+    pub(crate) fn words(&self, name: &str) -> Vec<String> {
         let socket = self.env.path(SOCKET).display().to_string();
         let mut words = vec!["target", "add", name, "--tmux-socket", &socket]
             .into_iter()
@@ -127,16 +132,21 @@ impl World {
         words
     }
 
-    fn tmux(&self) -> Tmux<'_> {
+    pub(crate) fn tmux(&self) -> Tmux<'_> {
         self.env.tmux_at(SOCKET)
     }
 
-    fn panes(&self) -> Vec<Value> {
+    pub(crate) fn panes(&self) -> Vec<Value> {
         deck::items(self.daemon.api(), "/v1/panes?target=far")
     }
 
     #[track_caller]
-    fn pane_where(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn pane_where(
+        &self,
+        id: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut last = Value::Null;
         let found = wait::within(PATIENCE, || {
             let panes = self.panes();
@@ -148,17 +158,17 @@ impl World {
     }
 
     #[track_caller]
-    fn listed(&self, pane: &str) -> Value {
+    pub(crate) fn listed(&self, pane: &str) -> Value {
         self.pane_where(pane, "listed", |_| true)
     }
 
-    fn target(&self) -> Value {
+    pub(crate) fn target(&self) -> Value {
         let targets = deck::items(self.daemon.api(), "/v1/targets");
         targets.into_iter().find(|it| it["name"] == "far").expect("it is listed")
     }
 
     #[track_caller]
-    fn health_is(&self, wanted: &str) -> Value {
+    pub(crate) fn health_is(&self, wanted: &str) -> Value {
         let mut last = Value::Null;
         let found = wait::within(PATIENCE, || {
             last = self.target();
@@ -169,7 +179,7 @@ impl World {
     }
 
     /// Nothing comes over the way any more, though it is there.
-    fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         if let Some(sshd) = &self.sshd {
             return sshd.freeze();
         }
@@ -177,7 +187,7 @@ impl World {
         self.stopped.replace(self.signal_reached(Signal::STOP));
     }
 
-    fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         if let Some(sshd) = &self.sshd {
             return sshd.thaw();
         }
@@ -186,7 +196,7 @@ impl World {
     }
 
     /// Ends every connection at once.
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         match &self.sshd {
             Some(sshd) => sshd.signal_connections(Signal::KILL),
             None => {
@@ -225,21 +235,29 @@ impl World {
 /// Hooks of the other machine, as they are run there.
 impl World {
     /// The state folder there.
-    fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.env.path("home/.local/state/quarterdeck")
     }
 
-    fn spool(&self) -> PathBuf {
+    pub(crate) fn spool(&self) -> PathBuf {
         self.state().join("spool/hooks.spool")
     }
 
-    /// Puts the script there that hooks run.
-    fn install_hook(&self) {
-        for program in ["od", "tr", "wc", "mv", "rm", "sed"] {
+    /// What any machine has.
+    pub(crate) fn furnish(&self) {
+        for program in ["chmod", "cmp", "find", "ln", "mv", "od", "rm", "rmdir", "sed", "tr", "wc"]
+        {
             self.env.reinstall(program);
         }
+    }
+
+    /// Puts the script there that hooks run.
+    pub(crate) fn install_hook(&self) {
+        self.furnish();
         fs::create_dir_all(self.state()).unwrap();
-        fs::write(self.state().join("hook"), agents::setup::HOOK).unwrap();
+        let hook = self.state().join("hook");
+        fs::write(&hook, agents::setup::HOOK).unwrap();
+        fs::set_permissions(hook, fs::Permissions::from_mode(0o700)).unwrap();
     }
 
     /// A shell line that runs a hook there.
@@ -278,7 +296,7 @@ fn stays(pid: u32) -> bool {
 }
 
 /// How long anything may take here: keep-alives, and a machine that does other things too.
-const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The names of the sessions there that are nobody's but ours.
 fn hubs(tmux: &Tmux<'_>) -> Vec<String> {
@@ -541,6 +559,80 @@ fn what_was_deleted_there_before_it_was_read_is_told(way: Way) {
     assert_eq!(missed.expect("it is told")["details"]["count"], 1, "{health:#}");
 }
 
+const SETTINGS: &str = "{\n  \"model\": \"x\", // mine\n  \"hooks\": {},\n}\n";
+
+fn agents_there_are_set_up_heard_and_brought_back_to_the_byte(way: Way) {
+    let Some((world, pane)) = World::new(way, "exec sh") else { return };
+    world.furnish();
+    let (settings, script) =
+        (world.env.path("home/.claude/settings.json"), world.state().join("hook"));
+    fs::create_dir(settings.parent().unwrap()).unwrap();
+    fs::write(&settings, SETTINGS).unwrap();
+    fs::set_permissions(&settings, fs::Permissions::from_mode(0o640)).unwrap();
+    let setup = |words: &[&str]| world.env.qd(&[&["setup", "--target", "far"], words].concat());
+    let shown = setup(&["claude", "--dry-run"]).success();
+    assert!(shown.contains("+++ far:") && shown.contains("+#!/bin/sh"), "{shown}");
+    assert_eq!(fs::read_to_string(&settings).unwrap(), SETTINGS);
+    assert!(!script.exists() && !world.state().exists(), "looking leaves nothing behind");
+    let done = setup(&["claude", "--yes"]).success();
+    assert!(done.contains("as it was: "), "{done}");
+    let changed = fs::read_to_string(&settings).unwrap();
+    assert!(changed.contains("// mine") && changed.contains(script.to_str().unwrap()), "{changed}");
+    let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&settings), mode(&script)), (0o640, 0o700));
+    assert_eq!(setup(&["claude", "--yes"]).success(), "claude: nothing to do\n");
+    setup(&["gemini", "--yes"]).success();
+    let doctor = world.env.qd(&["doctor"]).stdout;
+    assert!(doctor.contains("hooks of claude, gemini are set up there"), "{doctor}");
+    let line = changed.lines().find(|line| line.contains("claude UserPromptSubmit")).unwrap();
+    let command: Value =
+        serde_json::from_str(&format!("{{{}}}", line.trim().trim_end_matches(',')))
+            .unwrap_or_else(|error| panic!("{error}: {line}"));
+    let fire = world.env.path("home/fire");
+    let payload = r#"{"session_id":"s-1","prompt":"go"}"#;
+    let text = format!("printf %s '{payload}' | {}\n", command["command"].as_str().unwrap());
+    fs::write(&fire, text).unwrap();
+    world.pane_where(&pane, "a shell", |it| it["current_cmd"] == "sh");
+    world.tmux().type_line(&pane, &format!(". {}", fire.display()));
+    let item = world.pane_where(&pane, "heard", |it| it["last_event_type"] != Value::Null);
+    assert_eq!(item["agent_type"], "claude");
+    setup(&["--undo", "claude", "--yes"]).success();
+    assert_eq!(fs::read_to_string(&settings).unwrap(), SETTINGS);
+    assert!(script.exists(), "another agent's hooks run it, too");
+    setup(&["--undo", "--yes"]).success();
+    assert!(!script.exists() && !world.env.path("home/.gemini").exists());
+    assert_eq!(mode(&settings), 0o640);
+}
+
+fn what_stands_in_the_way_of_a_setup_there_is_named_and_nothing_is_changed(way: Way) {
+    let Some((world, _)) = World::new(way, "exec cat") else { return };
+    world.furnish();
+    let refused = |target: &str| {
+        let output = world.env.qd(&["setup", "--target", target, "claude", "--yes"]);
+        assert_ne!(output.code(), Some(0), "{output:?}");
+        output.stderr
+    };
+    let said = refused("nobody");
+    assert!(said.contains("nobody"), "{said}");
+    let said = refused("local");
+    assert!(said.contains("this machine"), "{said}");
+    let settings = world.env.path("home/.claude/settings.json");
+    fs::create_dir(settings.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", &settings).unwrap();
+    let said = refused("far");
+    assert!(said.contains("far:") && said.contains("leads nowhere"), "{said}");
+    fs::remove_file(&settings).unwrap();
+    fs::write(&settings, "{\n  \"a\": [1,\n").unwrap();
+    let said = refused("far");
+    assert!(said.contains("far:") && said.contains("line "), "{said}");
+    fs::write(&settings, "{}").unwrap();
+    fs::create_dir_all(world.state()).unwrap();
+    fs::write(world.state().join("hook"), "#!/bin/sh\n# somebody's\n").unwrap();
+    let said = refused("far");
+    assert!(said.contains("somebody else wrote"), "{said}");
+    assert_eq!(fs::read_to_string(&settings).unwrap(), "{}");
+}
+
 #[test]
 fn a_command_that_leads_nowhere_is_named_with_what_it_says() {
     let (world, _) = World::new(Way::Command, "exec cat").unwrap();
@@ -555,7 +647,7 @@ fn a_command_that_leads_nowhere_is_named_with_what_it_says() {
 }
 
 /// A world with an `sshd` whose key is not known yet, and no target.
-fn strangers() -> Option<World> {
+pub(crate) fn strangers() -> Option<World> {
     let env = deck();
     env.tmux_at(SOCKET).session("there", "exec cat");
     let Some(sshd) = Sshd::start(&env, "sshd") else {

@@ -39,6 +39,7 @@ mod routes;
 mod secrets;
 mod setup;
 mod store;
+mod target_test;
 mod targets;
 mod tcp;
 mod topology;

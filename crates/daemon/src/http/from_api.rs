@@ -9,7 +9,7 @@ use api::actions::{IfBusy, KillSignal};
 use api::approvals::{ApprovalState, Choice};
 use api::error_code::ErrorCode;
 use api::events::EventEnvelope;
-use api::targets::TargetCreate;
+use api::targets::{TargetCreate, TargetRoute};
 use api::tokens::TokenScope;
 use api::words::{Source, State, TargetKind};
 use engine::action::Busy;
@@ -227,6 +227,24 @@ pub(crate) fn new_target(create: TargetCreate, ids: &Ids) -> Result<Request, Pro
         kind,
         connection_ref,
     })
+}
+
+/// How programs are started on a target, as it is listed.
+pub fn route(listed: TargetRoute) -> Route {
+    let TargetRoute {
+        command,
+        attach_command,
+        ssh_target,
+        ssh_options,
+        accept_new,
+        tmux,
+        tmux_socket,
+    } = listed;
+    let way = match ssh_target {
+        Some(target) => Way::Ssh(Ssh { target, options: ssh_options, accept_new }),
+        None => Way::Command { words: command.unwrap_or_default(), attach: attach_command },
+    };
+    Route { way, tmux, socket: tmux_socket }
 }
 
 fn stored(route: &Route) -> Result<String, Problem> {

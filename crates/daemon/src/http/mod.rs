@@ -19,7 +19,7 @@ mod router;
 mod wire;
 
 mod agent;
-pub(crate) mod from_api;
+pub mod from_api;
 pub(crate) mod to_api;
 
 mod extract;

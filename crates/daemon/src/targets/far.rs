@@ -131,7 +131,8 @@ impl Far {
         self.run_script(RUN, &words, text, limit).await
     }
 
-    async fn run_script(
+    /// Runs a script of ours there to its end.
+    pub(super) async fn run_script(
         &self,
         script: &str,
         words: &[&OsStr],

@@ -20,6 +20,7 @@ pub mod route;
 mod ssh;
 mod table;
 pub mod tether;
+pub mod there;
 mod usher;
 
 use std::collections::BTreeSet;
@@ -34,7 +35,7 @@ use tmux::command::Batch;
 use tmux::hub::{CONTROL_FLAGS, FORKED_FLAGS, Hub};
 use tmux::version::Version;
 
-use crate::config::ObserverConfig;
+use crate::config::{Config, ObserverConfig};
 use failure::TmuxFailure;
 use far::{Far, Signalled};
 use files::{Content, Part, Refused};
@@ -170,6 +171,33 @@ impl Target {
         let far = Far::new(route, environment.clone(), patience.connect, (folder, hub.name()))?;
         let (reach, capabilities) = (Reach::Far(Box::new(far)), Capabilities::STARTING_ONLY);
         Ok(Self { reach, capabilities, tmux, environment, patience })
+    }
+
+    /// A machine somewhere else for somebody who changes files there and watches nothing.
+    pub fn for_files(
+        route: Route,
+        environment: Environment,
+        folder: &Path,
+    ) -> std::io::Result<Self> {
+        let (patience, tmux) =
+            (Patience::of(&Config::default().observer), OsString::from(route.tmux()));
+        // Nothing is called so: no session is made, and none taken away.
+        let far = Far::new(route, environment.clone(), patience.connect, (folder, ""))?;
+        let (reach, capabilities) = (Reach::Far(Box::new(far)), Capabilities::STARTING_ONLY);
+        Ok(Self { reach, capabilities, tmux, environment, patience })
+    }
+
+    /// Runs a script there, with these arguments and this input; gives what it printed.
+    async fn script(
+        &self,
+        script: &str,
+        words: &[&OsStr],
+        input: Option<&[u8]>,
+    ) -> Result<Vec<u8>, TmuxFailure> {
+        let unsupported = || std::io::Error::from(std::io::ErrorKind::Unsupported);
+        let far = self.far_end().ok_or_else(unsupported)?;
+        let finished = far.run_script(script, words, input, self.patience.command).await?;
+        failure::output(OsStr::new("sh"), finished)
     }
 
     fn far_end(&self) -> Option<&Far> {
@@ -503,7 +531,6 @@ fn raw_pid(pid: u32) -> Option<Pid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     #[test]
     fn what_reads_is_repeated_as_often_and_after_the_pauses_that_are_set() {

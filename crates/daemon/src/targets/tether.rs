@@ -80,13 +80,15 @@ impl Greeting {
     fn read(said: &str) -> Self {
         let mut words = said.split_whitespace();
         let user = words.next().and_then(|word| word.parse().ok());
-        let clock_ms = words.next().and_then(|word| {
-            let (seconds, fraction) = word.split_once('.').unwrap_or((word, ""));
-            let ms = fraction.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0);
-            seconds.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(ms)
-        });
-        Self { user, clock_ms }
+        Self { user, clock_ms: words.next().and_then(clock_ms) }
     }
+}
+
+/// Reads `SECONDS.FRACTION`, as milliseconds.
+pub(super) fn clock_ms(said: &str) -> Option<i64> {
+    let (seconds, fraction) = said.split_once('.').unwrap_or((said, ""));
+    let ms = fraction.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    seconds.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(ms)
 }
 
 impl Talk {

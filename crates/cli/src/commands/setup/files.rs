@@ -1,125 +1,189 @@
 //! Settings files as they lie on the disk: looked at, and replaced as a whole.
 
+use std::fmt::Display;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use api::ErrorCode;
+use daemon::targets::there::Sighted;
 use rustix::fs::{Access, Gid, Uid, access, fchown};
 
+use super::there::There;
 use crate::failure::Failure;
 
 /// The largest settings file that is changed.
-const BYTES_MAX: u64 = 4 << 20;
+pub(super) const BYTES_MAX: u64 = 4 << 20;
+/// The mode of a new one.
+const FRESH_MODE: u32 = 0o600;
 
 /// A settings file that may be changed.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// As its program knows it.
     pub(super) path: PathBuf,
+    pub(super) text: Option<String>,
+    /// The mode that it gets if it is not there yet.
+    pub(super) fresh_mode: u32,
+    place: Place,
+}
+
+/// Where it lies.
+#[derive(Debug)]
+enum Place {
+    Here(Here),
+    There { there: Rc<There>, seen: Sighted },
+}
+
+/// A file on this machine.
+#[derive(Debug)]
+struct Here {
     /// Where it really is, behind all links.
     real: PathBuf,
     /// What is known of it, if it is there.
     metadata: Option<Metadata>,
-    pub(super) text: Option<String>,
 }
 
 /// Looks at a file; refuses one that is not to be changed.
 pub(super) fn look(path: &Path) -> Result<Found, Failure> {
-    let shown = path.display();
+    let shown = path.display().to_string();
     let real = match fs::canonicalize(path) {
         Ok(real) => real,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if fs::symlink_metadata(path).is_ok() {
-                return Err(refused(format!("{shown} is a link that leads nowhere"))
-                    .with_hint("Make the file that it leads to, or remove the link."));
+                return Err(dangling(&shown));
             }
             return missing(path);
         }
-        Err(error) => return Err(unreadable(path, &error)),
+        Err(error) => return Err(unreadable(&shown, error)),
     };
-    let metadata = fs::metadata(&real).map_err(|error| unreadable(path, &error))?;
+    let metadata = fs::metadata(&real).map_err(|error| unreadable(&shown, error))?;
     if !metadata.is_file() {
-        return Err(refused(format!("{shown} is not a regular file"))
-            .with_hint("Look at what it is, and move it away."));
+        return Err(not_regular(&shown));
     }
     if metadata.len() > BYTES_MAX {
-        return Err(refused(format!("{shown} is larger than {} MiB", BYTES_MAX >> 20))
-            .with_hint("That is no settings file; look at what is in it."));
+        return Err(too_large(&shown));
     }
-    let bytes = fs::read(&real).map_err(|error| unreadable(path, &error))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
+    let bytes = fs::read(&real).map_err(|error| unreadable(&shown, error))?;
+    let text = decoded(&shown, bytes)?;
+    Ok(Found::here(path, Some(text), Here { real, metadata: Some(metadata) }))
+}
+
+/// The text of a file.
+pub(super) fn decoded(shown: &str, bytes: Vec<u8>) -> Result<String, Failure> {
+    String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|it| **it == b'\n').count() + 1;
         let start = valid.iter().rposition(|it| *it == b'\n').map_or(0, |end| end + 1);
         let column = String::from_utf8_lossy(&valid[start..]).chars().count() + 1;
         refused(format!("{shown}, line {line}, column {column}: this is not UTF-8"))
             .with_hint("Correct it there; nothing was changed.")
-    })?;
-    Ok(Found { path: path.to_owned(), real, metadata: Some(metadata), text: Some(text) })
+    })
 }
 
 fn missing(path: &Path) -> Result<Found, Failure> {
     let nearest = path.ancestors().skip(1).find(|folder| folder.exists());
     if let Some(folder) = nearest.filter(|folder| !folder.is_dir()) {
-        let message = format!("{} is not a folder", folder.display());
-        return Err(refused(message).with_hint("Look at what it is, and move it away."));
+        return Err(no_folder(&folder.display().to_string()));
     }
-    let real = path.to_owned();
-    Ok(Found { path: path.to_owned(), real, metadata: None, text: None })
+    Ok(Found::here(path, None, Here { real: path.to_owned(), metadata: None }))
 }
 
 impl Found {
+    fn here(path: &Path, text: Option<String>, here: Here) -> Self {
+        let place = Place::Here(here);
+        Self { path: path.to_owned(), text, fresh_mode: FRESH_MODE, place }
+    }
+
+    pub(super) fn there(
+        path: &Path,
+        text: Option<String>,
+        there: Rc<There>,
+        seen: Sighted,
+    ) -> Self {
+        let place = Place::There { there, seen };
+        Self { path: path.to_owned(), text, fresh_mode: FRESH_MODE, place }
+    }
+
+    /// The path as it is told.
+    pub(super) fn shown(&self) -> String {
+        match &self.place {
+            Place::Here(_) => self.path.display().to_string(),
+            Place::There { there, .. } => there.shown(&self.path),
+        }
+    }
+
     /// Whether it may be changed: not a file that its owner protects, nor one in a folder that
     /// nobody may write to.
     pub(super) fn writable(&self) -> Result<(), Failure> {
-        let shown = self.path.display();
-        if self.metadata.as_ref().is_some_and(|it| it.permissions().mode() & 0o222 == 0) {
-            return Err(refused(format!("{shown} is read-only"))
-                .with_hint(format!("If it is yours to change: chmod u+w {shown}")));
+        match &self.place {
+            Place::Here(here) => here.writable(&self.shown()),
+            Place::There { there, seen } => there.writable(&self.path, seen),
         }
-        let folder = self.real.ancestors().skip(1).find(|folder| folder.exists());
-        let folder = folder.unwrap_or(Path::new("/"));
-        access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
-            let message = format!("{}: {error}; {shown} cannot be changed", folder.display());
-            refused(message).with_hint(
-                "If another program writes this file for you, add the lines of `--dry-run` there.",
-            )
-        })
     }
 
     /// The folders that have to be made for it, the outermost first.
     pub(super) fn missing_folders(&self) -> Vec<PathBuf> {
+        match &self.place {
+            Place::Here(here) => here.missing_folders(),
+            Place::There { seen, .. } => seen.missing.clone(),
+        }
+    }
+
+    /// Puts another text in its place, or takes it away. Whoever reads it sees the one or the
+    /// other, and a link to it stays a link.
+    pub(super) fn replace(&self, text: Option<&str>) -> Result<(), Failure> {
+        let done = match &self.place {
+            Place::Here(here) => {
+                let before = self.text.as_deref();
+                here.replace(before, text, self.fresh_mode).map_err(|error| error.to_string())
+            }
+            Place::There { there, seen } => there.replace(seen, text, self.fresh_mode),
+        };
+        done.map_err(|problem| {
+            let message = format!("cannot change {}: {problem}", self.shown());
+            Failure::new(ErrorCode::Internal, message)
+                .with_hint("It is as it was. Look at what stands in the way, then repeat this.")
+        })
+    }
+}
+
+impl Here {
+    fn writable(&self, shown: &str) -> Result<(), Failure> {
+        if self.metadata.as_ref().is_some_and(|it| it.permissions().mode() & 0o222 == 0) {
+            return Err(read_only(shown));
+        }
+        let folder = self.real.ancestors().skip(1).find(|folder| folder.exists());
+        let folder = folder.unwrap_or(Path::new("/"));
+        access(folder, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| shut(&folder.display().to_string(), error, shown))
+    }
+
+    fn missing_folders(&self) -> Vec<PathBuf> {
         let missing = self.real.ancestors().skip(1).take_while(|folder| !folder.exists());
         let mut folders: Vec<PathBuf> = missing.map(Path::to_owned).collect();
         folders.reverse();
         folders
     }
 
-    /// Puts another text in its place, or takes it away. Whoever reads it sees the one or the
-    /// other, and a link to it stays a link.
-    pub(super) fn replace(&self, text: Option<&str>) -> Result<(), Failure> {
-        let done = match text {
-            Some(text) => self.write(text),
-            None => self.unchanged().and_then(|()| fs::remove_file(&self.real)),
-        };
-        done.map_err(|error| {
-            let message = format!("cannot change {}: {error}", self.path.display());
-            Failure::new(ErrorCode::Internal, message)
-                .with_hint("It is as it was. Look at what stands in the way, then repeat this.")
-        })
+    fn replace(&self, before: Option<&str>, text: Option<&str>, fresh_mode: u32) -> io::Result<()> {
+        match text {
+            Some(text) => self.write(before, text, fresh_mode),
+            None => self.unchanged(before).and_then(|()| fs::remove_file(&self.real)),
+        }
     }
 
-    fn write(&self, text: &str) -> io::Result<()> {
+    fn write(&self, before: Option<&str>, text: &str, fresh_mode: u32) -> io::Result<()> {
         for folder in self.missing_folders() {
             fs::create_dir(folder)?;
         }
         let name = self.real.file_name().unwrap_or_default().to_string_lossy();
         let aside = self.real.with_file_name(format!(".{name}.qd-{}", std::process::id()));
-        let written = self.write_aside(&aside, text);
+        let written = self.write_aside(&aside, text, fresh_mode);
         let moved = written.and_then(|()| {
-            self.unchanged()?;
+            self.unchanged(before)?;
             fs::rename(&aside, &self.real)
         });
         if moved.is_err() {
@@ -129,8 +193,8 @@ impl Found {
         File::open(self.real.parent().unwrap_or(Path::new("/")))?.sync_all()
     }
 
-    fn write_aside(&self, aside: &Path, text: &str) -> io::Result<()> {
-        let mode = self.metadata.as_ref().map_or(0o600, |it| it.permissions().mode() & 0o7777);
+    fn write_aside(&self, aside: &Path, text: &str, fresh_mode: u32) -> io::Result<()> {
+        let mode = self.metadata.as_ref().map_or(fresh_mode, |it| it.permissions().mode() & 0o7777);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(aside)?;
         file.write_all(text.as_bytes())?;
         if let Some(metadata) = &self.metadata {
@@ -145,13 +209,13 @@ impl Found {
     }
 
     /// Its program may have written to it meanwhile.
-    fn unchanged(&self) -> io::Result<()> {
+    fn unchanged(&self, before: Option<&str>) -> io::Result<()> {
         let now = match fs::read(&self.real) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        if now.as_deref() == self.text.as_deref().map(str::as_bytes) {
+        if now.as_deref() == before.map(str::as_bytes) {
             return Ok(());
         }
         Err(io::Error::other("another program has just changed it"))
@@ -163,8 +227,38 @@ pub(super) fn refused(message: impl Into<String>) -> Failure {
     Failure::new(ErrorCode::Forbidden, message)
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    refused(format!("cannot read {}: {error}", path.display()))
+pub(super) fn dangling(shown: &str) -> Failure {
+    refused(format!("{shown} is a link that leads nowhere"))
+        .with_hint("Make the file that it leads to, or remove the link.")
+}
+
+pub(super) fn not_regular(shown: &str) -> Failure {
+    refused(format!("{shown} is not a regular file"))
+        .with_hint("Look at what it is, and move it away.")
+}
+
+pub(super) fn too_large(shown: &str) -> Failure {
+    refused(format!("{shown} is larger than {} MiB", BYTES_MAX >> 20))
+        .with_hint("That is no settings file; look at what is in it.")
+}
+
+pub(super) fn no_folder(shown: &str) -> Failure {
+    refused(format!("{shown} is not a folder")).with_hint("Look at what it is, and move it away.")
+}
+
+pub(super) fn read_only(shown: &str) -> Failure {
+    refused(format!("{shown} is read-only"))
+        .with_hint(format!("If it is yours to change: chmod u+w {shown}"))
+}
+
+pub(super) fn shut(folder: &str, why: impl Display, shown: &str) -> Failure {
+    refused(format!("{folder}: {why}; {shown} cannot be changed")).with_hint(
+        "If another program writes this file for you, add the lines of `--dry-run` there.",
+    )
+}
+
+pub(super) fn unreadable(shown: &str, why: impl Display) -> Failure {
+    refused(format!("cannot read {shown}: {why}"))
         .with_hint("Look at its permissions and those of the folders above it.")
 }
 

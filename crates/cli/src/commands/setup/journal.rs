@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use agents::setup::Before;
 use api::ErrorCode;
+use api::target_name::TargetName;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,6 +17,8 @@ use crate::failure::Failure;
 
 /// The folder of the records, below the state folder.
 pub(crate) const FOLDER: &str = "setup";
+/// The folder in it of what was changed on targets, with a folder for each.
+const THERE: &str = "there";
 
 /// The version of a record. One that is newer is not touched.
 const VERSION: u32 = 1;
@@ -55,6 +58,23 @@ impl Journal {
         Self { folder: state.join(FOLDER) }
     }
 
+    /// The journal of what is changed on a target.
+    pub(super) fn of_target(state: &Path, name: &TargetName) -> Self {
+        Self { folder: state.join(FOLDER).join(THERE).join(name.to_string()) }
+    }
+
+    /// The names of the targets on which something was changed, with their journals.
+    pub(super) fn of_targets(state: &Path) -> Result<Vec<(TargetName, Self)>, Failure> {
+        let folder = state.join(FOLDER).join(THERE);
+        let mut all: Vec<(TargetName, Self)> = entries(&folder)?
+            .into_iter()
+            .filter_map(|path| Some((path.file_name()?.to_str()?.parse().ok()?, path)))
+            .map(|(name, folder)| (name, Self { folder }))
+            .collect();
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(all)
+    }
+
     /// Waits until nobody else changes anything.
     pub(super) fn turn(&self) -> Result<Turn, Failure> {
         let open = || {
@@ -69,12 +89,7 @@ impl Journal {
 
     /// The records that are there.
     pub(super) fn records(&self) -> Result<Vec<Record>, Failure> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed("read", &self.folder, &error)),
-        };
-        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        let mut paths = entries(&self.folder)?;
         paths.retain(|path| path.extension().is_some_and(|it| it == "json"));
         paths.sort();
         paths.iter().map(|path| read(path)).collect()
@@ -153,6 +168,15 @@ impl Record {
     /// Whether the file still is what was put in its place.
     pub(super) fn is_untouched(&self, text: Option<&str>) -> bool {
         text.is_some_and(|text| hash(text) == self.after)
+    }
+}
+
+/// What lies in a folder; nothing where there is none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(failed("read", folder, &error)),
     }
 }
 

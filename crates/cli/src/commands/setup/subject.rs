@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use agents::adapter::Adapter;
 use agents::registry::Registry;
-use agents::setup::{Before, Folder, Refusal, SettingsFile, Setup, Standing};
+use agents::setup::{Before, Folder, HOOK, Refusal, SettingsFile, Setup, Standing};
 use api::ErrorCode;
 
+use crate::commands::setup::there::There;
 use crate::commands::setup::tmux::{self, TmuxConf};
 use crate::failure::Failure;
 
@@ -25,8 +26,10 @@ pub(crate) struct AgentSubject {
     pub(crate) setup: &'static Setup,
     /// Where its settings are, as it knows the folder.
     pub(crate) folder: PathBuf,
-    /// The `qd` that its hooks run.
+    /// The `qd` that its hooks run, or the script in its place.
     program: String,
+    /// That script, where it has to be put there: there is no `qd`.
+    script: Option<PathBuf>,
 }
 
 impl Subject {
@@ -46,7 +49,7 @@ impl Subject {
 
     pub(crate) fn merge(&self, files: &[SettingsFile]) -> Result<Vec<String>, Refusal> {
         match self {
-            Self::Agent(agent) => agent.setup.merge(files, &agent.program),
+            Self::Agent(agent) => agent.merge(files),
             Self::Tmux(conf) => Ok(conf.merge(files)),
         }
     }
@@ -57,7 +60,7 @@ impl Subject {
         before: &[Before],
     ) -> Result<Vec<Option<String>>, Refusal> {
         match self {
-            Self::Agent(agent) => agent.setup.remove(files, before),
+            Self::Agent(agent) => agent.remove(files, before),
             Self::Tmux(_) => Ok(tmux::remove(files, before)),
         }
     }
@@ -77,6 +80,14 @@ impl Subject {
         }
     }
 
+    /// The program that is put there for the sake of its hooks.
+    pub(crate) fn script(&self) -> Option<&Path> {
+        match self {
+            Self::Agent(agent) => agent.script.as_deref(),
+            Self::Tmux(_) => None,
+        }
+    }
+
     /// What to tell when it is done.
     pub(crate) fn remark(&self) -> &'static str {
         match self {
@@ -88,7 +99,33 @@ impl Subject {
 
 impl AgentSubject {
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
-        self.setup.files().into_iter().map(|file| self.folder.join(file)).collect()
+        let settings = self.setup.files().into_iter().map(|file| self.folder.join(file));
+        settings.chain(self.script.clone()).collect()
+    }
+
+    fn merge(&self, files: &[SettingsFile]) -> Result<Vec<String>, Refusal> {
+        let (settings, script) = files.split_at(self.setup.files().len().min(files.len()));
+        let mut texts = self.setup.merge(settings, &self.program)?;
+        if let [SettingsFile { text, .. }, ..] = script {
+            if text.as_deref().is_some_and(|text| !is_script(text)) {
+                let problem = "somebody else wrote this file".to_owned();
+                return Err(Refusal { file: settings.len(), line: 1, column: 1, problem });
+            }
+            texts.push(HOOK.to_owned());
+        }
+        Ok(texts)
+    }
+
+    fn remove(
+        &self,
+        files: &[SettingsFile],
+        before: &[Before],
+    ) -> Result<Vec<Option<String>>, Refusal> {
+        let (settings, script) = files.split_at(self.setup.files().len().min(files.len()));
+        let mut texts = self.setup.remove(settings, before)?;
+        let left = |file: &SettingsFile| file.text.clone().filter(|text| !is_script(text));
+        texts.extend(script.iter().map(left));
+        Ok(texts)
     }
 
     pub(crate) fn standing(&self, files: &[SettingsFile]) -> Result<Standing, Refusal> {
@@ -96,21 +133,58 @@ impl AgentSubject {
     }
 }
 
-/// All agents that can be set up.
-pub(crate) fn agents(program: &str) -> Result<Vec<AgentSubject>, Failure> {
-    let registry = Registry::built_in();
-    registry.iter().filter_map(|adapter| of_adapter(adapter, program).transpose()).collect()
+/// Whether a text is the script, of whichever version.
+fn is_script(text: &str) -> bool {
+    text.lines().nth(1).is_some_and(|line| line.starts_with("# qd-hook-"))
 }
 
-fn of_adapter(adapter: &dyn Adapter, program: &str) -> Result<Option<AgentSubject>, Failure> {
-    let Some(setup) = adapter.setup() else { return Ok(None) };
-    let folder = folder(&setup.folder, &|name| std::env::var_os(name))?;
-    let (agent, program) = (adapter.agent().to_owned(), program.to_owned());
-    Ok(Some(AgentSubject { agent, setup, folder, program }))
+/// All agents that can be set up.
+pub(crate) fn agents(program: &str) -> Result<Vec<AgentSubject>, Failure> {
+    let resolve = |path: &Path| std::fs::canonicalize(path).ok();
+    all(&|name| std::env::var_os(name), &resolve, (program, None))
+}
+
+/// The same on a target.
+pub(crate) fn agents_there(there: &There) -> Result<Vec<AgentSubject>, Failure> {
+    let set = |name: &str| there.variables().get(name).map(|(value, _)| OsString::from(value));
+    let resolve = |path: &Path| {
+        let found = there.variables().values().find(|(value, _)| Path::new(value) == path);
+        found.map(|(_, real)| PathBuf::from(real)).filter(|real| real.is_absolute())
+    };
+    let script = there.script()?;
+    let program = script.to_str().unwrap_or_default().to_owned();
+    all(&set, &resolve, (&program, Some(&script)))
+}
+
+/// The variables that say where agents keep their settings.
+pub(crate) fn variables() -> Vec<&'static str> {
+    let registry = Registry::built_in();
+    let moved = registry.iter().filter_map(Adapter::setup).flat_map(|setup| setup.folder.moved);
+    moved.map(|moved| moved.variable).chain(["HOME"]).collect()
+}
+
+fn all(
+    env: &impl Fn(&str) -> Option<OsString>,
+    resolve: &impl Fn(&Path) -> Option<PathBuf>,
+    (program, script): (&str, Option<&Path>),
+) -> Result<Vec<AgentSubject>, Failure> {
+    let registry = Registry::built_in();
+    let of_adapter = |adapter: &dyn Adapter| {
+        let setup = adapter.setup()?;
+        let (agent, program) = (adapter.agent().to_owned(), program.to_owned());
+        let script = script.map(Path::to_owned);
+        let folder = folder(&setup.folder, env, resolve);
+        Some(folder.map(|folder| AgentSubject { agent, setup, folder, program, script }))
+    };
+    registry.iter().filter_map(of_adapter).collect()
 }
 
 /// Where the settings are in this environment.
-fn folder(folder: &Folder, env: &impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Failure> {
+fn folder(
+    folder: &Folder,
+    env: &impl Fn(&str) -> Option<OsString>,
+    resolve: &impl Fn(&Path) -> Option<PathBuf>,
+) -> Result<PathBuf, Failure> {
     let set = |name: &str| env(name).filter(|it| !it.is_empty()).map(PathBuf::from);
     for moved in folder.moved {
         let Some(base) = set(moved.variable) else { continue };
@@ -119,7 +193,7 @@ fn folder(folder: &Folder, env: &impl Fn(&str) -> Option<OsString>) -> Result<Pa
             return Err(Failure::new(ErrorCode::BadRequest, message)
                 .with_hint("Give it from the root: /..."));
         }
-        let resolved = moved.resolved.then(|| std::fs::canonicalize(&base).ok()).flatten();
+        let resolved = moved.resolved.then(|| resolve(&base)).flatten();
         return Ok(joined(&resolved.unwrap_or(base), moved.below));
     }
     let home = set("HOME").filter(|home| home.is_absolute()).ok_or_else(|| {
@@ -176,7 +250,7 @@ mod tests {
         let env = |name: &str| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
         };
-        folder(&wanted, &env).ok()
+        folder(&wanted, &env, &|path| std::fs::canonicalize(path).ok()).ok()
     }
 
     #[test]
