@@ -49,6 +49,7 @@ fn survives(input: &[u8]) {
         pane: None,
         chain: Vec::new(),
         cwd: None,
+        waits: None,
         payload: Payload::Whole(input.to_vec()),
     };
     if input.len() > PAYLOAD_BYTES_MAX {

@@ -44,6 +44,8 @@ pub struct Record {
     /// The processes above the hook, nearest first. Empty where they could not be seen.
     pub chain: Vec<Ancestor>,
     pub cwd: Option<Vec<u8>>,
+    /// The hook's own process, where it waits for an answer beside the spool.
+    pub waits: Option<u32>,
     pub payload: Payload,
 }
 
@@ -111,6 +113,9 @@ impl Record {
         if !self.chain.is_empty() {
             line.plain("chain", &chain(&self.chain));
         }
+        if let Some(pid) = self.waits {
+            line.plain("waits", &pid.to_string());
+        }
         match &self.payload {
             Payload::None => {}
             Payload::Whole(bytes) => line.text("text", bytes),
@@ -144,6 +149,7 @@ impl Record {
             pane: fields.text("pane")?,
             chain: fields.get("chain").map_or(Ok(Vec::new()), read_chain)?,
             cwd: fields.text("cwd")?,
+            waits: fields.number("waits")?,
             payload: fields.payload()?,
         })
     }
@@ -217,6 +223,11 @@ impl<'l> Fields<'l> {
         let Some(raw) = self.get(key) else { return Ok(None) };
         let text = unescape(raw).filter(|text| text.len() <= TEXT_BYTES_MAX);
         text.map(Some).ok_or(Unreadable::Field(key))
+    }
+
+    fn number(&self, key: &'static str) -> Result<Option<u32>, Unreadable> {
+        let Some(raw) = self.get(key) else { return Ok(None) };
+        number(raw).map(Some).ok_or(Unreadable::Field(key))
     }
 
     fn payload(&self) -> Result<Payload, Unreadable> {
@@ -331,6 +342,7 @@ mod tests {
             pane: Some(b"%3".to_vec()),
             chain: vec![Ancestor { pid: 42, start: Some(9_000) }, Ancestor { pid: 7, start: None }],
             cwd: Some(b"/home/x/a project".to_vec()),
+            waits: None,
             payload: Payload::Whole(br#"{"session_id":"s"}"#.to_vec()),
         }
     }
@@ -360,7 +372,7 @@ mod tests {
             Payload::Whole(all.clone()),
             Payload::Cut { bytes: u64::MAX },
         ] {
-            let written = Record { payload, cwd: Some(all.clone()), ..record() };
+            let written = Record { payload, cwd: Some(all.clone()), waits: Some(7), ..record() };
             let line = written.to_line();
             assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 2);
             assert_eq!(lines(&line), [Ok(written)]);
@@ -408,6 +420,7 @@ mod tests {
         assert_eq!(read(&line.replace("\tagent=claude", "")), Unreadable::Field("agent"));
         assert_eq!(read(&line.replace("claude", "cl%0aude")), Unreadable::Field("agent"));
         assert_eq!(read(&line.replace("42:9000", "42:")), Unreadable::Field("chain"));
+        assert_eq!(read(&line.replace("\ttext=", "\twaits=-1\ttext=")), Unreadable::Field("waits"));
         assert_eq!(read(&line.replace("\ttext=", "\tcut=1\ttext=")), Unreadable::Field("text"));
         assert_eq!(read(&line.replace("\ttext=", "\tid=1\ttext=")), Unreadable::Torn);
         let short = line.replace("00112233445566778899aabbccddeeff", "1");

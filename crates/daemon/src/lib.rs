@@ -35,6 +35,7 @@ mod spool;
 mod sys;
 pub mod targets;
 mod trail;
+mod vigil;
 
 pub mod follower;
 pub mod http;

@@ -12,7 +12,7 @@ use agents::reply::{Hold, Reply};
 use engine::ids::ApprovalId;
 use engine::time::MonoMs;
 use engine::words::Choice;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 
@@ -26,12 +26,38 @@ const FETCH_TIMEOUT: Duration = Duration::from_millis(1_500);
 pub(crate) struct Replies {
     clock: Clock,
     seats: Arc<Mutex<BTreeMap<ApprovalId, Seat>>>,
-    /// Counts what was laid down and fetched.
+    /// Counts what was laid down.
     moved: Arc<watch::Sender<u64>>,
 }
 
+/// What became of an answer for a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The hook has it.
+    Taken,
+    /// The hook has not got it, and never will.
+    Not,
+    /// Nobody can say: what carried it was cut off.
+    Unknown,
+}
+
+/// An answer on its way. Whoever carries it says what became of it; dropped without a word, nobody
+/// can say.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) reply: Reply,
+    told: oneshot::Sender<Delivery>,
+}
+
+impl Letter {
+    pub(crate) fn became(self, delivery: Delivery) {
+        // Whoever gave it may have gone meanwhile.
+        self.told.send(delivery).ok();
+    }
+}
+
 /// One hook that waits.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Seat {
     hold: Hold,
     /// What it can tell its agent.
@@ -39,7 +65,7 @@ struct Seat {
     /// Requests of it that are being held.
     present: u32,
     last: MonoMs,
-    mail: Option<Reply>,
+    mail: Option<Letter>,
 }
 
 /// A hook's place while one of its requests is held.
@@ -84,25 +110,26 @@ impl Replies {
         seat.choices.contains(&choice).then_some(seat.hold)
     }
 
-    /// Gives an answer to the hook that waits; `false` if it did not fetch it, and then it never
-    /// will.
-    pub(crate) async fn give(&self, approval: &ApprovalId, reply: Reply) -> bool {
-        let mut moved = self.moved.subscribe();
+    /// Gives an answer to the hook that waits. What is not fetched in time is taken back.
+    pub(crate) async fn give(&self, approval: &ApprovalId, reply: Reply) -> Delivery {
+        let (told, mut delivered) = oneshot::channel();
         match self.lock().get_mut(approval) {
-            Some(seat) => seat.mail = Some(reply),
-            None => return false,
+            Some(seat) => seat.mail = Some(Letter { reply, told }),
+            None => return Delivery::Not,
         }
         self.moved.send_modify(|count| *count += 1);
-        let fetched = async {
-            while self.lock().get(approval).is_some_and(|seat| seat.mail.is_some()) {
-                if moved.changed().await.is_err() {
-                    return;
-                }
-            }
+        let known = match tokio::time::timeout(FETCH_TIMEOUT, &mut delivered).await {
+            Ok(known) => known,
+            Err(_) if self.take_back(approval) => return Delivery::Not,
+            // Whoever fetched it is still on the way.
+            Err(_) => delivered.await,
         };
-        let in_time = tokio::time::timeout(FETCH_TIMEOUT, fetched).await.is_ok();
-        let left = self.lock().get_mut(approval).and_then(|seat| seat.mail.take());
-        in_time && left.is_none()
+        known.unwrap_or(Delivery::Unknown)
+    }
+
+    /// Takes back what nobody fetched; says whether anything was there.
+    fn take_back(&self, approval: &ApprovalId) -> bool {
+        self.lock().get_mut(approval).and_then(|seat| seat.mail.take()).is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ApprovalId, Seat>> {
@@ -124,12 +151,8 @@ impl Held {
     }
 
     /// The answer, for this hook alone.
-    pub(crate) fn fetch(&self) -> Option<Reply> {
-        let mail = self.replies.lock().get_mut(&self.approval).and_then(|it| it.mail.take());
-        if mail.is_some() {
-            self.replies.moved.send_modify(|count| *count += 1);
-        }
-        mail
+    pub(crate) fn fetch(&self) -> Option<Letter> {
+        self.replies.lock().get_mut(&self.approval).and_then(|it| it.mail.take())
     }
 }
 
@@ -163,26 +186,53 @@ mod tests {
         });
         let mut moved = held.moved();
         let fetched = loop {
-            if let Some(reply) = held.fetch() {
-                break reply;
+            if let Some(letter) = held.fetch() {
+                break letter;
             }
             moved.changed().await.unwrap();
         };
-        assert_eq!(fetched, yes());
-        assert!(giving.await.unwrap());
-        assert_eq!((held.fetch(), bystander.fetch()), (None, None));
+        assert_eq!(fetched.reply, yes());
+        fetched.became(Delivery::Taken);
+        assert_eq!(giving.await.unwrap(), Delivery::Taken);
+        assert!(held.fetch().is_none() && bystander.fetch().is_none());
+    }
+
+    #[tokio::test(flavor = "current_thread", start_paused = true)]
+    async fn who_carries_an_answer_says_what_became_of_it_however_long_that_takes() {
+        let replies = Replies::new(Clock::new());
+        let one = ApprovalId::new("ap-1");
+        let held = replies.hold(&one, Hold::Beside, vec![Choice::Approve]);
+        for told in [Some(Delivery::Taken), Some(Delivery::Not), None] {
+            let giving = tokio::spawn({
+                let (replies, one) = (replies.clone(), one.clone());
+                async move { replies.give(&one, yes()).await }
+            });
+            let mut moved = held.moved();
+            let letter = loop {
+                if let Some(letter) = held.fetch() {
+                    break letter;
+                }
+                moved.changed().await.unwrap();
+            };
+            tokio::time::sleep(FETCH_TIMEOUT * 3).await;
+            match told {
+                Some(told) => letter.became(told),
+                None => drop(letter),
+            }
+            assert_eq!(giving.await.unwrap(), told.unwrap_or(Delivery::Unknown));
+        }
     }
 
     #[tokio::test(flavor = "current_thread", start_paused = true)]
     async fn what_nobody_fetches_is_taken_back() {
         let replies = Replies::new(Clock::new());
         let one = ApprovalId::new("ap-1");
-        assert!(!replies.give(&one, yes()).await, "nobody waits");
+        assert_eq!(replies.give(&one, yes()).await, Delivery::Not, "nobody waits");
         let held = replies.hold(&one, Hold::Beside, vec![Choice::Approve]);
         assert!(replies.is_waiting(&one));
         assert_eq!(replies.ready_for(&one, Choice::Approve), Some(Hold::Beside));
         assert_eq!(replies.ready_for(&one, Choice::ApproveAlways), None, "it cannot say so");
-        assert!(!replies.give(&one, yes()).await, "it does not ask");
-        assert_eq!(held.fetch(), None, "and comes too late");
+        assert_eq!(replies.give(&one, yes()).await, Delivery::Not, "it does not ask");
+        assert!(held.fetch().is_none(), "and comes too late");
     }
 }

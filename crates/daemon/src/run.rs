@@ -40,6 +40,7 @@ use crate::spool::{self, afar, reader};
 use crate::targets::local;
 use crate::targets::process::Environment;
 use crate::trail::TrailFile;
+use crate::vigil::Vigil;
 use crate::{descriptors, file_watch, identity};
 
 /// How often it is looked whether clients still find the daemon.
@@ -131,11 +132,14 @@ fn ears(
     paths: &Paths,
     desk: Desk,
     clock: Clock,
+    config: watch::Receiver<Arc<ConfigInUse>>,
     adapters: watch::Receiver<Arc<Roster>>,
     tally: watch::Sender<Tally>,
 ) -> afar::Given {
     let folder = paths.spool.join(agents::spool::AFAR);
-    afar::Given { deck: desk.deck, lookout: desk.known, clock, adapters, tally, folder }
+    let Desk { deck, known: lookout } = desk;
+    let vigil = Vigil::new(deck.clone(), lookout.clone(), clock, config);
+    afar::Given { deck, lookout, clock, adapters, tally, folder, vigil }
 }
 
 fn open_ledger(paths: &Paths, config: &Config, clock: Clock) -> Result<Opened, RunError> {
@@ -171,7 +175,7 @@ impl Daemon {
             .map(|()| listener)
             .map_err(|it| RunError::System("listen", it))?;
         let result = runtime.block_on(async {
-            let house = House::build(&paths, config, log, clock, ledger, trail, environment)?;
+            let house = House::build(&paths, &config, log, clock, ledger, trail, environment)?;
             house.live(listener, &mut presence, &paths, detached).await
         });
         // What still runs has nothing left to say.
@@ -220,7 +224,7 @@ fn lookout_on(ledger: &Ledger, clock: Clock) -> Result<Lookout, RunError> {
 impl House {
     fn build(
         paths: &Paths,
-        config: Config,
+        config: &Config,
         log: Log,
         clock: Clock,
         ledger: Ledger,
@@ -234,7 +238,7 @@ impl House {
         let lookout = lookout_on(&ledger, clock)?;
         let running = deck::start(ledger, clock)
             .map_err(|it| RunError::System("start the thread that decides", it))?;
-        let retention = retention_of(&config);
+        let retention = retention_of(config);
         let desk = Desk { deck: running.deck.clone(), known: lookout.clone() };
         let described = adapters::folder(&paths.config);
         let roster = Arc::new(roster(&described, &lookout));
@@ -245,12 +249,13 @@ impl House {
         let installation = &identity.installation;
         let ways = (environment, paths.routes.as_path());
         let spool = watch::Sender::default();
-        let ears = ears(paths, desk.clone(), clock, adapters.subscribe(), spool.clone());
-        let observers = Observers::start(desk, clock, installation, &config, roster, ways, ears)
-            .map_err(|it| RunError::System("watch processes", it))?;
         let (path, loaded_at) = (paths.config.clone(), clock.now().wall);
-        let in_use = ConfigInUse { path, loaded_at, config, refused: None };
-        let (config, in_use) = watch::channel(Arc::new(in_use));
+        let in_use = ConfigInUse { path, loaded_at, config: config.clone(), refused: None };
+        let (current, in_use) = watch::channel(Arc::new(in_use));
+        let ears =
+            ears(paths, desk.clone(), clock, in_use.clone(), adapters.subscribe(), spool.clone());
+        let observers = Observers::start(desk, clock, installation, config, roster, ways, ears)
+            .map_err(|it| RunError::System("watch processes", it))?;
         let outbox = Outbox::open(&paths.outbox, &open)
             .map_err(|it| RunError::System("keep texts to be sent", it))?;
         let shown = Shown::default();
@@ -274,7 +279,7 @@ impl House {
             app,
             observers,
             executors,
-            config,
+            config: current,
             log,
             retention,
             spool,

@@ -1,7 +1,8 @@
 #!/bin/sh
 # qd-hook-1: writes down what an agent tells, for whichever qd reads it from another machine. It is
-# called as `this hook AGENT EVENT`, with the payload on its input or as one more argument; it
-# prints nothing and ends well. docs/design/spool.md of Quarterdeck tells the format.
+# called as `this hook AGENT EVENT`, with the payload on its input or as one more argument, and ends
+# well. It prints nothing but the answer that somebody may give from there to what the agent asks.
+# docs/design/spool.md and approvals.md of Quarterdeck tell the format and how it waits.
 exec 2>/dev/null
 umask 077
 LC_ALL=C
@@ -46,8 +47,64 @@ bound() {
 	done
 }
 
+# Whether this can be answered, and somebody reads who may. What others left who were killed goes.
+is_answerable() {
+	case $agent:$event in
+	claude:PermissionRequest | codex:PermissionRequest | copilot:permissionRequest) ;;
+	*) return 1 ;;
+	esac
+	set +f
+	set -- "$spool"/reader-* "$spool"/wait-*
+	set -f
+	reads=''
+	for left; do
+		pid=${left##*-}
+		if kill -0 "${pid%%.*}"; then
+			case $left in */reader-*) reads=1 ;; esac
+			continue
+		fi
+		case $left in
+		# Whoever laid it there takes it back soon, if that is still possible.
+		*.answer) find "$left" -mmin +10 -exec rm -f {} \; ;;
+		*) rm -f "$left" ;;
+		esac
+	done
+	[ -n "$reads" ]
+}
+
+# Waits for an answer, as long as somebody says again and again that there may be one: another
+# number each time. The first word has to come within four seconds, and the next within ten.
+await() {
+	exec 5<>"$door"
+	while sleep 2 && kill -0 "$$"; do echo tick; done >&5 &
+	ticker=$! heard='' left=2
+	while IFS= read -r bell <&5; do
+		if [ -e "$door.answer" ] && mv "$door.answer" "$door.taken"; then
+			cat "$door.taken"
+			break
+		fi
+		said=''
+		IFS= read -r said <"$door.said"
+		case $said in
+		end) break ;;
+		"$heard") [ "$bell" != tick ] || left=$((left - 1)) ;;
+		*) heard=$said left=5 ;;
+		esac
+		[ "$left" -gt 0 ] || break
+	done
+	kill "$ticker"
+}
+
 set -- $(od -An -N16 -tx4 /dev/urandom)
 id=$1$2$3$4
+# There before the record that tells of it.
+door=$spool/wait-$id-$$
+if is_answerable && mkfifo "$door"; then
+	trap 'rm -f "$door" "$door.said" "$door.taken"' EXIT
+	trap exit HUP INT TERM
+else
+	door=''
+fi
 # Where the clock tells no fractions, seconds must do.
 at=$(date +%s.%N)
 case $at in *[!0-9.]*) at=$(date +%s) ;; esac
@@ -88,8 +145,10 @@ esac
 	field tmux "$TMUX"
 	field chain "$chain"
 	field cwd "$PWD"
+	[ -z "$door" ] || printf '\twaits=%s' "$$"
 	printf '\t%s\tend=%s\n' "$payload" "$id"
 } | dd ibs=65536 obs=1048576 >>"$active"
 # Each time would cost a program; about every sixteenth is often enough.
 case $id in 0*) bound ;; esac
+[ -z "$door" ] || await
 exit 0

@@ -114,22 +114,28 @@ pub(crate) fn run(console: &Console, _: &DoctorArgs) -> Outcome {
     let verdict = checks.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Ok);
     let generated_at = console.now();
     let schema_version = SchemaVersion::V1;
-    show(console, &Report { schema_version, generated_at, verdict, checks })?;
+    let report = Report { schema_version, generated_at, verdict, checks };
+    show(console, &report, &report.checks)?;
     Ok(if verdict == Verdict::Failed { ExitCode::Failure } else { ExitCode::Ok })
 }
 
-fn show(console: &Console, report: &Report) -> Result<(), Failure> {
+/// Tells what was found: all of the report to a program, the checks to a person.
+pub(crate) fn show(
+    console: &Console,
+    report: &impl Serialize,
+    checks: &[Check],
+) -> Result<(), Failure> {
     if console.is_json() {
         let text = serde_json::to_string(report);
         let text = text.map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
         return console.terminal.json(&text);
     }
     let width = console.terminal.width();
-    let lines: Vec<Text> = report.checks.iter().flat_map(|it| lines(it, width)).collect();
+    let lines: Vec<Text> = checks.iter().flat_map(|it| lines(it, width)).collect();
     console.terminal.lines(&lines)
 }
 
-pub(crate) fn lines(check: &Check, width: Option<usize>) -> Vec<Text> {
+fn lines(check: &Check, width: Option<usize>) -> Vec<Text> {
     let (sign, style) = match check.verdict {
         Verdict::Ok => ("ok    ", style::GOOD),
         Verdict::Note => ("note  ", style::COMMAND),

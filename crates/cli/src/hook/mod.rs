@@ -74,6 +74,7 @@ impl<'a> Call<'a> {
             pane: variable("TMUX_PANE"),
             chain: host::lineage(parent_id()),
             cwd: std::env::current_dir().ok().map(|path| path.into_os_string().into_vec()),
+            waits: None,
             payload: match self.payload {
                 Some(argument) => payload::given(argument.as_bytes()),
                 None => payload::read(&clock),

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use testkit::{Daemon, Reply, Terminal, TestEnv, wait};
@@ -73,7 +73,8 @@ pub(crate) fn scene() -> Scene {
     scene_in(deck())
 }
 
-pub(crate) fn scene_in(env: TestEnv) -> Scene {
+/// Puts the agent there; gives the line that starts it, with this program for its hooks.
+pub(crate) fn agent(env: &TestEnv, qd: &Path) -> String {
     fs::copy("/bin/bash", env.path("bin/claude")).unwrap();
     for program in
         ["cat", "clear", "mkdir", "mv", "od", "rm", "setsid", "sh", "sleep", "stty", "touch", "tr"]
@@ -82,9 +83,12 @@ pub(crate) fn scene_in(env: TestEnv) -> Scene {
     }
     fs::write(env.path("home/agent.sh"), AGENT).unwrap();
     fs::create_dir_all(env.path("home/.claude/sessions")).unwrap();
+    format!("QD={} exec claude $HOME/agent.sh", qd.display())
+}
+
+pub(crate) fn scene_in(env: TestEnv) -> Scene {
+    let line = agent(&env, env.qd_program());
     let daemon = env.daemon();
-    let qd = env.qd_program().display();
-    let line = format!("QD={qd} exec claude $HOME/agent.sh");
     let pane = env.tmux().session("work", &line);
     let it = Scene { daemon, pane, env };
     it.shows("idle");
@@ -120,37 +124,27 @@ impl Scene {
     }
 
     pub(crate) fn asks(&self, name: &str) -> PathBuf {
-        self.env.path("home/asks").join(name)
+        asks(&self.env, name)
     }
 
     /// Has the agent ask, with its hook.
     pub(crate) fn ask(&self, number: u32, command: &str) {
-        fs::write(self.asks(&format!("{number}.done")), payload("PostToolUse", command)).unwrap();
-        let asked = payload("PermissionRequest", command);
-        fs::write(self.asks(&format!("{number}.json")), asked).unwrap();
-        self.ask_on_screen(number, command);
+        ask(&self.env, number, command);
     }
 
     /// Has it ask without a hook.
     pub(crate) fn ask_on_screen(&self, number: u32, command: &str) {
-        let file = self.asks("new");
-        fs::write(&file, command_dialog(command)).unwrap();
-        fs::rename(file, self.asks(&number.to_string())).unwrap();
+        ask_on_screen(&self.env, number, command);
     }
 
     pub(crate) fn list(&self, query: &str) -> Vec<Value> {
-        deck::items(self.daemon.api(), &format!("/v1/approvals{query}"))
+        list(&self.daemon, query)
     }
 
     /// The one approval that waits, once it is as wanted.
     #[track_caller]
     pub(crate) fn waiting(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let mut last = Vec::new();
-        let found = wait::within(wait::BOUND, || {
-            last = self.list("");
-            last.iter().find(|it| wanted(it)).cloned()
-        });
-        found.unwrap_or_else(|| panic!("no such approval: {last:#?}"))
+        waiting(&self.daemon, wanted)
     }
 
     pub(crate) fn hooked(&self, command: &str) -> Value {
@@ -168,22 +162,11 @@ impl Scene {
 
     #[track_caller]
     pub(crate) fn ends(&self, asked: &Value, state: &str) -> Value {
-        let path = format!("/v1/approvals/{}", deck::text(asked, "approval_id"));
-        let mut last = Value::Null;
-        let found = wait::within(wait::BOUND, || {
-            last = self.daemon.api().get(&path).expect(200)["approval"].clone();
-            (last["state"] == state).then(|| last.clone())
-        });
-        found.unwrap_or_else(|| panic!("it never was {state}: {last:#}"))
+        ends(&self.daemon, asked, state)
     }
 
     pub(crate) fn answer(&self, asked: &Value, name: &str, more: &Value) -> Reply {
-        let mut body = json!({ "request_ref": name, "fingerprint": asked["fingerprint"] });
-        for (key, value) in more.as_object().unwrap() {
-            body[key] = value.clone();
-        }
-        let id = deck::text(asked, "approval_id");
-        self.daemon.api().post(&format!("/v1/approvals/{id}/answer"), &body)
+        answer(&self.daemon, asked, name, more)
     }
 
     /// The same with the next daemon, after the first was killed.
@@ -195,16 +178,81 @@ impl Scene {
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.env.path("home/log")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        log(&self.env)
     }
 
     /// What the agent took for its questions so far.
     #[track_caller]
     pub(crate) fn took(&self, count: usize) -> Vec<String> {
-        wait::until(&format!("{count} were taken"), || (self.log().len() >= count).then_some(()));
-        self.log()
+        took(&self.env, count)
     }
+}
+
+/// A file of the agent's questions.
+fn asks(env: &TestEnv, name: &str) -> PathBuf {
+    env.path("home/asks").join(name)
+}
+
+/// Has the agent ask, with its hook.
+pub(crate) fn ask(env: &TestEnv, number: u32, command: &str) {
+    fs::write(asks(env, &format!("{number}.done")), payload("PostToolUse", command)).unwrap();
+    let asked = payload("PermissionRequest", command);
+    fs::write(asks(env, &format!("{number}.json")), asked).unwrap();
+    ask_on_screen(env, number, command);
+}
+
+fn ask_on_screen(env: &TestEnv, number: u32, command: &str) {
+    let file = asks(env, "new");
+    fs::write(&file, command_dialog(command)).unwrap();
+    fs::rename(file, asks(env, &number.to_string())).unwrap();
+}
+
+fn list(daemon: &Daemon, query: &str) -> Vec<Value> {
+    deck::items(daemon.api(), &format!("/v1/approvals{query}"))
+}
+
+/// The one approval that waits, once it is as wanted.
+#[track_caller]
+pub(crate) fn waiting(daemon: &Daemon, wanted: impl Fn(&Value) -> bool) -> Value {
+    let mut last = Vec::new();
+    let found = wait::within(wait::BOUND, || {
+        last = list(daemon, "");
+        last.iter().find(|it| wanted(it)).cloned()
+    });
+    found.unwrap_or_else(|| panic!("no such approval: {last:#?}"))
+}
+
+/// The approval, once it is in this state.
+#[track_caller]
+pub(crate) fn ends(daemon: &Daemon, asked: &Value, state: &str) -> Value {
+    let path = format!("/v1/approvals/{}", deck::text(asked, "approval_id"));
+    let mut last = Value::Null;
+    let found = wait::within(wait::BOUND, || {
+        last = daemon.api().get(&path).expect(200)["approval"].clone();
+        (last["state"] == state).then(|| last.clone())
+    });
+    found.unwrap_or_else(|| panic!("it never was {state}: {last:#}"))
+}
+
+pub(crate) fn answer(daemon: &Daemon, asked: &Value, name: &str, more: &Value) -> Reply {
+    let mut body = json!({ "request_ref": name, "fingerprint": asked["fingerprint"] });
+    for (key, value) in more.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    let id = deck::text(asked, "approval_id");
+    daemon.api().post(&format!("/v1/approvals/{id}/answer"), &body)
+}
+
+pub(crate) fn log(env: &TestEnv) -> Vec<String> {
+    let text = fs::read_to_string(env.path("home/log")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// What the agent took for its questions so far.
+#[track_caller]
+pub(crate) fn took(env: &TestEnv, count: usize) -> Vec<String> {
+    wait::until(&format!("{count} were taken"), || (log(env).len() >= count).then_some(()));
+    log(env)
 }
 
 pub(crate) fn approve() -> Value {

@@ -261,7 +261,7 @@ impl World {
     }
 
     /// A shell line that runs a hook there.
-    fn hook(&self, event: &str, payload: &str) -> String {
+    pub(crate) fn hook(&self, event: &str, payload: &str) -> String {
         let hook = self.state().join("hook");
         format!("printf %s '{payload}' | sh {} hook claude {event}", hook.display())
     }

@@ -30,6 +30,7 @@ mod lifecycle;
 mod listing;
 mod load;
 mod machines;
+mod machines_answers;
 mod notify;
 mod outer_shell;
 mod prompts;

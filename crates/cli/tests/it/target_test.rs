@@ -3,15 +3,15 @@
 use std::fs;
 
 use serde_json::Value;
-use testkit::Sshd;
+use testkit::{Sshd, wait};
 
 use crate::machines::{Way, World, strangers};
 
 /// What the command says of a target: its exit code, and the steps with their verdicts.
 fn tried(world: &World, target: &str) -> (Option<i32>, Vec<Value>) {
     let output = world.env.qd(&["target", "test", target, "--json"]);
-    let checks = output.json()["checks"].as_array().unwrap().clone();
-    (output.code(), checks)
+    let told: Value = serde_json::from_str(&output.stdout).unwrap();
+    (output.code(), told["checks"].as_array().unwrap().clone())
 }
 
 fn steps(checks: &[Value]) -> Vec<&str> {
@@ -44,6 +44,7 @@ fn told(check: &Value) -> &str {
 fn healthy(way: Way, expected: &[&str]) {
     let Some((world, _)) = World::new(way, "exec cat") else { return };
     world.health_is("ok");
+    wait::until("our session is there", || (world.tmux().sessions().len() == 2).then_some(()));
     let sessions = world.tmux().sessions();
     let (code, checks) = tried(&world, "far");
     assert_eq!((code, steps(&checks)), (Some(0), expected.to_vec()), "{checks:#?}");

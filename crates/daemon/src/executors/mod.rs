@@ -133,7 +133,7 @@ impl Executors {
         }
         match &row.act {
             Act::Attach { .. } | Act::Send { .. } | Act::KillByKey => self.look(row, reach).await,
-            Act::Respond { .. } => self.settle_response(row, reach).await,
+            Act::Respond { .. } => self.settle_response(row, reach, Duration::ZERO).await,
             Act::ViewOutput { .. } => {
                 let message = "the daemon ended before it was answered";
                 Outcome::Failed(Failure::new(ActionProblem::Interrupted, message))

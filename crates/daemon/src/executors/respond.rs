@@ -25,6 +25,7 @@ use tmux::act::{self, Objection, Said, Typing};
 use super::Executors;
 use crate::follower::Follower;
 use crate::observer::Reach;
+use crate::replies::Delivery;
 
 /// How long the agent may take to go on.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
@@ -91,6 +92,18 @@ fn told(verdict: Verdict, proof: Proof) -> Outcome {
     }
 }
 
+/// Whether nobody is asked any more.
+fn is_over(follower: &Follower, approval: &ApprovalId) -> bool {
+    follower.approval(approval).is_none_or(|it| it.left || !it.is_live())
+}
+
+/// The connection ended between the answer and the word that it was taken.
+fn cut_off() -> Outcome {
+    let message = "the connection was cut while the answer was on its way to the agent's hook; what \
+        became of it is told here once it is known";
+    Outcome::Unanswered { message: message.to_owned() }
+}
+
 fn refused(problem: ActionProblem, message: impl Into<String>) -> Outcome {
     Outcome::Refused(Failure::new(problem, message))
 }
@@ -107,9 +120,14 @@ impl Executors {
         if let Some(hold) = self.lookout.replies().ready_for(given.approval, given.choice) {
             let message = self.outbox.read(&row.action);
             let (choice, option) = (given.choice, given.option);
-            if self.lookout.replies().give(given.approval, Reply { choice, option, message }).await
-            {
-                return self.taken(row, reach, &given, hold).await;
+            let reply = Reply { choice, option, message };
+            match self.lookout.replies().give(given.approval, reply).await {
+                Delivery::Taken => return self.taken(row, reach, &given, hold).await,
+                Delivery::Unknown => {
+                    self.report(row, cut_off(), Vec::new()).await;
+                    return self.settle_response(row, reach, PROOF_TIMEOUT).await;
+                }
+                Delivery::Not => {}
             }
         }
         self.press(row, reach, &given, &asked).await
@@ -229,10 +247,8 @@ impl Executors {
         given: &Given<'_>,
         proof: Proof,
     ) -> Outcome {
-        let is_over = |follower: &Follower| {
-            follower.approval(given.approval).is_none_or(|it| it.left || !it.is_live())
-        };
-        let over = self.until(PROOF_TIMEOUT, is_over).await;
+        let over = |follower: &Follower| is_over(follower, given.approval);
+        let over = self.until(PROOF_TIMEOUT, over).await;
         if !over && let Some(asked) = self.approval(given.approval) {
             return match self.dialog(row, reach, &asked).await {
                 Ok(None) => {
@@ -281,8 +297,14 @@ impl Executors {
         }
     }
 
-    /// Finds out what became of an answer that a daemon before this one may have begun to give.
-    pub(super) async fn settle_response(&self, row: &ActionRow, reach: &Reach) -> Outcome {
+    /// Finds out what became of an answer that a daemon before this one, or one over a connection
+    /// that was cut, may have begun to give. An agent that took it may need `limit` to show that.
+    pub(super) async fn settle_response(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        limit: Duration,
+    ) -> Outcome {
         let Some(given) = given(row) else {
             return refused(ActionProblem::Internal, "it is no answer");
         };
@@ -290,15 +312,16 @@ impl Executors {
             Outcome::Done(proof) => self.proven(row, reach, &given, proof).await,
             // No key was pressed.
             Outcome::Failed(failure) => {
-                let asked = self.approval(given.approval);
-                let Some(asked) = asked.filter(|it| it.is_live() && !it.left) else {
-                    let message = "the daemon ended meanwhile, and nobody is asked any more";
+                if self.until(limit, |follower| is_over(follower, given.approval)).await {
+                    let message = "it was cut off meanwhile, and nobody is asked any more";
                     return Outcome::Unknown { message: message.to_owned() };
-                };
+                }
                 // A hook may have taken it, unless the dialog stands that it was to answer.
-                if asked.source == Source::Hook && !self.still_shows(row, reach, &asked).await {
-                    let message =
-                        "the daemon ended meanwhile, and the dialog is not there any more";
+                let hooked = |it: &ApprovalRow| it.source == Source::Hook;
+                if let Some(asked) = self.approval(given.approval).filter(hooked)
+                    && !self.still_shows(row, reach, &asked).await
+                {
+                    let message = "it was cut off meanwhile, and the dialog is not there any more";
                     return Outcome::Unknown { message: message.to_owned() };
                 }
                 Outcome::Failed(failure)

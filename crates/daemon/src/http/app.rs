@@ -28,6 +28,7 @@ use crate::ids::Ids;
 use crate::lookout::Lookout;
 use crate::spool::tally::Tally;
 use crate::standing::Standing;
+use crate::vigil::Vigil;
 
 /// How long a change may take until nobody waits for it any more.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -186,6 +187,12 @@ impl App {
     pub(crate) fn read<R>(&self, look: impl FnOnce(&Follower, Now) -> R) -> R {
         let now = self.clock.now();
         self.lookout.read(|follower| look(follower, now))
+    }
+
+    /// Whoever watches over hooks that wait.
+    pub(super) fn vigil(&self) -> Vigil {
+        let (deck, lookout) = (self.deck.clone(), self.lookout.clone());
+        Vigil::new(deck, lookout, self.clock, self.config.clone())
     }
 
     /// Whether changes are stored.

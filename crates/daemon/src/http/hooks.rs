@@ -39,6 +39,7 @@ pub(crate) async fn report(
         pane: None,
         chain: peer.pid.map_or_else(Vec::new, host::lineage),
         cwd: value.cwd.map(String::into_bytes),
+        waits: None,
         payload: Payload::Whole(body.to_vec()),
     };
     let roster = app.roster();

@@ -116,6 +116,7 @@ mod tests {
             pane: None,
             chain: Vec::new(),
             cwd: None,
+            waits: None,
             payload: Payload::Whole(b"{}".to_vec()),
         }
     }

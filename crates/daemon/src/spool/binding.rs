@@ -366,6 +366,7 @@ pub(crate) mod tests {
             pane: Some(pane.as_bytes().to_vec()),
             chain: chain.iter().map(ancestor).collect(),
             cwd: None,
+            waits: None,
             payload: agents::record::Payload::None,
         }
     }

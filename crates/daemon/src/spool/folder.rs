@@ -131,6 +131,7 @@ mod tests {
             pane: None,
             chain: Vec::new(),
             cwd: None,
+            waits: None,
             payload: Payload::None,
         };
         record.to_line()

@@ -9,7 +9,7 @@ use agents::record::{Payload, Record};
 use agents::{redact, vocabulary};
 use api::events::is_agent_name;
 use engine::approval::Asked;
-use engine::ids::{AgentType, EventId};
+use engine::ids::{AgentType, EventId, TargetId};
 use engine::limits;
 use engine::signal::Signal;
 use engine::words::{Detail, Source};
@@ -20,6 +20,15 @@ use crate::adapters::{Roster, presentable};
 
 /// What an agent's notification program is called for. What it notifies of is in the payload.
 const NOTIFY: &str = "notify";
+
+/// The id of the event that a record becomes. No target can give a record the id that one of
+/// another target's will have.
+pub(crate) fn event_id(record: &str, there: Option<&TargetId>) -> EventId {
+    match there {
+        None => EventId::new(format!("hook-{record}")),
+        Some(target) => EventId::new(format!("hook-{record}@{target}")),
+    }
+}
 
 /// The signal of a record, under an id that is the record's for ever: so a record that is read
 /// again is known, whatever it would be bound to now.
@@ -32,7 +41,7 @@ pub(crate) fn signal(record: Record, bound: Bound, roster: &Roster) -> Signal {
     // What a command of the agent's says about permissions is none of the agent's own word.
     let asked = asked(&record, payload.as_deref(), roster).filter(|_| bound.of_agent);
     Signal {
-        event_id: EventId::new(format!("hook-{}", record.id)),
+        event_id: event_id(&record.id, None),
         event_type: vocabulary::normalise(&format!("{agent}-{event}")),
         claim: report.claim,
         source,
@@ -101,6 +110,7 @@ mod tests {
             pane: None,
             chain: Vec::new(),
             cwd: None,
+            waits: None,
             payload,
         };
         let about = About::Pane(PaneKey::new(&TargetId::new("t"), PaneId(1)));

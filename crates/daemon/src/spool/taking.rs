@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use agents::record::{Payload, Record};
 use engine::event::Actor;
-use engine::ids::{EventId, TargetId};
+use engine::ids::TargetId;
 use engine::input::{Acceptance, Input, Refusal, Reply};
+use engine::signal::Signal;
 use tokio::sync::watch;
 
 use super::batch::Line;
@@ -184,10 +185,7 @@ fn input(
     roster: &Roster,
 ) -> (Actor, Input) {
     let pid = record.chain.first().map(|it| it.pid);
-    let mut signal = intake::signal(record, bound, roster);
-    if let Some(target) = there {
-        // No target can give a record the id that one of another target's will have.
-        signal.event_id = EventId::new(format!("{}@{target}", signal.event_id));
-    }
+    let event_id = intake::event_id(&record.id, there);
+    let signal = Signal { event_id, ..intake::signal(record, bound, roster) };
     (Actor::Client { uid, pid }, Input::Spooled(Box::new(signal)))
 }

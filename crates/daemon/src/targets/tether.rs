@@ -5,6 +5,7 @@
 //! connection, whoever caused it. Where nothing below tells of a dead path, it is asked for a sign
 //! of life.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,6 +35,8 @@ const ANSWER_BYTES_MAX: usize = 2 * PART_BYTES_MAX;
 pub const PART_BYTES_MAX: usize = 64 * 1024;
 /// Answers that wait for whoever asked. More than were asked for are left out.
 const ANSWERS_MAX: usize = 8;
+/// How long the answer to a short question may take.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a process that has closed its output may take to say why.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -62,7 +65,7 @@ struct Held {
 #[derive(Debug)]
 pub struct Talk {
     pub greeting: Greeting,
-    words: mpsc::Sender<String>,
+    words: mpsc::Sender<Saying>,
     answers: mpsc::Receiver<Frame>,
     looked: watch::Receiver<bool>,
 }
@@ -91,10 +94,47 @@ pub(super) fn clock_ms(said: &str) -> Option<i64> {
     seconds.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(ms)
 }
 
+/// Something to be said there, and who waits for the answer, where that is not the talk.
+#[derive(Debug)]
+struct Saying {
+    words: String,
+    asker: Option<(String, oneshot::Sender<Vec<u8>>)>,
+}
+
+/// Short questions beside the talk, over the same connection. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Aside {
+    words: mpsc::Sender<Saying>,
+}
+
+impl Aside {
+    /// Asks, and gives the answer to these words; `more` is said with them and does not come back.
+    /// No two questions may have the same words. Nothing where no answer came.
+    pub async fn ask(&self, words: &str, more: &str) -> Option<Vec<u8>> {
+        let (answer, answered) = oneshot::channel();
+        let asker = Some((words.to_owned(), answer));
+        let asking = async {
+            self.words.send(Saying { words: format!("{words}{more}"), asker }).await.ok()?;
+            answered.await.ok()
+        };
+        timeout(SHORT_TIMEOUT, asking).await.ok().flatten()
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_over(&self) -> bool {
+        self.words.is_closed()
+    }
+}
+
 impl Talk {
     /// Asks; `false` where the connection has ended.
     pub async fn say(&self, words: String) -> bool {
-        self.words.send(words).await.is_ok()
+        self.words.send(Saying { words, asker: None }).await.is_ok()
+    }
+
+    /// For those who ask something else meanwhile.
+    pub fn aside(&self) -> Aside {
+        Aside { words: self.words.clone() }
     }
 
     /// The next thing that was said there; nothing where the connection has ended.
@@ -212,6 +252,7 @@ impl Tether {
             way: knot.way.clone(),
             frames: Frames::new(&knot.mark, ANSWER_BYTES_MAX),
             asked,
+            askers: BTreeMap::new(),
             answer,
             probed: knot.probed,
             unanswered: 0,
@@ -284,8 +325,10 @@ struct Stay {
     process: ControlProcess,
     way: Way,
     frames: Frames,
-    /// What whoever holds the talk wants to be asked there, and the answers for them.
-    asked: mpsc::Receiver<String>,
+    /// What is wanted to be asked there, who wait for answers of their own, and the answers for
+    /// whoever holds the talk.
+    asked: mpsc::Receiver<Saying>,
+    askers: BTreeMap<String, oneshot::Sender<Vec<u8>>>,
     answer: mpsc::Sender<Frame>,
     probed: bool,
     unanswered: u32,
@@ -329,8 +372,7 @@ impl Stay {
                             return Obstacle::Babble;
                         };
                         for frame in frames {
-                            // Where it is full, nobody asked for so much.
-                            self.answer.try_send(frame).ok();
+                            hand(frame, &mut self.askers, &self.answer);
                         }
                     }
                     Ok(0) | Err(_) => break,
@@ -339,7 +381,9 @@ impl Stay {
                     let full = complaint.len() as u64 > COMPLAINT_BYTES_MAX;
                     silent = full || !matches!(read, Ok(1..));
                 }
-                Some(words) = self.asked.recv() => {
+                Some(Saying { words, asker }) = self.asked.recv() => {
+                    self.askers.retain(|_, asker| !asker.is_closed());
+                    self.askers.extend(asker);
                     // An end of line before it, so that no other word can be in front of it.
                     let line = format!("\n{words}\n");
                     if process.stdin.write_all(line.as_bytes()).await.is_err() {
@@ -361,6 +405,24 @@ impl Stay {
         drop(rest);
         let status = timeout(LAST_WORDS, process.ended()).await.ok().and_then(Result::ok);
         Obstacle::of(&self.way, status, &String::from_utf8_lossy(&complaint), true)
+    }
+}
+
+/// Gives an answer to whoever waits for it.
+fn hand(
+    frame: Frame,
+    askers: &mut BTreeMap<String, oneshot::Sender<Vec<u8>>>,
+    talk: &mpsc::Sender<Frame>,
+) {
+    let asker = match &frame {
+        Frame::Body { asked, .. } => askers.remove(asked),
+        Frame::Line(_) => None,
+    };
+    match (asker, frame) {
+        // Who does not wait any more has no use for it.
+        (Some(asker), Frame::Body { bytes, .. }) => drop(asker.send(bytes)),
+        // Where it is full, nobody asked for so much.
+        (_, frame) => drop(talk.try_send(frame)),
     }
 }
 

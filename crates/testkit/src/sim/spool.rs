@@ -109,6 +109,7 @@ impl Spool {
             pane: Some(format!("%{pane}").into_bytes()),
             chain: if seen { vec![hook, agent] } else { Vec::new() },
             cwd: None,
+            waits: None,
             payload: Payload::Whole(b"{\"tool\":\"t\"}".to_vec()),
         }
     }

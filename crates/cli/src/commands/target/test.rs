@@ -2,7 +2,7 @@
 
 use api::targets::TargetItem;
 use api::words::SchemaVersion;
-use api::{ErrorCode, ExitCode, Timestamp};
+use api::{ExitCode, Timestamp};
 use clap::Args;
 use daemon::clock::Clock;
 use daemon::targets::obstacle::Obstacle;
@@ -10,12 +10,10 @@ use daemon::targets::there::Surroundings;
 use serde::Serialize;
 
 use crate::commands::Outcome;
-use crate::commands::doctor::{Check, Verdict, lines};
+use crate::commands::doctor::{Check, Verdict, show};
 use crate::commands::filters::target_name;
 use crate::commands::setup::there;
 use crate::console::Console;
-use crate::failure::Failure;
-use crate::output::text::Text;
 
 /// The steps of the way.
 const ROUTE: &str = "route";
@@ -61,19 +59,8 @@ pub(crate) fn run(console: &Console, args: &TestArgs) -> Outcome {
     let verdict = checks.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Ok);
     let (schema_version, generated_at) = (SchemaVersion::V1, console.now());
     let report = Report { schema_version, generated_at, target: name.to_string(), verdict, checks };
-    show(console, &report)?;
+    show(console, &report, &report.checks)?;
     Ok(if verdict == Verdict::Failed { ExitCode::Failure } else { ExitCode::Ok })
-}
-
-fn show(console: &Console, report: &Report) -> Result<(), Failure> {
-    if console.is_json() {
-        let text = serde_json::to_string(report);
-        let text = text.map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
-        return console.terminal.json(&text);
-    }
-    let width = console.terminal.width();
-    let shown: Vec<Text> = report.checks.iter().flat_map(|it| lines(it, width)).collect();
-    console.terminal.lines(&shown)
 }
 
 fn named(item: &TargetItem) -> Check {

@@ -5,6 +5,7 @@
 //! for others may read it too. As at home, a position only says where to begin, and a record that
 //! is read once more is known by its id.
 
+mod doors;
 mod file;
 mod moment;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agents::record::Record;
 use agents::spool::ACTIVE;
 use engine::event::Actor;
 use engine::ids::TargetId;
@@ -20,7 +22,9 @@ use engine::input::{Input, Observation};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::batch::Line;
 use super::cursor;
+use super::intake;
 use super::running::Running;
 use super::taking::{Ended, Place, Taken, Taking};
 use super::tally::Tally;
@@ -32,6 +36,8 @@ use crate::lookout::Lookout;
 use crate::targets::Target;
 use crate::targets::frames::Frame;
 use crate::targets::tether::{PART_BYTES_MAX, Talk};
+use crate::vigil::Vigil;
+use doors::{Doors, Waiting};
 use file::{Entry, Fit, Spooled};
 use moment::Moments;
 
@@ -55,11 +61,13 @@ pub(crate) struct Given {
     pub(crate) tally: watch::Sender<Tally>,
     /// The folder of the positions.
     pub(crate) folder: PathBuf,
+    /// Who watches over hooks that wait.
+    pub(crate) vigil: Vigil,
 }
 
 /// Starts to follow the spool of a target.
 pub(crate) fn start(id: TargetId, target: Arc<Target>, given: &Given) -> Running {
-    let Given { deck, lookout, clock, adapters, tally, folder } = given.clone();
+    let Given { deck, lookout, clock, adapters, tally, folder, vigil } = given.clone();
     let path = position_path(&folder, &id);
     let place = Place::There { id: id.clone(), target: Arc::clone(&target) };
     let taking = Taking { place, deck, lookout, adapters, tally };
@@ -68,7 +76,8 @@ pub(crate) fn start(id: TargetId, target: Arc<Target>, given: &Given) -> Running
         None => (Vec::new(), false),
     };
     let moments = Moments::default();
-    let follower = Follower { id, path, taking, clock, files, known, moments, save: None };
+    let doors = Doors::new(vigil);
+    let follower = Follower { id, path, taking, clock, files, known, moments, save: None, doors };
     Running::begin(|stop| follower.follow(target, stop))
 }
 
@@ -99,6 +108,8 @@ struct Follower {
     moments: Moments,
     /// When the positions are to be saved.
     save: Option<Instant>,
+    /// Hooks there that wait for an answer.
+    doors: Doors,
 }
 
 /// Why nothing more is read now.
@@ -125,6 +136,7 @@ impl Follower {
         loop {
             let talking = async {
                 let mut talk = target.talk().await;
+                self.doors.connected(Some(talk.aside()));
                 self.listen(&mut talk).await
             };
             let halt = tokio::select! {
@@ -132,11 +144,13 @@ impl Follower {
                 () = stop.notified() => break,
                 halt = talking => halt,
             };
+            self.doors.connected(None);
             self.save();
             if halt == Halt::Ended {
                 return;
             }
         }
+        self.doors.connected(None);
         self.save();
     }
 
@@ -261,11 +275,16 @@ impl Follower {
             for record in lines.iter_mut().filter_map(|line| line.record.as_mut().ok()) {
                 record.at = self.moments.here(record.at, now);
             }
+            let waiting: Vec<Waiting> = records(&lines).filter_map(Waiting::of).collect();
             let taken = self.taking.hand_over(begin, lines).await?;
             self.save.get_or_insert_with(|| Instant::now() + SAVE_DELAY);
             if let (Taken::Before(position), Some(file)) = (taken, self.files.get_mut(index)) {
                 file.go_back_to(position);
                 return Err(Halt::Later);
+            }
+            for hook in waiting {
+                let event = intake::event_id(hook.record(), Some(&self.id));
+                self.doors.attend(hook, event);
             }
         }
     }
@@ -303,6 +322,11 @@ impl Follower {
             tracing::warn!(%error, target_id = %self.id, "the position in its spool was not saved");
         }
     }
+}
+
+/// The records among some lines.
+fn records(lines: &[Line]) -> impl Iterator<Item = &Record> {
+    lines.iter().filter_map(|line| line.record.as_ref().ok())
 }
 
 /// The answer to these words. Others are late answers to what was asked before, and what they hold
