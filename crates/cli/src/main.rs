@@ -7,6 +7,7 @@ mod console;
 mod failure;
 mod hook;
 mod output;
+mod ssh_config;
 mod starter;
 
 use std::ffi::OsString;

@@ -46,9 +46,9 @@ impl Reader<'_> {
             if keyword.eq_ignore_ascii_case("host") {
                 rest.iter().for_each(|name| self.name(name, path));
             } else if keyword.eq_ignore_ascii_case("include") {
-                for file in rest.iter().flat_map(|pattern| self.included(pattern)) {
-                    self.read(&file, depth + 1);
-                }
+                let files: Vec<PathBuf> =
+                    rest.iter().flat_map(|pattern| self.included(pattern)).collect();
+                files.iter().for_each(|file| self.read(file, depth + 1));
             }
         }
     }

@@ -1,12 +1,13 @@
 //! `qd target`: the tmux servers that are watched.
 
+mod discover;
 mod test;
 
 use api::target_name::TargetName;
 use api::targets::{TargetCreate, TargetItem};
 use api::words::TargetKind;
 use api::{ErrorCode, ExitCode};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use client::Client;
 
 use crate::args::word;
@@ -25,6 +26,7 @@ pub(crate) enum TargetCommand {
     List,
     Connect(ConnectArgs),
     Test(test::TestArgs),
+    Discover(discover::DiscoverArgs),
     Remove(RemoveArgs),
 }
 
@@ -48,7 +50,7 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "NAME_OR_PATH")]
     tmux_socket: Option<String>,
     /// The host for `ssh`, as `[USER@]HOST[:PORT]`, or an alias of your own ssh configuration
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_hint = ValueHint::Hostname)]
     ssh_target: Option<String>,
     /// An option for `ssh`, such as IdentityFile=~/.ssh/build; may be given several times
     #[arg(long = "ssh-option", value_name = "KEY=VALUE")]
@@ -100,6 +102,7 @@ pub(crate) fn run(console: &Console, command: &TargetCommand) -> Outcome {
         TargetCommand::List => list(console),
         TargetCommand::Connect(args) => connect(console, args),
         TargetCommand::Test(args) => test::run(console, args),
+        TargetCommand::Discover(args) => discover::run(console, args),
         TargetCommand::Remove(args) => remove(console, args),
     }
 }

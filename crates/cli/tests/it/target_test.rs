@@ -128,3 +128,29 @@ fn what_stands_in_the_way_over_a_command_is_found_at_its_step() {
     let here = world.env.qd(&["target", "test", "local"]);
     assert!(here.stderr.contains("this machine"), "{here:?}");
 }
+
+#[test]
+fn hosts_of_the_ssh_configuration_are_offered_and_those_that_are_targets_told() {
+    let Some((world, _)) = World::new(Way::Command, "exec cat") else { return };
+    fs::create_dir_all(world.env.path("home/.ssh/more.d")).unwrap();
+    let write = |file: &str, text: &str| fs::write(world.env.path(file), text).unwrap();
+    write("home/.ssh/config", "Include more.d/*\nHost *.lan\n  User me\nHost box\n");
+    write("home/.ssh/more.d/work", "Host build other\n  HostName build.example\n");
+    add_by_hand(&world, "box");
+    let found = world.env.qd(&["target", "discover", "--json"]).json();
+    let hosts: Vec<&Value> = found["items"].as_array().unwrap().iter().collect();
+    let names: Vec<&str> = hosts.iter().map(|it| it["host"].as_str().unwrap()).collect();
+    assert_eq!(names, ["build", "other", "box"]);
+    assert_eq!(hosts[0]["add"], "qd target add build --kind ssh --ssh-target build");
+    assert_eq!((&hosts[2]["target"], &hosts[2]["add"]), (&"box".into(), &Value::Null));
+    let said = world.env.qd(&["target", "discover"]).success();
+    assert!(
+        said.contains("build  qd target add build") && said.contains("is target box"),
+        "{said}"
+    );
+}
+
+/// Adds a host that may lead nowhere.
+fn add_by_hand(world: &World, host: &str) {
+    world.env.qd(&["target", "add", host, "--kind", "ssh", "--ssh-target", host]).success();
+}

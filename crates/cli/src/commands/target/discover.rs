@@ -78,7 +78,8 @@ fn found(Host { name, file }: Host, targets: &[TargetItem]) -> Found {
 
 /// The command that adds a host, where it can be a target.
 fn add(host: &str) -> Option<String> {
-    let like_a_name = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let like_a_name =
+        |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let name: TargetName = host.chars().map(like_a_name).collect::<String>().parse().ok()?;
     let kind = TargetKind::Ssh;
     let local = TargetCreate::local(name.clone(), None);
@@ -112,10 +113,7 @@ mod tests {
     fn only_what_can_be_a_target_is_offered_as_one() {
         let added = "qd target add build.example --kind ssh --ssh-target build.example";
         assert_eq!(add("build.example").as_deref(), Some(added));
-        assert_eq!(
-            add("me@h").as_deref(),
-            Some("qd target add me-h --kind ssh --ssh-target me@h")
-        );
+        assert_eq!(add("me@h").as_deref(), Some("qd target add me-h --kind ssh --ssh-target me@h"));
         assert_eq!(add("$(reboot)"), None);
         assert_eq!(add("-oProxyCommand=x"), None);
     }
