@@ -172,7 +172,7 @@ mod tests {
         write(".ssh/more.d/a.conf", "HOST=a\nHost build\n");
         write(".ssh/more.d/.c.conf", "Host hidden\n");
         write("work", "Host desk\r\n");
-        assert_eq!(names(home.path()), ["build", "build.example", "a", "b", "desk", "last"]);
+        assert_eq!(names(home.path()), ["build", "build.example", "a", "b", "last", "desk"]);
         let all = hosts(&home.path().join(".ssh/config"), home.path());
         assert_eq!(all[2].file, home.path().join(".ssh/more.d/a.conf"));
         fs::remove_file(home.path().join(".ssh/config")).unwrap();
