@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
+use rustix::io::Errno;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// What happens to a file when it is written, put in place or taken away.
@@ -115,7 +116,12 @@ impl Watched {
         let inotify = inotify::init(inotify::CreateFlags::CLOEXEC)?;
         let flags = if self.is_near { WRITTEN.union(MADE) } else { MADE };
         for folder in &self.folders {
-            inotify::add_watch(&inotify, folder, flags.union(GONE))?;
+            match inotify::add_watch(&inotify, folder, flags.union(GONE)) {
+                Ok(_) => {}
+                // It went since it was found, as the ones below it did.
+                Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+                Err(error) => return Err(error),
+            }
         }
         if self.is_near && is_new && !tell() {
             return Ok(());
@@ -129,7 +135,7 @@ impl Watched {
         loop {
             let event = match reader.next() {
                 Ok(event) => event,
-                Err(rustix::io::Errno::INTR) => continue,
+                Err(Errno::INTR) => continue,
                 Err(error) => return Err(error),
             };
             if event.events().intersects(LOST) {
@@ -156,6 +162,39 @@ impl Watched {
                 _ if !tell() => return Ok(()),
                 _ => {}
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Folders that go from the inside out are gone again when they are to be watched.
+    #[tokio::test]
+    async fn a_file_is_watched_however_often_the_folders_above_it_go_and_come() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("a/b/c/d/file");
+        let mut changes = watch("test", &file);
+        let appear = || {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, "x").unwrap();
+        };
+        // What was there before the watching began is not told.
+        loop {
+            appear();
+            if tokio::time::timeout(Duration::from_millis(50), changes.recv()).await.is_ok() {
+                break;
+            }
+        }
+        for round in 0..50 {
+            fs::remove_dir_all(root.path().join("a")).unwrap();
+            appear();
+            let told = tokio::time::timeout(Duration::from_secs(10), changes.recv()).await;
+            assert_eq!(told, Ok(Some(())), "round {round}");
         }
     }
 }

@@ -198,9 +198,9 @@ impl From<Refusal> for Problem {
             Refusal::TooManyActions => {
                 problem(ErrorCode::Overloaded).detail("limit", engine::limits::OPEN_ACTIONS_MAX)
             }
-            Refusal::ActionUnknown(action) => {
-                problem(ErrorCode::RefNotFound).detail("action_id", action.to_string())
-            }
+            Refusal::ActionUnknown(action) => problem(ErrorCode::RefNotFound)
+                .hint("See what was done with `qd history`.")
+                .detail("action_id", action.to_string()),
             Refusal::TooLate { action, phase } => problem(ErrorCode::TooLate)
                 .detail("action_id", action.to_string())
                 .detail("result_code", phase.as_str()),
