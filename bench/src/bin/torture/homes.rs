@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use serde_json::Value;
 use testkit::TestEnv;
 
 use crate::clients::Clients;
@@ -14,13 +15,20 @@ use crate::tally::copy_files;
 /// The files of a home that are the store, and that a damage must leave as they are.
 const KEPT: [&str; 3] = ["qd.db", "qd.db-wal", "qd.anchor"];
 
+/// Whether a daemon tells of that database, on whatever branch of its history.
+pub(crate) fn tells_of(health: &Value, database: &str) -> bool {
+    let stream = health["stream_id"].as_str().unwrap_or_default();
+    stream.split('.').next() == Some(database)
+}
+
 /// A home, put aside whole, with what a reader of it sees.
 pub(crate) struct Home {
     folder: PathBuf,
     /// Everything in the database, as SQLite's own shell writes it down.
     dump: String,
     pub(crate) head: u64,
-    pub(crate) stream_id: String,
+    /// The database's own id.
+    pub(crate) database: String,
     /// Which of the clients' events were in it, and how often each.
     pub(crate) clients: Clients,
 }
@@ -33,9 +41,9 @@ impl Home {
         let dump = dump(env)?;
         let number = |query: &str| env.sqlite(query).trim().to_owned();
         let head = number("SELECT max(seq) FROM journal").parse().context("a journal's end")?;
-        let stream_id = number("SELECT value FROM meta WHERE key = 'database_id'");
+        let database = number("SELECT value FROM meta WHERE key = 'database_id'");
         // Reading may have touched what was put aside only in the original.
-        Ok(Self { folder, dump, head, stream_id, clients })
+        Ok(Self { folder, dump, head, database, clients })
     }
 
     /// Lays it out as the home again, as it was.

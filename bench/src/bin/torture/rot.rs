@@ -12,7 +12,7 @@ use testkit::TestEnv;
 use crate::chance::Chance;
 use crate::check::Checker;
 use crate::clients::{Attempt, Clients};
-use crate::homes::{self, Home};
+use crate::homes::{self, Home, tells_of};
 use crate::plan::Plan;
 use crate::tally::Tally;
 
@@ -209,12 +209,12 @@ fn start(env: &TestEnv, home: &Home, damage: &Damage, noticed: bool) -> anyhow::
     }
     let seq = health["journal"]["sequence"].as_u64().unwrap_or(0);
     ensure!(
-        health["stream_id"] == home.stream_id.as_str() && seq >= home.head,
+        tells_of(&health, &home.database) && seq >= home.head,
         "a clean slate after {damage:?}: at {} of {}, and was at {} of {}",
         seq,
         health["stream_id"],
         home.head,
-        home.stream_id
+        home.database
     );
     if !noticed {
         Checker::default().history(env, &home.clients)?;

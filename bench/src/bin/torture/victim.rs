@@ -11,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use testkit::{Signal, TestEnv, process, wait};
 
 use crate::clients::{Attempt, Clients};
+use crate::homes::tells_of;
 use crate::kills;
 use crate::strace::{self, Fault, Files, Injection, Trace};
 
@@ -247,7 +248,7 @@ pub(crate) fn went_on(env: &TestEnv, life: Life) -> anyhow::Result<()> {
         Life::Old => {
             let health = env.api().get("/v1/health").expect(200);
             let head = health["journal"]["sequence"].as_u64().unwrap_or(0);
-            let same = health["stream_id"] == FROZEN_ID && head >= FROZEN_HEAD;
+            let same = tells_of(&health, FROZEN_ID) && head >= FROZEN_HEAD;
             ensure!(same, "the old database was not taken over: {health:#}");
         }
     }
