@@ -174,23 +174,31 @@ mod tests {
         Reply { choice: Choice::Approve, option: None, message: None }
     }
 
+    /// Somebody gives an answer meanwhile.
+    fn giving(replies: &Replies, approval: &ApprovalId) -> tokio::task::JoinHandle<Delivery> {
+        let (replies, approval) = (replies.clone(), approval.clone());
+        tokio::spawn(async move { replies.give(&approval, yes()).await })
+    }
+
+    /// The answer, once there is one.
+    async fn fetched(held: &Held) -> Letter {
+        let mut moved = held.moved();
+        loop {
+            if let Some(letter) = held.fetch() {
+                return letter;
+            }
+            moved.changed().await.unwrap();
+        }
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn an_answer_is_fetched_once_and_by_its_own_hook() {
         let replies = Replies::new(Clock::new());
         let (one, other) = (ApprovalId::new("ap-1"), ApprovalId::new("ap-2"));
         let held = replies.hold(&one, Hold::Beside, vec![Choice::Approve]);
         let bystander = replies.hold(&other, Hold::Beside, vec![Choice::Approve]);
-        let giving = tokio::spawn({
-            let (replies, one) = (replies.clone(), one.clone());
-            async move { replies.give(&one, yes()).await }
-        });
-        let mut moved = held.moved();
-        let fetched = loop {
-            if let Some(letter) = held.fetch() {
-                break letter;
-            }
-            moved.changed().await.unwrap();
-        };
+        let giving = giving(&replies, &one);
+        let fetched = fetched(&held).await;
         assert_eq!(fetched.reply, yes());
         fetched.became(Delivery::Taken);
         assert_eq!(giving.await.unwrap(), Delivery::Taken);
@@ -203,17 +211,8 @@ mod tests {
         let one = ApprovalId::new("ap-1");
         let held = replies.hold(&one, Hold::Beside, vec![Choice::Approve]);
         for told in [Some(Delivery::Taken), Some(Delivery::Not), None] {
-            let giving = tokio::spawn({
-                let (replies, one) = (replies.clone(), one.clone());
-                async move { replies.give(&one, yes()).await }
-            });
-            let mut moved = held.moved();
-            let letter = loop {
-                if let Some(letter) = held.fetch() {
-                    break letter;
-                }
-                moved.changed().await.unwrap();
-            };
+            let giving = giving(&replies, &one);
+            let letter = fetched(&held).await;
             tokio::time::sleep(FETCH_TIMEOUT * 3).await;
             match told {
                 Some(told) => letter.became(told),

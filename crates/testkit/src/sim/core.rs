@@ -444,8 +444,18 @@ impl Core {
     }
 
     fn jump(&mut self) -> Checked {
-        let reach = |target: &TargetId| there(&self.places, target);
-        let mut with = With {
+        let (executors, mut with, places) = self.acting();
+        executors.drain(&mut with, &|target| there(places, target))?;
+        self.tally.count("clock set");
+        if self.clock.disturb(&mut self.rng).abs() > DAY_MS {
+            self.people.forget();
+        }
+        Ok(())
+    }
+
+    /// Whoever acts, what a step of theirs depends on or tells, and what they reach.
+    fn acting(&mut self) -> (&mut Executors, With<'_>, &[Place]) {
+        let with = With {
             rng: &mut self.rng,
             clock: &self.clock,
             deeds: &mut self.checker.deeds,
@@ -453,12 +463,7 @@ impl Core {
             voices: &mut self.voices,
             tally: &mut self.tally,
         };
-        self.executors.drain(&mut with, &reach)?;
-        self.tally.count("clock set");
-        if self.clock.disturb(&mut self.rng).abs() > DAY_MS {
-            self.people.forget();
-        }
-        Ok(())
+        (&mut self.executors, with, &self.places)
     }
 
     /// Somebody wants something done.
@@ -472,26 +477,15 @@ impl Core {
     /// An agent asks something, or is answered in its own terminal.
     fn question(&mut self, place: usize) {
         let target = &self.places[place].target;
-        if self.rng.permille(300) {
-            self.questions.decide_there(&mut self.rng, &self.clock, &mut self.voices);
-        } else if let Some(there) = there(&self.places, target) {
-            let (rng, clock) = (&mut self.rng, &self.clock);
-            self.questions.ask(rng, target, &there, clock, &mut self.voices);
-        }
+        let there = there(&self.places, target);
+        self.questions.turn(&mut self.rng, target, there.as_ref(), &self.clock, &mut self.voices);
     }
 
     /// Whoever acts goes on by a step.
     fn errand(&mut self) -> Checked {
-        let reach = |target: &TargetId| there(&self.places, target);
-        let mut with = With {
-            rng: &mut self.rng,
-            clock: &self.clock,
-            deeds: &mut self.checker.deeds,
-            questions: &mut self.questions,
-            voices: &mut self.voices,
-            tally: &mut self.tally,
-        };
-        let Some(report) = self.executors.step(&mut with, &reach)? else { return Ok(()) };
+        let (executors, mut with, places) = self.acting();
+        let report = executors.step(&mut with, &|target| there(places, target))?;
+        let Some(report) = report else { return Ok(()) };
         self.feed(Actor::Daemon, report.clone())?;
         self.executors.reported(&report);
         Ok(())

@@ -36,8 +36,24 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
+    /// An agent asks something, or is answered in its own terminal.
+    pub(crate) fn turn(
+        &mut self,
+        rng: &mut Rng,
+        target: &TargetId,
+        there: Option<&There<'_>>,
+        clock: &Clock,
+        voices: &mut Voices,
+    ) {
+        if rng.permille(300) {
+            self.decide_there(rng, clock, voices);
+        } else if let Some(there) = there {
+            self.ask(rng, target, there, clock, voices);
+        }
+    }
+
     /// An agent asks something, in the place of what it asked before.
-    pub(crate) fn ask(
+    fn ask(
         &mut self,
         rng: &mut Rng,
         target: &TargetId,
@@ -98,7 +114,7 @@ impl Questions {
     }
 
     /// Somebody decides in the agent's own terminal.
-    pub(crate) fn decide_there(&mut self, rng: &mut Rng, clock: &Clock, voices: &mut Voices) {
+    fn decide_there(&mut self, rng: &mut Rng, clock: &Clock, voices: &mut Voices) {
         let open = rng.choose(self.asked.iter().filter(|it| it.is_open));
         let Some(event) = open.map(|it| it.event.clone()) else { return };
         let choice = if rng.permille(500) { Choice::Approve } else { Choice::Deny };

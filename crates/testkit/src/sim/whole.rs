@@ -412,8 +412,19 @@ impl Whole {
     }
 
     fn jump(&mut self) -> Checked {
-        let reach = |target: &TargetId| there(&self.sites, target);
-        let mut with = With {
+        let (executors, mut with, sites) = self.acting();
+        executors.drain(&mut with, &|target| there(sites, target))?;
+        self.count("clock set");
+        if self.clock.disturb(&mut self.rng).abs() > DAY_MS {
+            self.voices.forget();
+            self.people.forget();
+        }
+        Ok(())
+    }
+
+    /// Whoever acts, what a step of theirs depends on or tells, and what they reach.
+    fn acting(&mut self) -> (&mut Executors, With<'_>, &[Site]) {
+        let with = With {
             rng: &mut self.rng,
             clock: &self.clock,
             deeds: &mut self.checker.deeds,
@@ -421,13 +432,7 @@ impl Whole {
             voices: &mut self.voices,
             tally: &mut self.tally,
         };
-        self.executors.drain(&mut with, &reach)?;
-        self.count("clock set");
-        if self.clock.disturb(&mut self.rng).abs() > DAY_MS {
-            self.voices.forget();
-            self.people.forget();
-        }
-        Ok(())
+        (&mut self.executors, with, &self.sites)
     }
 
     /// Somebody wants something done.
@@ -444,26 +449,15 @@ impl Whole {
     /// An agent asks something, or is answered in its own terminal.
     fn question(&mut self, index: usize) {
         let target = &self.sites[index].target;
-        if self.rng.permille(300) {
-            self.questions.decide_there(&mut self.rng, &self.clock, &mut self.voices);
-        } else if let Some(there) = there(&self.sites, target) {
-            let (rng, clock) = (&mut self.rng, &self.clock);
-            self.questions.ask(rng, target, &there, clock, &mut self.voices);
-        }
+        let there = there(&self.sites, target);
+        self.questions.turn(&mut self.rng, target, there.as_ref(), &self.clock, &mut self.voices);
     }
 
     /// Whoever acts goes on by a step, and tmux with what it was told, whether or not a daemon runs.
     fn errand(&mut self) -> Checked {
-        let reach = |target: &TargetId| there(&self.sites, target);
-        let mut with = With {
-            rng: &mut self.rng,
-            clock: &self.clock,
-            deeds: &mut self.checker.deeds,
-            questions: &mut self.questions,
-            voices: &mut self.voices,
-            tally: &mut self.tally,
-        };
-        let Some(report) = self.executors.step(&mut with, &reach)? else { return Ok(()) };
+        let (executors, mut with, sites) = self.acting();
+        let report = executors.step(&mut with, &|target| there(sites, target))?;
+        let Some(report) = report else { return Ok(()) };
         let commits = self.commits;
         self.feed(vec![(Actor::Daemon, report.clone())])?;
         if self.commits > commits {
