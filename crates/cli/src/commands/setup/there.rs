@@ -24,6 +24,7 @@ use tokio::runtime::Runtime;
 use super::files::{self, BYTES_MAX, Found};
 use crate::console::{Console, wait};
 use crate::failure::Failure;
+use crate::starter::with_causes;
 
 /// Where the socket of the connection lies, below the state folder.
 const FOLDER: &str = "setup";
@@ -49,7 +50,7 @@ impl There {
         let connected = runtime.block_on(target.connect());
         connected.map_err(|obstacle| unreached(&name, &obstacle.to_string()))?;
         let places = runtime.block_on(target.places(variables));
-        let places = places.map_err(|failure| unreached(&name, &chain(&failure)))?;
+        let places = places.map_err(|failure| unreached(&name, &with_causes(&failure)))?;
         Ok(Rc::new(Self { name, places, target, runtime }))
     }
 
@@ -96,7 +97,7 @@ impl There {
         let replacing = self.target.replace(seen, text.map(|text| (text.as_bytes(), mode)));
         self.runtime.block_on(replacing).map_err(|problem| match problem {
             NotReplaced::Changed => problem.to_string(),
-            NotReplaced::Failed(failure) => chain(&failure),
+            NotReplaced::Failed(failure) => with_causes(&failure),
         })
     }
 
@@ -126,7 +127,7 @@ impl There {
     }
 
     fn failed(&self, failure: &TmuxFailure) -> Failure {
-        unreached(&self.name, &chain(failure))
+        unreached(&self.name, &with_causes(failure))
     }
 }
 
@@ -163,18 +164,6 @@ fn listed(client: &mut Client, name: &TargetName) -> Result<(TargetItem, Route),
 fn unreached(name: &TargetName, why: &str) -> Failure {
     Failure::new(ErrorCode::TargetUnreachable, format!("{name}: {why}"))
         .with_hint("Nothing was changed there. `qd target list` shows how it is.")
-}
-
-/// An error with everything behind it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 /// Folders that are set up are on this machine's disk, or on that of a target.

@@ -14,6 +14,7 @@ use crate::commands::doctor::{Check, Verdict, show};
 use crate::commands::filters::target_name;
 use crate::commands::setup::there;
 use crate::console::Console;
+use crate::starter::with_causes;
 
 /// The steps of the way.
 const ROUTE: &str = "route";
@@ -51,7 +52,7 @@ pub(crate) fn run(console: &Console, args: &TestArgs) -> Outcome {
         match runtime.block_on(target.surroundings()) {
             Ok(found) => checks.extend(surroundings(&item, &found)),
             Err(failure) => checks.push(
-                Check::new(SHELL, Verdict::Failed, there::chain(&failure))
+                Check::new(SHELL, Verdict::Failed, with_causes(&failure))
                     .hint("It has to run `sh` without a word of its own in between."),
             ),
         }
