@@ -136,6 +136,9 @@ error_codes! {
     /// The target does not answer.
     TargetUnreachable = "E_TARGET_UNREACHABLE", 502, Failure,
         "See why with `qd target list`, then `qd target connect NAME`.";
+    /// Somebody disconnected the target.
+    TargetDisconnected = "E_TARGET_DISCONNECTED", 502, Failure,
+        "It is left alone until `qd target connect NAME`.";
     /// The request is malformed, or a field of it is out of bounds.
     BadRequest = "E_BAD_REQUEST", 400, Usage,
         "Correct what the message names; `qd help` and docs/reference/api.md show what is expected.";

@@ -101,6 +101,7 @@ impl RouteId {
             | Self::ListApprovals
             | Self::ShowApproval => Right::Read,
             Self::ConnectTarget
+            | Self::DisconnectTarget
             | Self::EmitEvent
             | Self::ReportHook
             | Self::Attach

@@ -26,6 +26,8 @@ pub const TARGETS: &str = "/v1/targets";
 pub const TARGET: &str = "/v1/targets/{name}";
 /// `POST`: probe a target now.
 pub const TARGET_CONNECT: &str = "/v1/targets/{name}/connect";
+/// `POST`: end the connection to a target.
+pub const TARGET_DISCONNECT: &str = "/v1/targets/{name}/disconnect";
 /// `GET`: the panes.
 pub const PANES: &str = "/v1/panes";
 /// `GET`: the windows.
@@ -143,6 +145,8 @@ pub enum RouteId {
     AddTarget,
     /// Probe a target now.
     ConnectTarget,
+    /// End the connection to a target.
+    DisconnectTarget,
     /// One target less.
     RemoveTarget,
     /// The panes.
@@ -368,6 +372,16 @@ pub const ROUTES: &[Route] = &[
         operation: "connectTarget",
         errors: &[ErrorCode::TargetNotFound, ErrorCode::TargetUnreachable],
         summary: "Probes a target now and answers with what was found.",
+        ..READ
+    },
+    Route {
+        id: RouteId::DisconnectTarget,
+        method: Method::Post,
+        path: TARGET_DISCONNECT,
+        operation: "disconnectTarget",
+        errors: &[ErrorCode::TargetNotFound, ErrorCode::Unsupported],
+        summary: "Ends the connection to a target on another machine, and makes none until it is \
+                  connected again.",
         ..READ
     },
     Route {

@@ -103,7 +103,7 @@ impl RouteId {
             Self::Health => gives::<HealthAnswer>(),
             Self::ListTargets => gives::<TargetList>(),
             Self::AddTarget => takes::<TargetCreate, TargetAnswer>(),
-            Self::ConnectTarget => gives::<TargetAnswer>(),
+            Self::ConnectTarget | Self::DisconnectTarget => gives::<TargetAnswer>(),
             Self::RemoveTarget | Self::RevokeToken => only(Answer::Empty),
             Self::ListPanes => gives::<PaneList>(),
             Self::ListWindows => gives::<WindowList>(),

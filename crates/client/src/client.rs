@@ -140,6 +140,15 @@ impl Client {
         self.ask(&Ask::post::<()>(path, None)?).await
     }
 
+    /// Ends the connection to a target.
+    pub async fn disconnect_target(
+        &mut self,
+        name: &TargetName,
+    ) -> Result<Answer<TargetAnswer>, ClientError> {
+        let path = fill(routes::TARGET_DISCONNECT, name.as_str());
+        self.ask(&Ask::post::<()>(path, None)?).await
+    }
+
     /// One target less.
     pub async fn remove_target(&mut self, name: &TargetName) -> Result<(), ClientError> {
         self.send(&Ask::delete(fill(routes::TARGET, name.as_str()))).await.map(drop)

@@ -121,6 +121,12 @@ impl Observers {
                     });
                 }
             }
+            Effect::Leave(target) => {
+                self.waiting.retain(|row| row.target != target);
+                if let Some(at_work) = self.at_work.remove(&target) {
+                    self.leaving.spawn(at_work.stop());
+                }
+            }
             Effect::Rescan(target) => {
                 if let Some(at_work) = self.at_work.get(&target) {
                     at_work.observer.rescan();

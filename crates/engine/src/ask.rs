@@ -8,7 +8,7 @@ use crate::input::{Decision, Effect, Refusal, Reply, Request};
 use crate::limits;
 use crate::observe::removed;
 use crate::past::Past;
-use crate::target::TargetRow;
+use crate::target::{TargetRow, Trouble};
 use crate::time::Now;
 use crate::words::{EndReason, Health, TargetKind};
 
@@ -19,7 +19,8 @@ impl Engine {
                 self.add_target(now, target, name, *kind, connection_ref)
             }
             Request::RemoveTarget { name } => self.remove_target(name),
-            Request::ConnectTarget { name } => self.connect_target(name),
+            Request::ConnectTarget { name } => self.connect_target(now, name),
+            Request::DisconnectTarget { name } => self.disconnect_target(now, name, past),
             Request::Act(request) => self.act(now, request, past),
             Request::Cancel { action, by } => self.cancel(now, action, by, past),
             Request::SetAdapter(wanted) => self.set_adapter(now, wanted),
@@ -97,15 +98,43 @@ impl Engine {
             .map(|row| Event::SessionRemoved { target: row.target.clone(), session: row.session })
     }
 
-    fn connect_target(&self, name: &str) -> Decision {
+    fn connect_target(&self, now: Now, name: &str) -> Decision {
         let Some(row) = self.target_named(name) else {
             return Decision::refuse(Refusal::TargetUnknown(name.to_owned()));
         };
+        if !row.is_disconnected() {
+            return Decision {
+                effects: vec![Effect::Rescan(row.target.clone())],
+                reply: Ok(Reply::Target(Box::new(row.clone()))),
+                ..Decision::default()
+            };
+        }
+        let row = TargetRow { trouble: None, updated_at: now.wall, ..row.clone() };
         Decision {
-            effects: vec![Effect::Rescan(row.target.clone())],
-            reply: Ok(Reply::Target(Box::new(row.clone()))),
+            events: vec![Event::TargetChanged(row.clone())],
+            effects: vec![Effect::Observe(Box::new(row.clone()))],
+            reply: Ok(Reply::Target(Box::new(row))),
             ..Decision::default()
         }
+    }
+
+    /// Nothing is learnt of it until it is connected again, so nothing of it is shown as true.
+    fn disconnect_target(&self, now: Now, name: &str, past: &dyn Past) -> Decision {
+        let Some(before) = self.target_named(name) else {
+            return Decision::refuse(Refusal::TargetUnknown(name.to_owned()));
+        };
+        let mut decision = Decision::default();
+        let mut row = before.clone();
+        if !before.is_disconnected() {
+            row.health = Health::Down;
+            row.trouble = Some(Trouble::disconnected());
+            row.updated_at = now.wall;
+            decision.events.push(Event::TargetChanged(row.clone()));
+            self.lose(now, &row.target, past, &mut decision);
+            decision.effects.push(Effect::Leave(row.target.clone()));
+        }
+        decision.reply = Ok(Reply::Target(Box::new(row)));
+        decision
     }
 }
 

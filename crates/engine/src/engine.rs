@@ -297,7 +297,8 @@ impl Engine {
 
     /// What has to be under way for the present state: asked once after a start.
     pub fn standing_effects(&self) -> Vec<Effect> {
-        let observed = self.targets().map(|row| Effect::Observe(Box::new(row.clone())));
+        let connected = self.targets().filter(|row| !row.is_disconnected());
+        let observed = connected.map(|row| Effect::Observe(Box::new(row.clone())));
         observed.chain(self.unsettled()).collect()
     }
 

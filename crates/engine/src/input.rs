@@ -137,6 +137,10 @@ pub enum Request {
     ConnectTarget {
         name: String,
     },
+    /// Leave it alone until somebody wants it connected.
+    DisconnectTarget {
+        name: String,
+    },
     /// Do something to a pane.
     Act(Box<ActRequest>),
     /// Do not begin with what was asked for earlier.
@@ -165,8 +169,10 @@ pub enum Request {
 pub enum Effect {
     /// Start observing a target.
     Observe(Box<TargetRow>),
-    /// Stop observing it.
+    /// Stop observing it, and forget how far it was heard.
     Forget(TargetId),
+    /// Stop observing it for now.
+    Leave(TargetId),
     /// Look at it now.
     Rescan(TargetId),
     /// Do it, once.

@@ -36,6 +36,10 @@ impl Engine {
     ) -> Decision {
         let mut decision = Decision::default();
         let Some(memory) = self.targets.get(target) else { return decision };
+        // What was on its way when somebody disconnected it.
+        if memory.row.is_disconnected() {
+            return decision;
+        }
         if let Some(topology) = self.foreign(target, sight) {
             return self.refuse_server(now, memory, topology);
         }
@@ -191,6 +195,18 @@ impl Engine {
         if resettle {
             self.resettle(look, decision);
         }
+    }
+
+    /// What it means for the panes of a target that nothing is learnt of them any more.
+    pub(crate) fn lose(
+        &self,
+        now: Now,
+        target: &TargetId,
+        past: &dyn Past,
+        decision: &mut Decision,
+    ) {
+        let look = Look { now, target, health: Health::Down, past };
+        self.resettle(&look, decision);
     }
 
     /// Concludes every state of a target anew, for panes that this decision has not touched.

@@ -28,11 +28,28 @@ pub struct TargetRow {
     pub updated_at: WallMs,
 }
 
+impl TargetRow {
+    /// Whether somebody disconnected it, so that it is left alone until it is connected again.
+    pub fn is_disconnected(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.code == DISCONNECTED)
+    }
+}
+
+/// What stands in place of a trouble while a target is left alone on purpose.
+const DISCONNECTED: &str = "E_TARGET_DISCONNECTED";
+
 /// A code for machines and a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     pub code: String,
     pub message: String,
+}
+
+impl Trouble {
+    pub(crate) fn disconnected() -> Self {
+        let message = "somebody disconnected it, and it is left alone until it is connected again";
+        Self { code: DISCONNECTED.to_owned(), message: message.to_owned() }
+    }
 }
 
 /// One life of a tmux server.

@@ -25,6 +25,7 @@ pub(crate) enum TargetCommand {
     /// List the targets, with their health and what there is on them
     List,
     Connect(ConnectArgs),
+    Disconnect(DisconnectArgs),
     Test(test::TestArgs),
     Discover(discover::DiscoverArgs),
     Remove(RemoveArgs),
@@ -86,6 +87,15 @@ pub(crate) struct ConnectArgs {
     name: String,
 }
 
+/// End the connection to a target on another machine, and leave it alone until it is connected again
+///
+/// What was seen of it last is kept, and shown as that.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DisconnectArgs {
+    /// The target
+    name: String,
+}
+
 /// Stop watching a target; its tmux server is left alone
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RemoveArgs {
@@ -101,6 +111,7 @@ pub(crate) fn run(console: &Console, command: &TargetCommand) -> Outcome {
         TargetCommand::Add(args) => add(console, args),
         TargetCommand::List => list(console),
         TargetCommand::Connect(args) => connect(console, args),
+        TargetCommand::Disconnect(args) => disconnect(console, args),
         TargetCommand::Test(args) => test::run(console, args),
         TargetCommand::Discover(args) => discover::run(console, args),
         TargetCommand::Remove(args) => remove(console, args),
@@ -153,6 +164,16 @@ fn connect(console: &Console, args: &ConnectArgs) -> Outcome {
     let name = target_name(&args.name)?;
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.connect_target(&name).await?) })?;
+    console.answer(&answer, |answer, width| {
+        output::targets::one(&answer.target, answer.generated_at, width)
+    })?;
+    Ok(ExitCode::Ok)
+}
+
+fn disconnect(console: &Console, args: &DisconnectArgs) -> Outcome {
+    let name = target_name(&args.name)?;
+    let mut client = console.client()?;
+    let answer = wait(async { Ok(client.disconnect_target(&name).await?) })?;
     console.answer(&answer, |answer, width| {
         output::targets::one(&answer.target, answer.generated_at, width)
     })?;

@@ -34,10 +34,12 @@ pub(crate) fn table(items: &[TargetItem], now: Timestamp) -> Table {
     ]);
     for item in items {
         let server = item.server.as_ref();
+        let reason = item.health_reason.as_deref();
+        let disconnected = is_disconnected(reason);
         let seen = item.last_seen_at.map(|at| age(at, now)).unwrap_or_default();
         table.row([
             name(item),
-            health(item.health),
+            standing(item),
             Text::plain(item.kind.as_str()),
             Text::plain(server.map_or("no server", |it| &it.version)),
             Text::plain(seen),
@@ -45,7 +47,7 @@ pub(crate) fn table(items: &[TargetItem], now: Timestamp) -> Table {
             count(item.counts.panes),
             count(item.counts.agents),
             Text::plain(item.observer_mode.as_str()),
-            Text::plain(item.health_reason.as_deref().unwrap_or_default()),
+            Text::plain(if disconnected { "" } else { reason.unwrap_or_default() }),
             Text::styled(place(item), style::QUIET),
         ]);
     }
@@ -69,6 +71,11 @@ pub(crate) fn trouble(targets: &[TargetItem]) -> Vec<Text> {
     let line = |target: &TargetItem| {
         let why = target.health_message.as_deref().or(target.health_reason.as_deref());
         let command = remedy(target.name.as_str(), target.health_reason.as_deref());
+        if is_disconnected(target.health_reason.as_deref()) {
+            let name = Text::plain(format!("  {} is disconnected", target.name));
+            let quiet = name.then_styled("  connect it again: ", style::QUIET);
+            return quiet.then_styled(command, style::COMMAND);
+        }
         Text::styled("! ", style::of_health(target.health))
             .then(target.name.as_str())
             .then(" is ")
@@ -90,6 +97,11 @@ pub(crate) fn remedy(target: &str, reason: Option<&str>) -> String {
     }
 }
 
+/// Whether somebody wanted a target to be left alone, by the reason that it names.
+pub(crate) fn is_disconnected(reason: Option<&str>) -> bool {
+    reason == Some(ErrorCode::TargetDisconnected.as_str())
+}
+
 /// One target, after something was done to it.
 pub(crate) fn one(item: &TargetItem, now: Timestamp, width: Option<usize>) -> Vec<Text> {
     table(std::slice::from_ref(item), now).lines(width)
@@ -98,6 +110,13 @@ pub(crate) fn one(item: &TargetItem, now: Timestamp, width: Option<usize>) -> Ve
 fn name(item: &TargetItem) -> Text {
     let name = Text::plain(item.name.as_str());
     if item.is_default { name.then_styled(" (default)", style::QUIET) } else { name }
+}
+
+fn standing(item: &TargetItem) -> Text {
+    if is_disconnected(item.health_reason.as_deref()) {
+        return Text::styled("disconnected", style::QUIET);
+    }
+    health(item.health)
 }
 
 fn health(health: Health) -> Text {

@@ -52,6 +52,7 @@ on_every_way!(
     what_was_deleted_there_before_it_was_read_is_told,
     agents_there_are_set_up_heard_and_brought_back_to_the_byte,
     what_stands_in_the_way_of_a_setup_there_is_named_and_nothing_is_changed,
+    disconnected_it_is_left_alone_until_it_is_connected_again,
 );
 
 /// The other machine's tmux server.
@@ -176,6 +177,25 @@ impl World {
         });
         assert!(found.is_some(), "never {wanted}: {last:#}");
         last
+    }
+
+    /// It is shown as what somebody disconnected, with what was known of a pane.
+    #[track_caller]
+    fn is_left_alone(&self, pane: &str, before: &Value) {
+        let target = self.target();
+        assert_eq!(target["health_reason"], "E_TARGET_DISCONNECTED", "{target:#}");
+        assert_eq!(target["health"], "down");
+        let lost = self.listed(pane);
+        assert_eq!(
+            (&lost["state"], &lost["reason_code"]),
+            (&"unknown".into(), &"target_unreachable".into())
+        );
+        assert_eq!(lost["last_known"]["state"], before["state"], "{lost:#}");
+        assert_eq!(lost["runtime_id"], before["runtime_id"]);
+        let health = self.daemon.api().get("/v1/health").expect(200);
+        assert_eq!(health["status"], "ok", "it is no failure: {health:#}");
+        let doctor = self.env.qd(&["doctor"]).stdout;
+        assert!(doctor.contains("was disconnected"), "{doctor}");
     }
 
     /// Nothing comes over the way any more, though it is there.
@@ -557,6 +577,36 @@ fn what_was_deleted_there_before_it_was_read_is_told(way: Way) {
     let warnings = health["warnings"].as_array().unwrap();
     let missed = warnings.iter().find(|it| it["code"] == "spool_missed");
     assert_eq!(missed.expect("it is told")["details"]["count"], 1, "{health:#}");
+}
+
+fn disconnected_it_is_left_alone_until_it_is_connected_again(way: Way) {
+    let Some((mut world, pane)) = World::new(way, "exec sh") else { return };
+    world.install_hook();
+    world.pane_where(&pane, "a shell", |it| it["current_cmd"] == "sh");
+    world.tmux().type_line(&pane, &world.hook("needs-input", "{}"));
+    let before = world.pane_where(&pane, "waiting", |it| it["state"] == "waiting_input");
+    world.health_is("ok");
+    let said = world.env.qd(&["target", "disconnect", "far"]).success();
+    assert!(said.contains("disconnected") && !said.contains("E_"), "{said}");
+    world.is_left_alone(&pane, &before);
+    wait::until("nothing of ours is left there", || {
+        let clients = world.tmux().ok(&["list-clients"]);
+        (hubs(&world.tmux()).is_empty() && clients.is_empty()).then_some(())
+    });
+    let connected = || fs::read_to_string(world.env.path("home/reached")).unwrap_or_default();
+    let once = connected();
+    world.daemon.kill9();
+    world.daemon = world.env.daemon();
+    world.is_left_alone(&pane, &before);
+    let here = world.env.qd(&["target", "disconnect", "local"]);
+    assert!(here.stderr.contains("on this machine"), "{here:?}");
+    world.tmux().type_line(&pane, &world.hook("needs-approval", "{}"));
+    wait::until("it is recorded", || (world.recorded() == 2).then_some(()));
+    assert_eq!((world.taken(), connected()), (1, once));
+    world.env.qd(&["target", "connect", "far"]).success();
+    let after = world.pane_where(&pane, "heard", |it| it["state"] == "waiting_approval");
+    assert_eq!(after["runtime_id"], before["runtime_id"]);
+    assert_eq!(world.health_is("ok")["health_reason"], Value::Null);
 }
 
 const SETTINGS: &str = "{\n  \"model\": \"x\", // mine\n  \"hooks\": {},\n}\n";

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use api::health::{
     HealthAnswer, HealthStatus, HookTally, JournalHead, StoreMode, TargetHealth, Warning,
 };
-use api::words::{Health, SchemaVersion};
+use api::words::SchemaVersion;
 use axum::extract::State;
 use engine::time::WallMs;
+use engine::words::Health as Known;
 use http::StatusCode;
 use serde_json::Map;
 use store::Finding;
@@ -43,7 +44,9 @@ pub(crate) async fn show(
             .chain(of_spool)
             .chain(doubted)
             .collect();
-        let uneasy = targets.iter().any(|target| target.health != Health::Ok);
+        // What somebody wants to be left alone is no trouble.
+        let mut wanted = follower.engine().targets().filter(|row| !row.is_disconnected());
+        let uneasy = wanted.any(|row| row.health != Known::Ok);
         let store_mode = match standing {
             Standing::Writable | Standing::Failing { .. } => StoreMode::ReadWrite,
             Standing::ReadOnly(_) => StoreMode::ReadOnly,

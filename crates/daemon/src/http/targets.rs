@@ -1,4 +1,4 @@
-//! `/v1/targets`: list, add, connect, remove.
+//! `/v1/targets`: list, add, connect, disconnect, remove.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
@@ -160,6 +160,22 @@ pub(crate) async fn connect(
         Some(Err(fault)) => Err(fault.into()),
         None => Err(unreachable(&row, Some(PROBE_TIMEOUT_MAX))),
     }
+}
+
+pub(crate) async fn disconnect(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Named(name): Named,
+    _: Asked<NoQuery>,
+) -> Result<Said<TargetAnswer>, Problem> {
+    app.writable()?;
+    let row = find(&app, &name)?;
+    if row.kind == TargetKind::Local {
+        let message = format!("`{name}` is on this machine: there is no connection to end");
+        return Err(Problem::new(ErrorCode::Unsupported, message).detail("target", name));
+    }
+    let settled = app.ask(peer.actor(), Input::Asked(Request::DisconnectTarget { name })).await?;
+    answer(&app, settled.reply).map(|answer| Said(StatusCode::OK, answer))
 }
 
 /// How the next look at a target ends; nothing if none does within `patience`.

@@ -67,6 +67,37 @@ fn a_machine_without_a_tmux_server_is_healthy_and_empty() {
 }
 
 #[test]
+fn a_disconnected_target_is_left_alone_until_it_is_connected_and_its_panes_are_not_known() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("k", 1, State::Running);
+    let runtime = world.runtime(1);
+    let ask = |world: &mut World, request: Request| {
+        world.effects.clear();
+        world.feed(&Input::Asked(request)).map(drop)
+    };
+    let name = || "local".to_owned();
+    ask(&mut world, Request::DisconnectTarget { name: name() }).unwrap();
+    assert_eq!(world.effects, [Effect::Leave(target_id("local"))]);
+    assert_eq!((world.shown(1).0, world.shown(1).1), (State::Unknown, "target_unreachable"));
+    let known = world.row(1).state.last_known.as_ref().map(|it| it.state);
+    assert_eq!(known, Some(State::Running));
+    let before = world.journal.len();
+    world.scan(&[shell(1), shell(2)]);
+    world.observe(Observation::NoServer);
+    world.fail();
+    ask(&mut world, Request::DisconnectTarget { name: name() }).unwrap();
+    assert_eq!(world.journal.len(), before, "what was on its way is not taken, and twice is once");
+    assert_eq!(world.engine.standing_effects(), [], "nor does the next daemon look at it");
+    ask(&mut world, Request::ConnectTarget { name: name() }).unwrap();
+    assert!(matches!(world.effects.as_slice(), [Effect::Observe(row)] if row.trouble.is_none()));
+    assert_eq!(world.shown(1).0, State::Unknown, "nobody has looked yet");
+    world.scan(&[shell(1)]);
+    world.scan(&[shell(1)]);
+    assert_eq!((world.runtime(1), world.shown(1).0), (runtime, State::Running));
+}
+
+#[test]
 fn trouble_is_told_and_forgotten_with_recovery() {
     let mut world = World::new();
     world.scan(&[shell(1)]);

@@ -308,6 +308,7 @@ impl Deeds {
                 | Request::AddTarget { .. }
                 | Request::RemoveTarget { .. }
                 | Request::ConnectTarget { .. }
+                | Request::DisconnectTarget { .. }
                 | Request::SetAdapter(_)
                 | Request::CreateToken(_)
                 | Request::RevokeToken { .. }

@@ -11,7 +11,7 @@ use crate::commands::doctor::{Check, Verdict};
 use crate::commands::setup::{self, SetUpThere};
 use crate::failure::Failure;
 use crate::output::health::watched;
-use crate::output::targets::remedy;
+use crate::output::targets::{is_disconnected, remedy};
 
 /// The targets that the daemon watches, as it says itself; hooks elsewhere are known without it.
 pub(super) fn checks(
@@ -45,6 +45,11 @@ fn check(target: &TargetHealth, item: Option<&TargetItem>, hooks: Option<&SetUpT
     let name = &target.target;
     let far = item.filter(|item| item.route.is_some());
     let place = far.map(|it| format!(" ({})", it.connection_ref)).unwrap_or_default();
+    if is_disconnected(target.health_reason.as_deref()) {
+        let message = format!("{name}{place} was disconnected, and is left alone");
+        let hint = remedy(name.as_str(), target.health_reason.as_deref());
+        return Check::new("target", Verdict::Note, message).hint(hint);
+    }
     let why = target.health_reason.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
     let hooks = hooks.map(|it| format!("; hooks of {} are set up there", it.agents()));
     let hooks = hooks.unwrap_or_default();

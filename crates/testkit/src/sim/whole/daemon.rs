@@ -313,7 +313,7 @@ impl Whole {
                     daemon.observers[index] = Observer::new(&row.target, "sim");
                 }
             }
-            Effect::Forget(target) => {
+            Effect::Forget(target) | Effect::Leave(target) => {
                 if let Some(index) = index(target)
                     && let Some(pid) = daemon.observers[index].take().and_then(|it| it.client())
                 {
