@@ -211,7 +211,7 @@ pub struct EventAccepted {
     pub runtime_id: Option<String>,
     /// Its place in the inbox, if it came without a runtime.
     pub inbox_id: Option<String>,
-    /// Why it was not bound, as a code.
+    /// Why it was not bound, or why it counts for nothing though it was, as a code.
     pub reason_code: Option<String>,
     /// The journal's sequence at which it is durable.
     pub sequence: u64,

@@ -102,5 +102,7 @@ words! {
         Outranked = "outranked",
         /// It said the same as the one that decided.
         Agrees = "agrees",
+        /// It was said of another agent than the one whose process is in the pane.
+        OtherAgent = "other_agent",
     }
 }

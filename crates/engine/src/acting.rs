@@ -405,6 +405,7 @@ fn record(row: &ActionRow, now: Now) -> EventRow {
         effective_time: now.wall,
         ahead_ms: 0,
         retires: Vec::new(),
+        of_other: false,
         waited_ms: 0,
     }
 }

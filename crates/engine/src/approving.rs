@@ -32,7 +32,7 @@ impl Engine {
     /// What follows for approvals from what a decision makes true.
     pub(crate) fn approvals_after(&self, now: Now, events: &[Event]) -> Vec<Event> {
         let concerns = |event: &Event| match event {
-            Event::EventRecorded(row) => row.signal.asked.is_some(),
+            Event::EventRecorded(row) => row.asked().is_some(),
             Event::ActionChanged(row) => matches!(row.act, Act::Respond { .. }),
             Event::PaneChanged { causes, .. } => {
                 !self.approvals.is_empty() || begins_to_wait(causes)
@@ -61,7 +61,7 @@ impl Engine {
         for event in events {
             match event {
                 Event::EventRecorded(row) => {
-                    if let Some(Asked::For(asking)) = &row.signal.asked {
+                    if let Some(Asked::For(asking)) = row.asked() {
                         course.open(&Told::by(row), asking);
                     }
                 }
@@ -226,7 +226,7 @@ impl<'a> Course<'a> {
             }
             Event::PaneRemoved { ended: Some((runtime, _)), .. } => self.end(runtime),
             Event::EventRecorded(row) => {
-                if let Some(Asked::Done { deed }) = &row.signal.asked {
+                if let Some(Asked::Done { deed }) = row.asked() {
                     self.done(&row.runtime, deed);
                 }
             }

@@ -317,6 +317,7 @@ impl Engine {
             }
             Event::PaneChanged { row, causes } => {
                 self.forget_ended(causes);
+                self.forget_others(row, causes);
                 self.put_pane((**row).clone());
             }
             Event::PaneRemoved { key, ended, .. } => {
@@ -479,6 +480,17 @@ impl Engine {
         }
     }
 
+    /// A process told which agent it is: what was said for another one counts no longer.
+    fn forget_others(&mut self, row: &PaneRow, causes: &[Cause]) {
+        let recognised = causes.iter().any(|cause| matches!(cause, Cause::Recognised { .. }));
+        let found = row.facts.agent.as_ref().filter(|_| recognised);
+        if let (Some(found), Some(runtime)) = (found, &row.runtime)
+            && let Some(evidence) = self.evidence.get_mut(&runtime.runtime)
+        {
+            evidence.leave_to(&found.agent);
+        }
+    }
+
     pub(crate) fn panes_of(&self, target: &TargetId) -> impl Iterator<Item = &PaneMemory> {
         self.panes.values().filter(move |memory| memory.row.key.target == *target)
     }
@@ -600,6 +612,14 @@ pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Setting
     let signal = &row.signal;
     let order = row.order();
     let voice = evidence.voice_mut(signal.source);
+    let heard = signal.claim.as_ref().map(|claim| Heard {
+        event_id: signal.event_id.clone(),
+        event_type: signal.event_type.clone(),
+        claim: claim.clone(),
+        order: order.clone(),
+        seq: signal.source_seq,
+        ingested_at: row.ingested_at,
+    });
     voice.advance(Cursor {
         event_id: signal.event_id.clone(),
         event_type: signal.event_type.clone(),
@@ -609,10 +629,14 @@ pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Setting
     });
     let ordered = WallMs(row.ingested_at.wall.0.saturating_add(row.ahead_ms));
     voice.note_arrival(Arrival { at: row.ingested_at, ordered });
+    if row.of_other {
+        heard.into_iter().for_each(|heard| voice.set_aside(heard));
+        return;
+    }
     for (detail, text) in &signal.details {
         voice.tell(*detail, text, &order);
     }
-    if let Some(agent) = &signal.agent {
+    if let Some(agent) = signal.agent.as_ref().filter(|_| signal.is_understood()) {
         voice.name(agent, &order);
     }
     if signal.source.is_reading() && voice.cursor.as_ref().is_some_and(|it| it.order == order) {
@@ -623,15 +647,7 @@ pub(crate) fn absorb(evidence: &mut Evidence, row: &EventRow, settings: &Setting
     }
     voice.turns += u64::from(signal.begins_turn);
     voice.waited_ms = voice.waited_ms.saturating_add(row.waited_ms);
-    if let Some(claim) = &signal.claim {
-        let heard = Heard {
-            event_id: signal.event_id.clone(),
-            event_type: signal.event_type.clone(),
-            claim: claim.clone(),
-            order: order.clone(),
-            seq: signal.source_seq,
-            ingested_at: row.ingested_at,
-        };
+    if let Some(heard) = heard {
         match &signal.session {
             Some(session) => voice.hear_of(session, heard, settings),
             None => voice.hear(heard, signal.repeats, settings),

@@ -80,6 +80,8 @@ pub enum Standing {
     Outranked,
     /// It said the same as the winner.
     Agrees,
+    /// It was said of another agent than the one whose process is in the pane.
+    OfOther,
 }
 
 impl Standing {
@@ -89,6 +91,7 @@ impl Standing {
             Self::Expired => "expired",
             Self::Outranked => "outranked",
             Self::Agrees => "agrees",
+            Self::OfOther => "other_agent",
         }
     }
 }
@@ -118,13 +121,18 @@ impl Engine {
             Some((_, won)) if won.claim.state == heard.claim.state => Standing::Agrees,
             Some(_) | None => Standing::Outranked,
         };
-        let pieces = evidence.heads().map(|(source, heard)| Piece {
+        let counted =
+            evidence.heads().map(|(source, heard)| (source, heard, standing(source, heard)));
+        let aside = evidence.voices.iter().filter_map(|(source, voice)| {
+            Some((*source, voice.aside.as_ref()?, Standing::OfOther))
+        });
+        let pieces = counted.chain(aside).map(|(source, heard, standing)| Piece {
             source,
             heard: heard.clone(),
             effective_time: heard.order.effective.min(heard.ingested_at.wall),
             age_ms: now.since(heard.ingested_at),
             confirmed_age_ms: now.since(evidence.confirmed(source, heard, &sight)),
-            standing: standing(source, heard),
+            standing,
         });
         Some(Explanation {
             runtime: runtime.clone(),

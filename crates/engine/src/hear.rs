@@ -143,8 +143,8 @@ impl Engine {
             return answer(Acceptance::Void);
         }
         self.record_in(now, std::slice::from_ref(signal), before, arrived, &mut decision);
-        decision.reply =
-            Ok(Reply::Accepted(Acceptance::Bound { event: signal.event_id.clone(), runtime }));
+        let (event, of_other) = (signal.event_id.clone(), is_of_other(signal, before));
+        decision.reply = Ok(Reply::Accepted(Acceptance::Bound { event, runtime, of_other }));
         decision
     }
 
@@ -170,6 +170,7 @@ impl Engine {
                 ingested_at,
                 effective_time: self.effective_time(signal, ingested_at.wall, ahead_ms),
                 ahead_ms,
+                of_other: is_of_other(signal, before),
                 retires: Vec::new(),
                 waited_ms: 0,
             };
@@ -292,6 +293,14 @@ fn wait_ended(before: &PaneRow, verdict: &Verdict, at: WallMs) -> u64 {
 
 pub(crate) fn dropped(inbox: InboxId, reason: DropReason) -> Event {
     Event::EventDropped { inbox, reason }
+}
+
+/// Whether an event speaks of another agent than the one whose process was found in the pane: one
+/// that runs inside it, or a mistake. Processes cannot be mistaken for each other, words can.
+fn is_of_other(signal: &Signal, row: &PaneRow) -> bool {
+    let found = row.facts.agent.as_ref().map(|found| &found.agent);
+    let named = signal.agent.as_ref().filter(|_| !signal.source.is_reading());
+    found.zip(named).is_some_and(|(found, named)| found != named)
 }
 
 /// Where an event belongs.

@@ -196,6 +196,8 @@ pub enum Acceptance {
     Bound {
         event: EventId,
         runtime: RuntimeId,
+        /// It spoke of another agent than the one that was found there, and counts for nothing.
+        of_other: bool,
     },
     Pending {
         event: EventId,

@@ -454,10 +454,14 @@ impl Engine {
             return Evidence::default();
         }
         let seen = row.facts.agent.as_ref().map(|seen| seen.agent.clone());
-        if let Some(agent) = seen.filter(|it| runtime.agent.as_ref() != Some(it)) {
+        let mut evidence = self.evidence_of(before);
+        let news =
+            |agent: &AgentType| runtime.agent.as_ref() != Some(agent) || evidence.has_others(agent);
+        if let Some(agent) = seen.filter(news) {
             recognise(row, &agent, causes);
+            evidence.leave_to(&agent);
         }
-        self.evidence_of(before)
+        evidence
     }
 
     fn see_end(

@@ -70,6 +70,11 @@ pub struct Signal {
 }
 
 impl Signal {
+    /// Whether anything was read in it. A type that nobody knows tells nothing, not even of whom.
+    pub fn is_understood(&self) -> bool {
+        self.claim.is_some() || !self.details.is_empty() || self.asked.is_some() || self.begins_turn
+    }
+
     /// An event that we make ourselves about a runtime, with nothing in it yet.
     pub fn own(
         event_type: String,
@@ -205,6 +210,10 @@ pub struct EventRow {
     /// How far `effective_time` is ahead of the wall clock, because that was set back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ahead_ms: i64,
+    /// It speaks of another agent than the one whose process is in the pane. It is kept, and says
+    /// nothing about the runtime.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_other: bool,
     /// The claims that a `stale-detected` event retires, with the sources that made them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retires: Vec<(Source, OrderKey)>,
@@ -221,6 +230,11 @@ impl EventRow {
     /// Whether it only records an action of ours: it says nothing about the runtime.
     pub fn is_record(&self) -> bool {
         self.signal.event_type.starts_with(ACTION_PREFIX)
+    }
+
+    /// What it tells of a permission of the pane's own agent.
+    pub fn asked(&self) -> Option<&Asked> {
+        self.signal.asked.as_ref().filter(|_| !self.of_other)
     }
 
     pub fn order(&self) -> OrderKey {

@@ -146,6 +146,10 @@ pub struct Voice {
     /// Which agent it spoke for, by its newest word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Named>,
+    /// The newest claim about another agent than the one that was found in the pane. It is shown to
+    /// who asks for the evidence, and counts for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<Heard>,
     /// The dialog that a reading shows, in which somebody is asked something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asking: Option<Box<Asking>>,
@@ -245,6 +249,13 @@ impl Voice {
         (!self.is_withdrawn(newest)).then_some(newest)
     }
 
+    /// The newest claim of all that it made, about whichever agent and session.
+    fn newest(&self) -> Option<Heard> {
+        let claims = self.numbered.iter().chain(&self.unnumbered).chain(&self.repeated);
+        let claims = claims.chain(self.of_session.values()).chain(&self.aside);
+        claims.max_by_key(|heard| &heard.order).cloned()
+    }
+
     /// Withdraws what it said up to here.
     pub fn fall_silent(&mut self, through: &OrderKey) {
         raise(&mut self.silent_through, through);
@@ -264,6 +275,18 @@ impl Voice {
         }
     }
 
+    /// Keeps a claim about another agent, for who asks why it did not count.
+    pub fn set_aside(&mut self, heard: Heard) {
+        if self.aside.as_ref().is_none_or(|kept| kept.order < heard.order) {
+            self.aside = Some(heard);
+        }
+    }
+
+    /// Whether it spoke for another agent than this one.
+    fn speaks_for_other(&self, agent: &AgentType) -> bool {
+        self.agent.as_ref().is_some_and(|named| named.agent != *agent)
+    }
+
     pub fn expire(&mut self, through: &OrderKey) {
         raise(&mut self.stale_through, through);
     }
@@ -275,7 +298,7 @@ impl Voice {
     /// Every moment of it that is on the monotonic clock.
     pub fn moments_mut(&mut self) -> impl Iterator<Item = &mut Stamp> {
         let heard = self.numbered.iter_mut().chain(&mut self.unnumbered).chain(&mut self.repeated);
-        let heard = heard.chain(self.of_session.values_mut());
+        let heard = heard.chain(self.of_session.values_mut()).chain(&mut self.aside);
         let latest = self.latest.iter_mut().map(|latest| &mut latest.at);
         heard.map(|heard| &mut heard.ingested_at).chain(latest)
     }
@@ -302,6 +325,21 @@ impl Evidence {
     /// The newest event of any source.
     pub fn last_event(&self) -> Option<&Cursor> {
         self.voices.values().filter_map(|voice| voice.cursor.as_ref()).max_by_key(|it| &it.order)
+    }
+
+    /// Whether somebody spoke for another agent than this one.
+    pub fn has_others(&self, agent: &AgentType) -> bool {
+        self.voices.values().any(|voice| voice.speaks_for_other(agent))
+    }
+
+    /// The process of an agent was found: what was said for another one before counts no longer.
+    pub fn leave_to(&mut self, agent: &AgentType) {
+        let others = self.voices.values_mut().filter(|voice| voice.speaks_for_other(agent));
+        for voice in others {
+            let aside = voice.newest();
+            let (cursor, latest) = (voice.cursor.take(), voice.latest);
+            *voice = Voice { cursor, latest, aside, ..Voice::default() };
+        }
     }
 
     pub fn rebase(&mut self, now: Now) {

@@ -100,6 +100,8 @@ struct Rest {
     retires: Vec<(Source, OrderKey)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     waited_ms: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    of_other: bool,
 }
 
 /// What the journal's row holds of an event.
@@ -123,6 +125,7 @@ pub(crate) fn rest(row: &EventRow) -> Result<String, Fault> {
         ahead_ms: Some(row.ahead_ms).filter(|ms| *ms != 0),
         retires: row.retires.clone(),
         waited_ms: Some(row.waited_ms).filter(|ms| *ms > 0),
+        of_other: row.of_other,
     };
     Ok(serde_json::to_string(&rest)?)
 }
@@ -287,6 +290,7 @@ impl<'r> Recorded<'r> {
             ahead_ms: rest.ahead_ms.unwrap_or(0),
             retires: rest.retires,
             waited_ms: rest.waited_ms.unwrap_or(0),
+            of_other: rest.of_other,
         })))
     }
 

@@ -105,6 +105,9 @@ impl Unwritten {
                     write_runtime(db, row, runtime, true)?;
                 }
                 (Cause::Recognised { .. }, Some(runtime)) => {
+                    // What was said before for another agent counts no longer.
+                    let all = Source::ALL.iter().map(|it| (runtime.runtime.clone(), *it));
+                    self.voices.extend(all);
                     write_runtime(db, row, runtime, false)?;
                 }
                 (Cause::RuntimeStarted { .. } | Cause::Recognised { .. }, None) => {

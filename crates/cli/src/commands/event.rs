@@ -188,7 +188,10 @@ fn told(accepted: &EventAccepted) -> Text {
     let said = match accepted.status {
         EventStatus::Bound => {
             let runtime = accepted.runtime_id.as_deref().unwrap_or("its runtime");
-            Text::styled("bound", style::GOOD).then(format!(" to {runtime} "))
+            let unheard = accepted.reason_code.as_deref();
+            let unheard = unheard.map(|it| format!(", and changes nothing ({it})"));
+            let unheard = unheard.unwrap_or_default();
+            Text::styled("bound", style::GOOD).then(format!(" to {runtime}{unheard} "))
         }
         EventStatus::PendingBind => {
             // The next look at everything decides.

@@ -270,3 +270,28 @@ fn an_agent_is_named_by_its_name_where_it_is_the_only_one_so_called() {
         assert!(refused.contains(&format!("/{pane}  claude")), "{pane}: {refused}");
     }
 }
+
+#[test]
+fn an_event_about_another_agent_than_the_one_that_runs_is_kept_and_changes_nothing() {
+    let it = scene("claude");
+    let emit = |agent: &str, event: &str| {
+        let about = ["--source", "hook", "--pane", &it.pane, "--agent", agent, "--type", event];
+        it.env.qd(&[&["event", "emit"][..], &about].concat())
+    };
+    emit("claude", "task-started").success();
+    let before = it.shows("running", "active");
+    let told = emit("codex", "needs-approval").success();
+    assert!(told.contains("changes nothing (other_agent)"), "{told}");
+    emit("gemini", "made-up").success();
+    let after = deck::listed(it.daemon.api(), &it.pane);
+    for field in ["state", "reason_code", "state_version", "agent_type", "runtime_id"] {
+        assert_eq!(before[field], after[field], "{field}");
+    }
+    let explained = it.env.qd(&["explain", &it.pane, "--json"]).json();
+    let aside = explained["evidence"].as_array().unwrap().iter();
+    let aside = aside.filter(|piece| piece["why_not"] == "other_agent");
+    let aside: Vec<&Value> = aside.map(|piece| &piece["says"]).collect();
+    assert_eq!(aside, ["waiting_approval"], "{explained}");
+    emit("claude", "needs-input").success();
+    it.shows("waiting_input", "input_required");
+}

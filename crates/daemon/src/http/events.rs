@@ -6,6 +6,7 @@ use api::events::{EventAccepted, EventEnvelope, EventStatus};
 use api::query::NoQuery;
 use api::words::SchemaVersion;
 use axum::extract::State;
+use engine::explain::Standing;
 use engine::input::{Acceptance, Input, Reply};
 use http::StatusCode;
 
@@ -30,24 +31,35 @@ pub(crate) async fn emit(
         Reply::Accepted(acceptance) => acceptance,
         Reply::Done | Reply::Target(_) | Reply::Action(_) => return Err(not_accepted()),
     };
-    let (event, status, runtime, inbox) = match acceptance {
-        Acceptance::Bound { event, runtime } => (event, EventStatus::Bound, Some(runtime), None),
-        Acceptance::Pending { event, inbox } => {
-            (event, EventStatus::PendingBind, None, Some(inbox))
-        }
-        Acceptance::Duplicate { event, runtime } => (event, EventStatus::Duplicate, runtime, None),
-        // Only the reconciler's own events can come too late.
-        Acceptance::Void => return Err(not_accepted()),
-    };
-    let answer = EventAccepted {
+    let mut answer = EventAccepted {
         schema_version: SchemaVersion::V1,
         generated_at: app.now(),
-        event_id: event.to_string(),
-        status,
-        runtime_id: runtime.map(|it| it.to_string()),
-        inbox_id: inbox.map(|it| it.to_string()),
+        event_id: String::new(),
+        status: EventStatus::Bound,
+        runtime_id: None,
+        inbox_id: None,
         reason_code: None,
         sequence: settled.as_of,
     };
+    let event = match acceptance {
+        Acceptance::Bound { event, runtime, of_other } => {
+            answer.runtime_id = Some(runtime.to_string());
+            answer.reason_code = of_other.then(|| Standing::OfOther.as_str().to_owned());
+            event
+        }
+        Acceptance::Pending { event, inbox } => {
+            answer.status = EventStatus::PendingBind;
+            answer.inbox_id = Some(inbox.to_string());
+            event
+        }
+        Acceptance::Duplicate { event, runtime } => {
+            answer.status = EventStatus::Duplicate;
+            answer.runtime_id = runtime.map(|it| it.to_string());
+            event
+        }
+        // Only the reconciler's own events can come too late.
+        Acceptance::Void => return Err(not_accepted()),
+    };
+    answer.event_id = event.to_string();
     Ok(Said(StatusCode::ACCEPTED, answer))
 }

@@ -402,7 +402,7 @@ pub(crate) fn explanation(
     pieces.sort_by_key(|piece| piece.standing != Standing::Won);
     let contradicts = |piece: &&Piece| match piece.standing {
         Standing::Outranked => true,
-        Standing::Won | Standing::Expired | Standing::Agrees => false,
+        Standing::Won | Standing::Expired | Standing::Agrees | Standing::OfOther => false,
     };
     let numbered = (0_u32..).zip(&pieces);
     ExplainAnswer {
@@ -445,6 +445,7 @@ fn why_not(standing: Standing) -> Option<WhyNot> {
         Standing::Expired => Some(WhyNot::Expired),
         Standing::Outranked => Some(WhyNot::Outranked),
         Standing::Agrees => Some(WhyNot::Agrees),
+        Standing::OfOther => Some(WhyNot::OtherAgent),
     }
 }
 
@@ -461,7 +462,7 @@ fn evidence(piece: &Piece) -> Evidence {
         ingested_at: stamp(heard.ingested_at),
         age_ms: age(piece.age_ms),
         confirmed_age_ms: age(piece.confirmed_age_ms),
-        fresh: piece.standing != Standing::Expired,
+        fresh: !matches!(piece.standing, Standing::Expired | Standing::OfOther),
         won: piece.standing == Standing::Won,
         why_not: why_not(piece.standing),
     }

@@ -461,6 +461,7 @@ pub(crate) mod tests {
             effective_time: WallMs(1),
             ahead_ms: 0,
             retires: Vec::new(),
+            of_other: false,
             waited_ms: 0,
         }))
     }

@@ -2,11 +2,14 @@
 
 use engine::Engine;
 use engine::event::Event;
+use engine::explain::Standing;
 use engine::ids::AgentType;
-use engine::input::{Input, LastOutput, Observation};
+use engine::input::{Acceptance, Input, LastOutput, Observation};
+use engine::pane::{AgentProcess, PaneFacts};
 use engine::settings::Settings;
+use engine::signal::Signal;
 use engine::time::WallMs;
-use engine::words::{Confidence, Health, Source, State};
+use engine::words::{Confidence, Detail, Health, Source, State};
 
 use crate::world::{EPOCH_MS, World, key, shell};
 
@@ -21,11 +24,85 @@ fn a_pane_that_nobody_spoke_of_has_no_agent() {
 fn an_agent_that_says_nothing_is_inconclusive() {
     let mut world = World::new();
     world.scan(&[shell(1)]);
-    let mut signal = world.signal("a", 1, None);
-    signal.agent = Some(AgentType::new("claude"));
+    let mut signal = of("claude", world.signal("a", 1, None));
+    signal.details.insert(Detail::Model, "opus".to_owned());
     world.emit(signal).unwrap();
     assert_eq!(world.shown(1), (State::Unknown, "inconclusive", Confidence::Low));
     assert_eq!(world.epoch(1), 1, "recognition alone begins nothing");
+}
+
+/// An event whose source speaks for this agent.
+fn of(agent: &str, mut signal: Signal) -> Signal {
+    signal.agent = Some(AgentType::new(agent));
+    signal
+}
+
+/// Pane 1 with the process of an agent in it.
+fn with_agent(agent: &str) -> PaneFacts {
+    let facts = shell(1);
+    let agent = AgentProcess { agent: AgentType::new(agent), process: facts.process };
+    PaneFacts { agent: Some(agent), ..facts }
+}
+
+/// The name of the agent in pane 1.
+fn name(world: &World) -> Option<&str> {
+    world.row(1).runtime.as_ref()?.agent.as_ref().map(AgentType::as_str)
+}
+
+#[test]
+fn a_type_that_nobody_knows_names_and_renames_nobody() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    let unknown = of("claude", world.signal("a", 1, None));
+    world.emit(unknown).unwrap();
+    assert_eq!(name(&world), None);
+    assert_eq!(world.shown(1), (State::Unknown, "no_agent", Confidence::High));
+    let told = of("claude", world.signal("b", 1, Some(State::Running)));
+    world.emit(told).unwrap();
+    assert_eq!(name(&world), Some("claude"));
+    let version = world.row(1).state.version;
+    world.jump(1);
+    let unknown = of("codex", world.signal("c", 1, None));
+    world.emit(unknown).unwrap();
+    assert_eq!((name(&world), world.row(1).state.version), (Some("claude"), version));
+}
+
+#[test]
+fn what_is_said_of_another_agent_than_the_one_found_there_is_kept_and_counts_for_nothing() {
+    let mut world = World::new();
+    world.scan(&[with_agent("claude")]);
+    let own = of("claude", world.signal("own", 1, Some(State::Running)));
+    world.emit(own).unwrap();
+    let before = world.row(1).clone();
+    world.jump(1);
+    let mut inner = of("codex", world.signal("inner", 1, Some(State::WaitingApproval)));
+    inner.details.insert(Detail::Model, "another".to_owned());
+    let accepted = world.emit(inner).unwrap();
+    assert!(matches!(accepted, Acceptance::Bound { of_other: true, .. }), "{accepted:?}");
+    assert_eq!(*world.row(1), before);
+    let runtime = before.runtime.as_ref().unwrap().runtime.clone();
+    assert_eq!(world.engine.evidence(&runtime).unwrap().detail(Detail::Model), None);
+    let explained = world.engine.explain(&runtime, world.now).unwrap();
+    let pieces = explained.evidence.iter();
+    let pieces: Vec<_> = pieces.map(|it| (it.heard.claim.state, it.standing)).collect();
+    let expected = [(State::Running, Standing::Won), (State::WaitingApproval, Standing::OfOther)];
+    assert_eq!(pieces, expected);
+    world.jump(1);
+    let own = of("claude", world.signal("end", 1, Some(State::Completed)));
+    world.emit(own).unwrap();
+    assert_eq!((name(&world), world.shown(1).0), (Some("claude"), State::Completed));
+}
+
+#[test]
+fn what_was_said_of_another_agent_counts_no_longer_once_a_process_tells_which_it_is() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    let wrong = of("codex", world.signal("a", 1, Some(State::WaitingApproval)));
+    world.emit(wrong).unwrap();
+    assert_eq!((name(&world), world.shown(1).0), (Some("codex"), State::WaitingApproval));
+    world.scan(&[with_agent("claude")]);
+    assert_eq!(name(&world), Some("claude"));
+    assert_eq!(world.shown(1), (State::Unknown, "inconclusive", Confidence::Low));
 }
 
 #[test]

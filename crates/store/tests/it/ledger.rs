@@ -23,7 +23,10 @@ fn what_was_committed_is_there_after_reopening() {
     let outcome = send(&mut ledger, world.now, signalled(heard.clone()));
     fold.take(&outcome);
     let event = heard.event_id.clone();
-    assert_eq!(outcome.result, Ok(Reply::Accepted(Acceptance::Bound { event, runtime })));
+    assert_eq!(
+        outcome.result,
+        Ok(Reply::Accepted(Acceptance::Bound { event, runtime, of_other: false }))
+    );
     let as_of = ledger.as_of();
     drop(ledger);
 

@@ -314,7 +314,8 @@ impl Checker {
                 format!("fresh evidence is retired: {:?} of {pane:?}", row.retires),
             );
         }
-        self.model.hear(row, now);
+        let found = self.follower.pane(&key).and_then(|pane| pane.facts.agent.as_ref());
+        self.model.hear(row, found.map(|it| &it.agent), now);
         Ok(())
     }
 
@@ -385,10 +386,11 @@ impl Checker {
                     }
                     self.begin(row, runtime)?;
                 }
-                Cause::Appeared
-                | Cause::Changed
-                | Cause::Recognised { .. }
-                | Cause::StateChanged { .. } => {}
+                Cause::Recognised { agent } => {
+                    let found = row.facts.agent.is_some();
+                    living.iter().filter(|_| found).for_each(|it| self.model.find(it, agent));
+                }
+                Cause::Appeared | Cause::Changed | Cause::StateChanged { .. } => {}
             }
         }
         if row.runtime.as_ref().map(|it| &it.runtime) != living.as_ref() {
@@ -450,7 +452,7 @@ impl Checker {
         let event = &signal.event_id;
         let kept = self.recorded.contains_key(event) || self.pended.contains(event);
         match result {
-            Ok(Reply::Accepted(Acceptance::Bound { event: named, runtime })) => {
+            Ok(Reply::Accepted(Acceptance::Bound { event: named, runtime, .. })) => {
                 self.acknowledged.insert(event.clone());
                 if named == event && self.recorded.get(event) == Some(runtime) {
                     return Ok(());

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::ids::{EventId, PaneKey, RuntimeId, TargetId};
+use engine::ids::{AgentType, EventId, PaneKey, RuntimeId, TargetId};
 use engine::input::{LastOutput, Reading};
 use engine::pane::PaneRow;
 use engine::settings::Settings;
@@ -99,6 +99,11 @@ impl Said {
     }
 }
 
+/// Whether somebody spoke for another agent than the one whose process was found.
+fn is_of_other(named: Option<&AgentType>, found: Option<&AgentType>) -> bool {
+    named.zip(found).is_some_and(|(named, found)| named != found)
+}
+
 /// Two states of one kind do not contradict each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -172,6 +177,8 @@ impl Expected {
 pub(crate) struct Model {
     settings: Settings,
     sightings: BTreeMap<PaneKey, Sighting>,
+    /// Which agent each source spoke for, and where that stands in the order of what it said.
+    named: BTreeMap<(RuntimeId, Source), Vec<(i64, u8, String, AgentType)>>,
     said: BTreeMap<RuntimeId, Vec<Said>>,
     readings: BTreeMap<(RuntimeId, Source), Vec<Shown>>,
     retired: BTreeMap<(RuntimeId, Source), Vec<OrderKey>>,
@@ -193,6 +200,7 @@ impl Model {
             settings,
             sightings: BTreeMap::new(),
             said: BTreeMap::new(),
+            named: BTreeMap::new(),
             readings: BTreeMap::new(),
             retired: BTreeMap::new(),
             arrivals: BTreeMap::new(),
@@ -361,8 +369,9 @@ impl Model {
         last.is_some_and(|it| it.claim == row.signal.claim)
     }
 
-    /// An event reached a runtime. What counts is when it came in, or was written down.
-    pub(crate) fn hear(&mut self, row: &EventRow, now: Moment) {
+    /// An event reached a runtime, in whose pane the process of an agent may have been found. What
+    /// counts is when it came in, or was written down; one about another agent counts for nothing.
+    pub(crate) fn hear(&mut self, row: &EventRow, found: Option<&AgentType>, now: Moment) {
         if is_read(row.signal.source) {
             self.arrive(&row.runtime, row.signal.source, now);
             return;
@@ -376,10 +385,22 @@ impl Model {
         }
         let behind =
             if row.is_record() { 0 } else { self.arrive(&row.runtime, row.signal.source, heard) };
-        let Some(claim) = &row.signal.claim else { return };
+        if is_of_other(row.signal.agent.as_ref(), found) {
+            return;
+        }
         let skew = (row.signal.event_time.0 - heard.wall_ms).abs();
         let believable = skew <= self.settings.skew_budget_ms;
         let told_ms = if believable { row.signal.event_time.0 } else { heard.wall_ms };
+        let claim = row.signal.claim.as_ref();
+        if let Some(agent) = row.signal.agent.clone()
+            && (claim.is_some() || row.signal.asked.is_some())
+        {
+            let urgency = claim.map_or(0, |claim| 255 - claim.state as u8);
+            let name = (told_ms + behind, urgency, row.signal.dedupe_key.clone(), agent);
+            let key = (row.runtime.clone(), row.signal.source);
+            self.named.entry(key).or_default().push(name);
+        }
+        let Some(claim) = claim else { return };
         self.said.entry(row.runtime.clone()).or_default().push(Said {
             source: row.signal.source,
             event: row.signal.event_id.clone(),
@@ -391,11 +412,27 @@ impl Model {
         });
     }
 
+    /// The process of an agent was found in a runtime's pane: who spoke for another one last is
+    /// not heard any more.
+    pub(crate) fn find(&mut self, runtime: &RuntimeId, found: &AgentType) {
+        for source in Source::ALL {
+            let key = (runtime.clone(), *source);
+            let last = self.named.get(&key).and_then(|named| named.iter().max());
+            if is_of_other(last.map(|it| &it.3), Some(found)) {
+                self.named.remove(&key);
+                self.retired.remove(&key);
+                let said = self.said.entry(runtime.clone()).or_default();
+                said.retain(|it| it.source != *source);
+            }
+        }
+    }
+
     pub(crate) fn forget_runtime(&mut self, runtime: &RuntimeId) {
         self.said.remove(runtime);
         for source in Source::ALL {
             self.readings.remove(&(runtime.clone(), *source));
             self.retired.remove(&(runtime.clone(), *source));
+            self.named.remove(&(runtime.clone(), *source));
             self.arrivals.remove(&(runtime.clone(), *source));
         }
     }

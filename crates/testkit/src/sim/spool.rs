@@ -102,7 +102,7 @@ impl Spool {
         let at = WallMs(clock.wall().0 - rng.between(0, late));
         Record {
             id: format!("{:032}", self.written),
-            agent: "claude".to_owned(),
+            agent: speaker.names(rng).to_string(),
             event: rng.pick(EVENTS).copied().unwrap_or_default().to_owned(),
             at,
             tmux: Some(about.to_string().into_bytes()),

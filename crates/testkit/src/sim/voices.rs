@@ -24,6 +24,8 @@ pub(crate) struct Speaker {
     pub(crate) started: WallMs,
     /// The runtime's id, where the speaker was told it.
     pub(crate) runtime: Option<RuntimeId>,
+    /// The agent that it is, or runs below.
+    pub(crate) agent: Option<AgentType>,
 }
 
 impl Speaker {
@@ -40,13 +42,22 @@ impl Speaker {
             let row = rng.choose(known)?;
             let runtime = row.runtime.as_ref()?;
             let (pane, pid, started) = (row.key.pane.0, runtime.pid, runtime.started_at);
+            let agent = row.facts.agent.as_ref().map(|it| it.agent.clone());
             let runtime = Some(runtime.runtime.clone());
-            return Some(Speaker { target, pane, pid, started, runtime });
+            return Some(Speaker { target, pane, pid, started, runtime, agent });
         }
         let (pane, it) = rng.choose(server?.panes.iter())?;
         let pid = it.agent.as_ref().map_or(it.pid, |agent| agent.pid);
         let started = WallMs(host.identity(pid)?.started_ns? / 1_000_000);
-        Some(Speaker { target, pane: *pane, pid, started, runtime: None })
+        let agent = it.agent.as_ref().map(|agent| AgentType::new(agent.kind));
+        Some(Speaker { target, pane: *pane, pid, started, runtime: None, agent })
+    }
+
+    /// The agent that it speaks for: its own, unless it runs in one and is another, or none was
+    /// seen.
+    pub(crate) fn names(&self, rng: &mut Rng) -> AgentType {
+        let own = self.agent.clone().filter(|_| !rng.permille(150));
+        own.unwrap_or_else(|| AgentType::new("claude"))
     }
 }
 
@@ -144,7 +155,7 @@ impl Voices {
             event_time: WallMs(wall.0 + rng.between(-skew, skew)),
             about: about(rng, speaker),
             hints: hints(rng, speaker),
-            agent: rng.permille(100).then(|| AgentType::new("claude")),
+            agent: rng.permille(200).then(|| speaker.names(rng)),
             action_id: None,
             claim,
             details: BTreeMap::new(),
