@@ -24,7 +24,8 @@ const LOST: ReadFlags =
 const PLACED: ReadFlags = ReadFlags::CREATE.union(ReadFlags::MOVED_TO);
 
 /// Watches the file from a thread of its own, which sleeps until something happens. Neither the
-/// file nor its folder need exist yet.
+/// file nor its folder need exist yet. Once the watch stands that is told as a change: what was
+/// read before may have been written meanwhile.
 pub(crate) fn watch(what: &'static str, file: &Path) -> mpsc::Receiver<()> {
     let file = file.to_owned();
     begin(what, move || Watched::of(&file))
@@ -52,11 +53,9 @@ fn begin(
 
 /// Ends when nobody listens or nothing can be watched.
 fn follow(what: &'static str, place: &impl Fn() -> Option<Watched>, changed: &mpsc::Sender<()>) {
-    let mut is_new = false;
     while !changed.is_closed() {
         let Some(watched) = place() else { return };
-        let ended = watched.wait(|| tell(changed), is_new);
-        is_new = true;
+        let ended = watched.wait(|| tell(changed));
         if let Err(error) = ended {
             tracing::info!(%error, what, "a file is not watched");
             return;
@@ -110,9 +109,9 @@ impl Watched {
         Some(Self { folders: vec![there.to_owned()], names, is_near: false })
     }
 
-    /// Tells of every change until the folders have to be found anew. `is_new` are folders that
-    /// came to be after the file was read: the file may be in there already.
-    fn wait(&self, tell: impl Fn() -> bool, is_new: bool) -> rustix::io::Result<()> {
+    /// Tells of every change until the folders have to be found anew; once at the beginning, because
+    /// nobody knows what happened between the last reading and the beginning of the watch.
+    fn wait(&self, tell: impl Fn() -> bool) -> rustix::io::Result<()> {
         let inotify = inotify::init(inotify::CreateFlags::CLOEXEC)?;
         let flags = if self.is_near { WRITTEN.union(MADE) } else { MADE };
         for folder in &self.folders {
@@ -123,7 +122,7 @@ impl Watched {
                 Err(error) => return Err(error),
             }
         }
-        if self.is_near && is_new && !tell() {
+        if self.is_near && !tell() {
             return Ok(());
         }
         // What came to be before the watch stood would never be told.
@@ -183,18 +182,24 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, "x").unwrap();
         };
-        // What was there before the watching began is not told.
-        loop {
-            appear();
-            if tokio::time::timeout(Duration::from_millis(50), changes.recv()).await.is_ok() {
-                break;
-            }
-        }
+        appear();
+        let told = tokio::time::timeout(Duration::from_secs(10), changes.recv()).await;
+        assert_eq!(told, Ok(Some(())), "the watch stands, or saw it come");
         for round in 0..50 {
             fs::remove_dir_all(root.path().join("a")).unwrap();
             appear();
             let told = tokio::time::timeout(Duration::from_secs(10), changes.recv()).await;
             assert_eq!(told, Ok(Some(())), "round {round}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_before_the_watch_stood_is_told_once_it_stands() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "read, and written again at once").unwrap();
+        let mut changes = watch("test", &file);
+        let told = tokio::time::timeout(Duration::from_secs(10), changes.recv()).await;
+        assert_eq!(told, Ok(Some(())));
     }
 }

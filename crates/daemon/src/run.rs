@@ -473,7 +473,9 @@ impl House {
 
     /// Takes new settings, or keeps the old ones and says why.
     fn reconfigure(&mut self, paths: &Paths) {
+        let in_use = Arc::clone(&self.config.borrow());
         match Config::load(&paths.config) {
+            Ok(config) if config == in_use.config && in_use.refused.is_none() => {}
             Ok(config) => {
                 let settings = config.engine();
                 self.log.configure(&config.log);
