@@ -32,6 +32,20 @@ pub struct ErrorDetail {
     pub hint: String,
 }
 
+/// An error with everything that led to it, as one sentence.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        parts.push(error.to_string());
+        cause = error.source();
+    }
+    // A transparent error says the same as its cause.
+    parts.dedup();
+    parts.join(": ")
+}
+
 impl ErrorBody {
     /// An error with the default hint of its code and no details.
     #[must_use]

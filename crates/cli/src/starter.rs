@@ -1,11 +1,10 @@
 //! Starting the daemon on demand, and what its errors mean to the user.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
 use api::ErrorCode;
-use api::error::ErrorDetail;
+use api::error::{ErrorDetail, with_causes};
 use client::{ClientError, Starter};
 use daemon::config::ConfigError;
 use daemon::journal::OpenError;
@@ -146,19 +145,6 @@ fn is_occupied(error: &io::Error) -> bool {
 pub(crate) fn config_error(error: &ConfigError) -> ClientError {
     ClientError::new(ErrorCode::ConfigInvalid, with_causes(error))
         .with_hint("Correct it there; `qd config check` tells whether it is right.")
-}
-
-/// A message with everything that led to it.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
-    let mut parts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        parts.push(error.to_string());
-        cause = error.source();
-    }
-    // A transparent error says the same as its cause.
-    parts.dedup();
-    parts.join(": ")
 }
 
 #[cfg(test)]

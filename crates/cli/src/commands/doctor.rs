@@ -6,6 +6,7 @@ mod program;
 mod servers;
 mod targets;
 
+use api::error::with_causes;
 use api::health::{HealthAnswer, HealthStatus, Warning};
 use api::targets::TargetItem;
 use api::words::SchemaVersion;
@@ -26,7 +27,7 @@ use crate::output;
 use crate::output::style;
 use crate::output::text::Text;
 use crate::output::time::span;
-use crate::starter::{lifecycle_error, store_error, with_causes};
+use crate::starter::{lifecycle_error, store_error};
 
 /// The largest database that is proven in passing.
 const PROVEN_BYTES_MAX: u64 = 64 << 20;

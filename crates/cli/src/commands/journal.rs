@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::error::with_causes;
 use api::words::SchemaVersion;
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::{Args, Subcommand};
@@ -14,7 +15,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::style;
 use crate::output::text::Text;
-use crate::starter::{run_error, store_error, with_causes};
+use crate::starter::{run_error, store_error};
 use daemon::run::RunError;
 
 #[derive(Debug, Subcommand)]

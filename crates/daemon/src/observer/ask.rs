@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use api::error::with_causes;
 use engine::ids::PaneId;
 use engine::input::Observation;
 use tmux::rows::{PaneRow, Row, SessionRow};
@@ -178,5 +179,5 @@ async fn verdict(probe: &mut Option<Answer>) -> Result<Vec<Vec<u8>>, AskError> {
 }
 
 fn garbled(error: &(dyn std::error::Error + 'static)) -> engine::target::Trouble {
-    trouble::unreachable(format!("its answers make no sense: {}", trouble::chain(error)))
+    trouble::unreachable(format!("its answers make no sense: {}", with_causes(error)))
 }

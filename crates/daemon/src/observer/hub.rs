@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
+use api::error::with_causes;
 use engine::target::Trouble;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tmux::command::Batch;
@@ -82,7 +83,7 @@ impl From<TmuxFailure> for SeatError {
             | TmuxFailure::Mismatch { .. }
             | TmuxFailure::Refused { .. }
             | TmuxFailure::TooMuch
-            | TmuxFailure::TooLong(_) => Self::NoControl(trouble::chain(&failure)),
+            | TmuxFailure::TooLong(_) => Self::NoControl(with_causes(&failure)),
         }
     }
 }
@@ -180,7 +181,7 @@ async fn list_sessions(target: &Target, server: &Server) -> Result<Vec<SessionId
 }
 
 fn no_sense(error: &dyn std::error::Error) -> SeatError {
-    SeatError::NoControl(trouble::chain(error))
+    SeatError::NoControl(with_causes(error))
 }
 
 async fn attach(target: &Target, hub: &Hub, server: &Server) -> Result<(Link, Seat), SeatError> {
@@ -236,7 +237,7 @@ async fn answers(
     };
     let outputs = answer
         .ok_or_else(|| SeatError::NoControl("the control connection ended at once".to_owned()))?;
-    outputs.map_err(|error| SeatError::NoControl(trouble::chain(&error)))
+    outputs.map_err(|error| SeatError::NoControl(with_causes(&error)))
 }
 
 impl Seat {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::error::with_causes;
 use engine::input::{Observation, Topology};
 use engine::target::{ObserverMode, ServerFacts, Trouble};
 use engine::time::{MonoMs, WallMs};
@@ -391,7 +392,7 @@ impl<R: Reporter> Life<R> {
                 Ok(())
             }
             Halt::LinkEnded(end) => {
-                tracing::info!(target_id = %self.cx.id, reason = trouble::chain(&end),
+                tracing::info!(target_id = %self.cx.id, reason = with_causes(&end),
                     "the control connection ended");
                 self.failures = self.failures.saturating_add(1);
                 if self.failures >= CONTROL_TRIES_MAX {
@@ -476,7 +477,7 @@ async fn introduce(target: &Arc<Target>, look: Option<Clock>) -> Result<Found, T
                 None => return Err(trouble::of_failure(&TmuxFailure::Lost { said })),
             },
             Err(AskError::Failed(failure)) => return Err(trouble::of_failure(&failure)),
-            Err(error) => return Err(trouble::unreachable(trouble::chain(&error))),
+            Err(error) => return Err(trouble::unreachable(with_causes(&error))),
         }
     }
 }
@@ -488,7 +489,7 @@ fn read_found(
     outputs: Vec<Vec<u8>>,
     socket_file: Option<SocketFile>,
 ) -> Result<Found, Trouble> {
-    let garbled = |error: AskError| trouble::unreachable(trouble::chain(&error));
+    let garbled = |error: AskError| trouble::unreachable(with_causes(&error));
     let mut outputs = outputs.into_iter();
     let (Some(listed), Some(told)) = (outputs.next(), outputs.next()) else {
         return Err(trouble::unreachable("an answer is missing"));
@@ -501,7 +502,7 @@ fn read_found(
     if sessions.server != server.server {
         return Err(trouble::unreachable("the server was replaced while it was asked"));
     }
-    let version = row.version.parse().map_err(|error| trouble::unusable(trouble::chain(&error)))?;
+    let version = row.version.parse().map_err(|error| trouble::unusable(with_causes(&error)))?;
     let socket = String::from_utf8_lossy(&row.socket_path).into_owned();
     let introduction = Introduction { instance: server.server, version, socket, socket_file };
     if sessions.rows.iter().all(|row| is_hub_name(&row.name)) {

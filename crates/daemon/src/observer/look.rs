@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use api::error::with_causes;
 use engine::ids::PaneId;
 use engine::input::{LastOutput, Observation};
 use engine::limits::PANES_PER_TARGET_MAX;
@@ -176,7 +177,7 @@ impl<R: Reporter> Watch<'_, R> {
             why = target.cut() => return Err(Halt::Cut(why)),
         };
         if let Err(error) = surveyed {
-            tracing::debug!(target_id = %self.cx.id, error = trouble::chain(&error),
+            tracing::debug!(target_id = %self.cx.id, error = with_causes(&error),
                 "the processes there are not known");
             return Ok(false);
         }

@@ -1,5 +1,6 @@
 //! What goes wrong with a target, as a code for machines and a sentence for people.
 
+use api::error::with_causes;
 use api::error_code::ErrorCode;
 use engine::target::Trouble;
 use tmux::version::{OLDEST_SUPPORTED, Version};
@@ -38,7 +39,7 @@ pub(super) fn too_old(version: &Version) -> Trouble {
 }
 
 pub(super) fn of_failure(failure: &TmuxFailure) -> Trouble {
-    let message = chain(failure);
+    let message = with_causes(failure);
     match failure {
         TmuxFailure::Unreached(obstacle) => of_obstacle(obstacle),
         TmuxFailure::Missing { .. } | TmuxFailure::NoVersion(_) | TmuxFailure::Mismatch { .. } => {
@@ -58,16 +59,4 @@ pub(super) fn of_failure(failure: &TmuxFailure) -> Trouble {
 /// Something stands between us and the target.
 pub(super) fn of_obstacle(obstacle: &Obstacle) -> Trouble {
     trouble(obstacle.code(), obstacle.to_string())
-}
-
-/// An error with all its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use api::error::with_causes;
 use api::{ErrorCode, ExitCode};
 use daemon::service::{Manager, Service, ServiceError};
 
@@ -10,7 +11,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::style;
 use crate::output::text::Text;
-use crate::starter::{this_program, with_causes};
+use crate::starter::this_program;
 
 pub(crate) fn install(console: &Console) -> Outcome {
     let service = service()?;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use api::ErrorCode;
+use api::error::with_causes;
 use api::target_name::TargetName;
 use api::targets::TargetItem;
 use client::Client;
@@ -24,7 +25,6 @@ use tokio::runtime::Runtime;
 use super::files::{self, BYTES_MAX, Found};
 use crate::console::{Console, wait};
 use crate::failure::Failure;
-use crate::starter::with_causes;
 
 /// Where the socket of the connection lies, below the state folder.
 const FOLDER: &str = "setup";

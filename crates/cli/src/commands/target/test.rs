@@ -1,5 +1,6 @@
 //! `qd target test`: everything between here and the panes of a target, tried step by step.
 
+use api::error::with_causes;
 use api::targets::TargetItem;
 use api::words::SchemaVersion;
 use api::{ExitCode, Timestamp};
@@ -14,7 +15,6 @@ use crate::commands::doctor::{Check, Verdict, show};
 use crate::commands::filters::target_name;
 use crate::commands::setup::there;
 use crate::console::Console;
-use crate::starter::with_causes;
 
 /// The steps of the way.
 const ROUTE: &str = "route";
