@@ -99,6 +99,9 @@ impl Said {
     }
 }
 
+/// Which agent was spoken for, behind what says how new that is.
+type Naming = (i64, u8, String, AgentType);
+
 /// Whether somebody spoke for another agent than the one whose process was found.
 fn is_of_other(named: Option<&AgentType>, found: Option<&AgentType>) -> bool {
     named.zip(found).is_some_and(|(named, found)| named != found)
@@ -178,7 +181,7 @@ pub(crate) struct Model {
     settings: Settings,
     sightings: BTreeMap<PaneKey, Sighting>,
     /// Which agent each source spoke for, and where that stands in the order of what it said.
-    named: BTreeMap<(RuntimeId, Source), Vec<(i64, u8, String, AgentType)>>,
+    named: BTreeMap<(RuntimeId, Source), Vec<Naming>>,
     said: BTreeMap<RuntimeId, Vec<Said>>,
     readings: BTreeMap<(RuntimeId, Source), Vec<Shown>>,
     retired: BTreeMap<(RuntimeId, Source), Vec<OrderKey>>,
