@@ -27,7 +27,7 @@ pub struct HealthAnswer {
     pub started_at: Timestamp,
     /// How long it has been running.
     pub uptime_ms: u64,
-    /// The id of this installation.
+    /// The id of this installation; a copy of its folder has another.
     pub instance_id: String,
     /// The path of its socket.
     pub socket: String,

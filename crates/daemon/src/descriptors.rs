@@ -4,6 +4,8 @@
 //! a thousand panes needs more than the thousand that a login usually grants. What may be had is
 //! taken at the start; programs that we start get what we were given.
 
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -12,6 +14,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// files, programs that are started), and the least of it.
 const RESERVED_SHARE: u64 = 4;
 const RESERVED_MIN: u64 = 64;
+
+/// What a runtime opens for itself, and what it takes to speak to somebody.
+const RUNTIME_MIN: usize = 8;
+
+/// Whether enough are left to build a runtime: tokio does not fail without, it panics.
+pub fn suffice() -> io::Result<()> {
+    (0..RUNTIME_MIN).map(|_| File::open("/dev/null")).collect::<io::Result<Vec<_>>>().map(drop)
+}
 
 /// Takes as many as may be had. Gives the limit that was in force before, if it is another now.
 pub(crate) fn take_all() -> Option<u64> {

@@ -20,7 +20,7 @@ pub mod run;
 
 mod executors;
 
-mod descriptors;
+pub mod descriptors;
 mod file_watch;
 mod identity;
 mod notify;

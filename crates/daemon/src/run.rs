@@ -164,9 +164,8 @@ pub(crate) fn options(config: &Config, clock: Clock) -> Options {
 impl Daemon {
     /// Lives on this thread until it is asked to end, and leaves everything closed.
     fn live(self, detached: bool) -> Result<(), RunError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
+        let runtime = descriptors::suffice()
+            .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build())
             .map_err(|it| RunError::System("start its runtime", it))?;
         let Self { mut presence, listener, paths, config, log, clock, .. } = self;
         let (ledger, trail, environment) = (self.ledger, self.trail, self.environment);
@@ -246,7 +245,8 @@ impl House {
         let notify = config.notify.clone();
         let notifier =
             Notifier::new(notify, paths.notified.clone(), lookout.clone(), environment.clone());
-        let installation = &identity.installation;
+        let instance = identity::instance(&identity.installation, &paths.home)
+            .map_err(|it| RunError::System("look at its own folder", it))?;
         let ways = (environment, paths.routes.as_path());
         let spool = watch::Sender::default();
         let (path, loaded_at) = (paths.config.clone(), clock.now().wall);
@@ -254,7 +254,7 @@ impl House {
         let (current, in_use) = watch::channel(Arc::new(in_use));
         let ears =
             ears(paths, desk.clone(), clock, in_use.clone(), adapters.subscribe(), spool.clone());
-        let observers = Observers::start(desk, clock, installation, config, roster, ways, ears)
+        let observers = Observers::start(desk, clock, &instance, config, roster, ways, ears)
             .map_err(|it| RunError::System("watch processes", it))?;
         let outbox = Outbox::open(&paths.outbox, &open)
             .map_err(|it| RunError::System("keep texts to be sent", it))?;
@@ -266,7 +266,7 @@ impl House {
             shown.clone(),
             adapters.subscribe(),
         );
-        let facts = facts(paths, &identity, clock);
+        let facts = facts(paths, instance, clock);
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
         let app = app.with_spool(spool.subscribe());
         let app = app.with_executors(executors.clone(), outbox.clone(), shown.clone());
@@ -577,9 +577,9 @@ fn roster(described: &Path, lookout: &Lookout) -> Roster {
     Roster::load(described).without(disabled)
 }
 
-fn facts(paths: &Paths, identity: &Identity, clock: Clock) -> Facts {
+fn facts(paths: &Paths, instance_id: String, clock: Clock) -> Facts {
     Facts {
-        instance_id: identity.installation.clone(),
+        instance_id,
         socket: paths.socket.clone(),
         database: paths.database.clone(),
         started: clock.now(),

@@ -259,3 +259,40 @@ fn watching_changes_no_size_title_option_or_focus_of_the_users() {
     hubs_are_gone(&env);
     assert_eq!(view(), before, "after it left");
 }
+
+#[test]
+fn two_daemons_on_copies_of_one_home_leave_each_other_alone() {
+    let env = deck();
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    daemon.stop();
+    let copy = env.path("copy");
+    let (from, to) = (env.home().display().to_string(), copy.display().to_string());
+    env.run_program("/bin/cp", &["-a", &from, &to]).success();
+    let first = env.daemon();
+    let second = env.invoke(&["daemon", "run"]).env("QD_HOME", &copy).start();
+    let mut both =
+        wait::until("each has a session", || Some(hubs(&env)).filter(|them| them.len() == 2));
+    let seats = || tmux.ok(&["list-clients", "-F", "#{client_pid} #{client_session}"]);
+    let seated = wait::until("each is seated", || {
+        Some(seats()).filter(|seats| both.iter().all(|hub| seats.contains(hub.as_str())))
+    });
+    for name in ["one", "two", "three"] {
+        tmux.ok(&["rename-window", "-t", &pane, name]);
+        let renamed = |item: &serde_json::Value| item["window_name"] == name;
+        deck::pane_where(first.api(), &pane, name, renamed);
+        wait::until("the second sees it too", || {
+            let listed = env.invoke(&["ls", "--json"]).env("QD_HOME", &copy).run().json();
+            listed["items"].as_array()?.iter().any(renamed).then_some(())
+        });
+    }
+    let mut now = hubs(&env);
+    now.sort();
+    both.sort();
+    assert_eq!((now, seats()), (both, seated), "nobody lost anything");
+    second.signal(process::Signal::TERM);
+    assert_eq!(second.finish().code(), Some(0));
+    assert_eq!(hubs(&env).len(), 1, "and only its own session goes");
+}
