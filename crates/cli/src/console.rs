@@ -17,7 +17,7 @@ use crate::failure::{Failure, envelope, lines};
 use crate::output::overview::warning;
 use crate::output::terminal::Terminal;
 use crate::output::text::Text;
-use crate::starter::Detached;
+use crate::starter::{Detached, MORE_DESCRIPTORS, is_out_of_descriptors};
 
 /// What a command that asks no daemon says with `--json`.
 #[derive(Debug, Serialize)]
@@ -148,6 +148,16 @@ impl Console {
         self.terminal.note(&told);
     }
 
+    /// What was done stays done, whether or not it could be told: somebody who took the one for the
+    /// other would do it again. So that it cannot be told is told, and fails nothing.
+    pub(crate) fn done(&self, told: Result<(), Failure>) {
+        if let Err(Failure::Told(mut error)) = told {
+            error.message = format!("it was done, and cannot be shown: {}", error.message);
+            let hint = format!("Do not repeat it. {}", error.hint);
+            self.fail(&error.with_hint(hint).into());
+        }
+    }
+
     /// Tells why a command failed.
     pub(crate) fn fail(&self, failure: &Failure) {
         match failure {
@@ -161,12 +171,23 @@ impl Console {
     }
 }
 
+/// What waits for several things at once.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = daemon::descriptors::suffice()
+        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
+    built.map_err(|error| {
+        let failure = |code| Failure::new(code, format!("cannot wait for anything: {error}"));
+        if is_out_of_descriptors(&error) {
+            failure(ErrorCode::DaemonUnreachable).with_hint(MORE_DESCRIPTORS)
+        } else {
+            failure(ErrorCode::Internal)
+        }
+    })
+}
+
 /// Runs what has to wait for the daemon, or for signals.
 pub(crate) fn wait<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        Failure::new(ErrorCode::Internal, format!("cannot wait for anything: {error}"))
-    })?;
+    let runtime = runtime()?;
     let outcome = runtime.block_on(future);
     // A thread that still waits for a daemon to start must not keep the user waiting.
     runtime.shutdown_background();

@@ -12,6 +12,10 @@ use daemon::lifecycle::{self, LifecycleError, detached};
 use daemon::paths::Paths;
 use daemon::run::RunError;
 
+/// What to do where too few descriptors are granted.
+pub(crate) const MORE_DESCRIPTORS: &str =
+    "Allow more open files, with `ulimit -n 1024`, and repeat it.";
+
 /// Starts this very program as a daemon that outlives us.
 pub(crate) struct Detached {
     paths: Paths,
@@ -80,7 +84,7 @@ pub(crate) fn run_error(error: &RunError) -> ClientError {
         RunError::Journal(_) => ClientError::new(ErrorCode::DbUnreadable, with_causes(error)),
         RunError::System(_, cause) if is_out_of_descriptors(cause) => {
             ClientError::new(ErrorCode::DaemonUnreachable, with_causes(error))
-                .with_hint("Allow more open files, with `ulimit -n 1024`, and repeat it.")
+                .with_hint(MORE_DESCRIPTORS)
         }
         RunError::System(..) => ClientError::new(ErrorCode::Internal, with_causes(error)),
     }
@@ -129,7 +133,8 @@ pub(crate) fn lifecycle_error(error: &LifecycleError) -> ClientError {
     }
 }
 
-fn is_out_of_descriptors(error: &io::Error) -> bool {
+/// Whether something failed because this process may open no more.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;
     error
         .raw_os_error()

@@ -110,7 +110,8 @@ pub(crate) fn named(error: ClientError, request_ref: &str) -> Failure {
 /// Tells what became of an act, and ends accordingly.
 pub(crate) fn tell(console: &Console, answer: &Answer<ActionAnswer>) -> Outcome {
     let action = answer.read()?;
-    console.answer(answer, |action, width| output::actions::told(action).wrapped(width))?;
+    let told = |action: &ActionAnswer, width| output::actions::told(action).wrapped(width);
+    console.done(console.answer(answer, told));
     Ok(exit_code(action.result_code))
 }
 

@@ -66,6 +66,8 @@ fn list(console: &Console, args: &ListArgs) -> Outcome {
 fn set(console: &Console, name: &str, enabled: bool) -> Outcome {
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.set_adapter(name, enabled).await?) })?;
-    console.answer(&answer, |answer, width| output::adapters::one(&answer.adapter, width))?;
+    console.done(
+        console.answer(&answer, |answer, width| output::adapters::one(&answer.adapter, width)),
+    );
     Ok(ExitCode::Ok)
 }

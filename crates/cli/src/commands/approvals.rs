@@ -145,7 +145,7 @@ pub(crate) fn give(console: &Console, which: &WhichArgs, reply: Reply) -> Outcom
         let answered = wait(answered(&mut client, &answer.read()?))?;
         let width = console.terminal.width();
         let lines = answered.map(|item| output::approvals::what(&item, width));
-        console.terminal.lines(&lines.unwrap_or_default())?;
+        console.done(console.terminal.lines(&lines.unwrap_or_default()));
     }
     Ok(exit)
 }

@@ -101,7 +101,7 @@ fn stop(console: &Console) -> Outcome {
         None => "No daemon was running.".to_owned(),
     };
     if !console.is_json() {
-        console.terminal.line(said)?;
+        console.done(console.terminal.line(said));
     }
     Ok(ExitCode::Ok)
 }

@@ -86,7 +86,7 @@ fn emit(console: &Console, args: &EmitArgs) -> Outcome {
     event.check().map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.emit(&event).await?) })?;
-    console.answer(&answer, |accepted, width| told(accepted).wrapped(width))?;
+    console.done(console.answer(&answer, |accepted, width| told(accepted).wrapped(width)));
     Ok(ExitCode::Ok)
 }
 

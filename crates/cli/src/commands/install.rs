@@ -78,7 +78,8 @@ pub(crate) fn write(console: &Console, file: &Installed, text: &str) -> Result<(
         Failure::new(ErrorCode::Internal, format!("cannot write {path}: {error}"))
             .with_hint("Look at the permissions and the room on that disk.")
     })?;
-    console.terminal.line(format!("Wrote {path}."))
+    console.done(console.terminal.line(format!("Wrote {path}.")));
+    Ok(())
 }
 
 /// The text with the mark behind its first line, which may have to stay the first.

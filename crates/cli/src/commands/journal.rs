@@ -173,9 +173,9 @@ fn rebuild(console: &Console, args: &RebuildArgs) -> Outcome {
         let answer = rebuild_answer(&paths, rebuilt.as_ref(), console.now());
         let text = serde_json::to_string(&answer);
         let text = text.map_err(|it| Failure::new(ErrorCode::Internal, it.to_string()))?;
-        console.terminal.json(&text)?;
+        console.done(console.terminal.json(&text));
     } else {
-        console.terminal.lines(&told(rebuilt.as_ref()))?;
+        console.done(console.terminal.lines(&told(rebuilt.as_ref())));
     }
     Ok(ExitCode::Ok)
 }

@@ -147,9 +147,9 @@ fn add(console: &Console, args: &AddArgs) -> Outcome {
     })?;
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.add_target(&target).await?) })?;
-    console.answer(&answer, |answer, width| {
+    console.done(console.answer(&answer, |answer, width| {
         output::targets::one(&answer.target, answer.generated_at, width)
-    })?;
+    }));
     Ok(ExitCode::Ok)
 }
 
@@ -164,9 +164,9 @@ fn connect(console: &Console, args: &ConnectArgs) -> Outcome {
     let name = target_name(&args.name)?;
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.connect_target(&name).await?) })?;
-    console.answer(&answer, |answer, width| {
+    console.done(console.answer(&answer, |answer, width| {
         output::targets::one(&answer.target, answer.generated_at, width)
-    })?;
+    }));
     Ok(ExitCode::Ok)
 }
 
@@ -205,7 +205,7 @@ fn remove(console: &Console, args: &RemoveArgs) -> Outcome {
     wait(async { Ok(client.remove_target(&name).await?) })?;
     if !console.is_json() {
         let done = format!("Target {name} is no longer watched. Its tmux server is left alone.");
-        console.terminal.line(done)?;
+        console.done(console.terminal.line(done));
     }
     Ok(ExitCode::Ok)
 }

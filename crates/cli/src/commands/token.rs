@@ -66,7 +66,12 @@ fn create(console: &Console, args: &CreateArgs) -> Outcome {
     token.check().map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
     let mut client = console.client()?;
     let answer = wait(async { Ok(client.create_token(&token).await?) })?;
-    console.answer(&answer, |answer, _| vec![Text::plain(&answer.secret)])?;
+    let shown = console.answer(&answer, |answer, _| vec![Text::plain(&answer.secret)]);
+    if let Err(failure) = shown {
+        let token = answer.read()?.token.identity.token_id;
+        let hint = format!("Nobody saw its secret: `qd token revoke {token}`, and make another.");
+        return Err(failure.with_hint(hint));
+    }
     if !console.is_json() {
         let answer = answer.read()?;
         let about = output::tokens::made(&answer, console.terminal.width());
@@ -86,7 +91,8 @@ fn revoke(console: &Console, args: &RevokeArgs) -> Outcome {
     let mut client = console.client()?;
     wait(async { Ok(client.revoke_token(&args.token).await?) })?;
     if !console.is_json() {
-        console.terminal.lines(&[Text::plain(format!("{} counts no more.", args.token))])?;
+        let told = Text::plain(format!("{} counts no more.", args.token));
+        console.done(console.terminal.lines(&[told]));
     }
     Ok(ExitCode::Ok)
 }

@@ -118,7 +118,7 @@ impl Undone<'_> {
     /// Tells of every step that failed; the command fails with the last.
     fn end(mut self) -> Outcome {
         if self.console.is_json() {
-            self.console.told(&self.said)?;
+            self.console.done(self.console.told(&self.said));
         }
         let Some(last) = self.failures.pop() else { return Ok(ExitCode::Ok) };
         self.failures.iter().for_each(|failure| self.console.fail(failure));

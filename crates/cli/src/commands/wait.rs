@@ -13,30 +13,34 @@ use api::watch::{WatchFrame, WatchQuery};
 use api::words::{Scope, State};
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::{ArgGroup, Args};
-use client::{Client, Step, Watch};
+use client::{Client, Pause, Step, Watch};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use self::vigil::{Standing, Vigil, Wanted, Whom};
 use crate::args::word;
 use crate::commands::Outcome;
-use crate::commands::explain;
+use crate::commands::{explain, watch};
 use crate::console::{Console, wait};
 use crate::failure::Failure;
 use crate::output::panes::{place, state};
+use crate::output::terminal::Terminal;
 use crate::output::text::Text;
 use crate::output::time::{age, parse_span};
 
 /// What there is now is looked at in any case, and this long if need be.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
+/// How long a daemon that was stopped may take to be started again, as a restart does.
+const STOPPED_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Wait until agents are in a state
 ///
 /// A state that is reached already ends the wait at once. Of several, all have to be in one of the
 /// states at the same time, or with --any one of them. With --changed only a change counts that
-/// happens after the wait began. A daemon that is restarted meanwhile is waited for.
+/// happens after the wait began. A daemon that is restarted meanwhile is waited for; one that is stopped
+/// and not started again within 10 s ends the wait.
 ///
-/// Exit codes: 0 reached, 4 nobody to wait for, 5 whoever was waited for has ended or gone, 6 not
+/// Exit codes: 0 reached, 3 the daemon was stopped, 4 nobody to wait for, 5 whoever was waited for has ended or gone, 6 not
 /// within the --timeout.
 #[derive(Debug, Clone, Args)]
 #[command(group(ArgGroup::new("whom").required(true).multiple(false).args(["references", "agent", "all"])))]
@@ -84,12 +88,13 @@ pub(crate) fn run(console: &Console, args: &WaitArgs) -> Outcome {
     let client = console.client()?;
     let reached = wait(async {
         let begun = Instant::now();
-        let first = first_look(client, args);
+        let terminal = console.terminal;
+        let first = first_look(client, args, terminal);
         let first = within(args.timeout.map(|limit| begun + limit.max(FIRST_LOOK)), first).await?;
         match first {
             (_, _, Some(items)) => Ok(items),
             (watch, vigil, None) => {
-                within(args.timeout.map(|limit| begun + limit), keep(watch, vigil)).await
+                within(args.timeout.map(|limit| begun + limit), keep(watch, vigil, terminal)).await
             }
         }
     })?;
@@ -116,12 +121,13 @@ pub(crate) fn run(console: &Console, args: &WaitArgs) -> Outcome {
 async fn first_look(
     mut client: Client,
     args: &WaitArgs,
+    terminal: Terminal,
 ) -> Result<(Watch, Vigil, Option<Vec<PaneItem>>), Failure> {
     let whom = whom(&mut client, args).await?;
     let wanted = Wanted { states: args.until.clone(), changed: args.changed, any: args.any };
     let query = WatchQuery { scope: Some(Scope::Panes), ..WatchQuery::default() };
     let (mut watch, mut vigil) = (client.watch(query), Vigil::new(whom, wanted));
-    let reached = step(&mut watch, &mut vigil).await?;
+    let reached = step(&mut watch, &mut vigil, terminal).await?;
     Ok((watch, vigil, reached))
 }
 
@@ -154,19 +160,35 @@ async fn whom(client: &mut Client, args: &WaitArgs) -> Result<Whom, Failure> {
 }
 
 /// Follows the stream until the vigil is over.
-async fn keep(mut watch: Watch, mut vigil: Vigil) -> Result<Vec<PaneItem>, Failure> {
+async fn keep(
+    mut watch: Watch,
+    mut vigil: Vigil,
+    terminal: Terminal,
+) -> Result<Vec<PaneItem>, Failure> {
     loop {
-        if let Some(items) = step(&mut watch, &mut vigil).await? {
+        if let Some(items) = step(&mut watch, &mut vigil, terminal).await? {
             return Ok(items);
         }
     }
 }
 
 /// Looks at the next frame that tells anything; gives what was waited for, if it is reached.
-async fn step(watch: &mut Watch, vigil: &mut Vigil) -> Result<Option<Vec<PaneItem>>, Failure> {
-    while let Some(step) = watch.next().await? {
-        // An interrupted stream is taken up again by itself.
-        let Step::Frame(frame) = step else { continue };
+async fn step(
+    watch: &mut Watch,
+    vigil: &mut Vigil,
+    terminal: Terminal,
+) -> Result<Option<Vec<PaneItem>>, Failure> {
+    let mut patience = None;
+    while let Some(step) = next(watch, patience).await? {
+        let frame = match step {
+            Step::Frame(frame) => frame,
+            // An interrupted stream is taken up again by itself, once there is a daemon.
+            Step::Paused(pause) => {
+                watch::tell(terminal, pause);
+                patience = (pause == Pause::Stopped).then(|| Instant::now() + STOPPED_PATIENCE);
+                continue;
+            }
+        };
         let (standing, warnings) = match frame.read::<PaneItem>()? {
             WatchFrame::Snapshot(it) => (vigil.begin(it.items), it.warnings),
             WatchFrame::Delta(it) => (vigil.go_on(it.changes), it.warnings),
@@ -196,6 +218,18 @@ async fn step(watch: &mut Watch, vigil: &mut Vigil) -> Result<Option<Vec<PaneIte
         }
     }
     Err(Failure::new(ErrorCode::Internal, "the stream of changes came to an end"))
+}
+
+/// What the stream says next. Of a daemon that somebody stopped it says nothing until a person
+/// starts another; whoever waits for agents is not to wait for that.
+async fn next(watch: &mut Watch, patience: Option<Instant>) -> Result<Option<Step>, Failure> {
+    let Some(until) = patience else { return Ok(watch.next().await?) };
+    let Ok(step) = tokio::time::timeout_at(until, watch.next()).await else {
+        let message = "the daemon was stopped during the wait, and nobody started it again";
+        return Err(Failure::new(ErrorCode::DaemonUnreachable, message)
+            .with_hint("Repeat the wait: that starts it, and a state that was reached counts."));
+    };
+    Ok(step?)
 }
 
 fn line(item: &PaneItem, now: Timestamp) -> Text {

@@ -150,12 +150,16 @@ impl Sink for Lines {
         match step {
             Step::Frame(frame) => self.terminal.json(frame.json()?),
             Step::Paused(pause) => {
-                let line = Text::styled("qd: ", style::WARNING).then(told(pause));
-                self.terminal.note(&[line]);
+                tell(self.terminal, pause);
                 Ok(())
             }
         }
     }
+}
+
+/// Says beside the output that nothing comes at the moment.
+pub(crate) fn tell(terminal: Terminal, pause: Pause) {
+    terminal.note(&[Text::styled("qd: ", style::WARNING).then(told(pause))]);
 }
 
 /// Why nothing comes at the moment.

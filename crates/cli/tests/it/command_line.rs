@@ -324,3 +324,49 @@ fn explain_shows_the_evidence_behind_a_state() {
         assert!(said.contains("approval") && said.contains("hook"), "{reference}: {said}");
     }
 }
+
+#[test]
+fn with_hardly_any_descriptors_it_says_so_and_what_to_do() {
+    let env = deck();
+    let limited = |limit: u32, arguments: &str| {
+        let script = format!("ulimit -n {limit}; exec \"$0\" {arguments}");
+        env.run_program("/bin/sh", &["-c", &script, &env.qd_program().display().to_string()])
+    };
+    for limit in 4..24 {
+        for arguments in ["ls", "daemon run"] {
+            let said = format!("{:?}", limited(limit, arguments));
+            assert!(!said.contains("panicked"), "{limit} {said}");
+        }
+    }
+    let said = limited(7, "ls").fails_with(3);
+    assert!(said.contains("E_DAEMON_UNREACHABLE") && said.contains("ulimit -n"), "{said}");
+}
+
+#[test]
+fn what_was_done_stays_done_where_the_output_is_full() {
+    let env = deck();
+    let pane = env.tmux().session("work", "exec cat");
+    let daemon = env.daemon();
+    deck::settled(daemon.api(), &pane, "cat");
+    let full = |arguments: &str| {
+        let script = format!("exec \"$0\" {arguments} > /dev/full");
+        env.run_program("/bin/sh", &["-c", &script, &env.qd_program().display().to_string()])
+    };
+    for arguments in [
+        format!("event emit --source hook --type made-up --dedupe one --pane {pane}"),
+        format!("send {pane} --text hello"),
+        "target add other --kind local --tmux-socket other".to_owned(),
+        "target remove other --yes".to_owned(),
+        "adapter disable claude-hook".to_owned(),
+        "daemon stop".to_owned(),
+    ] {
+        let told = full(&arguments);
+        assert_eq!(told.code(), Some(0), "{arguments}: {told:?}");
+        let told = format!("{told:?}");
+        assert!(told.contains("it was done, and cannot be shown"), "{arguments}: {told}");
+    }
+    let rows = env.sqlite("SELECT count(*) FROM events WHERE dedupe_key = 'one'");
+    assert_eq!(rows.trim(), "1");
+    full("ls").fails_with(1);
+    full("token create lost").fails_with(1);
+}

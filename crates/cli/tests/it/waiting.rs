@@ -92,6 +92,25 @@ fn a_wait_ends_with_the_state_and_survives_a_daemon_that_is_killed_meanwhile() {
 }
 
 #[test]
+fn a_wait_goes_on_over_a_restart_and_ends_when_the_daemon_is_stopped_for_good() {
+    let (env, daemon, pane) = scene("hook-start");
+    deck::pane_where(daemon.api(), &pane, "running", |it| it["state"] == "running");
+    let waiting = begun(&env, &daemon, &[&pane, "--until", "waiting_input"]);
+    daemon.stop();
+    let daemon = env.daemon();
+    deck::pane_where(daemon.api(), &pane, "seen again", |it| it["agent_type"] == "claude");
+    say(&env, &pane, "needs-input");
+    let (code, said) = end(waiting);
+    assert_eq!(code, Some(0), "{said}");
+    let waiting = begun(&env, &daemon, &[&pane, "--until", "running"]);
+    daemon.stop();
+    let (code, said) = end(waiting);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("the daemon was stopped; waiting until somebody starts it"), "{said}");
+    assert!(said.contains("E_DAEMON_UNREACHABLE"), "{said}");
+}
+
+#[test]
 fn each_end_of_a_wait_has_its_own_exit_code() {
     let (env, daemon, pane) = scene("hook-start");
     deck::pane_where(daemon.api(), &pane, "running", |it| it["state"] == "running");

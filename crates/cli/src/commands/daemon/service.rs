@@ -25,12 +25,12 @@ pub(crate) fn install(console: &Console) -> Outcome {
         let why = "Lingering keeps it running when you are not logged in.";
         lines.push(Text::styled(why, style::QUIET));
     }
-    console.told(&lines)?;
+    console.done(console.told(&lines));
     Ok(ExitCode::Ok)
 }
 
 pub(crate) fn uninstall(console: &Console) -> Outcome {
-    console.told(&remove()?)?;
+    console.done(console.told(&remove()?));
     Ok(ExitCode::Ok)
 }
 

@@ -23,7 +23,7 @@ use daemon::targets::there::{Kind, NotReplaced, Places, Sighted};
 use tokio::runtime::Runtime;
 
 use super::files::{self, BYTES_MAX, Found};
-use crate::console::{Console, wait};
+use crate::console::{Console, runtime, wait};
 use crate::failure::Failure;
 
 /// Where the socket of the connection lies, below the state folder.
@@ -142,9 +142,8 @@ pub(crate) fn way(
         Failure::new(ErrorCode::Internal, format!("cannot reach {name}: {error}"))
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(internal)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let target = Target::for_files(route, Environment::of_this_process(), &folder);
-    Ok((item, target.map_err(internal)?, runtime.map_err(internal)?))
+    Ok((item, target.map_err(internal)?, runtime()?))
 }
 
 /// A target, and how programs are started there.
