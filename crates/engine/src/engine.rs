@@ -204,9 +204,6 @@ impl Engine {
         for mut row in rows {
             let evidence = self.evidence_of(&row);
             self.settle(&mut row, &evidence, Health::Down, now);
-            // The sight may have been lost long before this.
-            let last_seen = row.last_seen.wall;
-            row.state.last_known.iter_mut().for_each(|it| it.at = it.at.min(last_seen));
             self.put_pane(row);
         }
     }
@@ -553,8 +550,21 @@ impl Engine {
         if verdict.is_shown_by(&row.state) {
             return None;
         }
-        row.state = succeed(&row.state, verdict, now);
+        let confirmed = self.last_confirmed(row).wall.min(now.wall);
+        row.state = succeed(&row.state, verdict, confirmed, now);
         Some(Cause::StateChanged { from, to: row.state.state })
+    }
+
+    /// When something last spoke for what a pane shows. A look or an event that ends this state
+    /// does not confirm it, so what counts is what was remembered before it.
+    fn last_confirmed(&self, row: &PaneRow) -> Stamp {
+        let before = self.pane(&row.key).unwrap_or(row);
+        let confirmed = || {
+            let evidence = self.evidence.get(&before.runtime.as_ref()?.runtime)?;
+            let source = before.state.source?;
+            Some(evidence.confirmed(source, evidence.head(source)?, &Sight::of(before)))
+        };
+        confirmed().unwrap_or(before.last_seen)
     }
 
     /// The evidence for a pane's present runtime.
@@ -585,14 +595,14 @@ impl Engine {
     }
 }
 
-/// The row after a verdict that differs from it.
-fn succeed(row: &StateRow, verdict: Verdict, now: Now) -> StateRow {
+/// The row after a verdict that differs from it; what it showed was last confirmed at `confirmed`.
+fn succeed(row: &StateRow, verdict: Verdict, confirmed: WallMs, now: Now) -> StateRow {
     let Verdict { state, reason, confidence, source } = verdict;
     let since = if state == row.state { row.since } else { now.wall };
     let last_known = match (state, row.state) {
         (State::Unknown, State::Unknown) => row.last_known.clone(),
         (State::Unknown, known) => {
-            Some(LastKnown { state: known, reason: row.reason.clone(), at: now.wall })
+            Some(LastKnown { state: known, reason: row.reason.clone(), at: confirmed })
         }
         (
             State::Error

@@ -575,7 +575,7 @@ pub struct StateRow {
 pub struct LastKnown {
     pub state: State,
     pub reason: String,
-    /// When it was last shown.
+    /// When something last confirmed it, which is before it was given up.
     pub at: WallMs,
 }
 

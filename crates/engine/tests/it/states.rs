@@ -168,6 +168,7 @@ fn tc_010_a_signal_that_nothing_confirms_becomes_unknown() {
     let mut world = World::new();
     world.scan(&[shell(1)]);
     world.say("a", 1, State::Running);
+    let said = world.now.wall;
     for _ in 0..3 {
         world.pass(10_000);
         world.observe(Observation::Unchanged);
@@ -176,7 +177,91 @@ fn tc_010_a_signal_that_nothing_confirms_becomes_unknown() {
     world.pass(1);
     assert_eq!(world.shown(1), (State::Unknown, "stale_signal", Confidence::Low));
     let last = world.row(1).state.last_known.clone().unwrap();
-    assert_eq!((last.state, last.at), (State::Running, world.now.wall));
+    assert_eq!((last.state, last.at), (State::Running, said), "nothing confirmed it since");
+}
+
+/// When the state before the present unknown one was last confirmed, in milliseconds from now.
+fn known_until(world: &World, pane: u32) -> i64 {
+    world.now.wall.0 - world.row(pane).state.last_known.as_ref().expect("a known state").at.0
+}
+
+#[test]
+fn what_was_known_of_work_that_fell_silent_is_as_old_as_its_last_output() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::Running);
+    world.pass(4_000);
+    world.observe(Observation::Printed { panes: vec![shell(1).pane] });
+    world.pass(30_001);
+    assert_eq!(world.shown(1).1, "stale_signal");
+    assert_eq!(known_until(&world, 1), 30_001);
+    world.pass(9_000);
+    let why = world.engine.explain(&world.runtime(1), world.now).unwrap();
+    let told = (known_until(&world, 1), why.evidence[0].confirmed_age_ms);
+    assert_eq!(told, (39_001, 39_001), "the list and the explanation tell one moment");
+}
+
+#[test]
+fn what_was_known_of_a_target_is_as_old_as_the_last_look_at_it() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::WaitingApproval);
+    world.pass(5_000);
+    world.observe(Observation::Unchanged);
+    for _ in 0..3 {
+        world.pass(4_000);
+        world.fail();
+    }
+    assert_eq!(world.shown(1).1, "target_unreachable");
+    assert_eq!(known_until(&world, 1), 12_000);
+    world.pass(1_000);
+    let why = world.engine.explain(&world.runtime(1), world.now).unwrap();
+    let ages = (known_until(&world, 1), why.last_seen_age_ms, why.evidence[0].confirmed_age_ms);
+    assert_eq!(ages, (13_000, 13_000, 13_000));
+}
+
+#[test]
+fn a_look_that_finds_a_process_dead_does_not_confirm_what_it_did() {
+    let mut world = World::new();
+    world.scan(&[shell(1), shell(2)]);
+    world.say("a", 1, State::WaitingApproval);
+    world.say("b", 2, State::WaitingApproval);
+    world.pass(3_000);
+    let dead = PaneFacts { dead: true, ..shell(1) };
+    world.scan(&[dead, shell(2)]);
+    let (pane, process) = (shell(2).pane, shell(2).process);
+    world.pass(2_000);
+    world.observe(Observation::ProcessEnded { pane, process });
+    assert_eq!((world.shown(1).1, world.shown(2).1), ("process_exited", "process_exited"));
+    assert_eq!((known_until(&world, 1), known_until(&world, 2)), (5_000, 2_000));
+}
+
+#[test]
+fn a_question_was_known_until_the_last_look_before_output_made_it_doubtful() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::WaitingApproval);
+    for _ in 0..6 {
+        world.pass(10_000);
+        world.observe(Observation::Unchanged);
+    }
+    world.pass(700);
+    world.observe(Observation::Printed { panes: vec![shell(1).pane] });
+    assert_eq!(world.shown(1).1, "stale_signal");
+    assert_eq!(known_until(&world, 1), 700);
+}
+
+#[test]
+fn what_was_known_is_no_later_than_the_present_by_a_clock_that_was_set_back() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.say("a", 1, State::WaitingApproval);
+    world.now.wall.0 -= 3_600_000;
+    for _ in 0..3 {
+        world.fail();
+    }
+    assert_eq!(world.shown(1).1, "target_unreachable");
+    assert_eq!(known_until(&world, 1), 0);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use engine::signal::{About, EventRow, Signal, synthetic};
 use engine::target::{ServerFacts, TargetRow};
 use engine::time::{MonoMs, Now, Stamp, WallMs};
 use engine::trail::{Track, Trail};
-use engine::words::Health;
+use engine::words::{Health, State};
 use store::Change;
 
 use super::deeds::Deeds;
@@ -108,6 +108,7 @@ impl Checker {
 
     /// What a look told, before its changes are taken.
     pub(crate) fn looked(&mut self, input: &Input, now: Moment) {
+        self.model.step();
         let (target, sight) = match input {
             Input::Observed { target, sight } => (target, sight),
             Input::Spooled(signal) => {
@@ -247,7 +248,11 @@ impl Checker {
                 }
                 Ok(())
             }
-            Event::EventBound { inbox, .. } => self.settle(inbox, Wait::Bound),
+            Event::EventBound { inbox, .. } => {
+                // What waited is heard after the look that found its runtime.
+                self.model.step();
+                self.settle(inbox, Wait::Bound)
+            }
             Event::EventDropped { inbox, .. } => self.settle(inbox, Wait::Dropped),
             Event::TargetRemoved { target, .. } => {
                 match self.follower.panes().find(|row| row.key.target == *target) {
@@ -361,6 +366,7 @@ impl Checker {
     }
 
     fn take_pane(&mut self, row: &PaneRow, causes: &[Cause], now: Moment) -> Checked {
+        self.check_last_known(row, causes, now)?;
         let before = self.follower.pane(&row.key);
         let old_version = before.is_some_and(|before| {
             let shown =
@@ -404,6 +410,23 @@ impl Checker {
         }
         self.model.stored(row, causes.contains(&Cause::Appeared), now);
         Ok(())
+    }
+
+    /// A state that is given up is remembered as of the moment that last spoke for it.
+    fn check_last_known(&self, row: &PaneRow, causes: &[Cause], now: Moment) -> Checked {
+        let defined = |row: &&PaneRow| row.state.state != State::Unknown;
+        let Some(before) = self.follower.pane(&row.key).filter(defined) else { return Ok(()) };
+        let begins =
+            |cause: &Cause| matches!(cause, Cause::RuntimeStarted { .. } | Cause::Appeared);
+        if defined(&row) || causes.iter().any(begins) {
+            return Ok(());
+        }
+        let expected = self.model.was_confirmed(before).map(|at| at.min(WallMs(now.wall_ms)));
+        let last = row.state.last_known.as_ref();
+        if last.map(|it| it.at) == expected && last.map(|it| it.state) == Some(before.state.state) {
+            return Ok(());
+        }
+        violated("I9", format!("{:?} was known until {expected:?}, told is {last:?}", row.key))
     }
 
     fn take_removal(&mut self, key: &PaneKey, ended: Option<&RuntimeId>) -> Checked {

@@ -24,7 +24,7 @@ const SPOOLED_MS_MAX: i64 = 12 * 3_600_000;
 const CLOCK_STEP_MS_MIN: i64 = 100;
 
 /// One moment: when it truly was, and what the wall clock said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment {
     pub(crate) true_ms: i64,
     pub(crate) wall_ms: i64,
@@ -46,14 +46,33 @@ impl Moment {
     }
 }
 
+/// When a pane was seen and moved last.
+#[derive(Clone, Copy, Debug)]
+struct Sight {
+    seen: Moment,
+    moved: Option<Moment>,
+}
+
 /// What is known of a pane.
 #[derive(Clone, Copy, Debug)]
 struct Sighting {
     seen: Moment,
     moved: Option<Moment>,
+    /// The same before the present step.
+    before: Sight,
     /// The same as the journal has it.
     stored_seen: Moment,
     stored_moved: Option<Moment>,
+}
+
+impl Sighting {
+    fn new(seen: Moment, moved: Option<Moment>, stored_moved: Option<Moment>) -> Self {
+        Self { seen, moved, before: Sight { seen, moved }, stored_seen: seen, stored_moved }
+    }
+
+    fn sight(&self) -> Sight {
+        Sight { seen: self.seen, moved: self.moved }
+    }
 }
 
 /// An event that was bound to a runtime.
@@ -176,6 +195,27 @@ impl Expected {
     }
 }
 
+/// When something last spoke for the claim: the pane, or a certain reading of the same kind.
+fn confirmed_at(sight: Option<Sight>, said: &Said, heads: &[Said]) -> Moment {
+    let vouches =
+        |it: &&Said| is_read(it.source) && is_certain(it.source) && it.kind() == said.kind();
+    let vouched = heads.iter().filter(vouches).map(|it| confirmed_by_pane(sight, it));
+    vouched.fold(confirmed_by_pane(sight, said), Moment::max)
+}
+
+fn confirmed_by_pane(sight: Option<Sight>, said: &Said) -> Moment {
+    let heard = said.heard;
+    let Some(sight) = sight else { return heard };
+    if is_read(said.source) {
+        return sight.seen.max(heard);
+    }
+    let moved = sight.moved.map_or(heard, |it| it.max(heard));
+    if said.claim.state == State::Running {
+        return moved;
+    }
+    if moved.true_ms > heard.true_ms + SETTLE_MS { heard } else { sight.seen.max(heard) }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     settings: Settings,
@@ -183,6 +223,8 @@ pub(crate) struct Model {
     /// Which agent each source spoke for, and where that stands in the order of what it said.
     named: BTreeMap<(RuntimeId, Source), Vec<Naming>>,
     said: BTreeMap<RuntimeId, Vec<Said>>,
+    /// What was said of a runtime before the present step said more of it.
+    said_before: BTreeMap<RuntimeId, Vec<Said>>,
     readings: BTreeMap<(RuntimeId, Source), Vec<Shown>>,
     retired: BTreeMap<(RuntimeId, Source), Vec<OrderKey>>,
     /// When each source was last heard of a runtime, and as which moment that was ordered.
@@ -204,6 +246,7 @@ impl Model {
             sightings: BTreeMap::new(),
             said: BTreeMap::new(),
             named: BTreeMap::new(),
+            said_before: BTreeMap::new(),
             readings: BTreeMap::new(),
             retired: BTreeMap::new(),
             arrivals: BTreeMap::new(),
@@ -212,6 +255,28 @@ impl Model {
             listened: BTreeMap::new(),
             unheard: BTreeMap::new(),
         }
+    }
+
+    /// Another step begins: what is known so far was known before it.
+    pub(crate) fn step(&mut self) {
+        self.said_before.clear();
+        self.sightings.values_mut().for_each(|it| it.before = it.sight());
+    }
+
+    fn note_said(&mut self, runtime: &RuntimeId) {
+        if !self.said_before.contains_key(runtime) {
+            self.said_before.insert(runtime.clone(), self.heads(runtime));
+        }
+    }
+
+    /// When something last spoke for what a pane showed before this step, by the wall clock.
+    pub(crate) fn was_confirmed(&self, row: &PaneRow) -> Option<WallMs> {
+        let runtime = &row.runtime.as_ref()?.runtime;
+        let heads = self.said_before.get(runtime).cloned();
+        let heads = heads.unwrap_or_else(|| self.heads(runtime));
+        let said = heads.iter().find(|it| Some(it.source) == row.state.source)?;
+        let sight = self.sightings.get(&row.key).map(|it| it.before);
+        Some(WallMs(confirmed_at(sight, said, &heads).wall_ms))
     }
 
     /// A look found the pane there.
@@ -280,8 +345,7 @@ impl Model {
     pub(crate) fn stored(&mut self, row: &PaneRow, new: bool, now: Moment) {
         if new {
             let moved = self.unheard.remove(&row.key);
-            let sighting = Sighting { seen: now, moved, stored_seen: now, stored_moved: None };
-            self.sightings.insert(row.key.clone(), sighting);
+            self.sightings.insert(row.key.clone(), Sighting::new(now, moved, None));
         } else if let Some(sighting) = self.sightings.get_mut(&row.key) {
             sighting.stored_seen = sighting.seen;
             sighting.stored_moved = sighting.moved;
@@ -324,6 +388,7 @@ impl Model {
         before: Option<State>,
         now: Moment,
     ) {
+        self.note_said(runtime);
         let last = self.readings.get(&(runtime.clone(), reading.source));
         let last = last.and_then(|shown| shown.last());
         let said = |claim: &Option<Claim>| last.and_then(|it| it.claim.as_ref()) == claim.as_ref();
@@ -375,6 +440,7 @@ impl Model {
     /// An event reached a runtime, in whose pane the process of an agent may have been found. What
     /// counts is when it came in, or was written down; one about another agent counts for nothing.
     pub(crate) fn hear(&mut self, row: &EventRow, found: Option<&AgentType>, now: Moment) {
+        self.note_said(&row.runtime);
         if is_read(row.signal.source) {
             self.arrive(&row.runtime, row.signal.source, now);
             return;
@@ -463,8 +529,7 @@ impl Model {
                 }
                 seen = if left.true_ms > seen.true_ms { left } else { seen };
             }
-            let (stored_seen, stored_moved) = (seen, moved);
-            *sighting = Sighting { seen, moved, stored_seen, stored_moved };
+            *sighting = Sighting::new(seen, moved, moved);
         }
         for said in self.said.values_mut().flatten() {
             said.heard = said.heard.after_restart(now);
@@ -598,25 +663,9 @@ impl Model {
         !retired && age <= self.settings.stale_ttl_ms
     }
 
-    /// When something last spoke for the claim: the pane, or a certain reading of the same kind.
     fn confirmed_at(&self, key: &PaneKey, said: &Said, heads: &[Said]) -> i64 {
-        let vouches =
-            |it: &&Said| is_read(it.source) && is_certain(it.source) && it.kind() == said.kind();
-        let vouched = heads.iter().filter(vouches).map(|it| self.confirmed_by_pane(key, it));
-        vouched.fold(self.confirmed_by_pane(key, said), i64::max)
-    }
-
-    fn confirmed_by_pane(&self, key: &PaneKey, said: &Said) -> i64 {
-        let heard = said.heard.true_ms;
-        let Some(sighting) = self.sightings.get(key) else { return heard };
-        if is_read(said.source) {
-            return sighting.seen.true_ms.max(heard);
-        }
-        let moved = sighting.moved.map_or(heard, |it| it.true_ms.max(heard));
-        if said.claim.state == State::Running {
-            return moved;
-        }
-        if moved > heard + SETTLE_MS { heard } else { sighting.seen.true_ms.max(heard) }
+        let sight = self.sightings.get(key).map(Sighting::sight);
+        confirmed_at(sight, said, heads).true_ms
     }
 
     fn shown(&self, said: &Said, now: Moment) -> Expected {
