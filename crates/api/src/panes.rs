@@ -118,7 +118,7 @@ pub struct PaneItem {
     pub last_event_type: Option<String>,
     /// When that event happened.
     pub last_event_at: Option<Timestamp>,
-    /// When there was output or input last.
+    /// When there was output or input last; at the least, when the process in it began.
     pub last_activity_at: Option<Timestamp>,
     /// When an observation last confirmed that the pane is there.
     pub last_seen_at: Timestamp,

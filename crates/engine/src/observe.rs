@@ -305,6 +305,8 @@ impl Engine {
     fn unheard(&self, look: &Look<'_>, topology: &Topology) -> BTreeMap<PaneId, Stamp> {
         let heard_until = self.targets.get(look.target).and_then(TargetMemory::heard_until);
         let at = |wall| look.now.earlier(wall, i64::MAX);
+        let began = |facts: &PaneFacts| Some((facts.pane, began(look.now, facts)?));
+        let began: BTreeMap<PaneId, Stamp> = topology.panes.iter().filter_map(began).collect();
         let unheard = topology.outputs.iter().filter_map(|output| {
             let known = self.panes.get(&PaneKey::new(look.target, output.pane));
             let known = known.filter(|memory| memory.row.boot == topology.server.boot);
@@ -329,7 +331,11 @@ impl Engine {
                 || last.is_some_and(|it| precedes(it, limits::OUTPUT_UNIT_MS - 1));
             (!heard).then_some((output.pane, printed))
         });
-        unheard.collect()
+        // What was printed before its process began is of a life that is over.
+        let own = |(pane, at): (PaneId, Stamp)| {
+            (pane, began.get(&pane).map_or(at, |began| at.max(*began)))
+        };
+        unheard.map(own).collect()
     }
 
     fn see_nothing(&self, look: &Look<'_>, decision: &mut Decision) {
@@ -540,7 +546,7 @@ fn began_later(started_ns: Option<i64>, runtime_started: WallMs) -> bool {
 /// Begins a runtime in `row` for the process it holds.
 fn start(look: &Look<'_>, row: &mut PaneRow, epoch: u64, causes: &mut Vec<Cause>) {
     let agent = row.facts.agent.as_ref().map(|seen| seen.agent.clone());
-    let process = row.facts.agent.as_ref().map_or(row.facts.process, |seen| seen.process);
+    let process = lives_in(&row.facts);
     let started_ns =
         process.started_ns.unwrap_or_else(|| look.now.wall.0.saturating_mul(1_000_000));
     let seed = RuntimeSeed {
@@ -563,6 +569,23 @@ fn start(look: &Look<'_>, row: &mut PaneRow, epoch: u64, causes: &mut Vec<Cause>
     });
     row.state.last_known = None;
     row.state.since = look.now.wall;
+    let began = began(look.now, &row.facts);
+    // What another life printed is not this one's. What this one printed before anybody listened
+    // to its terminal came right after it began, so that is the least that is known.
+    let own = row.last_activity.filter(|at| began.is_some_and(|began| at.mono >= began.mono));
+    row.last_activity = own.or(began);
+}
+
+/// The process whose life is the runtime of a pane.
+fn lives_in(facts: &PaneFacts) -> ProcessIdentity {
+    facts.agent.as_ref().map_or(facts.process, |seen| seen.process)
+}
+
+/// When that process began, where the target lets us see it: as its runtime says it, and never in
+/// the future.
+fn began(now: Now, facts: &PaneFacts) -> Option<Stamp> {
+    let wall = WallMs(lives_in(facts).started_ns? / 1_000_000);
+    Some(Stamp { wall, ..now.earlier(wall, i64::MAX) })
 }
 
 /// Labels the running runtime; recognition alone begins nothing.

@@ -48,6 +48,20 @@ fn tc_004_a_respawn_begins_a_new_epoch() {
 }
 
 #[test]
+fn what_a_program_prints_as_it_starts_is_activity_of_its_runtime() {
+    let (env, daemon, pane, before) = start("exec sh");
+    env.tmux().type_line(&pane, "echo before");
+    let greets = "echo again; exec sleep 1000";
+    env.tmux().ok(&["respawn-pane", "-k", "-t", &pane, greets]);
+    let respawned = becomes_another_runtime(&daemon, &pane, &before, "respawned");
+    let other = env.tmux().window("work", "greets", greets);
+    for item in [respawned, deck::listed(daemon.api(), &other)] {
+        let at = |field: &str| deck::text(&item, field).parse::<api::Timestamp>().unwrap();
+        assert!(at("last_activity_at") >= at("runtime_started_at"), "{item:#}");
+    }
+}
+
+#[test]
 fn tc_004_an_exec_begins_a_new_epoch_though_the_pid_stays() {
     let (env, daemon, pane, _) = start("exec sh");
     // A program that replaces itself right after its start is one life; this one has settled.

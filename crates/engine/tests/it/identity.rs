@@ -1,9 +1,10 @@
 //! Epochs and runtimes: when a life ends, when the next begins, and that no two overlap.
 
 use engine::ids::AgentType;
-use engine::input::{Observation, Refusal};
+use engine::input::{LastOutput, Observation, Refusal};
 use engine::pane::{AgentProcess, Cause, PaneFacts, ProcessIdentity};
 use engine::signal::About;
+use engine::time::WallMs;
 use engine::words::{EndReason, State};
 
 use crate::world::{EPOCH_MS, World, process, shell};
@@ -149,6 +150,65 @@ fn a_new_lifes_state_is_as_old_as_that_life() {
     let state = &world.row(1).state;
     assert_eq!(state.reason, "no_agent", "the same as before");
     assert_eq!(state.since.0, first.0 + 5_000);
+}
+
+/// A process that began so long ago.
+fn begun(world: &World, pid: u32, ms_ago: i64) -> ProcessIdentity {
+    let started_ns = Some((world.now.wall.0 - ms_ago) * 1_000_000);
+    ProcessIdentity { started_ns, ..process(pid) }
+}
+
+#[test]
+fn a_new_life_was_active_when_it_began_or_later_but_never_before() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    let active = |world: &World, pane| world.row(pane).last_activity.map(|at| at.wall);
+    let started = |world: &World, pane| world.row(pane).runtime.as_ref().map(|it| it.started_at);
+    assert_eq!(active(&world, 1), started(&world, 1), "nobody heard what it printed at its start");
+    world.jump(5_000);
+    world.observe(Observation::Printed { panes: vec![shell(1).pane] });
+    world.jump(5_000);
+    let respawned = PaneFacts { process: begun(&world, 77, 40), ..shell(1) };
+    let split = PaneFacts { process: begun(&world, 78, 30), ..shell(2) };
+    world.scan(&[respawned.clone(), split.clone()]);
+    for pane in [1, 2] {
+        assert_eq!(active(&world, pane), started(&world, pane), "of pane %{pane}");
+    }
+    world.jump(1_000);
+    world.observe(Observation::Printed { panes: vec![shell(2).pane] });
+    let heard = active(&world, 2);
+    assert_eq!(heard, Some(world.now.wall));
+    world.jump(1_000);
+    world.scan(&[respawned, PaneFacts { process: begun(&world, 79, 10), dead: true, ..split }]);
+    assert_eq!(active(&world, 2), heard, "its end is no activity");
+}
+
+#[test]
+fn a_shell_was_active_when_the_agent_in_it_printed_last() {
+    let mut world = World::new();
+    let agent = AgentProcess { agent: AgentType::new("claude"), process: process(4_711) };
+    world.scan(&[PaneFacts { agent: Some(agent), ..shell(1) }]);
+    world.jump(3_000);
+    world.observe(Observation::Printed { panes: vec![shell(1).pane] });
+    let heard = world.row(1).last_activity;
+    world.jump(3_000);
+    world.scan(&[shell(1)]);
+    assert_eq!(world.row(1).last_activity, heard, "in the same terminal, and since it began");
+}
+
+#[test]
+fn what_another_process_printed_while_nobody_listened_is_not_the_new_ones() {
+    let mut world = World::new();
+    world.scan(&[shell(1)]);
+    world.jump(60_000);
+    let facts = PaneFacts { process: begun(&world, 77, 2_000), ..shell(1) };
+    let mut topology = world.topology("local", &[facts]);
+    let latest = WallMs(world.now.wall.0 - 30_000);
+    topology.outputs = vec![LastOutput { pane: shell(1).pane, certain: None, latest }];
+    world.observe(Observation::Topology(Box::new(topology)));
+    let row = world.row(1);
+    let started = row.runtime.as_ref().map(|it| it.started_at);
+    assert_eq!(row.last_activity.map(|at| at.wall), started);
 }
 
 #[test]

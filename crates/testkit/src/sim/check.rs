@@ -29,7 +29,7 @@ use engine::words::{Health, State};
 use store::Change;
 
 use super::deeds::Deeds;
-use super::model::{Model, Moment};
+use super::model::{Model, Moment, started};
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +129,9 @@ impl Checker {
                     let key = PaneKey::new(target, output.pane);
                     let row = self.follower.pane(&key);
                     let row = row.filter(|row| row.boot == topology.server.boot);
-                    self.model.unheard(&key, output, row.map(|it| it.state.state), now);
+                    let facts = topology.panes.iter().find(|facts| facts.pane == output.pane);
+                    let (shown, began) = (row.map(|it| it.state.state), facts.and_then(started));
+                    self.model.unheard(&key, output, shown, began, now);
                 }
                 self.model.listen(target, now);
                 for facts in &topology.panes {
@@ -408,7 +410,8 @@ impl Checker {
         if old_version {
             return violated("I9", format!("{:?} has another state of an old version", row.key));
         }
-        self.model.stored(row, causes.contains(&Cause::Appeared), now);
+        let begins = causes.iter().any(|it| matches!(it, Cause::RuntimeStarted { .. }));
+        self.model.stored(row, causes.contains(&Cause::Appeared), begins, now);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use engine::ids::{AgentType, EventId, PaneKey, RuntimeId, TargetId};
 use engine::input::{LastOutput, Reading};
-use engine::pane::PaneRow;
+use engine::pane::{PaneFacts, PaneRow};
 use engine::settings::Settings;
 use engine::signal::EventRow;
 use engine::state::{Claim, OrderKey};
@@ -36,6 +36,11 @@ impl Moment {
     fn after_restart(self, now: Moment) -> Moment {
         let age = (now.wall_ms - self.wall_ms).max(0);
         Moment { true_ms: now.true_ms - age, wall_ms: self.wall_ms }
+    }
+
+    /// The moment at which a process began, which bears the time that its runtime does.
+    fn began(wall: WallMs, now: Moment) -> Moment {
+        Moment { wall_ms: wall.0, ..Moment::told(wall, now) }
     }
 
     /// A moment of which only the wall clock's time is told at `now`: one that is still to come
@@ -195,6 +200,12 @@ impl Expected {
     }
 }
 
+/// When the process began that a pane's life is about.
+pub(crate) fn started(facts: &PaneFacts) -> Option<WallMs> {
+    let process = facts.agent.as_ref().map_or(&facts.process, |agent| &agent.process);
+    process.started_ns.map(|ns| WallMs(ns / 1_000_000))
+}
+
 /// When something last spoke for the claim: the pane, or a certain reading of the same kind.
 fn confirmed_at(sight: Option<Sight>, said: &Said, heads: &[Said]) -> Moment {
     let vouches =
@@ -310,16 +321,19 @@ impl Model {
         key: &PaneKey,
         output: &LastOutput,
         shown: Option<State>,
+        began: Option<WallMs>,
         now: Moment,
     ) {
+        let began = began.map(|wall| Moment::began(wall, now));
         let at = |wall: WallMs| Moment::told(wall, now);
+        let own = |at: Moment| began.map_or(at, |began| began.max(at));
         let latest = at(output.latest);
         let listened = self.listened.get(&key.target);
         let unheard = listened.is_none_or(|it| latest.true_ms > it.true_ms);
         let Some(shown) = shown else {
             self.unheard.remove(key);
             if unheard {
-                self.unheard.insert(key.clone(), latest);
+                self.unheard.insert(key.clone(), own(latest));
             }
             return;
         };
@@ -328,9 +342,9 @@ impl Model {
             let Some(certain) = output.certain.map(at) else { return };
             let heard = sighting.moved.map(|it| at(WallMs(it.wall_ms)));
             let heard = heard.filter(|it| it.true_ms > certain.true_ms);
-            sighting.moved = Some(heard.unwrap_or(certain));
+            sighting.moved = Some(own(heard.unwrap_or(certain)));
         } else if unheard && sighting.moved.is_none_or(|it| latest.true_ms >= it.true_ms + 1_000) {
-            sighting.moved = Some(latest);
+            sighting.moved = Some(own(latest));
         }
     }
 
@@ -341,12 +355,21 @@ impl Model {
         Some(WallMs(first.1.seen.wall_ms))
     }
 
-    /// The journal says how a pane is now; `new` when it came, or came under another server.
-    pub(crate) fn stored(&mut self, row: &PaneRow, new: bool, now: Moment) {
+    /// The journal says how a pane is now; `new` when it came, or came under another server. With a
+    /// life that begins in it, nothing counts that moved before.
+    pub(crate) fn stored(&mut self, row: &PaneRow, new: bool, begins: bool, now: Moment) {
+        let began = started(&row.facts).map(|wall| Moment::began(wall, now));
         if new {
-            let moved = self.unheard.remove(&row.key);
-            self.sightings.insert(row.key.clone(), Sighting::new(now, moved, None));
-        } else if let Some(sighting) = self.sightings.get_mut(&row.key) {
+            let began = began.filter(|_| begins);
+            let moved = self.unheard.remove(&row.key).or(began);
+            self.sightings.insert(row.key.clone(), Sighting::new(now, moved, began));
+            return;
+        }
+        if let Some(sighting) = self.sightings.get_mut(&row.key).filter(|_| begins) {
+            let own = |at: &Moment| began.is_some_and(|began| at.true_ms >= began.true_ms);
+            sighting.moved = sighting.moved.filter(own).or(began);
+        }
+        if let Some(sighting) = self.sightings.get_mut(&row.key) {
             sighting.stored_seen = sighting.seen;
             sighting.stored_moved = sighting.moved;
         }
