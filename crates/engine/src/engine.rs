@@ -168,6 +168,7 @@ impl Engine {
             let row = &mut memory.row;
             row.last_seen.rebase(now);
             row.last_activity.iter_mut().for_each(|activity| activity.rebase(now));
+            row.state.since.rebase(now);
         }
         for evidence in self.evidence.values_mut() {
             evidence.rebase(now);
@@ -598,7 +599,7 @@ impl Engine {
 /// The row after a verdict that differs from it; what it showed was last confirmed at `confirmed`.
 fn succeed(row: &StateRow, verdict: Verdict, confirmed: WallMs, now: Now) -> StateRow {
     let Verdict { state, reason, confidence, source } = verdict;
-    let since = if state == row.state { row.since } else { now.wall };
+    let since = if state == row.state { row.since } else { now.stamp() };
     let last_known = match (state, row.state) {
         (State::Unknown, State::Unknown) => row.last_known.clone(),
         (State::Unknown, known) => {

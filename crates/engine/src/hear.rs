@@ -187,7 +187,7 @@ impl Engine {
         let health = self.health_of(&before.key.target);
         let verdict = self.verdict(before, &evidence, health, now);
         if let Some(last) = recordings.last_mut() {
-            last.waited_ms = wait_ended(before, &verdict, ingested_at.wall);
+            last.waited_ms = wait_ended(before, &verdict, ingested_at);
         }
         let recorded = recordings.into_iter().map(|it| Event::EventRecorded(Box::new(it)));
         decision.events.extend(recorded);
@@ -282,13 +282,13 @@ impl Engine {
 }
 
 /// For how long somebody had been waited for, if that is over. What is unknown for a while does
-/// not end a wait, but what was waited before it counts.
-fn wait_ended(before: &PaneRow, verdict: &Verdict, at: WallMs) -> u64 {
+/// not end a wait, but what was waited before it counts. A wall clock that jumps makes it no longer.
+fn wait_ended(before: &PaneRow, verdict: &Verdict, at: Stamp) -> u64 {
     let waited = before.state.state.bearing() == Bearing::Waiting;
     if !waited || verdict.state == before.state.state {
         return 0;
     }
-    u64::try_from(at.0.saturating_sub(before.state.since.0)).unwrap_or(0)
+    u64::try_from(at.mono.0.saturating_sub(before.state.since.mono.0)).unwrap_or(0)
 }
 
 pub(crate) fn dropped(inbox: InboxId, reason: DropReason) -> Event {

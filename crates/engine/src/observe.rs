@@ -419,7 +419,7 @@ impl Engine {
         let mut row = PaneRow {
             boot: server.boot.clone(),
             runtime: None,
-            state: fresh_state(previous, look.now.wall),
+            state: fresh_state(previous, look.now.stamp()),
             first_seen_at: look.now.wall,
             last_seen: look.now.stamp(),
             last_activity: None,
@@ -568,7 +568,7 @@ fn start(look: &Look<'_>, row: &mut PaneRow, epoch: u64, causes: &mut Vec<Cause>
         started_at: WallMs(started_ns / 1_000_000),
     });
     row.state.last_known = None;
-    row.state.since = look.now.wall;
+    row.state.since = look.now.stamp();
     let began = began(look.now, &row.facts);
     // What another life printed is not this one's. What this one printed before anybody listened
     // to its terminal came right after it began, so that is the least that is known.
@@ -598,7 +598,7 @@ pub(crate) fn recognise(row: &mut PaneRow, agent: &AgentType, causes: &mut Vec<C
 
 /// The state of a pane that nothing was said about yet. The version goes on counting, so that a
 /// number once seen never means another state of the same pane.
-fn fresh_state(previous: Option<&StateRow>, now: WallMs) -> StateRow {
+fn fresh_state(previous: Option<&StateRow>, now: Stamp) -> StateRow {
     StateRow {
         state: State::Unknown,
         reason: reason::NO_AGENT.to_owned(),

@@ -565,7 +565,7 @@ pub struct StateRow {
     pub version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
-    pub since: WallMs,
+    pub since: Stamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_known: Option<LastKnown>,
 }

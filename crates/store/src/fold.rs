@@ -312,7 +312,7 @@ fn put_state(db: &Connection, row: &PaneRow, engine: &Engine) -> Result<(), Faul
             text(state.confidence.as_str()),
             counter(state.version),
             text_or_null(state.source.map(Source::as_str)),
-            integer(state.since.0),
+            integer(state.since.wall.0),
             text_or_null(last_known.as_deref()),
             integer_or_null(head.and_then(|heard| heard.seq)),
             integer(row.last_seen.wall.0),

@@ -132,7 +132,7 @@ fn load_states(db: &Connection) -> Result<BTreeMap<PaneKey, Stated>, Fault> {
             confidence: row.parsed("confidence", Confidence::parse)?,
             version: row.narrow("state_version")?,
             source: row.parsed_or_null("state_source", Source::parse)?,
-            since: WallMs(row.integer("since")?),
+            since: Stamp::stored(WallMs(row.integer("since")?)),
             last_known: row.parsed_or_null("last_known", json)?,
         };
         let runtime = row.text_or_null("runtime_id")?.map(RuntimeId::new);

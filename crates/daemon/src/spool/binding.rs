@@ -331,7 +331,7 @@ pub(crate) mod tests {
                 confidence: Confidence::High,
                 version: 1,
                 source: None,
-                since: WallMs(0),
+                since: Stamp::stored(WallMs(0)),
                 last_known: None,
             },
             first_seen_at: WallMs(0),

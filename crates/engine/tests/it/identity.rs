@@ -149,7 +149,7 @@ fn a_new_lifes_state_is_as_old_as_that_life() {
     world.scan(&[PaneFacts { process: process(77), ..shell(1) }]);
     let state = &world.row(1).state;
     assert_eq!(state.reason, "no_agent", "the same as before");
-    assert_eq!(state.since.0, first.0 + 5_000);
+    assert_eq!(state.since.wall.0, first.wall.0 + 5_000);
 }
 
 /// A process that began so long ago.

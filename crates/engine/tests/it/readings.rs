@@ -459,6 +459,21 @@ fn the_time_that_somebody_was_waited_for_adds_up() {
 }
 
 #[test]
+fn the_time_waited_follows_no_clock_that_jumps() {
+    let mut scene = Scene::new();
+    for jump in [3_600_000, -7_200_000] {
+        scene.hook(State::WaitingApproval, "approval_requested");
+        scene.world.now.wall.0 += jump;
+        scene.later(5_000);
+        scene.hook(State::Running, "active");
+        scene.later(1_000);
+    }
+    let runtime = scene.world.runtime(1);
+    let evidence = scene.world.engine.evidence(&runtime).unwrap();
+    assert_eq!(evidence.waited_ms(), 10_000);
+}
+
+#[test]
 fn where_no_hook_tells_of_turns_the_readings_do() {
     let mut scene = Scene::new();
     let turns = |scene: &Scene| {

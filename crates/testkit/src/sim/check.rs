@@ -602,6 +602,7 @@ fn stored(mut tables: Tables) -> Tables {
     for row in &mut tables.panes {
         unplaced(&mut row.last_seen);
         row.last_activity.iter_mut().for_each(unplaced);
+        unplaced(&mut row.state.since);
     }
     for (_, evidence) in &mut tables.evidence {
         for voice in evidence.voices.values_mut() {
@@ -621,6 +622,7 @@ fn durable(mut tables: Tables) -> Tables {
     for row in &mut tables.panes {
         row.last_seen = Stamp::stored(WallMs(0));
         row.last_activity = None;
+        row.state.since.mono = MonoMs(0);
     }
     for (_, evidence) in &mut tables.evidence {
         for voice in evidence.voices.values_mut() {

@@ -27,6 +27,7 @@ impl Shown {
         let mut row = row.clone();
         row.last_seen = engine::time::Stamp::stored(engine::time::WallMs(0));
         row.last_activity = None;
+        row.state.since = engine::time::Stamp::stored(row.state.since.wall);
         Shown(row)
     }
 }
