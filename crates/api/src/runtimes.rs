@@ -55,9 +55,9 @@ pub struct RuntimeItem {
     pub reason_code: String,
     /// How sure it is.
     pub confidence: Confidence,
-    /// How many times the state was set; zero once it has ended.
+    /// How many times the state of its pane was set, its end included; zero where nothing is kept of that.
     pub state_version: u64,
-    /// Which source decided; null if none did.
+    /// Which source decided; null if none did, and once it has ended.
     pub state_source: Option<EvidenceSource>,
     /// When this state began.
     pub state_since: Timestamp,

@@ -27,7 +27,7 @@ use crate::state::{
 };
 use crate::target::{Probe, Pulse, TargetRow, Trouble};
 use crate::time::{MonoMs, Now, Stamp, WallMs};
-use crate::words::{Health, State};
+use crate::words::{Confidence, Health, State, reason};
 
 /// The rows of the tables: what the engine is restored from and compared with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -489,6 +489,14 @@ impl Engine {
         }
     }
 
+    /// The state that the end of what lives in a pane leaves it in, whatever comes after it there.
+    pub fn state_at_end(&self, pane: &PaneKey, at: WallMs) -> Option<StateRow> {
+        let row = self.pane(pane)?;
+        let verdict = Verdict::unknown(reason::PROCESS_EXITED, Confidence::High);
+        let confirmed = self.last_confirmed(row).wall.min(at);
+        Some(succeed(&row.state, verdict, confirmed, Stamp::stored(at)))
+    }
+
     pub(crate) fn panes_of(&self, target: &TargetId) -> impl Iterator<Item = &PaneMemory> {
         self.panes.values().filter(move |memory| memory.row.key.target == *target)
     }
@@ -552,7 +560,7 @@ impl Engine {
             return None;
         }
         let confirmed = self.last_confirmed(row).wall.min(now.wall);
-        row.state = succeed(&row.state, verdict, confirmed, now);
+        row.state = succeed(&row.state, verdict, confirmed, now.stamp());
         Some(Cause::StateChanged { from, to: row.state.state })
     }
 
@@ -597,9 +605,9 @@ impl Engine {
 }
 
 /// The row after a verdict that differs from it; what it showed was last confirmed at `confirmed`.
-fn succeed(row: &StateRow, verdict: Verdict, confirmed: WallMs, now: Now) -> StateRow {
+fn succeed(row: &StateRow, verdict: Verdict, confirmed: WallMs, at: Stamp) -> StateRow {
     let Verdict { state, reason, confidence, source } = verdict;
-    let since = if state == row.state { row.since } else { now.stamp() };
+    let since = if state == row.state { row.since } else { at };
     let last_known = match (state, row.state) {
         (State::Unknown, State::Unknown) => row.last_known.clone(),
         (State::Unknown, known) => {

@@ -589,7 +589,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn unknown(reason: &str, confidence: Confidence) -> Self {
+    pub(crate) fn unknown(reason: &str, confidence: Confidence) -> Self {
         Self { state: State::Unknown, reason: reason.to_owned(), confidence, source: None }
     }
 

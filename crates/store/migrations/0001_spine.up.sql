@@ -102,6 +102,7 @@ CREATE TABLE runtimes (
     OR end_reason = 'respawned' OR end_reason = 'exec'
     OR end_reason = 'agent_started' OR end_reason = 'agent_ended'
     OR end_reason = 'server_gone' OR end_reason = 'target_removed'),
+  last_state TEXT,
   row_hash INTEGER NOT NULL,
   UNIQUE (target_id, tmux_server_boot_id, pane_id, pane_epoch),
   CHECK ((ended_at IS NULL) = (end_reason IS NULL))

@@ -37,9 +37,34 @@ pub(crate) struct Unwritten {
     silenced: BTreeSet<RuntimeId>,
 }
 
+/// The end of what lives in a pane, at a moment.
+struct Ending<'e> {
+    pane: &'e PaneKey,
+    at: WallMs,
+    before: &'e Engine,
+}
+
+impl<'e> Ending<'e> {
+    fn of(pane: &'e PaneKey, change: &Change, before: &'e Engine) -> Self {
+        Self { pane, at: change.at, before }
+    }
+
+    /// The state that the end leaves, with what was known before it.
+    fn state(&self) -> Result<Option<String>, Fault> {
+        let left = self.before.state_at_end(self.pane, self.at);
+        Ok(left.map(|state| serde_json::to_string(&state)).transpose()?)
+    }
+}
+
 impl Unwritten {
     /// Writes the history in `change`, and marks what it does to the present.
-    pub(crate) fn take(&mut self, db: &Connection, change: &Arc<Change>) -> Result<(), Fault> {
+    /// `before` is what was so until then.
+    pub(crate) fn take(
+        &mut self,
+        db: &Connection,
+        change: &Arc<Change>,
+        before: &Engine,
+    ) -> Result<(), Fault> {
         match &change.event {
             Event::TargetChanged(row) => {
                 self.targets.insert(row.target.clone(), Some(Arc::clone(change)));
@@ -55,13 +80,13 @@ impl Unwritten {
                 self.sessions.insert((target.clone(), *session), None);
             }
             Event::PaneChanged { row, causes } => {
-                self.follow_runtimes(db, row, causes, change.at)?;
+                self.follow_runtimes(db, row, causes, &Ending::of(&row.key, change, before))?;
                 self.activity.remove(&row.key);
                 self.panes.insert(row.key.clone(), Some(Arc::clone(change)));
             }
             Event::PaneRemoved { key, ended, .. } => {
                 if let Some((runtime, reason)) = ended {
-                    self.end_runtime(db, runtime, *reason, change.at)?;
+                    self.end_runtime(db, runtime, *reason, &Ending::of(key, change, before))?;
                 }
                 self.activity.remove(key);
                 self.panes.insert(key.clone(), None);
@@ -94,12 +119,12 @@ impl Unwritten {
         db: &Connection,
         row: &PaneRow,
         causes: &[Cause],
-        at: WallMs,
+        ending: &Ending<'_>,
     ) -> Result<(), Fault> {
         for cause in causes {
             match (cause, &row.runtime) {
                 (Cause::RuntimeEnded { runtime, reason }, _) => {
-                    self.end_runtime(db, runtime, *reason, at)?;
+                    self.end_runtime(db, runtime, *reason, ending)?;
                 }
                 (Cause::RuntimeStarted { .. }, Some(runtime)) => {
                     write_runtime(db, row, runtime, true)?;
@@ -124,12 +149,14 @@ impl Unwritten {
         db: &Connection,
         runtime: &RuntimeId,
         reason: EndReason,
-        at: WallMs,
+        ending: &Ending<'_>,
     ) -> Result<(), Fault> {
         self.silenced.insert(runtime.clone());
+        let last_state = ending.state()?;
         let known = tables::RUNTIMES.amend(db, &[runtime.as_str()], |values| {
-            values.set("ended_at", at.0);
+            values.set("ended_at", ending.at.0);
             values.set("end_reason", reason.as_str().to_owned());
+            values.set("last_state", last_state);
         })?;
         if known { Ok(()) } else { Err(Fault::Shape("a runtime ended that never began")) }
     }
@@ -338,6 +365,7 @@ fn write_runtime(
         integer(runtime.pid),
         integer(runtime.started_at.0),
         integer_or_null(None),
+        text_or_null(None),
         text_or_null(None),
     ];
     if new { tables::RUNTIMES.add(db, &values) } else { tables::RUNTIMES.put(db, &values) }

@@ -445,7 +445,7 @@ impl<'l> Turn<'l> {
 
     fn record(&mut self, now: Now, actor: &Actor, event: Event) -> Result<Arc<Change>, Fault> {
         let change = Arc::new(self.head.append(&self.live.db, now.wall, actor, event)?);
-        self.unwritten.take(&self.live.db, &change)?;
+        self.unwritten.take(&self.live.db, &change, self.engine)?;
         Ok(change)
     }
 

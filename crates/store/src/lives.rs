@@ -2,6 +2,7 @@
 
 use engine::ids::{AgentType, BootId, PaneKey, RuntimeId, TargetId};
 use engine::pane::Runtime;
+use engine::state::StateRow;
 use engine::time::WallMs;
 use engine::words::EndReason;
 use rusqlite::Connection;
@@ -18,6 +19,8 @@ pub struct Ended {
     pub runtime: Runtime,
     pub at: WallMs,
     pub reason: EndReason,
+    /// The state that its end left, with what was known before.
+    pub state: Option<StateRow>,
 }
 
 /// One life of a process in a pane, as its row tells it.
@@ -46,5 +49,6 @@ pub(crate) fn ended(db: &Connection, id: &RuntimeId) -> Result<Option<Ended>, Fa
         runtime: runtime(&row)?,
         at: WallMs(at),
         reason: row.parsed("end_reason", EndReason::parse)?,
+        state: row.parsed_or_null("last_state", |text| serde_json::from_str(text).ok())?,
     }))
 }

@@ -35,7 +35,7 @@ tables! {
     }
     RUNTIMES = "runtimes" [1] {
         "runtime_id", "target_id", "pane_id", "tmux_server_boot_id", "pane_epoch", "agent_type",
-        "pid", "started_at", "ended_at", "end_reason",
+        "pid", "started_at", "ended_at", "end_reason", "last_state",
     }
     STATES = "states" [2] {
         "target_id", "pane_id", "runtime_id", "state", "reason_code", "confidence",

@@ -131,6 +131,26 @@ fn a_runtime_survives_any_number_of_restarts_of_the_daemon() {
 }
 
 #[test]
+fn what_was_known_of_a_runtime_is_told_after_its_end() {
+    let (env, daemon, pane, before) = start("exec cat");
+    let runtime = deck::runtime_of(&before);
+    let said = ["--source", "hook", "--type", "needs-approval", "--agent", "claude"];
+    let emit = ["event", "emit", "--dedupe", "one", "--target", "local", "--pane", &pane];
+    env.qd(&[&emit[..], &said[..]].concat()).success();
+    let asked = deck::pane_where(daemon.api(), &pane, "asked", |item| {
+        item["state"] == "waiting_approval" && item["runtime_id"] == *runtime
+    });
+    env.tmux().session("other", "exec cat");
+    env.tmux().ok(&["kill-pane", "-t", &pane]);
+    deck::unlisted(daemon.api(), &pane);
+    let answer = daemon.api().get(&format!("/v1/runtimes/{runtime}")).expect(200);
+    let ended = &answer["runtime"];
+    assert_eq!(ended["last_known"]["state"], "waiting_approval", "{answer:#}");
+    let version = |item: &Value| item["state_version"].as_u64().unwrap();
+    assert!(version(ended) > version(&asked), "{answer:#}");
+}
+
+#[test]
 fn a_runtime_can_be_looked_up_and_explained() {
     let (_env, daemon, pane, item) = start("exec cat");
     let runtime = deck::runtime_of(&item);

@@ -79,7 +79,7 @@ pub(crate) async fn ended(app: &App, id: &RuntimeId) -> Result<RuntimeItem, Prob
     let ended = app.lookout.in_journal(move |journal| journal.ended(&looked_up)).await;
     match ended {
         Some(Ok(Some(ended))) => {
-            Ok(app.read(|follower, _| to_api::ended_runtime(follower, &ended)))
+            Ok(app.read(|follower, now| to_api::ended_runtime(follower, &ended, now)))
         }
         Some(Ok(None)) => {
             let message = format!("no runtime has the id `{id}`");

@@ -283,9 +283,9 @@ pub(crate) fn runtime(
     }
 }
 
-/// A runtime that ended, of which only its row is left.
-pub(crate) fn ended_runtime(follower: &Follower, ended: &Ended) -> RuntimeItem {
-    let runtime = &ended.runtime;
+/// A runtime that ended, of which only its row is left: what it was, and what its end made of its state.
+pub(crate) fn ended_runtime(follower: &Follower, ended: &Ended, now: Now) -> RuntimeItem {
+    let (runtime, left) = (&ended.runtime, ended.state.as_ref());
     let at = timestamp(ended.at);
     RuntimeItem {
         runtime_id: runtime.runtime.to_string(),
@@ -303,10 +303,10 @@ pub(crate) fn ended_runtime(follower: &Follower, ended: &Ended) -> RuntimeItem {
         state: State::Unknown,
         reason_code: known::reason::PROCESS_EXITED.to_owned(),
         confidence: Confidence::High,
-        state_version: 0,
+        state_version: left.map_or(0, |left| left.version),
         state_source: None,
-        state_since: at,
-        last_known: None,
+        state_since: left.map_or(at, |left| stamp(left.since)),
+        last_known: left.and_then(|left| last_known(left, now)),
         last_seen_at: at,
         updated_at: at,
     }

@@ -3,13 +3,44 @@
 use engine::ids::{PaneId, PaneKey};
 use engine::input::{Acceptance, Refusal, Reply};
 use engine::signal::About;
-use engine::words::State;
+use engine::words::{EndReason, State};
 use rusqlite::Connection;
 
 use crate::world::{
     World, about_pane, facts, populated, runtime_of, send, server, signal, signalled, target,
     topology,
 };
+
+#[test]
+fn what_was_known_of_a_life_outlives_it() {
+    let mut world = World::new();
+    let mut ledger = populated(&world, 2);
+    let runtimes = [1, 2].map(|pane| runtime_of(&ledger, pane));
+    for (number, runtime) in (1..).zip(&runtimes) {
+        let about = About::Runtime(runtime.clone());
+        send(
+            &mut ledger,
+            world.now,
+            signalled(signal(world.now, number, about, State::WaitingApproval)),
+        );
+    }
+    let said = world.now.wall;
+    let row = ledger.engine().pane_of(&runtimes[0]).unwrap();
+    let version = row.state.version;
+    world.pass(5_000);
+    let respawned = vec![facts(1, 4_711)];
+    send(&mut ledger, world.now, topology(world.now, server(1), respawned));
+    drop(ledger);
+
+    let ledger = world.open();
+    for (runtime, reason) in runtimes.iter().zip([EndReason::Respawned, EndReason::PaneGone]) {
+        let ended = ledger.journal().unwrap().ended(runtime).unwrap().unwrap();
+        let left = ended.state.unwrap();
+        assert_eq!((ended.reason, left.state, left.version), (reason, State::Unknown, version + 1));
+        let known = left.last_known.unwrap();
+        assert_eq!((known.state, known.at), (State::WaitingApproval, said));
+    }
+}
 
 /// TC-007: through the ledger, over a restart, for every way an event can have come before.
 #[test]
