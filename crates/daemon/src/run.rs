@@ -248,7 +248,7 @@ impl House {
         let instance = identity::instance(&identity.installation, &paths.home)
             .map_err(|it| RunError::System("look at its own folder", it))?;
         let ways = (environment, paths.routes.as_path());
-        let spool = watch::Sender::default();
+        let (spool, shown) = (watch::Sender::default(), Shown::default());
         let (path, loaded_at) = (paths.config.clone(), clock.now().wall);
         let in_use = ConfigInUse { path, loaded_at, config: config.clone(), refused: None };
         let (current, in_use) = watch::channel(Arc::new(in_use));
@@ -258,7 +258,6 @@ impl House {
             .map_err(|it| RunError::System("watch processes", it))?;
         let outbox = Outbox::open(&paths.outbox, &open)
             .map_err(|it| RunError::System("keep texts to be sent", it))?;
-        let shown = Shown::default();
         let executors = Executors::new(
             running.deck.clone(),
             lookout.clone(),
