@@ -14,6 +14,7 @@ mod doorman;
 mod guests;
 mod secret;
 
+mod leftover;
 mod respond;
 mod router;
 mod wire;

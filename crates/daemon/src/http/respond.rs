@@ -21,6 +21,7 @@ use super::access::{self, Admitted, Way};
 use super::app::App;
 use super::doorman::FAILURE_MS;
 use super::guests::Guest;
+use super::leftover::ReadToTheEnd;
 use super::problem::{Problem, seal};
 use super::watch::HangUp;
 
@@ -52,6 +53,7 @@ impl Visitor {
         greet(request.headers());
         let (clock, is_guest) = (self.app.clock, self.guest.is_some());
         let (head, body) = request.into_parts();
+        let body = ReadToTheEnd::new(body);
         let admitted = match self.gate {
             Gate::Shut(full) => Err(full),
             Gate::Open(router) => {

@@ -1,5 +1,9 @@
 //! Everything that can be wrong with a request, on every route, in one envelope.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
 use api::error_code::ErrorCode;
 use api::routes::{Method, ROUTES, Route};
 use serde_json::{Value, json};
@@ -155,6 +159,47 @@ fn every_route_that_takes_a_body_refuses_a_bad_one() {
         let answered = world.http.raw(&request).unwrap();
         assert_eq!(answered.status, 413, "a body of unknown length is bounded too");
     }
+}
+
+/// Most clients write all they have before they read.
+#[test]
+fn whoever_writes_a_whole_request_before_reading_is_told_why_it_is_refused() {
+    let world = World::showing(vec![pane(1)]);
+    let long = vec![b' '; 8 * 1024 * 1024];
+    for (line, body, status) in [
+        ("POST /v1/events", &long[..], 413),
+        ("POST /v1/nope", &long[..], 404),
+        ("PUT /v1/panes", &long[..], 405),
+        ("DELETE /v1/targets/nope", b"{}", 404),
+    ] {
+        let mut stream = UnixStream::connect(world.http.socket()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut answers = BufReader::new(stream.try_clone().unwrap());
+        // The second request on the same connection finds its own head, not what was left of the first.
+        for _ in 0..2 {
+            let head =
+                format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+            assert_eq!(answered(&mut answers), status, "{line}");
+        }
+    }
+}
+
+/// Reads one answer, and gives its status.
+fn answered(answers: &mut BufReader<UnixStream>) -> u16 {
+    let mut head = Vec::new();
+    loop {
+        let mut line = String::new();
+        answers.read_line(&mut line).unwrap();
+        if line == "\r\n" {
+            break;
+        }
+        head.push(line.to_ascii_lowercase());
+    }
+    let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.unwrap().trim().parse().unwrap()];
+    answers.read_exact(&mut body).unwrap();
+    head[0].split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 #[test]
