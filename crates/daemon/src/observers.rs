@@ -11,7 +11,7 @@ use std::time::Duration;
 use engine::action::ActionRow;
 use engine::ids::TargetId;
 use engine::input::Effect;
-use engine::target::TargetRow;
+use engine::target::{ServerFacts, TargetRow};
 use engine::words::TargetKind;
 use tmux::hub::Hub;
 use tokio::sync::Notify;
@@ -47,7 +47,7 @@ pub(crate) struct Observers {
     at_work: BTreeMap<TargetId, AtWork>,
     /// Observers that were told to stop. Their successors wait for them: two of one installation
     /// would take each other's session for their own.
-    leaving: JoinSet<()>,
+    leaving: JoinSet<Left>,
     waiting: Vec<TargetRow>,
     forgotten: Arc<Notify>,
 }
@@ -61,13 +61,20 @@ struct AtWork {
     ear: Option<spool::Running>,
 }
 
+/// What an observer that has ended leaves to its successor.
+#[derive(Debug)]
+struct Left {
+    target: TargetId,
+    server: Option<ServerFacts>,
+}
+
 impl AtWork {
-    /// Ends it, with everything saved.
-    async fn stop(self) {
+    /// Ends it, with everything saved; gives the server that was seen there last.
+    async fn stop(self) -> Left {
         if let Some(ear) = self.ear {
             ear.stop().await;
         }
-        self.observer.stop().await;
+        Left { target: self.row.target, server: self.observer.stop().await }
     }
 }
 
@@ -116,8 +123,9 @@ impl Observers {
                 if let Some(at_work) = self.at_work.remove(&target) {
                     let ears = self.ears.clone();
                     self.leaving.spawn(async move {
-                        at_work.stop().await;
+                        let left = at_work.stop().await;
                         afar::forget(&ears, &target);
+                        left
                     });
                 }
             }
@@ -185,7 +193,8 @@ impl Observers {
     /// Waits for something to do here, and does it. Nothing is lost when the wait is given up.
     pub(crate) async fn attend(&mut self) {
         tokio::select! {
-            Some(_) = self.leaving.join_next(), if !self.leaving.is_empty() => {
+            Some(left) = self.leaving.join_next(), if !self.leaving.is_empty() => {
+                self.inherit(left.ok());
                 self.begin_waiting();
             }
             () = self.forgotten.notified() => {
@@ -199,6 +208,14 @@ impl Observers {
             self.leaving.spawn(at_work.stop());
         }
         while self.leaving.join_next().await.is_some() {}
+    }
+
+    /// Lets the successor of an observer know the server that was seen last.
+    fn inherit(&mut self, left: Option<Left>) {
+        let Some(Left { target, server: Some(server) }) = left else { return };
+        if let Some(row) = self.waiting.iter_mut().find(|row| row.target == target) {
+            row.server = Some(server);
+        }
     }
 
     fn begin_waiting(&mut self) {

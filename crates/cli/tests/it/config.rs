@@ -120,6 +120,35 @@ fn is_in_force(api: &Http, key: &str, wanted: &str) {
     });
 }
 
+/// The observer is replaced when a setting of its own changes; what it watches stays what it was.
+#[test]
+fn a_change_of_how_targets_are_observed_ends_no_runtime() {
+    let env = deck();
+    let tmux = env.tmux();
+    let daemon = env.daemon();
+    let api = daemon.api();
+    // The server is younger than the daemon.
+    let pane = tmux.session("work", "exec cat");
+    deck::settled(api, &pane, "cat");
+    env.qd(&["event", "emit", "--source", "hook", "--type", "needs-approval", "--pane", &pane])
+        .success();
+    let before = deck::pane_where(api, &pane, "waiting", |it| it["state"] == "waiting_approval");
+    for (turn, value) in ["1s", "2s"].into_iter().enumerate() {
+        let client = || tmux.ok(&["list-clients", "-F", "#{client_pid}"]);
+        let old = wait::until("there is a client", || Some(client()).filter(|it| !it.is_empty()));
+        env.configure(&format!("[observer]\nscan_idle = \"{value}\"\n"));
+        wait::until("another observes", || {
+            Some(client()).filter(|now| !now.is_empty() && *now != old)
+        });
+        let later = tmux.session(&format!("later{turn}"), "exec cat");
+        deck::listed(api, &later);
+        let after = deck::pane(api, &pane).unwrap();
+        for field in ["runtime_id", "pane_epoch", "state", "reason_code", "runtime_started_at"] {
+            assert_eq!(before[field], after[field], "{field}");
+        }
+    }
+}
+
 #[test]
 fn a_file_whose_folder_did_not_exist_is_taken_up_without_a_restart() {
     let env = deck();

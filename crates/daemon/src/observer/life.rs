@@ -101,10 +101,11 @@ impl<R: Reporter> Life<R> {
         }
     }
 
-    /// Lives until it is told to stop.
-    pub(super) async fn run(mut self) {
+    /// Lives until it is told to stop; gives the server that was seen last.
+    pub(super) async fn run(mut self) -> Option<ServerFacts> {
         while let Ok(()) = self.turn().await {}
         self.cx.target.disconnect();
+        self.before
     }
 
     async fn turn(&mut self) -> Result<(), Closed> {
@@ -467,7 +468,7 @@ async fn introduce(target: &Arc<Target>, look: Option<Clock>) -> Result<Found, T
             Ok(outputs) => return read_found(&sessions, &server, panes, outputs, socket_file),
             Err(AskError::Failed(TmuxFailure::NoServer)) => return Ok(Found::Nothing),
             // There is nothing to look at, and tmux refuses the question for panes.
-            Err(AskError::Failed(TmuxFailure::Refused { said }))
+            Err(AskError::Failed(TmuxFailure::Refused { said, .. }))
                 if look.is_some() && is_empty_server(&said) =>
             {
                 look = None;

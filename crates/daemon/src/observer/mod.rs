@@ -36,7 +36,7 @@ mod trouble;
 
 use std::sync::Arc;
 
-use engine::target::TargetRow;
+use engine::target::{ServerFacts, TargetRow};
 use tmux::arg::ArgError;
 use tmux::hub::Hub;
 use tokio::sync::watch as orders;
@@ -73,7 +73,7 @@ pub struct Given<'a> {
 pub struct Observer {
     orders: orders::Sender<Orders>,
     reach: Reach,
-    task: JoinHandle<()>,
+    task: JoinHandle<Option<ServerFacts>>,
 }
 
 impl Observer {
@@ -124,11 +124,13 @@ impl Observer {
         &self.reach
     }
 
-    /// Leaves the server and ends; returns when both are done.
-    pub async fn stop(self) {
+    /// Leaves the server and ends; returns when both are done, with the server that was seen last. Its
+    /// successor has to know it: the starts of processes are counted from when that was first read.
+    pub async fn stop(self) -> Option<ServerFacts> {
         self.orders.send_modify(|orders| orders.stop = true);
-        if let Err(error) = self.task.await {
+        self.task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "an observer failed");
-        }
+            None
+        })
     }
 }

@@ -215,7 +215,10 @@ impl Scene {
             while let Some(order) = incoming.recv().await {
                 match order {
                     Order::Rescan => observer.rescan(),
-                    Order::Stop => return observer.stop().await,
+                    Order::Stop => {
+                        observer.stop().await;
+                        return;
+                    }
                 }
             }
             drop(observer);
