@@ -9,7 +9,7 @@
 //! 1. [`Hub::precheck`]: on some servers creating any session is fatal; then use forked commands.
 //! 2. A scan of the sessions: nothing but hubs means that there is nobody to watch for.
 //! 3. [`Hub::create_tied`] or [`Hub::create`], by a forked `tmux`. A hub that is there already is
-//!    fine.
+//!    fine; [`Hub::restore`] where a hook of the user's has renamed it since.
 //! 4. [`Hub::attach`], by the `tmux` that stays. Once [`crate::exchange::Exchanges`] has seen it
 //!    attached, [`Hub::handshake`] and [`Hub::verify`].
 //! 5. [`Hub::end_with_client`], where the client surely dies with us and the hub is not tied.
@@ -22,7 +22,7 @@ use thiserror::Error;
 use crate::{
     arg::{Arg, ArgError, LIFELINE, OwnName},
     command::{Batch, Command, Verb},
-    format::Nonce,
+    format::{Format, Nonce, Var},
     ids::{PaneId, SessionId},
     rows::{GreetingRow, OriginRow},
     scan::{Scan, Scanned},
@@ -37,6 +37,10 @@ const SLEEP: [&str; 2] = ["sleep", "2147483647"];
 
 /// What sleeps in a hub that is tied to us.
 const SHELL: [&str; 2] = ["sh", "-c"];
+
+/// What our session is like, whatever the user's global options say.
+const OPTIONS: [(&str, &str); 3] =
+    [("destroy-unattached", "off"), ("detach-on-destroy", "on"), ("status", "off")];
 
 /// Flags for a `tmux` that we fork for one batch: text as UTF-8, and never start a server.
 pub const FORKED_FLAGS: [&str; 2] = ["-u", "-N"];
@@ -129,7 +133,8 @@ impl Hub {
 
     fn new_session(&self) -> Command {
         Command::new(Verb::NewSession)
-            .flag("-d")
+            .flag("-dP")
+            .option("-F", Arg::format(&Format::new().plain(&[&[Var("session_id")]])))
             .option("-s", Arg::own_name(&self.name))
             .option("-n", Arg::word("qd"))
             .option("-x", Arg::number(80))
@@ -138,11 +143,17 @@ impl Hub {
     }
 
     fn create_with(&self, session: Command) -> Batch {
-        Batch::from(Command::new(Verb::HasSession))
-            .then(session)
-            .then(self.set("destroy-unattached", "off"))
-            .then(self.set("detach-on-destroy", "on"))
-            .then(self.set("status", "off"))
+        let create = Batch::from(Command::new(Verb::HasSession)).then(session);
+        OPTIONS.into_iter().fold(create, |batch, (name, value)| batch.then(self.set(name, value)))
+    }
+
+    /// Makes a session that [`created`] told of what it was meant to be. A hook of the user's may have
+    /// given it another name in the moment it was made, and then nothing behind that was done.
+    pub fn restore(&self, session: SessionId) -> Batch {
+        let set = |(name, value)| {
+            Command::new(Verb::SetOption).target_session(session).flag(name).flag(value)
+        };
+        OPTIONS.into_iter().map(set).fold(self.rename_back(session), Batch::then)
     }
 
     /// Attaches, as the arguments behind [`CONTROL_FLAGS`].
@@ -226,6 +237,11 @@ pub fn may_create(precheck: &[u8], version: &Version) -> bool {
     !(version.global_manual_size_crashes() && precheck.trim_ascii() == b"manual")
 }
 
+/// Reads what [`Hub::create`] printed: the session that was made, if one was.
+pub fn created(output: &[u8]) -> Option<SessionId> {
+    std::str::from_utf8(output).ok()?.lines().find_map(|line| line.parse().ok())
+}
+
 /// Whether [`Hub::create`] was refused because the session exists.
 pub fn is_already_there(reason: &str) -> bool {
     reason.contains("duplicate session")
@@ -301,11 +317,24 @@ mod tests {
     fn the_hub_is_created_detached_with_a_pane_that_no_shell_runs_in() {
         assert_eq!(
             line(&hub().create()),
-            "has-session ; new-session -d -s \"_qd-a1\" -n qd -x 80 -y 24 -c \"/\" sleep 2147483647 ; \
+            "has-session ; new-session -dP -F \"#{session_id}\" -s \"_qd-a1\" -n qd -x 80 -y 24 -c \"/\" sleep 2147483647 ; \
              set-option -t \"=_qd-a1:\" destroy-unattached off ; \
              set-option -t \"=_qd-a1:\" detach-on-destroy on ; \
              set-option -t \"=_qd-a1:\" status off\n"
         );
+    }
+
+    #[test]
+    fn a_session_that_was_renamed_as_it_was_made_is_made_ours_again() {
+        let session = created(b"a hook says\n$12\n").unwrap();
+        assert_eq!(
+            line(&hub().restore(session)),
+            "rename-session -t \"\\04412\" \"_qd-a1\" ; \
+             set-option -t \"\\04412\" destroy-unattached off ; \
+             set-option -t \"\\04412\" detach-on-destroy on ; set-option -t \"\\04412\" status off\n"
+        );
+        assert_eq!(created(b""), None);
+        assert_eq!(created(b"x$12\n"), None);
     }
 
     #[test]

@@ -44,6 +44,13 @@ pub fn is_empty_server(reason: &str) -> bool {
     reason.contains("no current target")
 }
 
+/// Whether an output holds the mark with which the answer to a scan ends: every command of the batch was
+/// carried out, whatever else was complained of, as by a hook of the user's.
+pub fn is_complete(nonce: Nonce, output: &[u8]) -> bool {
+    let done = Format::new().mark(nonce, Mark::Done).to_string();
+    output.windows(done.len()).any(|window| window == done.as_bytes())
+}
+
 /// One life of a tmux server, as far as tmux itself can tell.
 ///
 /// Both numbers can come again; the host's boot id and the process's start time settle it.

@@ -296,3 +296,38 @@ fn two_daemons_on_copies_of_one_home_leave_each_other_alone() {
     assert_eq!(second.finish().code(), Some(0));
     assert_eq!(hubs(&env).len(), 1, "and only its own session goes");
 }
+
+/// What a hook of the user's does to our session is not the user's session to see.
+#[test]
+fn hooks_of_the_users_that_rename_fail_or_complain_neither_show_us_nor_stop_us() {
+    for (hook, command) in [
+        ("session-created", "rename-session hooked"),
+        ("after-new-session", "rename-session hooked"),
+        ("after-list-panes", "kill-session -t nobody"),
+        ("after-list-sessions", "kill-session -t nobody"),
+        ("after-display-message", "kill-session -t nobody"),
+    ] {
+        let env = deck();
+        let tmux = env.tmux();
+        let pane = tmux.session("work", "exec cat");
+        tmux.ok(&["set-hook", "-g", hook, command]);
+        let daemon = env.daemon();
+        deck::listed(daemon.api(), &pane);
+        wait::until("our client is in our session", || {
+            let clients = tmux.ok(&["list-clients", "-F", "#{client_session}"]);
+            clients.starts_with(HUB).then_some(())
+        });
+        let later = tmux.session("later", "exec cat");
+        deck::listed(daemon.api(), &later);
+        tmux.ok(&["set-hook", "-gu", hook]);
+        assert_eq!(deck::items(daemon.api(), "/v1/panes").len(), 2, "{hook}");
+        assert_eq!((tmux.sessions().len(), hubs(&env).len()), (3, 1), "{hook}");
+        let target = &deck::items(daemon.api(), "/v1/targets")[0];
+        assert_eq!(
+            (&target["observer_mode"], &target["health"]),
+            (&"control".into(), &"ok".into())
+        );
+        assert_eq!(daemon.stop(), 0);
+        wait::until("only the user's are left", || (tmux.sessions().len() == 2).then_some(()));
+    }
+}

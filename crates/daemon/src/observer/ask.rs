@@ -80,10 +80,10 @@ impl<R: Reporter> Watch<'_, R> {
                 AskError::Ended => return Err(self.link_ended().await),
                 AskError::Failed(TmuxFailure::NoServer) => return Err(Halt::ServerGone),
                 AskError::Failed(failure) => failure,
-                AskError::Refused(said) => TmuxFailure::Refused { said },
+                AskError::Refused(said) => TmuxFailure::refused(said),
                 AskError::Garbled(error) => return Err(Halt::Failed(garbled(&error))),
             };
-            if matches!(&failure, TmuxFailure::Refused { said } if is_empty_server(said)) {
+            if matches!(&failure, TmuxFailure::Refused { said, .. } if is_empty_server(said)) {
                 return Err(Halt::Vacated);
             }
             let trouble = trouble::of_failure(&failure);

@@ -9,14 +9,14 @@ use engine::target::Trouble;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tmux::command::Batch;
 use tmux::control::FarEnd;
-use tmux::hub::{Hub, is_already_there, is_tied_to, may_create, own_pane};
+use tmux::hub::{Hub, created, is_already_there, is_tied_to, may_create, own_pane};
 use tmux::ids::{PaneId, SessionId};
 use tmux::rows::{ClientRow, GreetingRow, OriginRow, PaneBrief, SessionRow};
 use tmux::scan::is_empty_server;
 use tmux::upkeep::{Duty, Surroundings};
 use tmux::version::Release;
 
-use super::line::{Asked, nonce};
+use super::line::{AskError, Asked, nonce};
 use super::link::{Link, Outputs};
 use super::server::Server;
 use super::trouble;
@@ -70,6 +70,15 @@ pub(super) enum SeatError {
     Unanswered(#[source] TmuxFailure),
 }
 
+impl From<AskError> for SeatError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Failed(failure) => failure.into(),
+            AskError::Ended | AskError::Refused(_) | AskError::Garbled(_) => no_sense(&error),
+        }
+    }
+}
+
 impl From<TmuxFailure> for SeatError {
     fn from(failure: TmuxFailure) -> Self {
         match failure {
@@ -102,16 +111,17 @@ pub(super) async fn take_seat(
             return Err(SeatError::NoControl(reason.to_owned()));
         }
     }
-    match lifeline.filter(|_| target.capabilities().leash) {
+    let made = match lifeline.filter(|_| target.capabilities().leash) {
         Some(lifeline) => create_tied(target, hub, lifeline).await?,
-        None => drop(create(target, &hub.create()).await?),
-    }
-    let seated = match wait_for_calm(target, server).await {
+        None => create(target, &hub.create()).await?,
+    };
+    let seated = match wait_for_calm(target, hub, server, made).await {
         Ok(()) => attach(target, hub, server).await,
         Err(error) => Err(error),
     };
     let Err(error) = seated else { return seated };
-    match (leave_by_fork(target, hub).await, error) {
+    let leave = made.map_or_else(|| hub.leave(), Hub::leave_as);
+    match (leave_by(target, &leave).await, error) {
         // What looked like control mode's fault is the whole server's.
         (Err(TmuxFailure::Timeout { limit }), SeatError::NoControl(_)) => {
             Err(SeatError::Unanswered(TmuxFailure::Timeout { limit }))
@@ -120,64 +130,75 @@ pub(super) async fn take_seat(
     }
 }
 
-/// Whether the session is new; one that is there already is no failure.
-async fn create(target: &Target, create: &Batch) -> Result<bool, SeatError> {
+/// The new session; none where it is there already, which is no failure.
+async fn create(target: &Target, create: &Batch) -> Result<Option<SessionId>, SeatError> {
     match target.tmux(create, target.patience().command).await {
-        Ok(_) => Ok(true),
-        Err(TmuxFailure::Refused { said }) if is_already_there(&said) => Ok(false),
-        Err(TmuxFailure::Refused { said }) if is_empty_server(&said) => Err(SeatError::Gone),
+        Ok(printed) => Ok(created(&printed)),
+        Err(TmuxFailure::Refused { printed, .. }) if created(&printed).is_some() => {
+            Ok(created(&printed))
+        }
+        Err(TmuxFailure::Refused { said, .. }) if is_already_there(&said) => Ok(None),
+        Err(TmuxFailure::Refused { said, .. }) if is_empty_server(&said) => Err(SeatError::Gone),
         Err(failure) => Err(failure.into()),
     }
 }
 
 /// Creates a session that ends with us. One that an earlier life left is about to end and is
 /// replaced; one that another target of ours has made on the same server is shared.
-async fn create_tied(target: &Target, hub: &Hub, lifeline: &Lifeline) -> Result<(), SeatError> {
+async fn create_tied(
+    target: &Target,
+    hub: &Hub,
+    lifeline: &Lifeline,
+) -> Result<Option<SessionId>, SeatError> {
     let own_pid = std::process::id();
     let batch = hub.create_tied(own_pid, lifeline.fd());
-    if create(target, &batch).await? {
-        return Ok(());
+    if let Some(session) = create(target, &batch).await? {
+        return Ok(Some(session));
     }
-    let origins = Asked::<OriginRow>::all();
-    let listed = target.tmux(&origins.question().batch, target.patience().command).await?;
-    let listed = origins.read(&listed).map_err(|error| no_sense(&error))?;
+    let listed = Asked::<OriginRow>::all().by_fork(target).await?;
     if listed.rows.iter().any(|row| is_tied_to(own_pid, row)) {
-        return Ok(());
+        return Ok(None);
     }
     leave_by_fork(target, hub).await.ok();
-    create(target, &batch).await.map(drop)
+    create(target, &batch).await
 }
 
-/// Waits until no session has come or gone for a moment.
+/// Waits until no session has come or gone for a moment, and our own is called what it should be.
 ///
 /// Before 3.7 tmux tells such news also to a control client that is still introducing itself, and
 /// crashes. That takes a fraction of a millisecond, but where sessions come and go all the time one
 /// of them may hit it; there we do without.
-async fn wait_for_calm(target: &Target, server: &Server) -> Result<(), SeatError> {
-    if server.version.release() >= Release::new(3, 7, 0) {
-        return Ok(());
-    }
-    let mut before = list_sessions(target, server).await?;
+async fn wait_for_calm(
+    target: &Target,
+    hub: &Hub,
+    server: &Server,
+    made: Option<SessionId>,
+) -> Result<(), SeatError> {
+    let needs_calm = server.version.release() < Release::new(3, 7, 0);
+    let mut before = None;
     for _ in 0..CALM_TRIES_MAX {
-        tokio::time::sleep(CALM).await;
         let now = list_sessions(target, server).await?;
-        if now == before {
-            return Ok(());
+        let own = made.and_then(|made| now.iter().find(|row| row.session == made));
+        match own {
+            Some(own) if own.name != hub.name() => {
+                target.tmux(&hub.restore(own.session), target.patience().command).await?;
+            }
+            Some(_) | None if !needs_calm => return Ok(()),
+            Some(_) | None => {
+                let now = now.into_iter().map(|row| row.session).collect::<Vec<_>>();
+                if before.replace(now.clone()).is_some_and(|before| before == now) {
+                    return Ok(());
+                }
+            }
         }
-        before = now;
+        tokio::time::sleep(CALM).await;
     }
     Err(SeatError::NoControl("sessions come and go faster than this tmux could bear".to_owned()))
 }
 
-async fn list_sessions(target: &Target, server: &Server) -> Result<Vec<SessionId>, SeatError> {
-    let asked = Asked::<SessionRow>::all();
-    let listed = target.tmux(&asked.question().batch, target.patience().command).await?;
-    let listed = asked.read(&listed).map_err(|error| no_sense(&error))?;
-    if listed.server == server.instance {
-        Ok(listed.rows.iter().map(|row| row.session).collect())
-    } else {
-        Err(SeatError::Gone)
-    }
+async fn list_sessions(target: &Target, server: &Server) -> Result<Vec<SessionRow>, SeatError> {
+    let listed = Asked::<SessionRow>::all().by_fork(target).await?;
+    if listed.server == server.instance { Ok(listed.rows) } else { Err(SeatError::Gone) }
 }
 
 fn no_sense(error: &dyn std::error::Error) -> SeatError {
@@ -265,7 +286,11 @@ impl Seat {
 
 /// Ends our session where no connection is left to do it by. It may never have been there.
 pub(super) async fn leave_by_fork(target: &Target, hub: &Hub) -> Result<(), TmuxFailure> {
-    let left = target.tmux(&hub.leave(), Duration::from_millis(LEAVE_MS_MAX)).await;
+    leave_by(target, &hub.leave()).await
+}
+
+async fn leave_by(target: &Target, leave: &Batch) -> Result<(), TmuxFailure> {
+    let left = target.tmux(leave, Duration::from_millis(LEAVE_MS_MAX)).await;
     left.map(drop).inspect_err(|error| tracing::debug!(%error, "our session could not be ended"))
 }
 

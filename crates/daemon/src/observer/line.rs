@@ -7,7 +7,7 @@ use engine::target::ObserverMode;
 use tmux::command::Batch;
 use tmux::format::Nonce;
 use tmux::rows::Row;
-use tmux::scan::{Scan, ScanError, Scanned};
+use tmux::scan::{Scan, ScanError, Scanned, is_complete};
 
 use super::link::{Link, News};
 use crate::targets::Target;
@@ -85,12 +85,22 @@ impl Line {
 
 /// Asks by one process, whatever the number of questions.
 pub(super) fn fork(target: Arc<Target>, questions: Vec<Question>) -> Answer {
-    Box::pin(async move {
-        let batches: Vec<Batch> = questions.iter().map(|question| question.batch.clone()).collect();
-        let output = target.tmux_all(&batches, target.patience().command).await?;
-        let nonces = questions.iter().skip(1).map(|question| question.nonce);
-        Ok(cut_at(output, nonces))
-    })
+    Box::pin(async move { Ok(ask_by_fork(&target, &questions).await?) })
+}
+
+async fn ask_by_fork(target: &Target, questions: &[Question]) -> Result<Vec<Vec<u8>>, TmuxFailure> {
+    let batches: Vec<Batch> = questions.iter().map(|question| question.batch.clone()).collect();
+    let last = questions.last().map(|question| question.nonce);
+    let output = match target.tmux_all(&batches, target.patience().command).await {
+        // A hook of the user's that fails makes the whole process fail, and takes nothing away.
+        Err(TmuxFailure::Refused { printed, .. })
+            if last.is_some_and(|nonce| is_complete(nonce, &printed)) =>
+        {
+            printed
+        }
+        answered => answered?,
+    };
+    Ok(cut_at(output, questions.iter().skip(1).map(|question| question.nonce)))
 }
 
 /// Cuts what several batches printed at the first mark of each but the first.
@@ -133,6 +143,12 @@ impl<R: Row> Asked<R> {
 
     pub(super) fn read(&self, output: &[u8]) -> Result<Scanned<R>, AskError> {
         Ok(self.scan.read(output)?)
+    }
+
+    /// Asks just this, by a process of its own.
+    pub(super) async fn by_fork(&self, target: &Target) -> Result<Scanned<R>, AskError> {
+        let outputs = ask_by_fork(target, &[self.question()]).await?;
+        self.read(&outputs.concat())
     }
 }
 

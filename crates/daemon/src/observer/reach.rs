@@ -50,7 +50,12 @@ impl Reach {
 
     /// The same by a `tmux` of its own, for what must not wait for a connection.
     pub(crate) async fn fork(&self, batch: &Batch, limit: Duration) -> Result<Vec<u8>, NoAnswer> {
-        self.target.tmux(batch, limit).await.map_err(|failure| match failure {
+        let answered = match self.target.tmux(batch, limit).await {
+            // Its reader knows whether it is whole: a failing hook of the user's takes nothing away.
+            Err(TmuxFailure::Refused { printed, .. }) if !printed.is_empty() => Ok(printed),
+            answered => answered,
+        };
+        answered.map_err(|failure| match failure {
             TmuxFailure::NoServer
             | TmuxFailure::Missing { .. }
             | TmuxFailure::Denied

@@ -28,9 +28,9 @@ pub enum TmuxFailure {
     /// The installed program and the running server are of different makes.
     #[error("the installed tmux cannot speak with the running server: {said}")]
     Mismatch { said: String },
-    /// tmux ran the command and refused it.
+    /// tmux ran the command and refused it, or complained of a hook that it ran for it.
     #[error("tmux refused: {said}")]
-    Refused { said: String },
+    Refused { said: String, printed: Vec<u8> },
     /// The connection ended before the answer; asking again may help.
     #[error("the connection to the tmux server was lost: {said}")]
     Lost { said: String },
@@ -48,6 +48,11 @@ pub enum TmuxFailure {
 }
 
 impl TmuxFailure {
+    /// A refusal of which nothing else is known.
+    pub fn refused(said: impl Into<String>) -> Self {
+        Self::Refused { said: said.into(), printed: Vec::new() }
+    }
+
     /// Whether the same question may be answered a moment later.
     pub fn is_passing(&self) -> bool {
         match self {
@@ -73,7 +78,7 @@ pub(super) fn output(program: &OsStr, finished: Finished) -> Result<Vec<u8>, Tmu
     let said = String::from_utf8_lossy(&finished.stderr).trim().to_owned();
     Err(match finished.status.code() {
         Some(NOT_FOUND) => missing(program),
-        Some(_) => refusal(said),
+        Some(_) => refusal(said, finished.stdout),
         None => TmuxFailure::Lost { said },
     })
 }
@@ -92,7 +97,7 @@ fn missing(program: &OsStr) -> TmuxFailure {
 }
 
 /// Reads tmux's own words. `LC_ALL` sees to it that they are these.
-fn refusal(said: String) -> TmuxFailure {
+fn refusal(said: String, printed: Vec<u8>) -> TmuxFailure {
     let has = |words: &str| said.contains(words);
     if has("no server running on") {
         TmuxFailure::NoServer
@@ -109,7 +114,7 @@ fn refusal(said: String) -> TmuxFailure {
     } else if has("protocol version mismatch") {
         TmuxFailure::Mismatch { said }
     } else {
-        TmuxFailure::Refused { said }
+        TmuxFailure::Refused { said, printed }
     }
 }
 
@@ -119,15 +124,15 @@ mod tests {
 
     #[test]
     fn what_tmux_says_is_understood() {
-        let kind = |said: &str| format!("{:?}", refusal(said.to_owned()));
+        let kind = |said: &str| format!("{:?}", refusal(said.to_owned(), Vec::new()));
         assert_eq!(kind("no server running on /tmp/x"), "NoServer");
         assert_eq!(kind("error connecting to /tmp/x (No such file or directory)"), "NoServer");
         assert_eq!(kind("error connecting to /tmp/x (Permission denied)"), "Denied");
         for passing in ["server exited unexpectedly", "lost server", "[server exited]"] {
-            assert!(refusal(passing.to_owned()).is_passing(), "{passing}");
+            assert!(refusal(passing.to_owned(), Vec::new()).is_passing(), "{passing}");
         }
         assert!(kind("protocol version mismatch (client 8, server 7)").starts_with("Mismatch"));
-        let refused = refusal("can't find session: x".to_owned());
+        let refused = refusal("can't find session: x".to_owned(), Vec::new());
         assert!(matches!(&refused, TmuxFailure::Refused { .. }) && !refused.is_passing());
     }
 }

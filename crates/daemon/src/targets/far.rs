@@ -236,7 +236,7 @@ impl Far {
             b"gone" => Ok(Signalled::Gone),
             b"other" => Ok(Signalled::Other),
             b"denied" => Ok(Signalled::Denied),
-            odd => Err(TmuxFailure::Refused { said: String::from_utf8_lossy(odd).into_owned() }),
+            odd => Err(TmuxFailure::refused(String::from_utf8_lossy(odd))),
         }
     }
 

@@ -169,7 +169,7 @@ fn beside(file: &Path) -> PathBuf {
 }
 
 fn odd(told: &[u8]) -> TmuxFailure {
-    TmuxFailure::Refused { said: String::from_utf8_lossy(told).trim().chars().take(200).collect() }
+    TmuxFailure::refused(String::from_utf8_lossy(told).trim().chars().take(200).collect::<String>())
 }
 
 /// Reads what `look.sh` printed.

@@ -377,8 +377,8 @@ impl Tmux {
             path: command.after("-c").unwrap_or(b"/").to_vec(),
             title: "host".to_owned(),
         };
-        self.server.new_session(name, window, program, clock.wall_seconds());
-        Ok(Vec::new())
+        let session = self.server.new_session(name, window, program, clock.wall_seconds());
+        Ok(format!("${session}\n").into_bytes())
     }
 
     fn set_option(&mut self, command: &Command) -> Answer {
