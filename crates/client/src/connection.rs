@@ -76,6 +76,7 @@ impl Connection {
         if let Some(pid) = pid.filter(|pid| is_stopped(*pid)) {
             let message = format!("the daemon (process {pid}) is stopped, and answers nobody");
             return Err(ClientError::new(ErrorCode::DaemonUnreachable, message)
+                .with_detail("pid", pid)
                 .with_hint(format!("Let it go on with `kill -CONT {pid}`, or end it.")));
         }
         let greeted = Self::over(stream, None).await;

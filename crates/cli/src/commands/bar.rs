@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use api::ExitCode;
 use api::list::{List, ListQuery};
 use api::panes::PaneItem;
 use api::sort::{Sort, SortKey};
 use api::words::{DisplayCategory, State};
+use api::{ErrorCode, ExitCode};
 use clap::Args;
+use client::ClientError;
 
 use crate::commands::Outcome;
 use crate::console::{Console, wait};
@@ -18,8 +19,10 @@ use crate::output::panes::place;
 use crate::output::text::Text;
 use crate::output::time::age;
 
-/// How long a daemon has to answer. One that hangs leaves the segment empty.
+/// How long a daemon has to answer. Of one that hangs nothing is known.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// What stands there when nothing can be relied on.
+const DOUBT: &str = "? qd doctor";
 /// How many of those who wait are named.
 const NAMED_MAX: usize = 2;
 /// The columns that one name takes at most.
@@ -28,7 +31,7 @@ const NAME_COLUMNS_MAX: usize = 24;
 /// Print one segment for tmux's status line: who needs you, and how many run
 ///
 /// Empty without a daemon, and when there is nothing to say; `? qd doctor` while what is known may be
-/// of the past. It starts no daemon. Put `#(qd bar)` into tmux's `status-right`.
+/// of the past or the daemon does not answer, and `? NAME` for a target that does not. It starts no daemon. Put `#(qd bar)` into tmux's `status-right`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BarArgs {}
 
@@ -42,23 +45,33 @@ pub(crate) fn run(console: &Console) -> Outcome {
     let Ok(mut client) = console.onlooker() else { return Ok(ExitCode::Ok) };
     let asked = wait(async {
         let answer = tokio::time::timeout(PATIENCE, client.panes(&query)).await;
-        Ok(answer.ok().and_then(Result::ok).and_then(|answer| answer.read().ok()))
-    })?;
-    let Some(panes) = asked else { return Ok(ExitCode::Ok) };
+        match answer {
+            Ok(Err(error)) if is_absent(&error) => Err(error.into()),
+            answered => Ok(answered.ok().and_then(Result::ok).and_then(|it| it.read().ok())),
+        }
+    });
+    // Nobody is there to be asked.
+    let Ok(asked) = asked else { return Ok(ExitCode::Ok) };
+    let segment = asked.map_or_else(|| DOUBT.to_owned(), |panes| segment(&panes));
     if console.is_json() {
-        let json = serde_json::json!({ "segment": segment(&panes) }).to_string();
+        let json = serde_json::json!({ "segment": segment }).to_string();
         console.terminal.json(&json)?;
     } else {
-        console.terminal.lines(&[Text::plain(segment(&panes))])?;
+        console.terminal.lines(&[Text::plain(segment)])?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// Whether no daemon is there. One that is there and stopped is named.
+fn is_absent(error: &ClientError) -> bool {
+    error.code == ErrorCode::DaemonUnreachable && !error.details.contains_key("pid")
 }
 
 /// What the segment says.
 fn segment(panes: &List<PaneItem>) -> String {
     // Who needed somebody then may need nobody now.
     if !panes.warnings.is_empty() {
-        return "? qd doctor".to_owned();
+        return DOUBT.to_owned();
     }
     let summary = &panes.summary;
     let of = |state: State| summary.by_state.get(&state).copied().unwrap_or(0);
@@ -85,6 +98,11 @@ fn segment(panes: &List<PaneItem>) -> String {
     }
     if running > 0 {
         parts.push(format!("{running} running"));
+    }
+    // Nobody knows who waits there.
+    if let Some((first, others)) = panes.target_errors.split_first() {
+        let more = if others.is_empty() { String::new() } else { format!(" +{}", others.len()) };
+        parts.push(format!("? {}{more}", harmless(first.target.as_str())));
     }
     parts.join(" | ")
 }
@@ -121,6 +139,17 @@ mod tests {
         let mut list = fixtures::panes();
         list.warnings.push(fixtures::warning());
         assert_eq!(segment(&list), "? qd doctor");
+    }
+
+    #[test]
+    fn a_target_that_does_not_answer_is_named() {
+        let mut list = fixtures::panes();
+        list.items.clear();
+        (list.summary.by_state, list.summary.by_category) = Default::default();
+        list.target_errors.push(fixtures::target_error("build"));
+        assert_eq!(segment(&list), "? build");
+        list.target_errors.push(fixtures::target_error("lab"));
+        assert_eq!(segment(&list), "? build +1");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use api::Timestamp;
 use api::agents::AgentDetails;
+use api::error_code::ErrorCode;
 use api::filters::Filters;
 use api::health::Warning;
 use api::list::{List, Summary, TargetError};
@@ -239,6 +240,14 @@ pub(crate) fn targets() -> List<TargetItem> {
 
 pub(crate) fn no_server() -> List<TargetItem> {
     list(&["local"], vec![target("local", Health::Ok, false)])
+}
+
+pub(crate) fn target_error(target: &str) -> TargetError {
+    TargetError {
+        target: target.parse().unwrap(),
+        code: ErrorCode::TargetUnreachable,
+        message: "it does not answer".to_owned(),
+    }
 }
 
 pub(crate) fn warning() -> Warning {

@@ -163,6 +163,6 @@ fn the_bar_says_who_waits_and_nothing_without_a_daemon() {
     let said = env.qd(&["bar"]).success();
     assert!(said.starts_with("! claude a##[bg=red]:0.0 "), "{said}");
     daemon.signal(Signal::STOP);
-    silent(&env, "a daemon that hangs");
+    assert_eq!(env.qd(&["bar"]).success().trim(), "? qd doctor", "a daemon that hangs");
     daemon.signal(Signal::CONT);
 }
