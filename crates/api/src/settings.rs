@@ -88,7 +88,7 @@ const STATE: &[Entry] = &[
     },
     Entry {
         key: "stale_ttl",
-        kind: Kind::Time { default_ms: 30_000, least_ms: 0 },
+        kind: Kind::Time { default_ms: 30_000, least_ms: 100 },
         about: "How long a definite state holds without an observation that confirms it.",
     },
 ];
@@ -101,7 +101,7 @@ const HEALTH: &[Entry] = &[
     },
     Entry {
         key: "down_window",
-        kind: Kind::Time { default_ms: 30_000, least_ms: 0 },
+        kind: Kind::Time { default_ms: 30_000, least_ms: 100 },
         about: "The time within which those failures must fall.",
     },
     Entry {

@@ -100,8 +100,19 @@ pub(crate) fn store_error(error: &OpenError) -> ClientError {
         }
         OpenError::OldSqlite { .. } => ErrorCode::Internal,
     };
-    ClientError::new(code, with_causes(error))
+    let told = ClientError::new(code, with_causes(error));
+    match error {
+        OpenError::Foreign { .. } => told.with_hint(IN_THE_WAY),
+        OpenError::Newer { .. }
+        | OpenError::Absent { .. }
+        | OpenError::Fault { .. }
+        | OpenError::OldSqlite { .. } => told,
+    }
 }
+
+/// What to do about something that has the name of something of ours.
+pub(crate) const IN_THE_WAY: &str =
+    "Something else stands there: move it away, or choose another place with QD_HOME.";
 
 /// An error of the daemon's life, as a command tells it.
 pub(crate) fn lifecycle_error(error: &LifecycleError) -> ClientError {
@@ -117,12 +128,13 @@ pub(crate) fn lifecycle_error(error: &LifecycleError) -> ClientError {
         LifecycleError::Shared(_) => ClientError::new(ErrorCode::Forbidden, message)
             .with_hint("Name a folder in QD_HOME that is only for this; it is made if need be."),
         LifecycleError::NotASocket(_) => ClientError::new(ErrorCode::SocketOccupied, message),
+        LifecycleError::NotAFile(_) => {
+            ClientError::new(ErrorCode::DaemonUnreachable, message).with_hint(IN_THE_WAY)
+        }
         LifecycleError::SocketPathTooLong(_) => ClientError::new(ErrorCode::BadRequest, message)
             .with_hint("Choose a shorter place with QD_HOME."),
         LifecycleError::Io { source, .. } if is_occupied(source) => {
-            ClientError::new(ErrorCode::DaemonUnreachable, message).with_hint(
-                "Something else stands there: move it away, or choose another place with QD_HOME.",
-            )
+            ClientError::new(ErrorCode::DaemonUnreachable, message).with_hint(IN_THE_WAY)
         }
         LifecycleError::Io { .. } => ClientError::new(ErrorCode::DaemonUnreachable, message)
             .with_hint("Look at the permissions and the room on that disk."),

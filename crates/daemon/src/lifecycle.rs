@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::paths::Paths;
@@ -66,6 +67,8 @@ pub enum LifecycleError {
     Shared(PathBuf),
     #[error("{} is in the way and is not a socket", .0.display())]
     NotASocket(PathBuf),
+    #[error("{} is in the way and is not a plain file", .0.display())]
+    NotAFile(PathBuf),
     #[error("the path of the socket is longer than {SOCKET_PATH_BYTES_MAX} bytes: {}", .0.display())]
     SocketPathTooLong(PathBuf),
     #[error("{what} {}", path.display())]
@@ -104,6 +107,7 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(path)
             .map_err(failed("cannot open the lock", path))?;
         let mut left = LOCK_PATIENCE;
@@ -204,6 +208,21 @@ pub fn prepare(paths: &Paths) -> Result<(), LifecycleError> {
     for folder in [socket_folder, &paths.spool, &paths.logs] {
         if folder != paths.home {
             own_folder(folder)?;
+        }
+    }
+    [&paths.home, &paths.logs].into_iter().try_for_each(|folder| plain_files(folder))
+}
+
+/// Sees to it that whatever has one of our names is a file of its own: what we write would otherwise go
+/// where a link leads.
+fn plain_files(folder: &Path) -> Result<(), LifecycleError> {
+    let unread = || failed("cannot look at", folder);
+    for entry in std::fs::read_dir(folder).map_err(unread())? {
+        let entry = entry.map_err(unread())?;
+        let name = entry.file_name();
+        let is_ours = name.to_str().is_some_and(|it| it.starts_with("qd.") && it != "qd.sock");
+        if is_ours && !entry.file_type().map_err(unread())?.is_file() {
+            return Err(LifecycleError::NotAFile(entry.path()));
         }
     }
     Ok(())

@@ -373,3 +373,25 @@ fn the_default_server_stays_the_same_whoever_starts_the_next_daemon() {
     let panes = listed.json()["items"].as_array().unwrap().len();
     assert_eq!(panes, 1, "as from cron, where TMUX_TMPDIR is not what it is in a shell");
 }
+
+/// Whatever we write would go where a link leads.
+#[test]
+fn what_has_the_name_of_a_file_of_ours_and_is_none_is_refused_and_left_as_it_is() {
+    for name in
+        ["qd.lock", "qd.db", "qd.db-wal", "qd.anchor", "qd.trail", "qd.reserve", "logs/qd.log"]
+    {
+        let env = deck();
+        let decoy = env.path("decoy");
+        fs::write(&decoy, "not yours").unwrap();
+        let link = env.home().join(name);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&decoy, &link).unwrap();
+        for arguments in [&["daemon", "run"][..], &["ls"]] {
+            let output = env.qd(arguments);
+            assert!(output.code().is_some_and(|code| code > 0), "{name} {arguments:?}");
+            assert!(output.stderr.contains("is not a plain file"), "{name}: {}", output.stderr);
+            assert!(output.stderr.contains("move it away"), "{name}: {}", output.stderr);
+        }
+        assert_eq!(fs::read_to_string(&decoy).unwrap(), "not yours", "{name}");
+    }
+}
