@@ -8,15 +8,20 @@ use api::limits::RAW_PAYLOAD_BYTES_MAX;
 use api::words::{SchemaVersion, Source};
 use api::{ErrorCode, ExitCode, Timestamp};
 use clap::{ArgGroup, Args, Subcommand};
+use client::Client;
 use sha2::{Digest, Sha256};
 
 use crate::args::word;
 use crate::commands::Outcome;
 use crate::commands::filters::target_name;
+use crate::commands::here;
 use crate::console::{Console, wait};
 use crate::failure::Failure;
 use crate::output::style;
 use crate::output::text::Text;
+
+/// The target that is meant where nothing says which.
+const LOCAL: &str = "local";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EventCommand {
@@ -36,10 +41,10 @@ pub(crate) struct EmitArgs {
     /// What happened, such as approval-requested
     #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
     event_type: String,
-    /// The target on which the pane is
-    #[arg(long, value_name = "NAME", default_value = "local", conflicts_with = "runtime")]
-    target: String,
-    /// The pane it is about, such as %12
+    /// The target on which the pane is; if not given, that of this terminal, and outside of tmux `local`
+    #[arg(long, value_name = "NAME", conflicts_with = "runtime")]
+    target: Option<String>,
+    /// The pane it is about, such as %12; `.` is the one of this terminal
     #[arg(long, value_name = "PANE")]
     pane: Option<String>,
     /// The runtime it is about
@@ -82,14 +87,38 @@ pub(crate) fn run(console: &Console, command: &EventCommand) -> Outcome {
 
 fn emit(console: &Console, args: &EmitArgs) -> Outcome {
     let payload = args.payload.as_deref().map(payload).transpose()?;
-    let event = envelope(args, payload, console.now())?;
-    event.check().map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))?;
+    let mut event = envelope(args, payload, console.now())?;
+    if event.pane_id.is_some() || event.runtime_id.is_some() {
+        check(&event)?;
+    }
     let mut client = console.client()?;
-    let answer = wait(async { Ok(client.emit(&event).await?) })?;
+    let answer = wait(async {
+        if let Some(pane) = args.pane.as_deref().filter(|_| args.target.is_none()) {
+            place(&mut client, pane, &mut event).await?;
+            check(&event)?;
+        }
+        Ok(client.emit(&event).await?)
+    })?;
     console.done(console.answer(&answer, |accepted, width| told(accepted).wrapped(width)));
     Ok(ExitCode::Ok)
 }
 
+fn check(event: &EventEnvelope) -> Result<(), Failure> {
+    event.check().map_err(|error| Failure::new(ErrorCode::BadRequest, error.to_string()))
+}
+
+/// Says which target a pane is on that was named without one.
+async fn place(client: &mut Client, pane: &str, event: &mut EventEnvelope) -> Result<(), Failure> {
+    if pane == here::DOT {
+        let own = here::pane(client).await?.identity;
+        (event.target, event.pane_id) = (Some(own.target), Some(own.pane_id));
+    } else if let Some(target) = here::target_for(client, pane).await? {
+        event.target = Some(target);
+    }
+    Ok(())
+}
+
+/// The event as it was given. A pane without a target is on the default one.
 fn envelope(
     args: &EmitArgs,
     payload: Option<Payload>,
@@ -99,7 +128,10 @@ fn envelope(
         Some(key) => key.clone(),
         None => dedupe_key(args, payload.as_ref(), now),
     };
-    let target = args.pane.is_some().then(|| target_name(&args.target)).transpose()?;
+    let named = args.target.as_deref().unwrap_or(LOCAL);
+    let target = args.pane.is_some().then(|| target_name(named)).transpose()?;
+    // Of which pane that is, the daemon has yet to be asked.
+    let pane = args.pane.clone().filter(|pane| pane != here::DOT);
     Ok(EventEnvelope {
         schema_version: SchemaVersion::V1,
         event_id: None,
@@ -113,7 +145,7 @@ fn envelope(
         target,
         target_id: None,
         ingested_at: None,
-        pane_id: args.pane.clone(),
+        pane_id: pane,
         agent_type: args.agent.clone(),
         pid: args.pid,
         start_hint: args.start_hint,

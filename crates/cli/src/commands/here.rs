@@ -7,16 +7,22 @@ use api::filters::Filters;
 use api::list::ListQuery;
 use api::panes::PaneItem;
 use api::reference::PaneId;
+use api::target_name::TargetName;
+use api::targets::TargetItem;
+use api::words::TargetKind;
 use client::Client;
 
 use crate::failure::Failure;
 
 /// What stands for it on the command line.
 pub(crate) const DOT: &str = ".";
+/// The socket of the server that tmux takes when none is named.
+const DEFAULT_SOCKET: &str = "default";
 
 /// What tmux tells the programs in its panes.
 #[derive(Debug, PartialEq, Eq)]
 struct Here {
+    socket: String,
     server_pid: u32,
     pane: PaneId,
 }
@@ -24,15 +30,8 @@ struct Here {
 /// The pane of this very terminal, among those that the daemon watches.
 pub(crate) async fn pane(client: &mut Client) -> Result<PaneItem, Failure> {
     let here = here(|name| std::env::var_os(name))?;
-    let targets = client.targets().await?.read()?;
-    let is_ours = |pid: Option<u32>| pid == Some(here.server_pid);
-    let target = targets.items.into_iter().find(|it| is_ours(it.server.as_ref().map(|it| it.pid)));
-    let Some(target) = target else {
-        let message = "the tmux server of this terminal is not watched";
-        return Err(Failure::new(ErrorCode::RefNotFound, message)
-            .with_hint("`qd doctor` shows the command that adds it."));
-    };
-    let filters = Filters { target: vec![target.name], ..Filters::default() };
+    let target = target_of(client, &here).await?.ok_or_else(unwatched)?;
+    let filters = Filters { target: vec![target], ..Filters::default() };
     let query = ListQuery { filters, ..ListQuery::default() };
     let panes = client.panes(&query).await?.read()?;
     let found = panes.items.into_iter().find(|it| it.identity.pane_id == here.pane.to_string());
@@ -43,6 +42,39 @@ pub(crate) async fn pane(client: &mut Client) -> Result<PaneItem, Failure> {
     })
 }
 
+/// The target that is meant by a pane of which nothing but the id is told: that of this terminal. `None`
+/// leaves it to the default, which cannot mean this terminal's own pane.
+pub(crate) async fn target_for(
+    client: &mut Client,
+    pane: &str,
+) -> Result<Option<TargetName>, Failure> {
+    let Ok(here) = here(|name| std::env::var_os(name)) else { return Ok(None) };
+    match target_of(client, &here).await? {
+        Some(target) => Ok(Some(target)),
+        None if pane == here.pane.to_string() => Err(unwatched()),
+        None => Ok(None),
+    }
+}
+
+/// The target whose server this is. One whose server was not seen yet is known by its socket.
+async fn target_of(client: &mut Client, here: &Here) -> Result<Option<TargetName>, Failure> {
+    let targets = client.targets().await?.read()?.items;
+    let is_it = |it: &&TargetItem| it.server.as_ref().is_some_and(|it| it.pid == here.server_pid);
+    let may_be = |it: &&TargetItem| {
+        let path = if it.connection_ref.is_empty() { DEFAULT_SOCKET } else { &it.connection_ref };
+        it.kind == TargetKind::Local
+            && it.server.is_none()
+            && here.socket.rsplit('/').next() == path.rsplit('/').next()
+    };
+    let found = targets.iter().find(is_it).or_else(|| targets.iter().find(may_be));
+    Ok(found.map(|it| it.name.clone()))
+}
+
+fn unwatched() -> Failure {
+    Failure::new(ErrorCode::RefNotFound, "the tmux server of this terminal is not watched")
+        .with_hint("`qd doctor` shows the command that adds it.")
+}
+
 /// The tmux server that this terminal is in.
 pub(crate) fn server_pid() -> Option<u32> {
     here(|name| std::env::var_os(name)).ok().map(|here| here.server_pid)
@@ -51,14 +83,18 @@ pub(crate) fn server_pid() -> Option<u32> {
 fn here(variable: impl Fn(&str) -> Option<OsString>) -> Result<Here, Failure> {
     let text = |name| variable(name).and_then(|value| value.into_string().ok());
     // `TMUX` is socket, pid of the server and session; a socket may hold commas.
-    let server_pid = text("TMUX").and_then(|it| it.rsplit(',').nth(1)?.parse().ok());
+    let server = text("TMUX").and_then(|it| {
+        let mut parts = it.rsplitn(3, ',').skip(1);
+        let pid = parts.next()?.parse().ok()?;
+        Some((parts.next()?.to_owned(), pid))
+    });
     let pane = text("TMUX_PANE").and_then(|it| it.parse().ok());
-    let (Some(server_pid), Some(pane)) = (server_pid, pane) else {
+    let (Some((socket, server_pid)), Some(pane)) = (server, pane) else {
         let message = "`.` is the pane in which `qd` runs, and this terminal is not in tmux";
         return Err(Failure::new(ErrorCode::RefInvalid, message)
             .with_hint("Name the pane, such as %12; `qd list panes` shows them."));
     };
-    Ok(Here { server_pid, pane })
+    Ok(Here { socket, server_pid, pane })
 }
 
 #[cfg(test)]
@@ -73,6 +109,7 @@ mod tests {
     fn the_pane_is_the_one_that_tmux_names() {
         let found = find(&[("TMUX", "/tmp/a,b/default,4711,0"), ("TMUX_PANE", "%12")]).unwrap();
         assert_eq!((found.server_pid, found.pane.to_string()), (4711, "%12".to_owned()));
+        assert_eq!(found.socket, "/tmp/a,b/default");
     }
 
     #[test]

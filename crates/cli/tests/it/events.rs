@@ -401,3 +401,44 @@ fn the_command_line_emits_what_the_api_takes() {
     let said = stale.fails_with(5);
     assert!(said.contains("E_RUNTIME_STALE"), "{said}");
 }
+
+/// A pane's id means another pane on each server; inside tmux it is one of this terminal's server.
+#[test]
+fn a_pane_named_without_its_target_is_one_of_the_terminals_own_server() {
+    let env = deck();
+    let here = env.tmux().session("here", "exec cat");
+    let other = env.tmux_at("two");
+    let there = other.session("there", "exec cat");
+    assert_eq!(here, there, "the ids are the same");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &here);
+    let socket = other.show(&there, "#{socket_path}");
+    let emit = |pane: &str, key: &str| {
+        let arguments = [
+            ["event", "emit"],
+            ["--source", "hook"],
+            ["--type", "needs-approval"],
+            ["--agent", "claude"],
+            ["--dedupe", key],
+            ["--pane", pane],
+        ];
+        let terminal = format!("{socket},{},0", other.pid());
+        env.invoke(arguments.as_flattened()).env("TMUX", terminal).env("TMUX_PANE", &there).run()
+    };
+    for pane in [there.as_str(), "."] {
+        let refused = emit(pane, "unwatched");
+        assert_ne!(refused.code(), Some(0), "{pane}");
+        assert!(refused.stderr.contains("is not watched"), "{}", refused.stderr);
+    }
+    env.qd(&["target", "add", "two", "--tmux-socket", &socket]).success();
+    let on = |target: &str| {
+        let panes = deck::items(daemon.api(), "/v1/panes");
+        panes.into_iter().find(|it| it["identity"]["target"] == target)
+    };
+    wait::until("the other server is seen", || on("two"));
+    emit(&there, "first").success();
+    let waits = |target: &str| on(target).is_some_and(|it| it["state"] == "waiting_approval");
+    wait::until("it is said of the terminal's own", || waits("two").then_some(()));
+    emit(".", "second").success();
+    assert!(!waits("local"));
+}
