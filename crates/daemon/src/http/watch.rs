@@ -37,7 +37,9 @@ pub(crate) async fn open(
     Asked(mut query): Asked<WatchQuery>,
 ) -> Result<Response, Problem> {
     let format = format(&headers);
-    if let Some(cursor) = last_event(&headers, query.cursor.as_ref(), &app)? {
+    if let Some(cursor) = last_event(&headers, &app)?
+        && !is_of_another_stream(query.cursor.as_ref(), &cursor)
+    {
         query.cursor = Some(cursor);
     }
     app.read(|follower, _| lists::check_targets(follower, &query.filters))?;
@@ -62,26 +64,26 @@ fn format(headers: &HeaderMap) -> Format {
     if accepted.any(|it| it.contains(EVENT_STREAM)) { Format::Events } else { Format::JsonLines }
 }
 
-/// Where a browser wants to go on, which it says by the id of the last event it got: the cursor.
-///
-/// A sequence alone, as somebody may write it by hand, is of the stream that the query names, or
-/// else of this one.
-fn last_event(
-    headers: &HeaderMap,
-    asked: Option<&Cursor>,
-    app: &App,
-) -> Result<Option<Cursor>, Problem> {
+/// Where a browser wants to go on, which it says by the id of the last event it got: a sequence
+/// of this stream, or a whole cursor.
+fn last_event(headers: &HeaderMap, app: &App) -> Result<Option<Cursor>, Problem> {
     let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let text = value.to_str().unwrap_or("");
-    let stream = || {
-        let own = || app.lookout.read(|follower| follower.stream_id().to_owned());
-        asked.map_or_else(own, |asked| asked.stream_id().to_owned())
+    let whole = if text.contains(':') {
+        text.to_owned()
+    } else {
+        format!("{}:{text}", app.lookout.read(|follower| follower.stream_id().to_owned()))
     };
-    let whole = if text.contains(':') { text.to_owned() } else { format!("{}:{text}", stream()) };
     let cursor = whole.parse().map_err(QueryError::Cursor);
     Ok(Some(cursor.map_err(|error| Problem::from(error).detail("header", "last-event-id"))?))
+}
+
+/// Whether the query names another stream. A bare sequence, as browsers repeat it, is then one of
+/// that stream and not of this.
+fn is_of_another_stream(asked: Option<&Cursor>, last: &Cursor) -> bool {
+    asked.is_some_and(|asked| asked.stream_id() != last.stream_id())
 }
 
 type Turn = Pin<Box<dyn Future<Output = (Watcher, Option<Bytes>)> + Send>>;

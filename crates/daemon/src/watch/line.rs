@@ -1,7 +1,5 @@
 //! One line of a stream: a frame, serialised once for everyone who gets it.
 
-use std::sync::Arc;
-
 use api::cursor::Cursor;
 use api::filters::Filters;
 use api::health::Warning;
@@ -46,8 +44,6 @@ impl Kind {
 pub(crate) struct Line {
     kind: Kind,
     pub(crate) seq: u64,
-    /// The stream that the sequence is of; a line is copied for each watcher.
-    stream: Arc<str>,
     /// The frame as JSON, with the newline that ends it.
     json: Bytes,
 }
@@ -91,7 +87,7 @@ impl Line {
             warnings: moment.warnings,
             items,
         };
-        Self::write(Kind::Snapshot, (moment.stream_id, moment.seq), &WatchFrame::Snapshot(frame))
+        Self::write(Kind::Snapshot, moment.seq, &WatchFrame::Snapshot(frame))
     }
 
     pub(crate) fn delta<I: Watched>(moment: Moment<'_>, changes: Vec<Change<I>>) -> Option<Self> {
@@ -108,7 +104,7 @@ impl Line {
             warnings: moment.warnings,
             changes,
         };
-        Self::write(Kind::Delta, (moment.stream_id, moment.seq), &WatchFrame::Delta(frame))
+        Self::write(Kind::Delta, moment.seq, &WatchFrame::Delta(frame))
     }
 
     pub(crate) fn reset<I: Watched>(
@@ -129,14 +125,10 @@ impl Line {
             reason,
             terminal,
         };
-        Self::write(Kind::Reset, (moment.stream_id, moment.seq), &WatchFrame::<I>::Reset(frame))
+        Self::write(Kind::Reset, moment.seq, &WatchFrame::<I>::Reset(frame))
     }
 
-    fn write<I: Watched>(
-        kind: Kind,
-        (stream, seq): (&str, u64),
-        frame: &WatchFrame<I>,
-    ) -> Option<Self> {
+    fn write<I: Watched>(kind: Kind, seq: u64, frame: &WatchFrame<I>) -> Option<Self> {
         let mut json = match serde_json::to_vec(frame) {
             Ok(json) => json,
             Err(error) => {
@@ -145,7 +137,7 @@ impl Line {
             }
         };
         json.push(b'\n');
-        Some(Self { kind, seq, stream: stream.into(), json: json.into() })
+        Some(Self { kind, seq, json: json.into() })
     }
 
     /// How much room it takes.
@@ -164,16 +156,10 @@ pub(crate) fn join(lines: &[Line], format: Format) -> Bytes {
             joined.freeze()
         }
         (lines, Format::Events) => {
-            let room = lines.iter().map(|line| line.len() + line.stream.len() + 64).sum();
+            let room = lines.iter().map(|line| line.len() + 64).sum();
             let mut joined = BytesMut::with_capacity(room);
             for line in lines {
-                // A sequence alone would be one of whatever database is there when it comes back.
-                let head = format!(
-                    "id: {}:{}\nevent: {}\ndata: ",
-                    line.stream,
-                    line.seq,
-                    line.kind.as_str()
-                );
+                let head = format!("id: {}\nevent: {}\ndata: ", line.seq, line.kind.as_str());
                 joined.put_slice(head.as_bytes());
                 // The newline of the line ends the field, one more ends the event.
                 joined.put_slice(&line.json);
@@ -188,7 +174,7 @@ pub(crate) fn join(lines: &[Line], format: Format) -> Bytes {
 impl Line {
     /// A delta of so many bytes.
     pub(crate) fn of_size(seq: u64, bytes: usize) -> Self {
-        Self { kind: Kind::Delta, seq, stream: "s".into(), json: vec![b' '; bytes].into() }
+        Self { kind: Kind::Delta, seq, json: vec![b' '; bytes].into() }
     }
 }
 
@@ -197,7 +183,7 @@ mod tests {
     use super::*;
 
     fn line(seq: u64, kind: Kind) -> Line {
-        Line { kind, seq, stream: "s".into(), json: Bytes::from(format!("{{\"n\":{seq}}}\n")) }
+        Line { kind, seq, json: Bytes::from(format!("{{\"n\":{seq}}}\n")) }
     }
 
     #[test]
@@ -209,10 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_its_cursor_as_its_id() {
+    fn an_event_has_its_sequence_as_its_id() {
         let lines = [line(1, Kind::Delta), line(2, Kind::Reset)];
-        let expected = "id: s:1\nevent: delta\ndata: {\"n\":1}\n\n\
-                        id: s:2\nevent: reset\ndata: {\"n\":2}\n\n";
+        let expected = "id: 1\nevent: delta\ndata: {\"n\":1}\n\n\
+                        id: 2\nevent: reset\ndata: {\"n\":2}\n\n";
         assert_eq!(join(&lines, Format::Events), expected);
     }
 }
