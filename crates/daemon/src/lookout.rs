@@ -61,6 +61,7 @@ impl Lookout {
             hub.publish(follower, publication, now)
         };
         self.published.send_modify(|count| *count += 1);
+        self.replies.stir(publication.changes.iter().map(|change| &change.event));
         self.wake_when(due);
     }
 

@@ -30,7 +30,8 @@ const DOUBT: Duration = Duration::from_millis(500);
 const VOUCH: Duration = Duration::from_secs(10);
 /// How soon it is told that one hook still waits after the agent showed that it works on.
 const RETURN: Duration = Duration::from_secs(1);
-/// How often it is looked whether somebody attached to the session.
+/// How often a hook that hides its agent's dialog looks without news: time passes, and settings
+/// change.
 const GLANCE: Duration = Duration::from_millis(500);
 /// How much later than it can be away for good a hook is looked for.
 const MARGIN: Duration = Duration::from_millis(10);
@@ -51,9 +52,6 @@ pub(crate) struct Sitting {
     asked: ApprovalRow,
     hold: Hold,
     held: Held,
-    /// Wakes when an answer was laid down.
-    moved: watch::Receiver<u64>,
-    publications: watch::Receiver<u64>,
     /// When it was last told that it waits.
     vouched: Instant,
     /// Dropped when it waits no more.
@@ -102,13 +100,11 @@ impl Vigil {
         if !self.may_wait(hold, &asked) {
             return None;
         }
-        let held = self.lookout.replies().hold(&asked.approval, hold, choices);
+        let held = self.lookout.replies().hold(&asked.approval, &asked.pane, hold, choices);
         if hold == Hold::Instead {
             held_back(&self.deck, &asked.approval, true).await;
         }
         Some(Sitting {
-            moved: held.moved(),
-            publications: self.lookout.publications(),
             vouched: Instant::now(),
             _here: self.told_of(&asked.approval),
             vigil: self.clone(),
@@ -141,15 +137,20 @@ impl Vigil {
     }
 
     /// Whether an answer may still come.
-    async fn is_asked(&self, event: &EventId) -> bool {
-        let is_live = || self.opened_by(event).is_some_and(|row| row.is_live());
-        if is_live() {
+    async fn is_asked(&self, asked: &ApprovalRow) -> bool {
+        let is_live = || {
+            self.lookout.read(|follower| {
+                let row = follower.engine().approval(&asked.approval)?;
+                (row.event == asked.event).then(|| row.is_live())
+            })
+        };
+        if is_live() == Some(true) {
             return true;
         }
         let mut publications = self.lookout.publications();
         let until = Instant::now() + DOUBT;
-        while self.opened_by(event).is_some() {
-            if is_live() {
+        while let Some(is_live) = is_live() {
+            if is_live {
                 return true;
             }
             if timeout_at(until, publications.changed()).await.is_err() {
@@ -239,7 +240,7 @@ impl Sitting {
                 return Turn::Answer(letter);
             }
             let vigil = &self.vigil;
-            if !vigil.is_asked(&self.asked.event).await || !vigil.may_wait(self.hold, &self.asked) {
+            if !vigil.is_asked(&self.asked).await || !vigil.may_wait(self.hold, &self.asked) {
                 return self.held.fetch().map_or(Turn::Over, Turn::Answer);
             }
             if Instant::now() >= until {
@@ -249,15 +250,12 @@ impl Sitting {
                 vigil.vouch(&self.asked).await;
                 self.vouched = Instant::now();
             }
-            let glance = until.min(Instant::now() + GLANCE);
-            let news = async {
-                tokio::select! {
-                    _ = self.moved.changed() => {}
-                    _ = self.publications.changed() => {}
-                }
+            let glance = match self.hold {
+                Hold::Beside => until,
+                Hold::Instead => until.min(Instant::now() + GLANCE),
             };
             // Whether it was news or only time that passed: everything is looked at again.
-            timeout_at(glance, news).await.ok();
+            timeout_at(glance, self.held.stirred()).await.ok();
         }
     }
 }
