@@ -153,6 +153,12 @@ fn a_socket_by_a_link_or_a_detour_is_no_other_target_and_a_file_is_none() {
         let said = add("p2", detour).fails_with(5);
         assert!(said.contains("E_TARGET_DUPLICATE_SERVER"), "{detour}: {said}");
     }
+    env.tmux_at("s/later.sock").session("there", "exec cat");
+    std::fs::hard_link(env.path("s/later.sock"), env.path("hard.sock")).unwrap();
+    let said = add("p2", "hard.sock").fails_with(5);
+    assert!(said.contains("E_TARGET_DUPLICATE_SERVER"), "a second name of the socket: {said}");
+    let said = add("p1", "hard.sock").fails_with(5);
+    assert!(said.contains("E_TARGET_EXISTS"), "its own name is what is taken: {said}");
     std::fs::write(env.path("file"), "x").unwrap();
     for impossible in ["file", "s"] {
         let said = add("p3", impossible).fails_with(2);

@@ -1,6 +1,6 @@
 //! `/v1/targets`: list, add, connect, disconnect, remove.
 
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,16 +107,37 @@ fn twin(app: &App, request: &Request) -> Option<Refusal> {
     let Request::AddTarget { name, kind: TargetKind::Local, connection_ref, .. } = request else {
         return None;
     };
-    let place = |connection_ref: &str| {
-        let socket = local::settled(&socket_of(connection_ref));
-        std::fs::canonicalize(&socket).unwrap_or(socket)
-    };
-    let wanted = place(connection_ref);
+    let wanted = Place::of(connection_ref);
     app.read(|follower, _| {
-        let mut locals = follower.engine().targets().filter(|row| row.kind == TargetKind::Local);
-        let other = locals.find(|row| row.name != *name && place(&row.connection_ref) == wanted)?;
+        let targets = || follower.engine().targets();
+        // A name that is taken is refused as such, wherever it leads.
+        if targets().any(|row| row.name == *name) {
+            return None;
+        }
+        let mut locals = targets().filter(|row| row.kind == TargetKind::Local);
+        let other = locals.find(|row| Place::of(&row.connection_ref).is_same(&wanted))?;
         Some(Refusal::SameServer { name: name.clone(), other: other.name.clone() })
     })
+}
+
+/// Where a local target leads.
+struct Place {
+    path: PathBuf,
+    /// Device and inode of what is there: one socket may have several names.
+    file: Option<(u64, u64)>,
+}
+
+impl Place {
+    fn of(connection_ref: &str) -> Self {
+        let socket = local::settled(&socket_of(connection_ref));
+        let path = std::fs::canonicalize(&socket).unwrap_or(socket);
+        let file = std::fs::metadata(&path).ok().map(|it| (it.dev(), it.ino()));
+        Self { path, file }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.path == other.path || (self.file.is_some() && self.file == other.file)
+    }
 }
 
 pub(crate) async fn remove(
