@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::journal::JournalRow;
+use crate::meta::Meta;
 use crate::row::{Values, counter, integer, integer_or_null, text, text_or_null, unsigned};
 use crate::tables;
 
@@ -167,7 +168,7 @@ pub(crate) fn forget(db: &Connection, horizon: i64, limit: i64) -> Result<usize,
 }
 
 /// Holds the end of an action, as one journal row tells it, against its own row.
-pub(crate) fn check(db: &Connection, row: &JournalRow<'_>) -> Result<(), Fault> {
+pub(crate) fn check(db: &Connection, row: &JournalRow<'_>, meta: &Meta) -> Result<(), Fault> {
     let Event::ActionChanged(told) = row.event()? else {
         return Err(row.bad(Wrong::Value { column: "kind".to_owned() }).into());
     };
@@ -178,6 +179,7 @@ pub(crate) fn check(db: &Connection, row: &JournalRow<'_>) -> Result<(), Fault> 
     match by_id(db, told.action.as_str())? {
         Some(stored) if stored == *told => check_snapshot(db, &told),
         Some(_) => Err(bad(Wrong::Differs { from: "the journal".to_owned() }).into()),
+        None if told.completed_at.map(|at| at.0) < meta.ended_deleted_before => Ok(()),
         None => Err(bad(Wrong::Missing).into()),
     }
 }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 
 use crate::fault::{BadRow, Fault, Wrong};
 use crate::journal::JournalRow;
+use crate::meta::Meta;
 use crate::row::{Values, integer, integer_or_null, text, text_or_null};
 use crate::tables;
 
@@ -102,7 +103,7 @@ pub(crate) fn forget(db: &Connection, horizon: i64, limit: i64) -> Result<usize,
 }
 
 /// Holds the end of an approval, as one journal row tells it, against its own row.
-pub(crate) fn check(db: &Connection, row: &JournalRow<'_>) -> Result<(), Fault> {
+pub(crate) fn check(db: &Connection, row: &JournalRow<'_>, meta: &Meta) -> Result<(), Fault> {
     let Event::ApprovalChanged(told) = row.event()? else {
         return Err(row.bad(Wrong::Value { column: "kind".to_owned() }).into());
     };
@@ -113,6 +114,7 @@ pub(crate) fn check(db: &Connection, row: &JournalRow<'_>) -> Result<(), Fault> 
     match by_id(db, told.approval.as_str())? {
         Some(stored) if stored == *told => Ok(()),
         Some(_) => Err(bad(Wrong::Differs { from: "the journal".to_owned() }).into()),
+        None if told.closed_at.map(|at| at.0) < meta.ended_deleted_before => Ok(()),
         None => Err(bad(Wrong::Missing).into()),
     }
 }

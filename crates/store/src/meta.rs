@@ -11,6 +11,8 @@ use crate::row::text;
 use crate::tables::META;
 use crate::trust::{Probation, Remembered};
 
+const ENDED_DELETED: &str = "ended_deleted_before";
+
 /// The rows of `meta`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Meta {
@@ -22,6 +24,8 @@ pub(crate) struct Meta {
     pub(crate) payloads_cleared_before: i64,
     /// Events that came in before this may have been deleted.
     pub(crate) inbox_deleted_before: i64,
+    /// Actions and approvals that ended before this may have been deleted. The first databases do not say.
+    pub(crate) ended_deleted_before: Option<i64>,
     /// The last row that the journal was pruned to.
     pub(crate) pruned: Head,
     /// How far the wall clock is believed. The first databases did not say.
@@ -51,6 +55,9 @@ impl Meta {
         })?;
         let branch = rows.remove("branch");
         let clock = rows.remove("clock").map(|value| clock_of(&value)).transpose()?;
+        let deleted = rows.remove(ENDED_DELETED);
+        let ended_deleted_before =
+            deleted.map(|value| number(ENDED_DELETED, &value)).transpose()?;
         let mut take = |key: &str| rows.remove(key).ok_or_else(|| bad(key, Wrong::Missing));
         Ok(Self {
             identity: Identity {
@@ -65,6 +72,7 @@ impl Meta {
                 &take("payloads_cleared_before")?,
             )?,
             inbox_deleted_before: number("inbox_deleted_before", &take("inbox_deleted_before")?)?,
+            ended_deleted_before,
             pruned: Head {
                 seq: number("pruned_seq", &take("pruned_seq")?)?,
                 hash: number("pruned_hash", &take("pruned_hash")?)?,
@@ -99,6 +107,11 @@ impl Meta {
     pub(crate) fn raise_inbox_deleted_before(db: &Connection, at: i64) -> Result<(), Fault> {
         let at = at.max(Self::read(db)?.inbox_deleted_before);
         put(db, "inbox_deleted_before", &at.to_string())
+    }
+
+    pub(crate) fn raise_ended_deleted_before(db: &Connection, at: i64) -> Result<(), Fault> {
+        let known = Self::read(db)?.ended_deleted_before;
+        put(db, ENDED_DELETED, &known.map_or(at, |known| known.max(at)).to_string())
     }
 
     /// Where the clock was last believed; while it is doubted also where it was last seen, and for

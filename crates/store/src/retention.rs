@@ -177,8 +177,7 @@ impl Horizons {
         Ok(self.clear_payloads(db)?
             + self.delete_settled(db)?
             + self.delete_alone(db)?
-            + approvals::forget(db, self.events, limits::RETAIN_ROWS_MAX)?
-            + actions::forget(db, self.events, limits::RETAIN_ROWS_MAX)?
+            + self.delete_ended(db)?
             + self.prune_journal(db)?
             + self.delete_runtimes(db)?)
     }
@@ -218,6 +217,17 @@ impl Horizons {
             tables::EVENT_INBOX.amend(db, &[key], |row| row.set("raw_payload", Null))?;
         }
         Ok(keys.len())
+    }
+
+    /// Deletes actions and approvals that ended. The journal may go on telling of them for a while: it is
+    /// pruned up to a checkpoint, and in the order of its rows.
+    fn delete_ended(&self, db: &Connection) -> Result<usize, Fault> {
+        let deleted = approvals::forget(db, self.events, limits::RETAIN_ROWS_MAX)?
+            + actions::forget(db, self.events, limits::RETAIN_ROWS_MAX)?;
+        if deleted > 0 {
+            Meta::raise_ended_deleted_before(db, self.events)?;
+        }
+        Ok(deleted)
     }
 
     /// Deletes what waited once and does not any more.

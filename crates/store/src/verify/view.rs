@@ -104,8 +104,8 @@ impl View {
             if differing.is_none() {
                 differing = match row.kind {
                     "event_pended" => check_pended(&self.db, &row, &self.meta).err(),
-                    "action_changed" => actions::check(&self.db, &row).err(),
-                    "approval_changed" => approvals::check(&self.db, &row).err(),
+                    "action_changed" => actions::check(&self.db, &row, &self.meta).err(),
+                    "approval_changed" => approvals::check(&self.db, &row, &self.meta).err(),
                     _ => None,
                 };
             }
