@@ -18,6 +18,8 @@ use engine::words::{Confidence, Health, Source, State};
 
 /// Output this soon after a claim belongs to what the claim reported.
 const SETTLE_MS: i64 = 2_000;
+/// How exactly a server tells when a pane last printed.
+const OUTPUT_UNIT_MS: i64 = 1_000;
 /// What lay in the spool for longer counts as written down so long ago.
 const SPOOLED_MS_MAX: i64 = 12 * 3_600_000;
 /// A clock that fell behind by more was set back.
@@ -315,7 +317,8 @@ impl Model {
     }
 
     /// A look tells when a pane last printed. What was not heard then counts as output that came
-    /// as late as it may have, or for work that goes on, as early.
+    /// as late as it may have, or for work that goes on, as early. Output that is yet to come was told by
+    /// a clock that has been set back since; that same clock tells what was before it.
     pub(crate) fn unheard(
         &mut self,
         key: &PaneKey,
@@ -328,8 +331,12 @@ impl Model {
         let at = |wall: WallMs| Moment::told(wall, now);
         let own = |at: Moment| began.map_or(at, |began| began.max(at));
         let latest = at(output.latest);
+        let set_back = output.latest.0 - now.wall_ms > OUTPUT_UNIT_MS;
+        let after = |it: &Moment| {
+            if set_back { output.latest.0 - it.wall_ms } else { latest.true_ms - it.true_ms }
+        };
         let listened = self.listened.get(&key.target);
-        let unheard = listened.is_none_or(|it| latest.true_ms > it.true_ms);
+        let unheard = listened.is_none_or(|it| after(it) > 0);
         let Some(shown) = shown else {
             self.unheard.remove(key);
             if unheard {
@@ -343,7 +350,7 @@ impl Model {
             let heard = sighting.moved.map(|it| at(WallMs(it.wall_ms)));
             let heard = heard.filter(|it| it.true_ms > certain.true_ms);
             sighting.moved = Some(own(heard.unwrap_or(certain)));
-        } else if unheard && sighting.moved.is_none_or(|it| latest.true_ms >= it.true_ms + 1_000) {
+        } else if unheard && sighting.moved.is_none_or(|it| after(&it) >= OUTPUT_UNIT_MS) {
             sighting.moved = Some(own(latest));
         }
     }
