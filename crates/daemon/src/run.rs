@@ -220,6 +220,11 @@ fn lookout_on(ledger: &Ledger, clock: Clock) -> Result<Lookout, RunError> {
     Ok(Lookout::new(follower, journal, clock))
 }
 
+fn instance_of(identity: &Identity, paths: &Paths) -> Result<String, RunError> {
+    identity::instance(&identity.installation, &paths.home)
+        .map_err(|it| RunError::System("look at its own folder", it))
+}
+
 impl House {
     fn build(
         paths: &Paths,
@@ -245,8 +250,7 @@ impl House {
         let notify = config.notify.clone();
         let notifier =
             Notifier::new(notify, paths.notified.clone(), lookout.clone(), environment.clone());
-        let instance = identity::instance(&identity.installation, &paths.home)
-            .map_err(|it| RunError::System("look at its own folder", it))?;
+        let instance = instance_of(&identity, paths)?;
         let ways = (environment, paths.routes.as_path());
         let (spool, shown) = (watch::Sender::default(), Shown::default());
         let (path, loaded_at) = (paths.config.clone(), clock.now().wall);
