@@ -175,8 +175,9 @@ impl Engine {
         if self.is_taken(pane) {
             return Decision::default();
         }
+        let here = self.actions.values().filter(|row| row.pane == *pane && row.waits());
         let mut waiting: Vec<&ActionRow> =
-            self.actions.values().filter(|row| row.pane == *pane && row.waits()).collect();
+            here.filter(|row| !self.orphaned.contains(&row.action)).collect();
         waiting.sort_by_key(|row| order(row));
         let mut prompts_wait = false;
         for row in waiting {

@@ -93,6 +93,9 @@ pub struct Engine {
     pub(crate) tokens: BTreeMap<TokenId, TokenRow>,
     /// The approvals for which a hook waits that hides its agent's dialog. None outlives the daemon.
     pub(crate) held: BTreeSet<ApprovalId>,
+    /// The actions that the daemon before this one had not begun, and that do not wait on: they are
+    /// told as interrupted, and must not be begun while that is on its way.
+    pub(crate) orphaned: BTreeSet<ActionId>,
 }
 
 impl Engine {
@@ -111,6 +114,7 @@ impl Engine {
             approvals: BTreeMap::new(),
             tokens: BTreeMap::new(),
             held: BTreeSet::new(),
+            orphaned: BTreeSet::new(),
         }
     }
 
@@ -183,6 +187,8 @@ impl Engine {
         for row in self.approvals.values_mut() {
             row.opened.rebase(now);
         }
+        let orphaned = self.actions.values().filter(|row| row.waits() && !row.is_parked());
+        self.orphaned = orphaned.map(|row| row.action.clone()).collect();
     }
 
     pub fn settings(&self) -> &Settings {

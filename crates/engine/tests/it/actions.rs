@@ -263,6 +263,10 @@ fn a_pane_has_no_more_unsettled_acts_than_it_keeps_traces_of() {
     assert!(told(&world, 9).is_issued());
 }
 
+fn interrupted() -> Failure {
+    Failure::new(ActionProblem::Interrupted, "the daemon ended before it was done")
+}
+
 #[test]
 fn after_a_restart_nothing_is_done_and_everything_open_is_looked_at() {
     let mut world = world();
@@ -282,6 +286,14 @@ fn after_a_restart_nothing_is_done_and_everything_open_is_looked_at() {
         .collect();
     assert_eq!(settled, [("ac-1", true), ("ac-2", false)]);
     assert_eq!(restored.tables(), world.engine.tables());
+    world.engine = restored;
+    let before = released(&world);
+    report(&mut world, 1, Outcome::Done(Proof::Trace));
+    assert_eq!(released(&world), before, "what is about to be told as interrupted is not begun");
+    report(&mut world, 2, Outcome::Failed(interrupted()));
+    assert_eq!(told(&world, 2).phase, Phase::Failed);
+    let next = request(&world, 3, 1, send("y"));
+    assert!(ask(&mut world, &next).unwrap().is_issued(), "and others go on");
 }
 
 #[test]
@@ -415,9 +427,9 @@ fn a_busy_agent_is_refused_waited_for_or_queued_for_and_only_prompts_wait() {
     assert_eq!(settled.collect::<Vec<_>>(), ["ac-2"], "what is queued goes on to wait");
     world.engine = restored;
     world.pass(limits::RETRY_FIRST_MS);
-    assert_eq!(released(&world), ["ac-5", "ac-2", "ac-2"]);
-    report(&mut world, 2, Outcome::Done(Proof::Submitted));
-    assert_eq!(released(&world), ["ac-5", "ac-2", "ac-2", "ac-3"]);
+    assert_eq!(released(&world), ["ac-5", "ac-2", "ac-3"], "whoever waited is gone");
+    report(&mut world, 2, Outcome::Failed(interrupted()));
+    assert_eq!(told(&world, 2).phase, Phase::Failed);
 }
 
 #[test]
