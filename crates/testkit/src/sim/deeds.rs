@@ -279,7 +279,7 @@ impl Deeds {
                 // What was accepted just now waited no longer than it may.
                 let Act::Respond { approval, .. } = &asked.act else { return Ok(()) };
                 let late = engine.approval(approval).filter(|it| {
-                    row.action == asked.action
+                    it.answer.as_ref().is_some_and(|answer| answer.action == asked.action)
                         && it.state == ApprovalState::Answering
                         && it.opened.plus(limits::APPROVAL_TTL_MS) <= now.mono
                 });
