@@ -33,6 +33,8 @@ struct File {
     /// Taken in, as the daemon knows it and as the cursor has it.
     taken: usize,
     saved: usize,
+    /// The furthest that any daemon has taken in.
+    reached: usize,
 }
 
 /// A hook's words on their way: who it is about, and the record.
@@ -145,6 +147,7 @@ impl Spool {
         }
         if let Some(file) = self.files.get_mut(batch.file) {
             file.taken = file.taken.max(batch.end);
+            file.reached = file.reached.max(file.taken);
             if rng.permille(300) {
                 file.saved = file.taken;
             }
@@ -161,9 +164,11 @@ impl Spool {
         }
     }
 
-    /// So much time passed that what was taken in long ago may be forgotten.
+    /// So much time passed that what was taken in long ago may be forgotten. What one daemon took in
+    /// and the next one had yet to come past again, it has: that takes it moments.
     pub(crate) fn settle(&mut self) {
         for file in &mut self.files {
+            file.taken = file.taken.max(file.reached);
             file.saved = file.taken;
         }
     }
