@@ -460,11 +460,16 @@ impl Model {
         behind
     }
 
-    /// Whether the journal says of a reading what was read.
+    /// Whether the journal says of a reading what was read: last, or under its number, where a daemon
+    /// took in several at once and died before it told of them.
     pub(crate) fn was_read(&self, row: &EventRow) -> bool {
         let shown = self.readings.get(&(row.runtime.clone(), row.signal.source));
-        let last = shown.and_then(|shown| shown.last());
-        last.is_some_and(|it| it.claim == row.signal.claim)
+        let numbered = |it: &&Shown| Some(it.seq) == row.signal.source_seq;
+        let meant = |shown: &Vec<Shown>| {
+            let numbered = shown.iter().rfind(numbered).into_iter();
+            numbered.chain(shown.last()).any(|it| it.claim == row.signal.claim)
+        };
+        shown.is_some_and(meant)
     }
 
     /// An event reached a runtime, in whose pane the process of an agent may have been found. What
