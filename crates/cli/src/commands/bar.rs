@@ -99,9 +99,12 @@ fn segment(panes: &List<PaneItem>) -> String {
     if running > 0 {
         parts.push(format!("{running} running"));
     }
-    // Nobody knows who waits there.
-    if let Some((first, others)) = panes.target_errors.split_first() {
-        let more = if others.is_empty() { String::new() } else { format!(" +{}", others.len()) };
+    // Nobody knows who waits there. What somebody disconnected is left alone by their own wish.
+    let mut silent =
+        panes.target_errors.iter().filter(|it| it.code != ErrorCode::TargetDisconnected);
+    if let Some(first) = silent.next() {
+        let others = silent.count();
+        let more = if others > 0 { format!(" +{others}") } else { String::new() };
         parts.push(format!("? {}{more}", harmless(first.target.as_str())));
     }
     parts.join(" | ")
@@ -150,6 +153,8 @@ mod tests {
         assert_eq!(segment(&list), "? build");
         list.target_errors.push(fixtures::target_error("lab"));
         assert_eq!(segment(&list), "? build +1");
+        list.target_errors[0].code = ErrorCode::TargetDisconnected;
+        assert_eq!(segment(&list), "? lab");
     }
 
     #[test]
