@@ -175,9 +175,7 @@ impl Engine {
         if self.is_taken(pane) {
             return Decision::default();
         }
-        let here = self.actions.values().filter(|row| row.pane == *pane && row.waits());
-        let mut waiting: Vec<&ActionRow> =
-            here.filter(|row| !self.orphaned.contains(&row.action)).collect();
+        let mut waiting: Vec<&ActionRow> = self.waiting_in(pane).collect();
         waiting.sort_by_key(|row| order(row));
         let mut prompts_wait = false;
         for row in waiting {
@@ -199,6 +197,12 @@ impl Engine {
             }
         }
         Decision::default()
+    }
+
+    /// The actions that wait in a pane, and are to be done.
+    fn waiting_in(&self, pane: &PaneKey) -> impl Iterator<Item = &ActionRow> {
+        let here = self.actions.values().filter(move |row| row.pane == *pane && row.waits());
+        here.filter(|row| !self.orphaned.contains(&row.action))
     }
 
     /// Has an action done that waited, by what is seen now.
@@ -261,7 +265,7 @@ impl Engine {
         let Some(pane) = self.pane_of(&row.runtime).filter(|_| row.is_patient()) else {
             return expiry;
         };
-        let here = self.actions.values().filter(|it| it.pane == row.pane && it.waits());
+        let here = self.waiting_in(&row.pane);
         let first = here.filter(|it| it.is_patient()).min_by_key(|it| order(it));
         let is_first = first.is_some_and(|first| first.action == row.action);
         if is_first && !self.is_taken(&row.pane) && self.objection(row, pane).is_none() {
