@@ -31,7 +31,8 @@ const NAME_COLUMNS_MAX: usize = 24;
 /// Print one segment for tmux's status line: who needs you, and how many run
 ///
 /// Empty without a daemon, and when there is nothing to say; `? qd doctor` while what is known may be
-/// of the past or the daemon does not answer, and `? NAME` for a target that does not. It starts no daemon. Put `#(qd bar)` into tmux's `status-right`.
+/// of the past or the daemon does not answer, and `? NAME` for a target that does not. It starts no
+/// daemon. Put `#(qd bar)` into tmux's `status-right`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BarArgs {}
 
@@ -93,8 +94,7 @@ fn segment(panes: &List<PaneItem>) -> String {
             })
             .collect();
         let others = needed - u64::try_from(named.len()).unwrap_or(needed);
-        let more = if others > 0 { format!(" +{others}") } else { String::new() };
-        parts.push(format!("! {}{more}", named.join(", ")));
+        parts.push(format!("! {}{}", named.join(", "), and_more(others)));
     }
     if running > 0 {
         parts.push(format!("{running} running"));
@@ -103,11 +103,15 @@ fn segment(panes: &List<PaneItem>) -> String {
     let mut silent =
         panes.target_errors.iter().filter(|it| it.code != ErrorCode::TargetDisconnected);
     if let Some(first) = silent.next() {
-        let others = silent.count();
-        let more = if others > 0 { format!(" +{others}") } else { String::new() };
-        parts.push(format!("? {}{more}", harmless(first.target.as_str())));
+        let others = u64::try_from(silent.count()).unwrap_or(u64::MAX);
+        parts.push(format!("? {}{}", harmless(first.target.as_str()), and_more(others)));
     }
     parts.join(" | ")
+}
+
+/// How many there are beside those that are named.
+fn and_more(others: u64) -> String {
+    if others > 0 { format!(" +{others}") } else { String::new() }
 }
 
 /// A name in which tmux sees neither a style nor a command.

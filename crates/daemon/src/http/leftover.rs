@@ -8,9 +8,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 /// More than this is not waited for: the connection ends under it.
 const LEFTOVER_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -19,22 +19,22 @@ const LEFTOVER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A body that is read to its end, by whoever wants it or by nobody.
 #[derive(Debug)]
-pub(super) struct ReadToTheEnd<B: Body<Data = Bytes> + Unpin + Send + 'static>(Option<B>);
+pub(super) struct ReadToTheEnd(Option<Incoming>);
 
-impl<B: Body<Data = Bytes> + Unpin + Send + 'static> ReadToTheEnd<B> {
-    pub(super) fn new(body: B) -> Self {
+impl ReadToTheEnd {
+    pub(super) fn new(body: Incoming) -> Self {
         Self(Some(body))
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin + Send + 'static> Body for ReadToTheEnd<B> {
+impl Body for ReadToTheEnd {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = hyper::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         match &mut self.0 {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
@@ -50,7 +50,7 @@ impl<B: Body<Data = Bytes> + Unpin + Send + 'static> Body for ReadToTheEnd<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin + Send + 'static> Drop for ReadToTheEnd<B> {
+impl Drop for ReadToTheEnd {
     fn drop(&mut self) {
         if let Some(body) = self.0.take().filter(|body| !body.is_end_stream()) {
             tokio::spawn(tokio::time::timeout(LEFTOVER_TIMEOUT, throw_away(body)));
@@ -59,10 +59,10 @@ impl<B: Body<Data = Bytes> + Unpin + Send + 'static> Drop for ReadToTheEnd<B> {
 }
 
 /// Reads until the end, an error, or the bound.
-async fn throw_away<B: Body<Data = Bytes> + Unpin>(mut body: B) {
+async fn throw_away(mut body: Incoming) {
     let mut left = LEFTOVER_BYTES_MAX;
     while let Some(Ok(frame)) = body.frame().await {
-        let bytes = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         let Some(rest) = left.checked_sub(bytes) else { return };
         left = rest;
     }

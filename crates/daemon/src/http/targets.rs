@@ -1,6 +1,6 @@
 //! `/v1/targets`: list, add, connect, disconnect, remove.
 
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use super::problem::Problem;
 use super::to_api::{self, timestamp};
 use super::{from_api, lists};
 use crate::deck::Fault;
+use crate::targets::host::SocketFile;
 use crate::targets::local;
 use crate::targets::process::Environment;
 use crate::view::{self, Listed};
@@ -123,15 +124,15 @@ fn twin(app: &App, request: &Request) -> Option<Refusal> {
 /// Where a local target leads.
 struct Place {
     path: PathBuf,
-    /// Device and inode of what is there: one socket may have several names.
-    file: Option<(u64, u64)>,
+    /// One socket may have several names.
+    file: Option<SocketFile>,
 }
 
 impl Place {
     fn of(connection_ref: &str) -> Self {
         let socket = local::settled(&socket_of(connection_ref));
         let path = std::fs::canonicalize(&socket).unwrap_or(socket);
-        let file = std::fs::metadata(&path).ok().map(|it| (it.dev(), it.ino()));
+        let file = SocketFile::at(&path);
         Self { path, file }
     }
 

@@ -254,7 +254,7 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    pub(super) fn at(path: &Path) -> Option<Self> {
+    pub(crate) fn at(path: &Path) -> Option<Self> {
         let file = std::fs::metadata(path).ok()?;
         let bound = (file.mtime(), file.mtime_nsec());
         Some(Self { device: file.dev(), inode: file.ino(), bound })
