@@ -378,14 +378,14 @@ impl Engine {
         let key = PaneKey::new(look.target, facts.pane);
         let known = self.panes.get(&key).filter(|memory| memory.row.boot == server.boot);
         let Some(memory) = known else {
-            decision.events.push(self.appear(look, server, key, facts));
+            decision.events.push(self.appear(look, server, key, facts, printed));
             return;
         };
         let before = &memory.row;
         let mut row = PaneRow { facts, last_seen: look.now.stamp(), ..before.clone() };
         row.last_activity = printed.or(row.last_activity);
         let mut causes = Vec::new();
-        let evidence = self.succeed_runtime(look, before, &mut row, &mut causes);
+        let evidence = self.succeed_runtime(look, before, &mut row, printed, &mut causes);
         causes.extend(self.settle(&mut row, &evidence, look.health, look.now));
         if causes.iter().any(|cause| matches!(cause, Cause::RuntimeStarted { .. })) {
             // What another life was doing says nothing about this one.
@@ -413,6 +413,7 @@ impl Engine {
         server: &ServerFacts,
         key: PaneKey,
         facts: PaneFacts,
+        printed: Option<Stamp>,
     ) -> Event {
         let mut causes = vec![Cause::Appeared];
         let previous = self.panes.get(&key).map(|memory| &memory.row.state);
@@ -422,14 +423,14 @@ impl Engine {
             state: fresh_state(previous, look.now.stamp()),
             first_seen_at: look.now.wall,
             last_seen: look.now.stamp(),
-            last_activity: None,
+            last_activity: printed,
             updated_at: look.now.wall,
             key,
             facts,
         };
         if !row.facts.dead {
             let epoch = look.past.last_epoch(&row.key, &row.boot) + 1;
-            start(look, &mut row, epoch, &mut causes);
+            start(look, &mut row, epoch, printed, &mut causes);
         }
         self.settle(&mut row, &Evidence::default(), look.health, look.now);
         Event::PaneChanged { row: Box::new(row), causes }
@@ -441,13 +442,14 @@ impl Engine {
         look: &Look<'_>,
         before: &PaneRow,
         row: &mut PaneRow,
+        printed: Option<Stamp>,
         causes: &mut Vec<Cause>,
     ) -> Evidence {
         let Some(runtime) = &before.runtime else {
             let ended = row.facts.process.same_process(&before.facts.process);
             if !row.facts.dead && !ended {
                 let epoch = look.past.last_epoch(&row.key, &row.boot) + 1;
-                start(look, row, epoch, causes);
+                start(look, row, epoch, printed, causes);
             }
             return Evidence::default();
         };
@@ -455,7 +457,7 @@ impl Engine {
             row.runtime = None;
             causes.push(Cause::RuntimeEnded { runtime: runtime.runtime.clone(), reason });
             if !row.facts.dead {
-                start(look, row, runtime.epoch + 1, causes);
+                start(look, row, runtime.epoch + 1, printed, causes);
             }
             return Evidence::default();
         }
@@ -543,8 +545,15 @@ fn began_later(started_ns: Option<i64>, runtime_started: WallMs) -> bool {
     started_ns.is_some_and(|ns| ns / 1_000_000 > runtime_started.0 + limits::STARTUP_EXEC_MS)
 }
 
-/// Begins a runtime in `row` for the process it holds.
-fn start(look: &Look<'_>, row: &mut PaneRow, epoch: u64, causes: &mut Vec<Cause>) {
+/// Begins a runtime in `row` for the process it holds; `printed` is what this look tells of output that
+/// nobody heard.
+fn start(
+    look: &Look<'_>,
+    row: &mut PaneRow,
+    epoch: u64,
+    printed: Option<Stamp>,
+    causes: &mut Vec<Cause>,
+) {
     let agent = row.facts.agent.as_ref().map(|seen| seen.agent.clone());
     let process = lives_in(&row.facts);
     let started_ns =
@@ -571,9 +580,10 @@ fn start(look: &Look<'_>, row: &mut PaneRow, epoch: u64, causes: &mut Vec<Cause>
     row.state.since = look.now.stamp();
     let began = began(look.now, &row.facts);
     // What another life printed is not this one's. What this one printed before anybody listened
-    // to its terminal came right after it began, so that is the least that is known.
+    // to its terminal came right after it began, so that is the least that is known. Of a process
+    // whose beginning cannot be told, only what this look found may be its own.
     let own = row.last_activity.filter(|at| began.is_some_and(|began| at.mono >= began.mono));
-    row.last_activity = own.or(began);
+    row.last_activity = own.or(began).or(printed);
 }
 
 /// The process whose life is the runtime of a pane.
@@ -581,11 +591,11 @@ fn lives_in(facts: &PaneFacts) -> ProcessIdentity {
     facts.agent.as_ref().map_or(facts.process, |seen| seen.process)
 }
 
-/// When that process began, where the target lets us see it: as its runtime says it, and never in
-/// the future.
+/// When that process began, where the target lets us see it: never in the future, on neither clock,
+/// also where the one that told it was set back since.
 fn began(now: Now, facts: &PaneFacts) -> Option<Stamp> {
     let wall = WallMs(lives_in(facts).started_ns? / 1_000_000);
-    Some(Stamp { wall, ..now.earlier(wall, i64::MAX) })
+    Some(now.earlier(wall, i64::MAX))
 }
 
 /// Labels the running runtime; recognition alone begins nothing.

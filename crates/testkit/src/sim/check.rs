@@ -31,9 +31,6 @@ use store::Change;
 use super::deeds::Deeds;
 use super::model::{Model, Moment, started};
 
-/// How far engine and model may differ in when a state that is given up was last confirmed.
-const AGE_SLACK_MS: u64 = 2_000;
-
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -89,6 +86,8 @@ pub(crate) struct Checker {
     /// Targets that were seen whole since their last failure.
     seen_whole: BTreeSet<TargetId>,
     pub(crate) deeds: Deeds,
+    /// Rows are taken of which it is unknown which of several inputs made them.
+    in_doubt: bool,
 }
 
 impl Checker {
@@ -106,6 +105,7 @@ impl Checker {
             acknowledged: BTreeSet::new(),
             seen_whole: BTreeSet::new(),
             deeds: Deeds::default(),
+            in_doubt: false,
         }
     }
 
@@ -147,6 +147,9 @@ impl Checker {
                     self.model.see(&PaneKey::new(target, facts.pane), now);
                 }
             }
+            // To a target that was removed nobody listens.
+            Observation::Unchanged | Observation::NoServer
+                if self.follower.target(target).is_none() => {}
             Observation::Unchanged => {
                 self.model.listen(target, now);
                 self.model.see_all(target, now);
@@ -230,6 +233,20 @@ impl Checker {
         Ok(())
     }
 
+    /// Takes what was being stored when a daemon died: which input made which row nobody can say.
+    pub(crate) fn take_doubted(
+        &mut self,
+        inputs: &[Input],
+        changes: &[Arc<Change>],
+        now: Moment,
+    ) -> Checked {
+        self.in_doubt = inputs.len() > 1;
+        inputs.iter().for_each(|input| self.looked(input, now));
+        let taken = self.take(changes, now);
+        self.in_doubt = false;
+        taken
+    }
+
     fn take_event(&mut self, event: &Event, now: Moment) -> Checked {
         match event {
             Event::PaneChanged { row, causes } => self.take_pane(row, causes, now),
@@ -260,6 +277,7 @@ impl Checker {
             }
             Event::EventDropped { inbox, .. } => self.settle(inbox, Wait::Dropped),
             Event::TargetRemoved { target, .. } => {
+                self.model.leave(target);
                 match self.follower.panes().find(|row| row.key.target == *target) {
                     Some(row) => violated("I6", format!("{:?} outlived its target", row.key)),
                     None => Ok(()),
@@ -415,6 +433,9 @@ impl Checker {
         }
         let begins = causes.iter().any(|it| matches!(it, Cause::RuntimeStarted { .. }));
         self.model.stored(row, causes.contains(&Cause::Appeared), begins, now);
+        if self.in_doubt {
+            self.model.stored_in_doubt(row);
+        }
         Ok(())
     }
 
@@ -429,10 +450,8 @@ impl Checker {
         }
         let expected = self.model.was_confirmed(before).map(|at| at.min(WallMs(now.wall_ms)));
         let last = row.state.last_known.as_ref();
-        // How old exactly is not settled between engine and model where a claim waited for its runtime
-        // or the clock jumped (`whole 274909525946036`, `whole 231454399912966`).
-        let near = |at: WallMs| expected.is_some_and(|it| at.0.abs_diff(it.0) <= AGE_SLACK_MS);
-        if last.is_some_and(|it| near(it.at) && it.state == before.state.state) {
+        let right = |at: WallMs| self.in_doubt || Some(at) == expected;
+        if last.is_some_and(|it| right(it.at) && it.state == before.state.state) {
             return Ok(());
         }
         violated("I9", format!("{:?} was known until {expected:?}, told is {last:?}", row.key))

@@ -15,7 +15,7 @@ use engine::approval::{ApprovalRow, Asked, Asking};
 use engine::ids::{ActionId, ApprovalId, BootId, RuntimeId};
 use engine::input::{Refusal, Reply, Request};
 use engine::limits;
-use engine::pane::ProcessIdentity;
+use engine::pane::{PaneRow, ProcessIdentity};
 use engine::signal::EventRow;
 use engine::time::Now;
 use engine::words::{ActionKind, ApprovalState, Choice, Phase};
@@ -99,6 +99,11 @@ impl Deeds {
         }
         if let Some(known) = self.acts.get_mut(id) {
             known.row = row.clone();
+            // While it waited, the agent of this same life may have been recognised.
+            let lives = view.pane_of(&row.runtime).filter(|_| row.is_open());
+            if let (Some(meant), Some(pane)) = (&mut known.meant, lives) {
+                meant.own = own_process(pane);
+            }
         }
         Ok(())
     }
@@ -111,7 +116,7 @@ impl Deeds {
         let meant = view.pane_of(&row.runtime).map(|pane| Meant {
             boot: pane.boot.clone(),
             pane: pane.facts.process,
-            own: pane.facts.agent.as_ref().map_or(pane.facts.process, |agent| agent.process),
+            own: own_process(pane),
         });
         let known = Known { row: row.clone(), meant, done: BTreeSet::new() };
         self.acts.insert(row.action.clone(), known);
@@ -327,6 +332,11 @@ impl Deeds {
             None => Ok(()),
         }
     }
+}
+
+/// The process of whatever lives in a pane: the agent, where one is recognised.
+fn own_process(pane: &PaneRow) -> ProcessIdentity {
+    pane.facts.agent.as_ref().map_or(pane.facts.process, |agent| agent.process)
 }
 
 /// What of an action never changes.

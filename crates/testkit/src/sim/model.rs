@@ -40,11 +40,6 @@ impl Moment {
         Moment { true_ms: now.true_ms - age, wall_ms: self.wall_ms }
     }
 
-    /// The moment at which a process began, which bears the time that its runtime does.
-    fn began(wall: WallMs, now: Moment) -> Moment {
-        Moment { wall_ms: wall.0, ..Moment::told(wall, now) }
-    }
-
     /// A moment of which only the wall clock's time is told at `now`: one that is still to come
     /// counts as now, on both clocks.
     fn told(wall: WallMs, now: Moment) -> Moment {
@@ -222,7 +217,7 @@ fn confirmed_by_pane(sight: Option<Sight>, said: &Said) -> Moment {
     if is_read(said.source) {
         return sight.seen.max(heard);
     }
-    let moved = sight.moved.map_or(heard, |it| it.max(heard));
+    let moved = sight.moved.filter(|it| it.true_ms > heard.true_ms).unwrap_or(heard);
     if said.claim.state == State::Running {
         return moved;
     }
@@ -248,8 +243,8 @@ pub(crate) struct Model {
     written: BTreeMap<EventId, Moment>,
     /// Until when each target's panes were listened to.
     listened: BTreeMap<TargetId, Moment>,
-    /// What panes that come with this look printed before it.
-    unheard: BTreeMap<PaneKey, Moment>,
+    /// What panes printed before a look that nobody had heard, with the moment of that look.
+    unheard: BTreeMap<PaneKey, (Moment, Moment)>,
 }
 
 impl Model {
@@ -316,6 +311,11 @@ impl Model {
         self.listened.insert(target.clone(), now);
     }
 
+    /// A target is removed: nobody listens to it any more.
+    pub(crate) fn leave(&mut self, target: &TargetId) {
+        self.listened.remove(target);
+    }
+
     /// A look tells when a pane last printed. What was not heard then counts as output that came
     /// as late as it may have, or for work that goes on, as early. Output that is yet to come was told by
     /// a clock that has been set back since; that same clock tells what was before it.
@@ -327,7 +327,7 @@ impl Model {
         began: Option<WallMs>,
         now: Moment,
     ) {
-        let began = began.map(|wall| Moment::began(wall, now));
+        let began = began.map(|wall| Moment::told(wall, now));
         let at = |wall: WallMs| Moment::told(wall, now);
         let own = |at: Moment| began.map_or(at, |began| began.max(at));
         let latest = at(output.latest);
@@ -337,21 +337,21 @@ impl Model {
         };
         let listened = self.listened.get(&key.target);
         let unheard = listened.is_none_or(|it| after(it) > 0);
-        let Some(shown) = shown else {
-            self.unheard.remove(key);
-            if unheard {
-                self.unheard.insert(key.clone(), own(latest));
-            }
-            return;
+        let sighting = shown.and_then(|_| self.sightings.get_mut(key));
+        let last = sighting.as_ref().and_then(|it| it.moved);
+        let printed = if shown == Some(State::Running) {
+            let heard = last.map(|it| at(WallMs(it.wall_ms)));
+            let certain = output.certain.map(at);
+            certain.map(|it| heard.filter(|heard| heard.true_ms > it.true_ms).unwrap_or(it))
+        } else {
+            let known = last.is_some_and(|it| after(&it) < OUTPUT_UNIT_MS);
+            (unheard && !known).then_some(latest)
         };
-        let Some(sighting) = self.sightings.get_mut(key) else { return };
-        if shown == State::Running {
-            let Some(certain) = output.certain.map(at) else { return };
-            let heard = sighting.moved.map(|it| at(WallMs(it.wall_ms)));
-            let heard = heard.filter(|it| it.true_ms > certain.true_ms);
-            sighting.moved = Some(own(heard.unwrap_or(certain)));
-        } else if unheard && sighting.moved.is_none_or(|it| after(&it) >= OUTPUT_UNIT_MS) {
-            sighting.moved = Some(own(latest));
+        self.unheard.remove(key);
+        let Some(printed) = printed.map(own) else { return };
+        self.unheard.insert(key.clone(), (now, printed));
+        if let Some(sighting) = sighting {
+            sighting.moved = Some(printed);
         }
     }
 
@@ -365,20 +365,35 @@ impl Model {
     /// The journal says how a pane is now; `new` when it came, or came under another server. With a
     /// life that begins in it, nothing counts that moved before.
     pub(crate) fn stored(&mut self, row: &PaneRow, new: bool, begins: bool, now: Moment) {
-        let began = started(&row.facts).map(|wall| Moment::began(wall, now));
+        let began = started(&row.facts).map(|wall| Moment::told(wall, now));
+        let printed = self.unheard.get(&row.key).filter(|it| it.0 == now).map(|it| it.1);
         if new {
-            let began = began.filter(|_| begins);
-            let moved = self.unheard.remove(&row.key).or(began);
-            self.sightings.insert(row.key.clone(), Sighting::new(now, moved, began));
+            let moved = printed.or(began.filter(|_| begins));
+            let stored = moved.filter(|_| begins);
+            self.sightings.insert(row.key.clone(), Sighting::new(now, moved, stored));
             return;
         }
         if let Some(sighting) = self.sightings.get_mut(&row.key).filter(|_| begins) {
             let own = |at: &Moment| began.is_some_and(|began| at.true_ms >= began.true_ms);
-            sighting.moved = sighting.moved.filter(own).or(began);
+            sighting.moved = sighting.moved.filter(own).or(began).or(printed);
         }
         if let Some(sighting) = self.sightings.get_mut(&row.key) {
             sighting.stored_seen = sighting.seen;
             sighting.stored_moved = sighting.moved;
+        }
+    }
+
+    /// A row is there of which nobody knows whether the looks beside it were before it: it says itself
+    /// when its pane was seen, which was not after them.
+    pub(crate) fn stored_in_doubt(&mut self, row: &PaneRow) {
+        if let Some(sighting) = self.sightings.get_mut(&row.key) {
+            let by_row = |at: WallMs, or: Moment| {
+                let earlier = (or.wall_ms - at.0).max(0);
+                Moment { true_ms: or.true_ms - earlier, wall_ms: or.wall_ms - earlier }
+            };
+            sighting.stored_seen = by_row(row.last_seen.wall, sighting.stored_seen);
+            let moved = row.last_activity.zip(sighting.stored_moved);
+            sighting.stored_moved = moved.map(|(at, or)| by_row(at.wall, or));
         }
     }
 
@@ -564,7 +579,9 @@ impl Model {
                 }
                 seen = if left.true_ms > seen.true_ms { left } else { seen };
             }
-            *sighting = Sighting::new(seen, moved, moved);
+            // What the trail told is in no row yet.
+            let (stored_seen, stored_moved) = (sighting.stored_seen, sighting.stored_moved);
+            *sighting = Sighting { stored_seen, ..Sighting::new(seen, moved, stored_moved) };
         }
         for said in self.said.values_mut().flatten() {
             said.heard = said.heard.after_restart(now);

@@ -80,18 +80,19 @@ impl Whole {
             return violated("I2", format!("{} rows are there that nobody stored", rows.len()));
         };
         self.tally.count("kept though not acknowledged");
-        for input in &inputs {
-            self.checker.looked(input, moment);
-        }
-        self.take_rows(&rows.into_iter().map(Arc::new).collect::<Vec<_>>(), moment)
+        let rows: Vec<_> = rows.into_iter().map(Arc::new).collect();
+        self.count_rows(&rows);
+        self.checker.take_doubted(&inputs, &rows, moment)
     }
 
     pub(super) fn take_rows(&mut self, rows: &[Arc<Change>], moment: Moment) -> Checked {
-        self.tally.rows += rows.len() as u64;
-        for row in rows {
-            self.rows.add(row);
-        }
+        self.count_rows(rows);
         self.checker.take(rows, moment)
+    }
+
+    fn count_rows(&mut self, rows: &[Arc<Change>]) {
+        self.tally.rows += rows.len() as u64;
+        rows.iter().for_each(|row| self.rows.add(row));
     }
 
     /// The daemon dies. Of what it wrote behind `kept` bytes of the log, anything may be missing.
