@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use engine::Engine;
 use engine::engine::Tables;
-use engine::event::Event;
+use engine::event::{Actor, Event};
 use engine::ids::{BootId, EventId, InboxId, PaneKey, RuntimeId, TargetId};
 use engine::input::{Acceptance, Input, Observation, Refusal, Reply};
 use engine::pane::{Cause, PaneRow, ProcessIdentity};
@@ -29,7 +29,7 @@ use engine::words::{Health, State};
 use store::Change;
 
 use super::deeds::Deeds;
-use super::model::{Model, Moment, started};
+use super::model::{Model, Moment, is_read, started};
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,10 +241,42 @@ impl Checker {
         now: Moment,
     ) -> Checked {
         self.in_doubt = inputs.len() > 1;
-        inputs.iter().for_each(|input| self.looked(input, now));
-        let taken = self.take(changes, now);
+        let mut rest = inputs.iter();
+        let mut last = None;
+        for change in changes {
+            while !last.is_some_and(|input| self.may_make(input, change))
+                && let Some(input) = rest.next()
+            {
+                self.looked(input, now);
+                last = Some(input);
+            }
+            self.take(std::slice::from_ref(change), now)?;
+        }
+        rest.for_each(|input| self.looked(input, now));
         self.in_doubt = false;
-        taken
+        Ok(())
+    }
+
+    /// Whether a row can be of an input, as far as the row itself tells.
+    fn may_make(&self, input: &Input, change: &Change) -> bool {
+        let told = match &change.event {
+            Event::EventRecorded(row) => Some(&row.signal),
+            Event::EventPended(row) => Some(&row.signal),
+            _ => None,
+        };
+        match (input, told) {
+            (Input::Signalled(signal) | Input::Spooled(signal), Some(told)) => {
+                told.event_id == signal.event_id
+            }
+            (Input::Signalled(_) | Input::Spooled(_), None) => change.actor != Actor::Observer,
+            (Input::Observed { target, sight: Observation::Read { pane, agent, .. } }, told) => {
+                let about = told.filter(|it| is_read(it.source)).map(|it| &it.about);
+                let read = self.life_of(&PaneKey::new(target, *pane), agent).map(About::Runtime);
+                told.is_none() || about.is_some() && about == read.as_ref()
+            }
+            (Input::Observed { .. }, Some(told)) => !is_read(told.source),
+            (_, _) => true,
+        }
     }
 
     fn take_event(&mut self, event: &Event, now: Moment) -> Checked {

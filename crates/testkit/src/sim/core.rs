@@ -525,7 +525,8 @@ impl Core {
             let next = self.rng.weighted(HEALING);
             self.step(next)?;
         }
-        for index in 0..self.places.len() {
+        // It may be that nobody looked at a target all this time, and it takes two looks to recover.
+        for index in (0..self.places.len()).flat_map(|index| [index, index]) {
             self.look_at_all(index)?;
         }
         while self.mind.engine().next_deadline().is_some_and(|it| it.at <= self.clock.now().mono) {

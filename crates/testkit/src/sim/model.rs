@@ -159,7 +159,7 @@ pub(crate) fn plain_reasons(state: State) -> &'static [&'static str] {
 }
 
 /// What is read anew at each look; the others report what happened.
-fn is_read(source: Source) -> bool {
+pub(super) fn is_read(source: Source) -> bool {
     matches!(source, Source::Status | Source::Title | Source::Process | Source::Screen)
 }
 
