@@ -213,8 +213,8 @@ pub fn prepare(paths: &Paths) -> Result<(), LifecycleError> {
     [&paths.home, &paths.logs].into_iter().try_for_each(|folder| plain_files(folder))
 }
 
-/// Sees to it that whatever has one of our names is a file of its own: what we write would otherwise go
-/// where a link leads.
+/// Sees to it that whatever has the name of a file of ours is one, and no link: what we write would
+/// otherwise go where it leads. A folder may well be kept elsewhere.
 fn plain_files(folder: &Path) -> Result<(), LifecycleError> {
     let unread = || failed("cannot look at", folder);
     for entry in std::fs::read_dir(folder).map_err(unread())? {

@@ -38,6 +38,7 @@ pub enum Verb {
     ShowBuffer,
     ShowOptions,
     SwitchClient,
+    UnlinkWindow,
 }
 
 impl Verb {
@@ -69,6 +70,7 @@ impl Verb {
             Verb::ShowBuffer => "show-buffer",
             Verb::ShowOptions => "show-options",
             Verb::SwitchClient => "switch-client",
+            Verb::UnlinkWindow => "unlink-window",
         }
     }
 }

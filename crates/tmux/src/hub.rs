@@ -148,12 +148,14 @@ impl Hub {
     }
 
     /// Makes a session that [`created`] told of what it was meant to be. A hook of the user's may have
-    /// given it another name in the moment it was made, and then nothing behind that was done.
+    /// given it another name in the moment it was made, and then nothing behind that was done. The name
+    /// comes last: it is what shows that all of it is done.
     pub fn restore(&self, session: SessionId) -> Batch {
         let set = |(name, value)| {
             Command::new(Verb::SetOption).target_session(session).flag(name).flag(value)
         };
-        OPTIONS.into_iter().map(set).fold(self.rename_back(session), Batch::then)
+        let [first, second, third] = OPTIONS.map(set);
+        Batch::from(first).then(second).then(third).then(self.rename(session))
     }
 
     /// Attaches, as the arguments behind [`CONTROL_FLAGS`].
@@ -210,9 +212,9 @@ impl Hub {
     }
 
     /// Gives the session its name back.
-    pub(crate) fn rename_back(&self, session: SessionId) -> Batch {
+    pub(crate) fn rename(&self, session: SessionId) -> Command {
         let rename = Command::new(Verb::RenameSession).target_session(session);
-        Batch::from(rename.arg(Arg::own_name(&self.name)))
+        rename.arg(Arg::own_name(&self.name))
     }
 
     /// Ends the session by its name, where it is not known as which session it runs.
@@ -329,9 +331,9 @@ mod tests {
         let session = created(b"a hook says\n$12\n").unwrap();
         assert_eq!(
             line(&hub().restore(session)),
-            "rename-session -t \"\\04412\" \"_qd-a1\" ; \
-             set-option -t \"\\04412\" destroy-unattached off ; \
-             set-option -t \"\\04412\" detach-on-destroy on ; set-option -t \"\\04412\" status off\n"
+            "set-option -t \"\\04412\" destroy-unattached off ; \
+             set-option -t \"\\04412\" detach-on-destroy on ; set-option -t \"\\04412\" status off ; \
+             rename-session -t \"\\04412\" \"_qd-a1\"\n"
         );
         assert_eq!(created(b""), None);
         assert_eq!(created(b"x$12\n"), None);

@@ -47,6 +47,10 @@ pub enum Duty {
         window: WindowId,
         to: SessionId,
     },
+    /// Take a window out of the hub that the user shows in a session of theirs, too.
+    UnlinkWindow {
+        window: WindowId,
+    },
     MovePane {
         pane: PaneId,
         to: SessionId,
@@ -140,6 +144,8 @@ impl Surroundings<'_> {
             .map(|row| {
                 if Some(row.window) == own_window {
                     Duty::MovePane { pane: row.pane, to }
+                } else if self.is_with_users(row.window) {
+                    Duty::UnlinkWindow { window: row.window }
                 } else {
                     Duty::MoveWindow { window: row.window, to }
                 }
@@ -148,6 +154,12 @@ impl Surroundings<'_> {
         // A window of several panes is moved once.
         duties.dedup();
         duties
+    }
+
+    /// Whether the user shows a window in a session of theirs.
+    fn is_with_users(&self, window: WindowId) -> bool {
+        let shown = self.panes.iter().filter(|row| row.window == window);
+        shown.into_iter().any(|row| self.users().any(|user| user.session == row.session))
     }
 }
 
@@ -160,7 +172,7 @@ impl Duty {
     /// The commands that do it, where `session` is the hub.
     pub fn batch(&self, hub: &Hub, session: SessionId) -> Batch {
         let command = match self {
-            Duty::Rename => return hub.rename_back(session),
+            Duty::Rename => hub.rename(session),
             Duty::Reap { pid } => Command::new(Verb::RunShell).flag("-b").arg(Arg::kill(*pid)),
             Duty::MoveClient { client, from, to } => {
                 let switch = |to: SessionId| {
@@ -173,8 +185,11 @@ impl Duty {
             }
             Duty::MoveWindow { window, to } => Command::new(Verb::MoveWindow)
                 .flag("-d")
-                .option("-s", Arg::window(*window))
+                .option("-s", Arg::window_in(session, *window))
                 .option("-t", Arg::current_window_of(*to)),
+            Duty::UnlinkWindow { window } => {
+                Command::new(Verb::UnlinkWindow).option("-t", Arg::window_in(session, *window))
+            }
             Duty::MovePane { pane, to } => Command::new(Verb::BreakPane)
                 .flag("-d")
                 .option("-s", Arg::pane(*pane))
@@ -362,6 +377,15 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_is_shown_by_the_user_too_is_only_taken_out() {
+        let sessions = [session(1, 5, "work"), hub_session()];
+        let both = [pane(PaneId(80), 8, user()), pane(PaneId(80), 8, HUB)];
+        let panes = [pane(OWN_PANE, 7, HUB), both[0].clone(), both[1].clone()];
+        let out = Duty::UnlinkWindow { window: WindowId(8) };
+        assert_eq!(duties(&sessions, &[], &panes), [out]);
+    }
+
+    #[test]
     fn the_hub_does_not_outlive_the_last_session_of_the_user() {
         let sessions = [session(3, 6, "_qd-other"), hub_session()];
         let clients = [client(OWN_CLIENT, HUB, true), client(2, HUB, false)];
@@ -394,8 +418,9 @@ mod tests {
             ),
             (
                 Duty::MoveWindow { window: WindowId(8), to },
-                "move-window -d -s \"@8\" -t \"\\0441:\"\n",
+                "move-window -d -s \"\\0447:@8\" -t \"\\0441:\"\n",
             ),
+            (Duty::UnlinkWindow { window: WindowId(8) }, "unlink-window -t \"\\0447:@8\"\n"),
             (Duty::MovePane { pane: PaneId(9), to }, "break-pane -d -s \"%9\" -t \"\\0441:\"\n"),
             (Duty::Leave, "kill-session -t \"\\0447\"\n"),
         ] {

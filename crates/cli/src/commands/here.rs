@@ -8,7 +8,7 @@ use api::list::ListQuery;
 use api::panes::PaneItem;
 use api::reference::PaneId;
 use api::target_name::TargetName;
-use api::targets::TargetItem;
+use api::targets::{TargetItem, TmuxServer};
 use api::words::TargetKind;
 use client::Client;
 
@@ -25,6 +25,12 @@ struct Here {
     socket: String,
     server_pid: u32,
     pane: PaneId,
+}
+
+impl Here {
+    fn is_on(&self, server: &TmuxServer) -> bool {
+        server.pid == self.server_pid && server.socket == self.socket
+    }
 }
 
 /// The pane of this very terminal, among those that the daemon watches.
@@ -56,17 +62,17 @@ pub(crate) async fn target_for(
     }
 }
 
-/// The target whose server this is. One whose server was not seen yet is known by its socket.
+/// The target whose server this is: a local one, because elsewhere the same numbers mean other processes.
+/// One whose server was not seen yet is known by its socket.
 async fn target_of(client: &mut Client, here: &Here) -> Result<Option<TargetName>, Failure> {
     let targets = client.targets().await?.read()?.items;
-    let is_it = |it: &&TargetItem| it.server.as_ref().is_some_and(|it| it.pid == here.server_pid);
+    let local = || targets.iter().filter(|it| it.kind == TargetKind::Local);
+    let is_it = |it: &&TargetItem| it.server.as_ref().is_some_and(|it| here.is_on(it));
     let may_be = |it: &&TargetItem| {
         let path = if it.connection_ref.is_empty() { DEFAULT_SOCKET } else { &it.connection_ref };
-        it.kind == TargetKind::Local
-            && it.server.is_none()
-            && here.socket.rsplit('/').next() == path.rsplit('/').next()
+        it.server.is_none() && here.socket.rsplit('/').next() == path.rsplit('/').next()
     };
-    let found = targets.iter().find(is_it).or_else(|| targets.iter().find(may_be));
+    let found = local().find(is_it).or_else(|| local().find(may_be));
     Ok(found.map(|it| it.name.clone()))
 }
 

@@ -3,12 +3,14 @@
 mod discover;
 mod test;
 
+use std::time::Duration;
+
 use api::target_name::TargetName;
-use api::targets::{TargetCreate, TargetItem};
-use api::words::TargetKind;
+use api::targets::{TargetAnswer, TargetCreate, TargetItem};
+use api::words::{Health, TargetKind};
 use api::{ErrorCode, ExitCode};
 use clap::{Args, Subcommand, ValueHint};
-use client::Client;
+use client::{Answer, Client};
 
 use crate::args::word;
 use crate::commands::filters::target_name;
@@ -18,6 +20,10 @@ use crate::failure::Failure;
 use crate::output;
 use crate::output::style;
 use crate::output::text::Text;
+
+/// How long a connection is waited for before its target is told as it is, and how often it is asked for.
+const FIRST_LOOK_MAX: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TargetCommand {
@@ -163,11 +169,29 @@ fn list(console: &Console) -> Outcome {
 fn connect(console: &Console, args: &ConnectArgs) -> Outcome {
     let name = target_name(&args.name)?;
     let mut client = console.client()?;
-    let answer = wait(async { Ok(client.connect_target(&name).await?) })?;
+    let answer = wait(first_look(&mut client, &name))?;
     console.done(console.answer(&answer, |answer, width| {
         output::targets::one(&answer.target, answer.generated_at, width)
     }));
     Ok(ExitCode::Ok)
+}
+
+/// Connects, and waits a moment for what the first look shows: until then a target that had been
+/// disconnected is down, and nobody knows why.
+async fn first_look(
+    client: &mut Client,
+    name: &TargetName,
+) -> Result<Answer<TargetAnswer>, Failure> {
+    let until = tokio::time::Instant::now() + FIRST_LOOK_MAX;
+    loop {
+        let answer = client.connect_target(name).await?;
+        let target = answer.read()?.target;
+        let settled = target.health != Health::Down || target.health_reason.is_some();
+        if settled || tokio::time::Instant::now() >= until {
+            return Ok(answer);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 fn disconnect(console: &Console, args: &DisconnectArgs) -> Outcome {

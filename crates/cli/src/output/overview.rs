@@ -21,6 +21,9 @@ const SHELLS: &[&str] = &[
     "tcsh", "xonsh", "zsh",
 ];
 
+/// Why a pane's state is unknown whose target does not answer.
+const UNREACHABLE: &str = "target_unreachable";
+
 /// The least width at which a line has room for what somebody is needed for.
 const ONE_LINE_MIN: usize = 60;
 
@@ -266,7 +269,8 @@ struct Group<'a> {
     folded: Vec<&'a PaneItem>,
 }
 
-/// Panes without an agent in one line: `12 shells, vim, htop`.
+/// Panes without an agent in one line: `12 shells, vim, htop`; of a target that does not answer, those
+/// that were there.
 fn fold(items: &[&PaneItem]) -> Text {
     let (dead, alive): (Vec<&PaneItem>, Vec<&PaneItem>) =
         items.iter().copied().partition(|it| it.pane_dead);
@@ -296,7 +300,9 @@ fn fold(items: &[&PaneItem]) -> Text {
     if !dead.is_empty() {
         parts.push(format!("{} dead", dead.len()));
     }
-    Text::styled(parts.join(", "), style::QUIET)
+    let parts = parts.join(", ");
+    let gone = items.iter().any(|it| it.reason_code == UNREACHABLE);
+    Text::styled(if gone { format!("last seen: {parts}") } else { parts }, style::QUIET)
 }
 
 /// What somebody is needed for or what goes on, or else what the pane calls itself.

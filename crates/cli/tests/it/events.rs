@@ -442,3 +442,30 @@ fn a_pane_named_without_its_target_is_one_of_the_terminals_own_server() {
     emit(".", "second").success();
     assert!(!waits("local"));
 }
+
+/// What is a process here is another one elsewhere, though its number be the same.
+#[test]
+fn a_terminals_own_server_is_known_by_its_socket_and_never_sought_on_another_machine() {
+    let env = deck();
+    let here = env.tmux().session("here", "exec cat");
+    let far = env.tmux_at("far");
+    let there = far.session("there", "exec cat");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &here);
+    let socket = far.show(&there, "#{socket_path}");
+    let add = ["target", "add", "box", "--kind", "command", "--tmux-socket", &socket];
+    env.qd(&[&add[..], &["--command", r#"["env"]"#]].concat()).success();
+    let server = far.pid();
+    wait::until("the server there is seen", || {
+        let targets = deck::items(daemon.api(), "/v1/targets");
+        targets.iter().any(|it| it["server"]["pid"] == server).then_some(())
+    });
+    // The socket that the terminal names is one that nobody watches, and the number one that is taken.
+    for socket in ["/nowhere/default", &env.tmux().show(&here, "#{socket_path}")] {
+        let terminal = format!("{socket},{server},0");
+        let explain = env.invoke(&["explain", "."]).env("TMUX", terminal).env("TMUX_PANE", &there);
+        let refused = explain.run();
+        assert_ne!(refused.code(), Some(0), "{}", refused.stdout);
+        assert!(refused.stderr.contains("is not watched"), "{}", refused.stderr);
+    }
+}

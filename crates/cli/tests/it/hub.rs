@@ -297,12 +297,40 @@ fn two_daemons_on_copies_of_one_home_leave_each_other_alone() {
     assert_eq!(hubs(&env).len(), 1, "and only its own session goes");
 }
 
+/// A window that the user shows already is taken out of our session, and given to nobody a second time.
+#[test]
+fn a_window_that_is_linked_into_our_session_stays_where_it_was() {
+    let env = deck();
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    tmux.session("other", "exec cat");
+    let daemon = env.daemon();
+    deck::listed(daemon.api(), &pane);
+    let hub = wait::until("our session is there", || hubs(&env).pop());
+    let windows = || {
+        let all = tmux.ok(&["list-windows", "-a", "-F", "#{session_name} #{window_id}"]);
+        all.lines().filter(|it| !it.starts_with(HUB)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = windows();
+    tmux.ok(&["link-window", "-d", "-s", &pane, "-t", &format!("={hub}:")]);
+    wait::until("our session shows its own window alone", || {
+        let own = tmux.ok(&["list-windows", "-t", &format!("={hub}"), "-F", "x"]);
+        (own.lines().count() == 1).then_some(())
+    });
+    assert_eq!(windows(), before);
+    assert_eq!(deck::items(daemon.api(), "/v1/panes").len(), 2);
+}
+
 /// What a hook of the user's does to our session is not the user's session to see.
 #[test]
 fn hooks_of_the_users_that_rename_fail_or_complain_neither_show_us_nor_stop_us() {
     for (hook, command) in [
         ("session-created", "rename-session hooked"),
         ("after-new-session", "rename-session hooked"),
+        (
+            "after-new-session",
+            "rename-session hooked ; set-hook -g after-rename-session 'kill-session -t nobody'",
+        ),
         ("after-list-panes", "kill-session -t nobody"),
         ("after-list-sessions", "kill-session -t nobody"),
         ("after-display-message", "kill-session -t nobody"),
@@ -317,6 +345,7 @@ fn hooks_of_the_users_that_rename_fail_or_complain_neither_show_us_nor_stop_us()
             let clients = tmux.ok(&["list-clients", "-F", "#{client_session}"]);
             clients.starts_with(HUB).then_some(())
         });
+        tmux.ok(&["set-hook", "-gu", "after-rename-session"]);
         let later = tmux.session("later", "exec cat");
         deck::listed(daemon.api(), &later);
         tmux.ok(&["set-hook", "-gu", hook]);

@@ -194,7 +194,9 @@ pub(crate) async fn disconnect(
     let row = find(&app, &name)?;
     if row.kind == TargetKind::Local {
         let message = format!("`{name}` is on this machine: there is no connection to end");
-        return Err(Problem::new(ErrorCode::Unsupported, message).detail("target", name));
+        return Err(Problem::new(ErrorCode::Unsupported, message)
+            .hint("`qd target remove` ends watching a tmux server; the default one stays.")
+            .detail("target", name));
     }
     let settled = app.ask(peer.actor(), Input::Asked(Request::DisconnectTarget { name })).await?;
     answer(&app, settled.reply).map(|answer| Said(StatusCode::OK, answer))

@@ -181,7 +181,11 @@ async fn wait_for_calm(
         let own = made.and_then(|made| now.iter().find(|row| row.session == made));
         match own {
             Some(own) if own.name != hub.name() => {
-                target.tmux(&hub.restore(own.session), target.patience().command).await?;
+                // A hook of the user's may complain of what was done; the next list tells whether it was.
+                match target.tmux(&hub.restore(own.session), target.patience().command).await {
+                    Ok(_) | Err(TmuxFailure::Refused { .. }) => {}
+                    Err(failure) => return Err(failure.into()),
+                }
             }
             Some(_) | None if !needs_calm => return Ok(()),
             Some(_) | None => {

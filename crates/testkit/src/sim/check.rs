@@ -57,7 +57,7 @@ pub(crate) fn violated<T>(
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Life {
     Active(PaneKey),
-    Ended,
+    Ended(PaneKey),
 }
 
 /// What became of a waiting event.
@@ -259,10 +259,12 @@ impl Checker {
 
     /// Whether a row can be of an input, as far as the row itself tells.
     fn may_make(&self, input: &Input, change: &Change) -> bool {
-        let told = match &change.event {
-            Event::EventRecorded(row) => Some(&row.signal),
-            Event::EventPended(row) => Some(&row.signal),
-            _ => None,
+        let told = if let Event::EventRecorded(row) = &change.event {
+            Some(&row.signal)
+        } else if let Event::EventPended(row) = &change.event {
+            Some(&row.signal)
+        } else {
+            None
         };
         match (input, told) {
             (Input::Signalled(signal) | Input::Spooled(signal), Some(told)) => {
@@ -515,8 +517,11 @@ impl Checker {
 
     fn end(&mut self, runtime: &RuntimeId) -> Checked {
         self.model.forget_runtime(runtime);
-        match self.lives.insert(runtime.clone(), Life::Ended) {
-            Some(Life::Active(_)) => Ok(()),
+        match self.lives.remove(runtime) {
+            Some(Life::Active(key)) => {
+                self.lives.insert(runtime.clone(), Life::Ended(key));
+                Ok(())
+            }
             other => violated("I8", format!("{runtime} ended and was {other:?}")),
         }
     }
@@ -528,6 +533,11 @@ impl Checker {
         let there: BTreeSet<_> =
             self.follower.panes().map(|row| (row.key.clone(), row.boot.clone())).collect();
         self.epochs.retain(|pane, _| there.contains(pane));
+        let panes: BTreeSet<_> = there.iter().map(|(key, _)| key).collect();
+        self.lives.retain(|_, life| match life {
+            Life::Active(_) => true,
+            Life::Ended(key) => panes.contains(key),
+        });
     }
 
     /// What the sender of an event was told, against what the journal says.

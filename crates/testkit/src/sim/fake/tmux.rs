@@ -1,7 +1,5 @@
 //! The made-up tmux as it speaks: commands in, blocks and notifications out.
 
-use tmux::hub::is_hub_name;
-
 use super::act;
 use super::client::Client;
 use super::command::{self, Command};
@@ -300,6 +298,7 @@ impl Tmux {
             }
             "switch-client" => self.switch_client(command),
             "move-window" => self.move_window(command),
+            "unlink-window" => self.unlink_window(command),
             "break-pane" => self.break_pane(command, clock),
             "run-shell" => {
                 let line = String::from_utf8_lossy(command.last()).into_owned();
@@ -411,17 +410,32 @@ impl Tmux {
 
     fn move_window(&mut self, command: &Command) -> Answer {
         let to = self.session_of(command)?;
-        let wanted = command.text_after("-s").unwrap_or_default();
-        let window = command.id_after("-s", '@');
-        let places = window.map(|id| self.server.places_of(id)).unwrap_or_default();
-        let hub = |session: &u32| {
-            self.server.sessions.get(session).is_some_and(|it| is_hub_name(&it.name))
-        };
-        // tmux takes the window from a session that it chooses; the one we mean is a hub.
-        let place = places.iter().find(|(session, _)| hub(session)).or(places.first());
-        let (session, index) = *place.ok_or_else(|| format!("can't find window: {wanted}"))?;
+        let (session, index) = self.place_in(&command.text_after("-s").unwrap_or_default())?;
         self.server.move_window(session, index, to);
         Ok(Vec::new())
+    }
+
+    fn unlink_window(&mut self, command: &Command) -> Answer {
+        let (session, index) = self.place_in(&command.text_after("-t").unwrap_or_default())?;
+        let window = self.server.sessions[&session].links[&index].window;
+        if self.server.places_of(window).len() == 1 {
+            return Err("window only linked to one session".to_owned());
+        }
+        self.server.unlink(session, index);
+        Ok(Vec::new())
+    }
+
+    /// The place of a window that is named with its session, such as `$7:@8`.
+    fn place_in(&self, wanted: &str) -> Result<(u32, u32), String> {
+        let ids = wanted.split_once(':').and_then(|(session, window)| {
+            Some((
+                session.strip_prefix('$')?.parse().ok()?,
+                window.strip_prefix('@')?.parse().ok()?,
+            ))
+        });
+        let (session, window): (u32, u32) = ids.ok_or_else(|| format!("no place: {wanted}"))?;
+        let place = self.server.places_of(window).into_iter().find(|it| it.0 == session);
+        place.ok_or_else(|| format!("can't find window: {wanted}"))
     }
 
     fn break_pane(&mut self, command: &Command, clock: &Clock) -> Answer {
