@@ -16,8 +16,17 @@ use serde_json::Value;
 use crate::composer::{Composer, Manner};
 use crate::dialog::Dialog;
 use crate::launch::{Launch, Place};
+use crate::program::Program;
 use crate::screen::Screen;
 use crate::setup::Setup;
+
+/// By what a process is known that serves the sessions of several panes.
+#[derive(Clone, Copy, Debug)]
+pub struct Server {
+    /// An argument that each of them has, so that of most processes nothing else need be read.
+    pub argument: &'static str,
+    pub is: fn(&Program<'_>) -> bool,
+}
 
 /// The version of this contract. Adapters of another major version are refused.
 pub const CONTRACT: Version = Version { major: 1, minor: 0 };
@@ -291,11 +300,11 @@ pub trait Adapter: Send + Sync {
     }
 
     /// Whether a process is this agent's own.
-    fn recognises(&self, program: &crate::program::Program<'_>) -> bool;
+    fn recognises(&self, program: &Program<'_>) -> bool;
 
     /// By what a process is known that serves the sessions of several panes, where there are such:
     /// what runs below it may be about any of them, and is told apart by its session.
-    fn serves_many(&self) -> Option<fn(&crate::program::Program<'_>) -> bool> {
+    fn serves_many(&self) -> Option<Server> {
         None
     }
 

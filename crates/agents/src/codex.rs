@@ -11,7 +11,8 @@ use engine::words::{Confidence, Detail, Source, State, reason};
 use serde_json::Value;
 
 use crate::adapter::{
-    Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, StatusFile, Surface,
+    Adapter, Capabilities, FileKind, Proof, Reading, Readings, Report, Running, Server, StatusFile,
+    Surface,
 };
 use crate::asking;
 use crate::composer::{self, Composer, Manner};
@@ -83,8 +84,9 @@ impl Adapter for Codex {
         is_codex(program) && !program.is_told_to(OTHER_COMMANDS)
     }
 
-    fn serves_many(&self) -> Option<fn(&Program<'_>) -> bool> {
-        Some(|program| is_codex(program) && program.is_told_to(&[SERVER]))
+    fn serves_many(&self) -> Option<Server> {
+        let is = |program: &Program<'_>| is_codex(program) && program.is_told_to(&[SERVER]);
+        Some(Server { argument: SERVER, is })
     }
 
     fn session_began(&self, session: &str) -> Option<WallMs> {

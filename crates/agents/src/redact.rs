@@ -1,6 +1,7 @@
 //! Takes secrets out of text before anything stores it. Fails closed: what cannot be read with
 //! certainty is not kept at all.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -54,16 +55,37 @@ const COUNTERS: &[&str] = &[
 
 /// A payload without its secrets.
 pub fn payload(raw: &str) -> Result<String, Unreadable> {
+    Ok(match readable(raw)? {
+        Some(value) => value.to_string(),
+        None => text(raw),
+    })
+}
+
+/// The same, and what it says where it is JSON: read once, for it may be long.
+pub fn payload_and_value(raw: &str) -> Result<(String, Option<Value>), Unreadable> {
+    Ok(match readable(raw)? {
+        Some(value) => (value.to_string(), Some(value)),
+        None => {
+            let kept = text(raw);
+            // A number or a word in quotes is JSON too.
+            let value = serde_json::from_str(&kept).ok();
+            (kept, value)
+        }
+    })
+}
+
+/// What a payload says that is an object or an array, without its secrets; nothing for any other.
+fn readable(raw: &str) -> Result<Option<Value>, Unreadable> {
     if raw.len() > PAYLOAD_BYTES_MAX {
         return Err(Unreadable::TooLarge);
     }
     let trimmed = raw.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
     if !looks_like_json(trimmed) {
-        return Ok(text(raw));
+        return Ok(None);
     }
     let mut value: Value = serde_json::from_str(trimmed).map_err(|_| Unreadable::BrokenJson)?;
     clean(&mut value);
-    Ok(value.to_string())
+    Ok(Some(value))
 }
 
 /// Whether a text begins as an object, or as an array of anything (and not as `[info] ...`).
@@ -79,24 +101,34 @@ fn looks_like_json(trimmed: &str) -> bool {
 
 /// Takes the secrets out of what a pane shows of itself: a name, a title, a path, a command.
 pub fn fact(raw: &mut String) {
-    let clean = text(raw);
-    if clean != *raw {
+    if let Some(clean) = changed(raw) {
         *raw = clean;
     }
 }
 
 /// A line of text without its secrets.
 pub fn text(raw: &str) -> String {
-    let mut clean = raw.to_owned();
+    changed(raw).unwrap_or_else(|| raw.to_owned())
+}
+
+/// A line of text without its secrets, if it has any: nearly none has.
+pub fn changed(raw: &str) -> Option<String> {
+    let mut clean = Cow::Borrowed(raw);
     let lower = raw.to_ascii_lowercase();
     if NEEDLES.is_match(&lower) {
         for rule in &RULES {
             if rule.needles.iter().any(|needle| lower.contains(needle)) {
-                clean = rule.pattern.replace_all(&clean, rule.replacement).into_owned();
+                let replaced = rule.pattern.replace_all(&clean, rule.replacement);
+                if let Cow::Owned(replaced) = replaced {
+                    clean = Cow::Owned(replaced);
+                }
             }
         }
     }
-    if may_name_a_secret(&clean) { assignments(&clean) } else { clean }
+    if may_name_a_secret(&clean) {
+        clean = Cow::Owned(assignments(&clean));
+    }
+    (clean != raw).then(|| clean.into_owned())
 }
 
 fn clean(value: &mut Value) {
@@ -115,39 +147,41 @@ fn clean(value: &mut Value) {
                     }
                 }
             }
-            let named: Vec<String> =
-                fields.keys().filter(|name| text(name) != **name).cloned().collect();
-            for name in named {
+            let named: Vec<(String, String)> =
+                fields.keys().filter_map(|name| Some((name.clone(), changed(name)?))).collect();
+            for (name, clean) in named {
                 if let Some(field) = fields.remove(&name) {
-                    fields.insert(text(&name), field);
+                    fields.insert(clean, field);
                 }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(clean),
         // A payload may carry another one as text.
-        Value::String(inner) => {
-            *inner = payload(inner).unwrap_or_else(|_| text_of_broken(inner));
-        }
+        Value::String(inner) => match readable(inner) {
+            Ok(Some(value)) => *inner = value.to_string(),
+            // What only looks like JSON is source code or a shell line.
+            Ok(None) | Err(_) => fact(inner),
+        },
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
-}
-
-/// A text inside a readable payload that only looks like JSON (source code, a shell line).
-fn text_of_broken(inner: &str) -> String {
-    text(inner)
 }
 
 /// A name as it is compared: without case, and without what separates its words.
 fn folded(name: &str) -> String {
     if name.is_ascii() {
-        let kept = name.bytes().filter(u8::is_ascii_alphanumeric);
-        return kept.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+        let mut folded = name.to_ascii_lowercase();
+        folded.retain(|c| c.is_ascii_alphanumeric());
+        return folded;
     }
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn is_secret_name(name: &str) -> bool {
     let folded = folded(name);
+    // One pass tells of nearly every name that it has none of the words.
+    if !NAMES.is_match(&folded) {
+        return is_key_variable(name);
+    }
     if COUNTERS.contains(&folded.as_str()) {
         return false;
     }
@@ -373,6 +407,17 @@ mod tests {
             assert!(!kept.contains(secret), "{raw:?} left {kept:?}");
             assert!(kept.contains(MARK), "{raw:?} left {kept:?}");
         }
+    }
+
+    #[test]
+    fn what_a_payload_says_is_what_is_kept_of_it() {
+        let others = ["7", "\"word\"", "{}", " [1, 2.5]", "{\"a\":{\"b\":[null,true]}}"];
+        for raw in SECRETS.iter().map(|(raw, _)| *raw).chain(others) {
+            let (kept, value) = payload_and_value(raw).unwrap();
+            assert_eq!(Ok(&kept), payload(raw).as_ref());
+            assert_eq!(value, serde_json::from_str(&kept).ok(), "{raw:?}");
+        }
+        assert_eq!(payload_and_value("[1,"), Err(Unreadable::BrokenJson));
     }
 
     #[test]

@@ -8,9 +8,9 @@ use crate::hear::dropped;
 use crate::ids::{PaneId, TargetId};
 use crate::input::{Decision, Input, Note};
 use crate::limits;
-use crate::pane::Cause;
+use crate::pane::{Cause, PaneRow};
 use crate::signal::{DropReason, Signal, synthetic};
-use crate::state::Sight;
+use crate::state::{Evidence, Sight};
 use crate::time::{MonoMs, Now, Stamp};
 use crate::words::{Source, State};
 
@@ -49,19 +49,29 @@ impl Engine {
         });
         let caption =
             memory.captions.due().map(|at| Deadline { at, why: "a caption may be journalled" });
-        let state = self.state_due(memory).map(|(at, _)| Deadline { at, why: "a state expires" });
-        let claim = self
-            .next_stale(memory)
-            .map(|at| Deadline { at, why: "a claim that others stand beside expires" });
+        // This is asked of every pane after every input, so what was said is looked up once.
+        let evidence = self.said_in(memory);
+        let state = evidence.and_then(|it| self.state_due(&memory.row, it));
+        let state = state.map(|(at, _)| Deadline { at, why: "a state expires" });
+        let claim = evidence.and_then(|it| self.next_stale(&memory.row, it));
+        let claim =
+            claim.map(|at| Deadline { at, why: "a claim that others stand beside expires" });
         [burst, caption, state, claim].into_iter().flatten()
+    }
+
+    /// What was said of what lives in a pane.
+    fn said_in(&self, memory: &PaneMemory) -> Option<&Evidence> {
+        self.evidence.get(&memory.row.runtime.as_ref()?.runtime)
     }
 
     /// When the next of several claims expires that stand beside each other: also one that is not
     /// shown may keep another from being.
-    fn next_stale(&self, memory: &PaneMemory) -> Option<MonoMs> {
-        let evidence = self.evidence.get(&memory.row.runtime.as_ref()?.runtime)?;
+    fn next_stale(&self, row: &PaneRow, evidence: &Evidence) -> Option<MonoMs> {
+        if evidence.voices.len() < 2 {
+            return None;
+        }
         evidence.heads().nth(1)?;
-        let sight = Sight::of(&memory.row);
+        let sight = Sight::of(row);
         let stale = |(source, heard)| {
             evidence.confirmed(source, heard, &sight).plus(self.settings.stale_ttl_ms + 1)
         };
@@ -69,9 +79,7 @@ impl Engine {
     }
 
     /// When the shown state expires by itself, and the event that says so.
-    fn state_due(&self, memory: &PaneMemory) -> Option<(MonoMs, &'static str)> {
-        let row = &memory.row;
-        let evidence = self.evidence.get(&row.runtime.as_ref()?.runtime)?;
+    fn state_due(&self, row: &PaneRow, evidence: &Evidence) -> Option<(MonoMs, &'static str)> {
         let shown = evidence.head(row.state.source?)?;
         let confirmed = evidence.confirmed(row.state.source?, shown, &Sight::of(row));
         let stale = confirmed.plus(self.settings.stale_ttl_ms + 1);
@@ -126,7 +134,7 @@ impl Engine {
     fn expiry(&self, now: Now, memory: &PaneMemory) -> Option<Input> {
         let row = &memory.row;
         let runtime = row.runtime.as_ref()?;
-        let (at, event_type) = self.state_due(memory)?;
+        let (at, event_type) = self.state_due(row, self.said_in(memory)?)?;
         let verdict =
             self.verdict(row, &self.evidence_of(row), self.health_of(&row.key.target), now);
         if at > now.mono || verdict.is_shown_by(&row.state) {

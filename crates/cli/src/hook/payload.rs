@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agents::record::{PAYLOAD_BYTES_MAX, Payload};
 use daemon::clock::Clock;
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::isatty;
 
@@ -30,16 +31,18 @@ pub(super) fn read(clock: &Clock) -> Payload {
         return Payload::None;
     }
     let began = clock.now().mono.0;
-    let (mut kept, mut bytes) = (Vec::new(), 0_u64);
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let (mut kept, mut bytes) = (Vec::<u8>::new(), 0_u64);
+    // Room that is not cleared: most payloads are short, and what nobody writes to costs nothing.
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
     while clock.now().mono.0 - began < READING_MS_MAX && ready(&input) {
-        match rustix::io::read(&input, &mut chunk[..]) {
+        chunk.clear();
+        match rustix::io::read(&input, spare_capacity(&mut chunk)) {
             Err(rustix::io::Errno::INTR) => {}
             Ok(0) | Err(_) => break,
             Ok(length) => {
                 bytes += length as u64;
                 let room = PAYLOAD_BYTES_MAX.saturating_sub(kept.len());
-                kept.extend(&chunk[..length.min(room)]);
+                kept.extend_from_slice(&chunk[..length.min(room)]);
             }
         }
     }

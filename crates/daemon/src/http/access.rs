@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use agents::adapter::Adapter;
+use agents::adapter::{Adapter, Server};
 use agents::record::Ancestor;
 use api::error_code::ErrorCode;
 use api::rights::{Entrance, Right, Who};
@@ -52,8 +52,9 @@ pub(crate) struct Neighbour {
 #[derive(Debug)]
 struct Above {
     lineage: Vec<Ancestor>,
-    /// One of them serves several panes' sessions. Looked at once: it takes three files of each.
-    has_server: bool,
+    /// One of them serves several panes' sessions. Looked at once, and only where it counts: it
+    /// takes a file of each.
+    has_server: OnceLock<bool>,
 }
 
 impl Neighbour {
@@ -62,20 +63,26 @@ impl Neighbour {
         Self { uid, pid: pid.filter(|pid| *pid > 0), above: Arc::default() }
     }
 
-    fn above(&self, app: &App) -> &Above {
-        self.above.get_or_init(|| self.above_now(app))
+    fn above(&self) -> &Above {
+        self.above.get_or_init(|| self.above_now())
     }
 
-    fn above_now(&self, app: &App) -> Above {
-        Above::of(app, self.pid.map_or_else(Vec::new, host::lineage))
+    fn above_now(&self) -> Above {
+        Above::of(self.pid.map_or_else(Vec::new, host::lineage))
     }
 }
 
 impl Above {
-    fn of(app: &App, lineage: Vec<Ancestor>) -> Self {
-        let roster = app.roster();
-        let is_server = |it: &Ancestor| roster.iter().any(|known| serves_many(known, it.pid));
-        Self { has_server: lineage.iter().any(is_server), lineage }
+    fn of(lineage: Vec<Ancestor>) -> Self {
+        Self { lineage, has_server: OnceLock::new() }
+    }
+
+    fn has_server(&self, app: &App) -> bool {
+        *self.has_server.get_or_init(|| {
+            let roster = app.roster();
+            let is_server = |it: &Ancestor| roster.iter().any(|known| serves_many(known, it.pid));
+            self.lineage.iter().any(is_server)
+        })
     }
 
     /// Whether there was a process to look at, and it could be looked at.
@@ -86,7 +93,9 @@ impl Above {
     /// The agent among them, also where it is a server of several panes' sessions: it runs their
     /// commands, and stands below none of them.
     fn agent_or_server(&self, app: &App) -> Option<Agent> {
-        let server = || self.has_server.then_some(Agent { runtime: None });
+        // Looked at now in any case: whoever is below an agent now may not be seen to be later.
+        let has_server = self.has_server(app);
+        let server = || has_server.then_some(Agent { runtime: None });
         agent_among(app, &self.lineage).or_else(server)
     }
 }
@@ -197,7 +206,7 @@ pub(crate) async fn authorise(
                 }
             };
             let agent = found.pids.iter().find_map(|pid| {
-                let agent = Above::of(app, host::lineage(*pid)).agent_or_server(app);
+                let agent = Above::of(host::lineage(*pid)).agent_or_server(app);
                 agent.map(|agent| (*pid, agent))
             });
             let pid = agent.as_ref().map(|(pid, _)| *pid).or(found.pids.first().copied());
@@ -220,16 +229,16 @@ fn neighbour_may(app: &Arc<App>, route: &Route, neighbour: &Neighbour) -> Result
     let entrance = Entrance::Socket;
     let agent = match right {
         Right::Read => None,
-        Right::Local => agent_among(app, &neighbour.above(app).lineage),
+        Right::Local => agent_among(app, &neighbour.above().lineage),
         Right::Act => {
-            let above = neighbour.above(app);
+            let above = neighbour.above();
             if !above.is_seen() {
                 client = Actor::Client { uid, pid: None };
             }
             above.agent_or_server(app)
         }
         Right::Answer | Right::Manage | Right::Person => {
-            let above = neighbour.above_now(app);
+            let above = neighbour.above_now();
             if !above.is_seen() {
                 let message = "it is not seen which process asks, as from inside of a container";
                 let problem = Problem::new(ErrorCode::Forbidden, message);
@@ -285,8 +294,9 @@ fn agent_among(app: &App, processes: &[Ancestor]) -> Option<Agent> {
 
 /// Whether a process serves an agent's sessions in several panes.
 pub(super) fn serves_many(adapter: &dyn Adapter, pid: u32) -> bool {
+    let told = |known: &Server| host::program_told(pid, known.argument);
     let known = adapter.serves_many();
-    known.is_some_and(|known| host::program(pid).is_some_and(|facts| known(&facts.program())))
+    known.is_some_and(|known| told(&known).is_some_and(|facts| (known.is)(&facts.program())))
 }
 
 fn below_agent_problem(right: Right) -> Problem {

@@ -45,8 +45,8 @@ pub(super) fn agent_below(eyes: Eyes<'_>, pid: u32) -> Option<AgentProcess> {
 /// though one of them started it.
 pub(super) fn own_below(target: &Target, adapter: &dyn Adapter, pid: u32) -> Vec<u32> {
     let serves_many = |pid: u32| {
-        let known = adapter.serves_many();
-        known.is_some_and(|known| target.program_of(pid).is_some_and(|it| known(&it.program())))
+        let Some(known) = adapter.serves_many() else { return false };
+        target.program_of(pid).is_some_and(|facts| (known.is)(&facts.program()))
     };
     below(target, pid, |pid| !serves_many(pid)).skip(1).collect()
 }

@@ -8,7 +8,7 @@
 //! it. Then the session decides: the pane in which it is known to be, or the one whose agent had
 //! just started when it began.
 
-use agents::adapter::Adapter;
+use agents::adapter::{Adapter, Server};
 use agents::record::{Ancestor, Record};
 use engine::ids::{PaneId, PaneKey, RuntimeId, TargetId};
 use engine::pane::{PaneRow, Runtime};
@@ -102,8 +102,12 @@ impl World for Machine<'_> {
     }
 
     fn serves_many(&self, record: &Record, pid: u32) -> bool {
+        let told = |known: &Server| match self.there {
+            None => host::program_told(pid, known.argument),
+            Some((_, target)) => target.program_of(pid),
+        };
         let known = self.adapter(record).and_then(Adapter::serves_many);
-        known.is_some_and(|known| self.program(pid).is_some_and(|facts| known(&facts.program())))
+        known.is_some_and(|known| told(&known).is_some_and(|facts| (known.is)(&facts.program())))
     }
 
     fn is_agent(&self, record: &Record, pid: u32) -> bool {

@@ -36,10 +36,11 @@ pub(crate) fn signal(record: Record, bound: Bound, roster: &Roster) -> Signal {
     let agent = record.agent.to_lowercase();
     let event = vocabulary::normalise(&record.event);
     let source = if event == NOTIFY { Source::Notify } else { Source::Hook };
-    let payload = clean(&record);
-    let report = hear(&record, payload.as_deref(), roster);
+    let (payload, value) = clean(&record).unzip();
+    let value = value.flatten();
     // What a command of the agent's says about permissions is none of the agent's own word.
-    let asked = asked(&record, payload.as_deref(), roster).filter(|_| bound.of_agent);
+    let asked = asked(&record, value.as_ref(), roster).filter(|_| bound.of_agent);
+    let report = hear(&record, value, roster);
     Signal {
         event_id: event_id(&record.id, None),
         event_type: vocabulary::normalise(&format!("{agent}-{event}")),
@@ -66,29 +67,28 @@ pub(crate) fn signal(record: Record, bound: Bound, roster: &Roster) -> Signal {
 
 /// The session that a record is about, where it tells.
 pub(crate) fn session(record: &Record, roster: &Roster) -> Option<String> {
-    let mut report = hear(record, clean(record).as_deref(), roster);
+    let value = clean(record).and_then(|(_, value)| value);
+    let mut report = hear(record, value, roster);
     report.details.remove(&Detail::Session).or(report.only_of)
 }
 
-/// The payload without secrets.
-fn clean(record: &Record) -> Option<String> {
+/// The payload without secrets, and what is left of what it says, if it is JSON.
+fn clean(record: &Record) -> Option<(String, Option<Value>)> {
     match &record.payload {
-        Payload::Whole(bytes) => redact::payload(&String::from_utf8_lossy(bytes)).ok(),
+        Payload::Whole(bytes) => redact::payload_and_value(&String::from_utf8_lossy(bytes)).ok(),
         Payload::None | Payload::Cut { .. } => None,
     }
 }
 
 /// What a record tells of a permission.
-fn asked(record: &Record, payload: Option<&str>, roster: &Roster) -> Option<Asked> {
-    let value: Value = serde_json::from_str(payload?).ok()?;
-    roster.get(&record.agent.to_lowercase())?.asks(&record.event, &value)
+fn asked(record: &Record, payload: Option<&Value>, roster: &Roster) -> Option<Asked> {
+    roster.get(&record.agent.to_lowercase())?.asks(&record.event, payload?)
 }
 
 /// What the agent's adapter reads in a record.
-fn hear(record: &Record, payload: Option<&str>, roster: &Roster) -> Report {
-    let value = payload.and_then(|text| serde_json::from_str(text).ok());
+fn hear(record: &Record, payload: Option<Value>, roster: &Roster) -> Report {
     let agent = record.agent.to_lowercase();
-    roster.hear(&agent, &record.event, &value.unwrap_or(Value::Null))
+    roster.hear(&agent, &record.event, &payload.unwrap_or(Value::Null))
 }
 
 #[cfg(test)]

@@ -172,12 +172,25 @@ fn threads(pid: u32) -> Vec<u32> {
 
 /// The program of a process; nothing for one that has ended.
 pub fn program(pid: u32) -> Option<ProgramFacts> {
+    program_where(pid, |_| true)
+}
+
+/// The program of a process that was given this argument. Of any other, only the arguments are
+/// read.
+pub fn program_told(pid: u32, argument: &str) -> Option<ProgramFacts> {
+    program_where(pid, |arguments| arguments.iter().any(|it| it == argument))
+}
+
+fn program_where(pid: u32, fits: impl FnOnce(&[String]) -> bool) -> Option<ProgramFacts> {
     let mut buffer = [0; TEXT_BYTES_MAX];
     let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-    let name = lossy(read_into(&format!("/proc/{pid}/comm"), &mut buffer)?.trim_ascii_end());
     let arguments = read_into(&format!("/proc/{pid}/cmdline"), &mut buffer)?;
     let arguments = arguments.strip_suffix(&[0]).unwrap_or(arguments);
-    let arguments = arguments.split(|byte| *byte == 0).map(lossy).collect();
+    let arguments: Vec<String> = arguments.split(|byte| *byte == 0).map(lossy).collect();
+    if !fits(&arguments) {
+        return None;
+    }
+    let name = lossy(read_into(&format!("/proc/{pid}/comm"), &mut buffer)?.trim_ascii_end());
     let path = std::fs::read_link(format!("/proc/{pid}/exe"));
     let path = path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
     Some(ProgramFacts { name, path, arguments })
