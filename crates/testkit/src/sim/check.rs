@@ -18,7 +18,7 @@ use engine::Engine;
 use engine::engine::Tables;
 use engine::event::{Actor, Event};
 use engine::ids::{BootId, EventId, InboxId, PaneKey, RuntimeId, TargetId};
-use engine::input::{Acceptance, Input, Observation, Refusal, Reply};
+use engine::input::{Acceptance, Input, Observation, Reading, Refusal, Reply};
 use engine::pane::{Cause, PaneRow, ProcessIdentity};
 use engine::settings::Settings;
 use engine::signal::{About, EventRow, Signal, synthetic};
@@ -266,18 +266,25 @@ impl Checker {
         } else {
             None
         };
+        let by_observer = change.actor == Actor::Observer;
         match (input, told) {
             (Input::Signalled(signal) | Input::Spooled(signal), Some(told)) => {
                 told.event_id == signal.event_id
             }
-            (Input::Signalled(_) | Input::Spooled(_), None) => change.actor != Actor::Observer,
-            (Input::Observed { target, sight: Observation::Read { pane, agent, .. } }, told) => {
-                let about = told.filter(|it| is_read(it.source)).map(|it| &it.about);
-                let read = self.life_of(&PaneKey::new(target, *pane), agent).map(About::Runtime);
-                told.is_none() || about.is_some() && about == read.as_ref()
+            (
+                Input::Observed { target, sight: Observation::Read { pane, agent, readings } },
+                Some(told),
+            ) => {
+                let life = self.life_of(&PaneKey::new(target, *pane), agent).map(About::Runtime);
+                let says = |it: &Reading| {
+                    let ended = it.claim.as_ref().is_some_and(|it| it.state == State::Completed);
+                    it.source == told.source && (ended || it.claim == told.claim)
+                };
+                life.as_ref() == Some(&told.about) && readings.iter().any(says)
             }
-            (Input::Observed { .. }, Some(told)) => !is_read(told.source),
-            (_, _) => true,
+            (Input::Observed { .. }, Some(told)) => by_observer && !is_read(told.source),
+            (Input::Observed { .. }, None) => by_observer,
+            (_, _) => !by_observer,
         }
     }
 
@@ -468,7 +475,7 @@ impl Checker {
         let begins = causes.iter().any(|it| matches!(it, Cause::RuntimeStarted { .. }));
         self.model.stored(row, causes.contains(&Cause::Appeared), begins, now);
         if self.in_doubt {
-            self.model.stored_in_doubt(row);
+            self.model.stored_in_doubt(row, now);
         }
         Ok(())
     }

@@ -384,16 +384,15 @@ impl Model {
     }
 
     /// A row is there of which nobody knows whether the looks beside it were before it: it says itself
-    /// when its pane was seen, which was not after them.
-    pub(crate) fn stored_in_doubt(&mut self, row: &PaneRow) {
+    /// when its pane was seen and moved.
+    pub(crate) fn stored_in_doubt(&mut self, row: &PaneRow, now: Moment) {
         if let Some(sighting) = self.sightings.get_mut(&row.key) {
-            let by_row = |at: WallMs, or: Moment| {
-                let earlier = (or.wall_ms - at.0).max(0);
-                Moment { true_ms: or.true_ms - earlier, wall_ms: or.wall_ms - earlier }
+            let by_row = |at: WallMs, known: Option<Moment>| {
+                known.filter(|it| it.wall_ms == at.0).unwrap_or(Moment::told(at, now))
             };
-            sighting.stored_seen = by_row(row.last_seen.wall, sighting.stored_seen);
-            let moved = row.last_activity.zip(sighting.stored_moved);
-            sighting.stored_moved = moved.map(|(at, or)| by_row(at.wall, or));
+            sighting.stored_seen = by_row(row.last_seen.wall, Some(sighting.stored_seen));
+            let moved = row.last_activity;
+            sighting.stored_moved = moved.map(|it| by_row(it.wall, sighting.stored_moved));
         }
     }
 
