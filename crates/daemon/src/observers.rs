@@ -24,9 +24,9 @@ use crate::executors::{Deed, Turn};
 use crate::observer::{Desk, Given, Observer, Reach};
 use crate::sentinel::Sentinel;
 use crate::spool::{self, afar};
-use crate::targets::Target;
 use crate::targets::process::Environment;
 use crate::targets::route::Route;
+use crate::targets::{Shared, Target};
 
 /// How long targets are left alone after a commit failed, before everything is observed anew.
 const FORGOTTEN_PAUSE: Duration = Duration::from_secs(1);
@@ -39,6 +39,7 @@ pub(crate) struct Observers {
     config: ObserverConfig,
     roster: Arc<Roster>,
     environment: Environment,
+    shared: Shared,
     /// The folder for the sockets of connections to other machines.
     routes: PathBuf,
     sentinel: Sentinel,
@@ -96,6 +97,7 @@ impl Observers {
             config: config.observer.clone(),
             roster,
             environment,
+            shared: Shared::default(),
             routes: routes.to_owned(),
             sentinel: Sentinel::start()?,
             ears,
@@ -230,7 +232,8 @@ impl Observers {
     fn far(&self, row: &TargetRow) -> io::Result<Target> {
         let route = Route::parse(&row.connection_ref)?;
         let hub = Hub::new(&self.installation).map_err(io::Error::other)?;
-        Target::far(route, &self.config, self.environment.clone(), (&self.routes, &hub))
+        let (environment, place) = (self.environment.clone(), (self.routes.as_path(), &hub));
+        Target::far(route, &self.config, environment, place, &self.shared)
     }
 
     fn begin(&mut self, row: TargetRow) {

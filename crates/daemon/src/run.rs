@@ -399,7 +399,7 @@ impl House {
     /// in the socket's queue.
     async fn look_first(&mut self) {
         let mut patience = std::pin::pin!(tokio::time::sleep(FIRST_LOOK_TIMEOUT));
-        while !self.lookout.read(|follower| follower.engine().is_observed()) {
+        while !self.lookout.read(|follower| follower.engine().is_observed(|_| true)) {
             tokio::select! {
                 () = &mut patience => return,
                 () = self.observers.attend() => {}

@@ -106,6 +106,12 @@ impl Sshd {
         fs::metadata(self.folder.join("known_hosts")).is_ok()
     }
 
+    /// What it has said so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
     /// The processes that serve its connections.
     #[must_use]
     pub fn connections(&self) -> Vec<u32> {

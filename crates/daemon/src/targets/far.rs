@@ -7,11 +7,12 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::Shared;
 use super::failure::{self, TmuxFailure};
 use super::folder;
 use super::host::{ProcessStat, ProgramFacts};
@@ -22,6 +23,7 @@ use super::route::{Route, Way};
 use super::ssh::{self, Role};
 use super::table::Table;
 use super::tether::{Knot, Talk, Tether};
+use super::turns::{Habit, Turns};
 
 /// What every script but the two that stay begins with: it prints a mark, so that whatever a login
 /// shell printed before can be told from the answer.
@@ -46,6 +48,8 @@ pub(super) struct Far {
     /// The folder of the socket that the programs of one connection share.
     folder: Option<TempDir>,
     tether: Tether,
+    turns: Arc<Turns>,
+    habit: Habit,
     table: Mutex<Table>,
 }
 
@@ -65,6 +69,7 @@ impl Far {
         environment: Environment,
         connect: Duration,
         (folder, session): (&std::path::Path, &str),
+        shared: &Shared,
     ) -> io::Result<Self> {
         let session = session.to_owned();
         let (folder, environment) = match &route.way {
@@ -72,12 +77,20 @@ impl Far {
             Way::Command { .. } => (None, environment),
         };
         let mark = format!("qd-{}", engine::ids::hex(&crate::ids::random_bytes()));
-        let (tether, table) = (Tether::default(), Mutex::default());
-        Ok(Self { route, session, environment, connect, mark, folder, tether, table })
+        let turns = Arc::clone(&shared.turns);
+        let (tether, habit, table) = (Tether::default(), Habit::default(), Mutex::default());
+        Ok(Self { route, session, environment, connect, mark, folder, tether, turns, habit, table })
     }
 
-    /// Connects, unless it is connected, and says whether it did.
+    /// Connects when it is its turn, unless it is connected, and says whether it did.
     pub(super) async fn connect(&self) -> Result<bool, Obstacle> {
+        if self.tether.is_tied_still()? {
+            return Ok(false);
+        }
+        self.turns.connect(&self.habit, self.tie()).await.map(|()| true)
+    }
+
+    async fn tie(&self) -> Result<(), Obstacle> {
         let [way, socket] = self.route.socket_words();
         let arguments = [&self.mark, self.route.tmux(), way, socket, &self.session];
         let words = self.words(Role::Holds, LINE, &arguments.map(OsStr::new));
