@@ -24,6 +24,7 @@ use crate::executors::{Deed, Turn};
 use crate::observer::{Desk, Given, Observer, Reach};
 use crate::sentinel::Sentinel;
 use crate::spool::{self, afar};
+use crate::targets::keys::Keys;
 use crate::targets::process::Environment;
 use crate::targets::route::Route;
 use crate::targets::{Shared, Target};
@@ -96,8 +97,8 @@ impl Observers {
             installation: installation.to_owned(),
             config: config.observer.clone(),
             roster,
+            shared: Shared::of(&environment),
             environment,
-            shared: Shared::default(),
             routes: routes.to_owned(),
             sentinel: Sentinel::start()?,
             ears,
@@ -111,6 +112,11 @@ impl Observers {
     /// What waits for the kernel, for others who have something to wait for.
     pub(crate) fn sentinel(&self) -> &Sentinel {
         &self.sentinel
+    }
+
+    /// The agents that connections to other machines ask for keys.
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        self.shared.keys()
     }
 
     /// Does what an effect asks of observers; gives back one that asks for an act.

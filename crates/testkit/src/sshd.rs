@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use crate::process::Signal;
-use crate::{TestEnv, process, wait};
+use crate::{KeyAgent, TestEnv, process, wait};
 
 /// Where distributions put it.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
@@ -84,6 +84,16 @@ impl Sshd {
             format!("UserKnownHostsFile={}", at("known_hosts")),
             "GlobalKnownHostsFile=/dev/null".to_owned(),
         ]
+    }
+
+    /// From now on only this agent has the key that lets its user in.
+    pub fn entrust(&self, agent: &KeyAgent) {
+        let key = self.folder.join("user");
+        let kept = self.folder.join("kept");
+        if !kept.exists() {
+            fs::rename(key, &kept).expect("it has a key");
+        }
+        agent.add(&kept);
     }
 
     /// Makes its key known.

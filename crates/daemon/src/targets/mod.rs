@@ -8,6 +8,7 @@ pub mod failure;
 pub mod files;
 mod folder;
 pub mod host;
+pub(crate) mod keys;
 pub mod local;
 pub mod process;
 pub mod tcp;
@@ -42,6 +43,7 @@ use failure::TmuxFailure;
 use far::{Far, Signalled};
 use files::{Content, Part, Refused};
 use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns, SocketFile};
+use keys::Keys;
 use obstacle::Obstacle;
 use process::{ControlProcess, Ending, Environment, Program};
 use route::Route;
@@ -123,6 +125,19 @@ impl Patience {
 #[derive(Clone, Debug, Default)]
 pub struct Shared {
     turns: Arc<Turns>,
+    keys: Arc<Keys>,
+}
+
+impl Shared {
+    /// With the agent for keys that these programs are given.
+    pub fn of(environment: &Environment) -> Self {
+        Self { turns: Arc::default(), keys: Arc::new(Keys::of(environment)) }
+    }
+
+    /// The agents that hold the user's keys.
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
 }
 
 /// How programs of a target are started.
@@ -193,7 +208,7 @@ impl Target {
         let (patience, tmux) =
             (Patience::of(&Config::default().observer), OsString::from(route.tmux()));
         // Nothing is called so: no session is made, and none taken away.
-        let (place, shared) = ((folder, ""), &Shared::default());
+        let (place, shared) = ((folder, ""), &Shared::of(&environment));
         let far = Far::new(route, environment.clone(), patience.connect, place, shared)?;
         let (reach, capabilities) = (Reach::Far(Box::new(far)), Capabilities::STARTING_ONLY);
         Ok(Self { reach, capabilities, tmux, environment, patience })
@@ -233,6 +248,15 @@ impl Target {
         match self.far_end() {
             None => std::future::pending().await,
             Some(far) => far.cut().await,
+        }
+    }
+
+    /// Waits for an agent with keys that the last attempt to connect did not know; for ever where
+    /// keys open nothing.
+    pub async fn new_keys(&self) {
+        match self.far_end() {
+            None => std::future::pending().await,
+            Some(far) => far.new_keys().await,
         }
     }
 
