@@ -87,6 +87,10 @@ pub const CONFIG: &str = "/v1/config";
 /// `POST`: end the daemon.
 pub const SHUTDOWN: &str = "/v1/shutdown";
 
+/// The header in which a client on the user's own socket names the socket of the agent that holds
+/// keys for `ssh`.
+pub const KEY_AGENT_HEADER: &str = "qd-key-agent";
+
 /// The media type of JSON answers and requests.
 pub const JSON: &str = "application/json";
 /// The media type of a watch stream.

@@ -49,7 +49,10 @@ impl Console {
 
     /// A client of the daemon, which is started if it does not run.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let client = self.asked()?;
+        let mut client = self.asked()?;
+        if let Some(agent) = std::env::var_os("SSH_AUTH_SOCK") {
+            client = client.with_key_agent(&agent);
+        }
         // One that was named outright belongs to a daemon of whose places nothing is known.
         if self.names_its_daemon() {
             return Ok(client);

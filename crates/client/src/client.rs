@@ -3,6 +3,9 @@
 mod exchange;
 mod reach;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use api::ErrorCode;
@@ -30,6 +33,7 @@ use api::tokens::{TokenCreate, TokenCreated, TokenList};
 use api::version::Version;
 use api::watch::WatchQuery;
 use api::windows::{WindowList, WindowsQuery};
+use http::HeaderValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -55,6 +59,8 @@ pub struct Client {
     connection: Option<Connection>,
     /// Whether the daemon at the far end of this connection is known to be of our version.
     greeted: bool,
+    /// Where the agent is that holds the user's keys for other machines.
+    key_agent: Option<HeaderValue>,
 }
 
 impl Client {
@@ -62,7 +68,15 @@ impl Client {
     #[must_use]
     pub fn new(place: Place) -> Self {
         let version = env!("CARGO_PKG_VERSION").parse().ok();
-        Self { place, remote: None, starter: None, version, connection: None, greeted: false }
+        Self {
+            place,
+            remote: None,
+            starter: None,
+            version,
+            connection: None,
+            greeted: false,
+            key_agent: None,
+        }
     }
 
     /// The same, which asks the daemon over TCP, wherever its place is.
@@ -81,6 +95,16 @@ impl Client {
     #[must_use]
     pub fn with_version(self, version: Version) -> Self {
         Self { version: Some(version), ..self }
+    }
+
+    /// The same, which tells the daemon where the agent is that holds the user's keys (the value of
+    /// `SSH_AUTH_SOCK`), so that targets are reached with the keys of whoever asks. Not told over
+    /// TCP.
+    #[must_use]
+    pub fn with_key_agent(self, socket: &OsStr) -> Self {
+        let named =
+            Path::new(socket).is_absolute().then(|| HeaderValue::from_bytes(socket.as_bytes()));
+        Self { key_agent: named.and_then(Result::ok), ..self }
     }
 
     /// The same, which takes a daemon of any version as it is: for looking and for stopping.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use api::ErrorCode;
+use api::routes::KEY_AGENT_HEADER;
 use api::version::{VERSION_HEADER, Version};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -38,6 +39,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) body: Option<Bytes>,
     /// Left out where any version will do.
     pub(crate) version: Option<Version>,
+    /// Where the agent is that holds the user's keys; told on the user's own socket alone.
+    pub(crate) key_agent: Option<HeaderValue>,
 }
 
 /// What came back, whole.
@@ -173,6 +176,9 @@ impl Outgoing<'_> {
         if let Some(version) = self.version {
             let name = HeaderName::from_static(VERSION_HEADER);
             request = request.header(name, version.to_string());
+        }
+        if let (Some(agent), None) = (&self.key_agent, remote) {
+            request = request.header(KEY_AGENT_HEADER, agent);
         }
         if self.body.is_some() {
             request = request.header(header::CONTENT_TYPE, api::routes::JSON);

@@ -24,9 +24,10 @@ use crate::executors::{Deed, Turn};
 use crate::observer::{Desk, Given, Observer, Reach};
 use crate::sentinel::Sentinel;
 use crate::spool::{self, afar};
-use crate::targets::Target;
+use crate::targets::keys::Keys;
 use crate::targets::process::Environment;
 use crate::targets::route::Route;
+use crate::targets::{Shared, Target};
 
 /// How long targets are left alone after a commit failed, before everything is observed anew.
 const FORGOTTEN_PAUSE: Duration = Duration::from_secs(1);
@@ -39,6 +40,7 @@ pub(crate) struct Observers {
     config: ObserverConfig,
     roster: Arc<Roster>,
     environment: Environment,
+    shared: Shared,
     /// The folder for the sockets of connections to other machines.
     routes: PathBuf,
     sentinel: Sentinel,
@@ -95,6 +97,7 @@ impl Observers {
             installation: installation.to_owned(),
             config: config.observer.clone(),
             roster,
+            shared: Shared::of(&environment),
             environment,
             routes: routes.to_owned(),
             sentinel: Sentinel::start()?,
@@ -109,6 +112,11 @@ impl Observers {
     /// What waits for the kernel, for others who have something to wait for.
     pub(crate) fn sentinel(&self) -> &Sentinel {
         &self.sentinel
+    }
+
+    /// The agents that connections to other machines ask for keys.
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        self.shared.keys()
     }
 
     /// Does what an effect asks of observers; gives back one that asks for an act.
@@ -230,7 +238,8 @@ impl Observers {
     fn far(&self, row: &TargetRow) -> io::Result<Target> {
         let route = Route::parse(&row.connection_ref)?;
         let hub = Hub::new(&self.installation).map_err(io::Error::other)?;
-        Target::far(route, &self.config, self.environment.clone(), (&self.routes, &hub))
+        let (environment, place) = (self.environment.clone(), (self.routes.as_path(), &hub));
+        Target::far(route, &self.config, environment, place, &self.shared)
     }
 
     fn begin(&mut self, row: TargetRow) {

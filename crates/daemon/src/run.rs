@@ -271,7 +271,7 @@ impl House {
         );
         let facts = facts(paths, instance, clock);
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
-        let app = app.with_spool(spool.subscribe());
+        let app = app.with_spool(spool.subscribe()).with_keys(Arc::clone(observers.keys()));
         let app = app.with_executors(executors.clone(), outbox.clone(), shown.clone());
         let app = Arc::new(app.with_adapters(adapters.subscribe()).with_notices(notices));
         let listening = Listening::new(Arc::clone(&app));
@@ -399,7 +399,7 @@ impl House {
     /// in the socket's queue.
     async fn look_first(&mut self) {
         let mut patience = std::pin::pin!(tokio::time::sleep(FIRST_LOOK_TIMEOUT));
-        while !self.lookout.read(|follower| follower.engine().is_observed()) {
+        while !self.lookout.read(|follower| follower.engine().is_observed(|_| true)) {
             tokio::select! {
                 () = &mut patience => return,
                 () = self.observers.attend() => {}

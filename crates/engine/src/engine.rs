@@ -239,10 +239,10 @@ impl Engine {
         }
     }
 
-    /// Whether there are targets and each was looked at, or failed, since the engine began.
-    pub fn is_observed(&self) -> bool {
+    /// Whether there are targets and each of these was looked at, or failed, since the engine began.
+    pub fn is_observed(&self, these: impl Fn(&TargetRow) -> bool) -> bool {
         let looked = |it: &TargetMemory| it.last_seen.is_some() || it.pulse.failed_at().is_some();
-        !self.targets.is_empty() && self.targets.values().all(looked)
+        !self.targets.is_empty() && self.targets.values().filter(|it| these(&it.row)).all(looked)
     }
 
     pub fn sessions(&self) -> impl Iterator<Item = &SessionRow> {

@@ -8,6 +8,7 @@
 mod daemon;
 mod env;
 mod http;
+mod key_agent;
 pub mod model;
 mod orphans;
 mod output;
@@ -22,6 +23,7 @@ pub use self::tmux::Tmux;
 pub use daemon::Daemon;
 pub use env::TestEnv;
 pub use http::{Http, Next, Reply, Stream};
+pub use key_agent::KeyAgent;
 pub use output::{Invocation, Output, Running};
 pub use process::Signal;
 pub use sshd::Sshd;

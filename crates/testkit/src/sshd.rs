@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use crate::process::Signal;
-use crate::{TestEnv, process, wait};
+use crate::{KeyAgent, TestEnv, process, wait};
 
 /// Where distributions put it.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
@@ -86,6 +86,16 @@ impl Sshd {
         ]
     }
 
+    /// From now on only this agent has the key that lets its user in.
+    pub fn entrust(&self, agent: &KeyAgent) {
+        let key = self.folder.join("user");
+        let kept = self.folder.join("kept");
+        if !kept.exists() {
+            fs::rename(key, &kept).expect("it has a key");
+        }
+        agent.add(&kept);
+    }
+
     /// Makes its key known.
     pub fn introduce(&self) {
         let key = fs::read_to_string(self.folder.join("host.pub")).expect("it has a key");
@@ -104,6 +114,12 @@ impl Sshd {
     #[must_use]
     pub fn is_known(&self) -> bool {
         fs::metadata(self.folder.join("known_hosts")).is_ok()
+    }
+
+    /// What it has said so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
     /// The processes that serve its connections.

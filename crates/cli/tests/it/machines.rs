@@ -698,7 +698,10 @@ fn a_command_that_leads_nowhere_is_named_with_what_it_says() {
 
 /// A world with an `sshd` whose key is not known yet, and no target.
 pub(crate) fn strangers() -> Option<World> {
-    let env = deck();
+    strangers_in(deck())
+}
+
+pub(crate) fn strangers_in(env: TestEnv) -> Option<World> {
     env.tmux_at(SOCKET).session("there", "exec cat");
     let Some(sshd) = Sshd::start(&env, "sshd") else {
         skipped("no sshd is installed");

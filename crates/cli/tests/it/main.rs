@@ -31,6 +31,8 @@ mod listing;
 mod load;
 mod machines;
 mod machines_answers;
+mod machines_keys;
+mod machines_many;
 mod notify;
 mod outer_shell;
 mod prompts;

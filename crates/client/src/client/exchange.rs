@@ -133,6 +133,7 @@ impl Client {
             accept,
             body: ask.body.clone(),
             version: self.version,
+            key_agent: self.key_agent.clone(),
         }
     }
 

@@ -177,7 +177,7 @@ async fn asked_of(
 }
 
 fn plain(method: Method, path: &str, body: Option<Bytes>) -> Outgoing<'_> {
-    Outgoing { method, path, accept: routes::JSON, body, version: None }
+    Outgoing { method, path, accept: routes::JSON, body, version: None, key_agent: None }
 }
 
 fn not_ready() -> ClientError {

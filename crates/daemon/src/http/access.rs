@@ -4,20 +4,25 @@
 //! right of the route, before its handler. The rights themselves are a table of the API's
 //! (`api::rights`); `docs/design/access.md` says why it is as it is.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use agents::adapter::{Adapter, Server};
 use agents::record::Ancestor;
 use api::error_code::ErrorCode;
 use api::rights::{Entrance, Right, Who};
-use api::routes::{ROUTES, Route, RouteId};
+use api::routes::{KEY_AGENT_HEADER, ROUTES, Route, RouteId};
 use engine::access::Denial;
 use engine::event::{Actor, Below};
 use engine::ids::{RuntimeId, TokenId};
 use engine::input::{Input, Request};
 use engine::pane::PaneRow;
 use engine::words::TargetKind;
+use http::HeaderMap;
 use http::request::Parts;
 use rustix::process::getuid;
 
@@ -29,6 +34,9 @@ use super::secret;
 use super::to_api;
 use crate::targets::host;
 use crate::targets::tcp::{Holders, holders};
+
+/// How long a request waits for the agent that it names.
+const KEYS_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Which way a connection came.
 #[derive(Clone, Debug)]
@@ -152,6 +160,25 @@ pub(crate) fn admit(app: &Arc<App>, way: &Way, head: &Parts) -> Result<Admitted,
         };
         record(app, actor, operation(head), problem.code(), None);
     })
+}
+
+/// Takes up the agent with keys that a person's own client names. One below an agent names none: it
+/// is not for it to say with what a machine is entered.
+pub(super) async fn take_keys(app: &App, admitted: &Admitted, headers: &HeaderMap) {
+    let Admitted::Neighbour(neighbour) = admitted else { return };
+    let Some(named) = headers.get(KEY_AGENT_HEADER) else { return };
+    let path = PathBuf::from(OsStr::from_bytes(named.as_bytes()));
+    if app.keys().is_newest(&path) {
+        return;
+    }
+    let above = neighbour.above_now(app);
+    if !above.is_seen() || above.agent_or_server(app).is_some() {
+        return;
+    }
+    let keys = Arc::clone(app.keys());
+    // What is asked for may be to connect. Whoever names one that hangs does not wait for it.
+    let taking = tokio::spawn(async move { keys.name(path).await });
+    tokio::time::timeout(KEYS_TIMEOUT, taking).await.ok();
 }
 
 fn by_token(

@@ -28,6 +28,7 @@ use crate::ids::Ids;
 use crate::lookout::Lookout;
 use crate::spool::tally::Tally;
 use crate::standing::Standing;
+use crate::targets::keys::Keys;
 use crate::vigil::Vigil;
 
 /// How long a change may take until nobody waits for it any more.
@@ -82,6 +83,8 @@ pub struct App {
     pub(crate) notices: Vec<Finding>,
     /// Whether somebody asked the daemon to end.
     stop: watch::Sender<Option<ShutdownReason>>,
+    /// The agents that connections to other machines ask for keys.
+    keys: Arc<Keys>,
 }
 
 impl App {
@@ -115,6 +118,7 @@ impl App {
             executors,
             socket,
             stop,
+            keys: Arc::default(),
         }
     }
 
@@ -131,6 +135,15 @@ impl App {
     /// The same, with the adapters in use.
     pub(crate) fn with_adapters(self, adapters: watch::Receiver<Arc<Roster>>) -> Self {
         Self { adapters, ..self }
+    }
+
+    /// The same, with the agents that connections to other machines ask for keys.
+    pub(crate) fn with_keys(self, keys: Arc<Keys>) -> Self {
+        Self { keys, ..self }
+    }
+
+    pub(super) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     /// The adapters in use now.

@@ -72,6 +72,7 @@ impl Visitor {
                 if let (Some(guest), Admitted::Holder(holder)) = (&self.guest, &admitted) {
                     guest.know_by(holder.token());
                 }
+                access::take_keys(&self.app, &admitted, &head.headers).await;
                 let mut request = Request::from_parts(head, Body::new(body));
                 request.extensions_mut().insert(admitted);
                 request.extensions_mut().insert(self.hang_up);

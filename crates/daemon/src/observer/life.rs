@@ -64,6 +64,8 @@ pub(super) struct Life<R> {
     absent_step: usize,
     door: Option<Door>,
     failures: u32,
+    /// It was turned away, for want of a key as it seems.
+    wants_key: bool,
     control_failures: u32,
     without_control: Option<WithoutControl>,
 }
@@ -96,6 +98,7 @@ impl<R: Reporter> Life<R> {
             absent_step: 0,
             door: None,
             failures: 0,
+            wants_key: false,
             control_failures: 0,
             without_control: None,
         }
@@ -412,7 +415,10 @@ impl<R: Reporter> Life<R> {
     async fn fail_by(&mut self, why: &Obstacle) -> Result<(), Closed> {
         self.cx.failed_by(trouble::of_obstacle(why), why.weight()).await?;
         self.failures = self.failures.saturating_add(1);
-        self.back_off().await
+        self.wants_key = matches!(why, Obstacle::Denied { .. });
+        let paused = self.back_off().await;
+        self.wants_key = false;
+        paused
     }
 
     async fn fail(&mut self, trouble: Trouble) -> Result<(), Closed> {
@@ -421,17 +427,20 @@ impl<R: Reporter> Life<R> {
         self.back_off().await
     }
 
-    /// Waits before the next attempt, longer with each failure; an order ends the wait.
+    /// Waits before the next attempt, longer with each failure; an order ends the wait, and so does
+    /// a new agent with keys where one was wanted.
     async fn back_off(&mut self) -> Result<(), Closed> {
         let (first, most) = RECONNECT_MS;
         let doubled = first.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
         let pause = jittered(Duration::from_millis(doubled.min(most)));
+        let target = Arc::clone(&self.cx.target);
         tokio::select! {
             biased;
             order = self.cx.orders.next() => match order {
                 Order::Stop => Err(Closed),
                 Order::Rescan => Ok(()),
             },
+            () = target.new_keys(), if self.wants_key => Ok(()),
             () = tokio::time::sleep(pause) => Ok(()),
         }
     }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agents::spool;
+use engine::target::TargetRow;
+use engine::words::TargetKind;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -98,11 +100,12 @@ impl Reader {
         self.save();
     }
 
-    /// Waits until the panes are known that the first records may be about.
+    /// Waits until the panes are known that the first records may be about: those of this machine.
     async fn first_look(&self) {
         let mut published = self.taking.lookout.publications();
+        let here = |row: &TargetRow| row.kind == TargetKind::Local;
         let observed = async {
-            while !self.taking.lookout.read(|follower| follower.engine().is_observed()) {
+            while !self.taking.lookout.read(|follower| follower.engine().is_observed(here)) {
                 if published.changed().await.is_err() {
                     return;
                 }

@@ -7,14 +7,17 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::Shared;
 use super::failure::{self, TmuxFailure};
 use super::folder;
 use super::host::{ProcessStat, ProgramFacts};
+use super::keys::Keys;
 use super::obstacle::{self, Obstacle};
 use super::process::{self, ControlProcess, Ending, Environment, Finished, Program};
 use super::quote;
@@ -22,6 +25,7 @@ use super::route::{Route, Way};
 use super::ssh::{self, Role};
 use super::table::Table;
 use super::tether::{Knot, Talk, Tether};
+use super::turns::{Habit, Turns};
 
 /// What every script but the two that stay begins with: it prints a mark, so that whatever a login
 /// shell printed before can be told from the answer.
@@ -46,6 +50,11 @@ pub(super) struct Far {
     /// The folder of the socket that the programs of one connection share.
     folder: Option<TempDir>,
     tether: Tether,
+    turns: Arc<Turns>,
+    habit: Habit,
+    keys: Arc<Keys>,
+    /// How many agents with keys had come when it last connected.
+    keys_tried: AtomicU64,
     table: Mutex<Table>,
 }
 
@@ -65,24 +74,45 @@ impl Far {
         environment: Environment,
         connect: Duration,
         (folder, session): (&std::path::Path, &str),
+        shared: &Shared,
     ) -> io::Result<Self> {
         let session = session.to_owned();
-        let (folder, environment) = match &route.way {
-            Way::Ssh(_) => (Some(folder::for_socket(folder)?), environment.for_ssh()),
-            Way::Command { .. } => (None, environment),
+        let folder = match &route.way {
+            Way::Ssh(_) => Some(folder::for_socket(folder)?),
+            Way::Command { .. } => None,
         };
         let mark = format!("qd-{}", engine::ids::hex(&crate::ids::random_bytes()));
-        let (tether, table) = (Tether::default(), Mutex::default());
-        Ok(Self { route, session, environment, connect, mark, folder, tether, table })
+        Ok(Self {
+            route,
+            session,
+            environment,
+            connect,
+            mark,
+            folder,
+            tether: Tether::default(),
+            turns: Arc::clone(&shared.turns),
+            habit: Habit::default(),
+            keys: Arc::clone(&shared.keys),
+            keys_tried: AtomicU64::new(0),
+            table: Mutex::default(),
+        })
     }
 
-    /// Connects, unless it is connected, and says whether it did.
+    /// Connects when it is its turn, unless it is connected, and says whether it did.
     pub(super) async fn connect(&self) -> Result<bool, Obstacle> {
+        if self.tether.is_tied_still()? {
+            return Ok(false);
+        }
+        self.turns.connect(&self.habit, self.tie()).await.map(|()| true)
+    }
+
+    async fn tie(&self) -> Result<(), Obstacle> {
         let [way, socket] = self.route.socket_words();
         let arguments = [&self.mark, self.route.tmux(), way, socket, &self.session];
         let words = self.words(Role::Holds, LINE, &arguments.map(OsStr::new));
+        let environment = self.environment_with_keys().await;
         let knot = Knot {
-            program: self.program(words, Ending::Input),
+            program: Program { words, environment: &environment, ending: Ending::Input },
             way: &self.route.way,
             mark: self.mark.clone(),
             probed: matches!(self.route.way, Way::Command { .. }),
@@ -92,6 +122,25 @@ impl Far {
                 Err(Obstacle::HostKeyUnknown { fingerprint: self.offered_key().await })
             }
             tied => tied,
+        }
+    }
+
+    /// The environment of the program that makes the connection: no other needs keys.
+    async fn environment_with_keys(&self) -> Environment {
+        match &self.route.way {
+            Way::Command { .. } => self.environment.clone(),
+            Way::Ssh(_) => {
+                self.keys_tried.store(self.keys.came(), Ordering::Relaxed);
+                let agent = self.keys.choose().await;
+                self.environment.clone().for_ssh(agent.as_deref())
+            }
+        }
+    }
+
+    pub(super) async fn new_keys(&self) {
+        match &self.route.way {
+            Way::Command { .. } => std::future::pending().await,
+            Way::Ssh(_) => self.keys.came_since(self.keys_tried.load(Ordering::Relaxed)).await,
         }
     }
 

@@ -8,6 +8,7 @@ pub mod failure;
 pub mod files;
 mod folder;
 pub mod host;
+pub(crate) mod keys;
 pub mod local;
 pub mod process;
 pub mod tcp;
@@ -21,6 +22,7 @@ mod ssh;
 mod table;
 pub mod tether;
 pub mod there;
+pub(crate) mod turns;
 mod usher;
 
 use std::collections::BTreeSet;
@@ -28,6 +30,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -40,10 +43,12 @@ use failure::TmuxFailure;
 use far::{Far, Signalled};
 use files::{Content, Part, Refused};
 use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns, SocketFile};
+use keys::Keys;
 use obstacle::Obstacle;
 use process::{ControlProcess, Ending, Environment, Program};
 use route::Route;
 use tether::Talk;
+use turns::Turns;
 use usher::Usher;
 
 /// What can be done on a target beyond starting programs.
@@ -116,6 +121,25 @@ impl Patience {
     }
 }
 
+/// What all targets somewhere else have in common. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Shared {
+    turns: Arc<Turns>,
+    keys: Arc<Keys>,
+}
+
+impl Shared {
+    /// With the agent for keys that these programs are given.
+    pub fn of(environment: &Environment) -> Self {
+        Self { turns: Arc::default(), keys: Arc::new(Keys::of(environment)) }
+    }
+
+    /// The agents that hold the user's keys.
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+}
+
 /// How programs of a target are started.
 #[derive(Debug)]
 enum Reach {
@@ -165,10 +189,12 @@ impl Target {
         config: &ObserverConfig,
         environment: Environment,
         (folder, hub): (&Path, &Hub),
+        shared: &Shared,
     ) -> std::io::Result<Self> {
         let patience = Patience::of(config);
         let tmux = OsString::from(route.tmux());
-        let far = Far::new(route, environment.clone(), patience.connect, (folder, hub.name()))?;
+        let place = (folder, hub.name());
+        let far = Far::new(route, environment.clone(), patience.connect, place, shared)?;
         let (reach, capabilities) = (Reach::Far(Box::new(far)), Capabilities::STARTING_ONLY);
         Ok(Self { reach, capabilities, tmux, environment, patience })
     }
@@ -182,7 +208,8 @@ impl Target {
         let (patience, tmux) =
             (Patience::of(&Config::default().observer), OsString::from(route.tmux()));
         // Nothing is called so: no session is made, and none taken away.
-        let far = Far::new(route, environment.clone(), patience.connect, (folder, ""))?;
+        let (place, shared) = ((folder, ""), &Shared::of(&environment));
+        let far = Far::new(route, environment.clone(), patience.connect, place, shared)?;
         let (reach, capabilities) = (Reach::Far(Box::new(far)), Capabilities::STARTING_ONLY);
         Ok(Self { reach, capabilities, tmux, environment, patience })
     }
@@ -221,6 +248,15 @@ impl Target {
         match self.far_end() {
             None => std::future::pending().await,
             Some(far) => far.cut().await,
+        }
+    }
+
+    /// Waits for an agent with keys that the last attempt to connect did not know; for ever where
+    /// keys open nothing.
+    pub async fn new_keys(&self) {
+        match self.far_end() {
+            None => std::future::pending().await,
+            Some(far) => far.new_keys().await,
         }
     }
 
@@ -549,7 +585,8 @@ mod tests {
         let way = route::Way::Command { words: vec!["env".to_owned()], attach: None };
         let route = Route { way, tmux: None, socket: None };
         let (folder, hub) = (Path::new("/"), Hub::new("a1").unwrap());
-        let far = Target::far(route, &config, Environment::default(), (folder, &hub)).unwrap();
+        let (bare, shared) = (Environment::default(), Shared::default());
+        let far = Target::far(route, &config, bare, (folder, &hub), &shared).unwrap();
         assert_eq!(far.capabilities(), Capabilities::STARTING_ONLY);
         assert!(far.process_stat(std::process::id()).is_none());
         assert!(far.pidfd(std::process::id()).is_err());

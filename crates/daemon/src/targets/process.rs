@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ const LOCALE: (&str, &str) = ("LC_ALL", "C.UTF-8");
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
-    /// What `ssh` is given besides.
+    /// What the `ssh` that makes a connection may be given besides.
     ssh_agent: Option<OsString>,
     /// How many descriptors they may have open, where that is not what we may.
     descriptors: Option<u64>,
@@ -74,11 +75,15 @@ impl Environment {
         Self { descriptors: limit, ..self }
     }
 
-    /// The same for `ssh`, which may ask the agent that holds the user's keys.
+    /// Where the agent is that holds the user's keys, as this process was told.
+    pub(super) fn key_agent(&self) -> Option<&OsStr> {
+        self.ssh_agent.as_deref()
+    }
+
+    /// The same for an `ssh` that may ask this agent.
     #[must_use]
-    pub(super) fn for_ssh(mut self) -> Self {
-        let agent = self.ssh_agent.take();
-        self.variables.extend(agent.map(|socket| (SSH_AGENT.into(), socket)));
+    pub(super) fn for_ssh(mut self, agent: Option<&Path>) -> Self {
+        self.variables.extend(agent.map(|socket| (SSH_AGENT.into(), socket.into())));
         self
     }
 

@@ -160,15 +160,18 @@ pub(super) struct Knot<'a> {
 }
 
 impl Tether {
-    /// Connects, unless it is connected, and says whether it did. Where the last connection ended
-    /// and nobody has heard of that, its end is told first.
-    pub(super) async fn tie(&self, knot: Knot<'_>) -> Result<bool, Obstacle> {
+    /// Whether it is connected. Where the last connection ended and nobody has heard of that, its
+    /// end is told first.
+    pub(super) fn is_tied_still(&self) -> Result<bool, Obstacle> {
         if self.is_tied() {
-            return Ok(false);
+            return Ok(true);
         }
-        if let Some(cut) = self.lock().take().and_then(|held| held.cut.borrow().clone()) {
-            return Err(cut);
-        }
+        let ended = self.lock().take().and_then(|held| held.cut.borrow().clone());
+        ended.map_or(Ok(false), Err)
+    }
+
+    /// Connects.
+    pub(super) async fn tie(&self, knot: Knot<'_>) -> Result<(), Obstacle> {
         let mut process = process::start_control(&knot.program, None).map_err(|error| {
             tracing::info!(%error, "a program that leads to a target does not start");
             Obstacle::NoProgram { program: knot.program.name().to_string_lossy().into_owned() }
@@ -177,7 +180,7 @@ impl Tether {
         let problem = match greeted {
             Ok(Ok(greeting)) => {
                 self.hold(process, &knot, greeting);
-                return Ok(true);
+                return Ok(());
             }
             Ok(Err(said)) => {
                 let status = timeout(LAST_WORDS, process.ended()).await;

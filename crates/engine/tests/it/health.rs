@@ -156,7 +156,7 @@ fn a_daemon_that_lives_for_one_failure_at_a_time_finds_its_target_down_all_the_s
         let (settings, tables) = (*world.engine.settings(), world.engine.tables());
         world.engine = Engine::restore(settings, tables, world.now);
         world.engine.take_up(&trail, world.now);
-        assert!(!world.engine.is_observed(), "what others saw is not seen again");
+        assert!(!world.engine.is_observed(|_| true), "what others saw is not seen again");
         world.fail();
         assert_eq!(world.engine.target(&target_id("local")).unwrap().health, health);
     }

@@ -10,9 +10,9 @@ use daemon::clock::Clock;
 use daemon::config::{Config, ObserverConfig};
 use daemon::observer::{Closed, Given, Observer, Reporter};
 use daemon::sentinel::Sentinel;
-use daemon::targets::Target;
 use daemon::targets::process::Environment;
 use daemon::targets::route::{Route, Way};
+use daemon::targets::{Shared, Target};
 use engine::event::SessionRow;
 use engine::ids::{PaneId, SessionId, TargetId};
 use engine::input::Observation;
@@ -171,7 +171,8 @@ impl Setting {
                 let socket = Some(self.socket.clone()).filter(|socket| !socket.is_empty());
                 let route = Route { way, tmux: None, socket };
                 let hub = Hub::new(self.installation).expect("it is an id");
-                Target::far(route, &self.config(), environment, (Path::new("/"), &hub))
+                let (place, shared) = ((Path::new("/"), &hub), Shared::default());
+                Target::far(route, &self.config(), environment, place, &shared)
                     .expect("a command needs no folder")
             }
         };

@@ -1,0 +1,206 @@
+//! Turns at connecting: of all targets, only a few connect at once.
+//!
+//! To connect costs an exchange of keys here and there and a login, and many ways may lead through
+//! one host, which drops those who come all at once. A laptop that wakes has all its targets to
+//! connect again in the same moment. So each waits for its turn, in the order in which they came,
+//! and has it until its connection is made or has failed, or for a bounded time: nobody waits for a
+//! host that does not answer. Whoever took longer than its turn waits with those like it for the
+//! next ones, and these never have all of them.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// How many have a turn at once.
+const AT_ONCE_MAX: usize = 4;
+/// How many of these took longer than their last one.
+const LATE_AT_ONCE_MAX: usize = 2;
+/// How long a turn lasts. A connection that takes longer goes on without it.
+const TURN_MAX: Duration = Duration::from_secs(2);
+
+/// The turns of all targets.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    /// Both queues are fair: who came first is first.
+    all: Semaphore,
+    late: Semaphore,
+}
+
+/// What is known of one who takes turns.
+#[derive(Debug, Default)]
+pub(super) struct Habit {
+    late: AtomicBool,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { all: Semaphore::new(AT_ONCE_MAX), late: Semaphore::new(LATE_AT_ONCE_MAX) }
+    }
+}
+
+impl Turns {
+    /// Waits for a turn and connects in it. Giving up gives the place in the queue, or the turn, to
+    /// the next.
+    pub(super) async fn connect<T>(&self, habit: &Habit, connecting: impl Future<Output = T>) -> T {
+        // Nobody closes them, so there is always a turn to come.
+        let among_late = match habit.late.load(Ordering::Relaxed) {
+            true => self.late.acquire().await.ok(),
+            false => None,
+        };
+        let turn = self.all.acquire().await.ok();
+        let mut connecting = pin!(connecting);
+        let connected = timeout(TURN_MAX, &mut connecting).await;
+        habit.late.store(connected.is_err(), Ordering::Relaxed);
+        drop((turn, among_late));
+        match connected {
+            Ok(connected) => connected,
+            Err(_) => connecting.await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
+
+    use proptest::prelude::*;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// What was seen of those who connect.
+    #[derive(Debug, Default)]
+    struct Seen {
+        /// Who connects, and began less than a turn ago.
+        have_a_turn: BTreeSet<usize>,
+        most: usize,
+        /// In their order, with when they began.
+        begun: Vec<(usize, Duration)>,
+    }
+
+    impl Seen {
+        fn begins(&mut self, who: usize, when: Duration) {
+            self.have_a_turn.insert(who);
+            self.most = self.most.max(self.have_a_turn.len());
+            self.begun.push((who, when));
+        }
+    }
+
+    /// Connects, and is seen doing it; `takes` is how long that is.
+    async fn connect(seen: &Mutex<Seen>, (who, takes): (usize, Duration), start: Instant) {
+        seen.lock().unwrap().begins(who, start.elapsed());
+        sleep(takes.min(TURN_MAX)).await;
+        seen.lock().unwrap().have_a_turn.remove(&who);
+        sleep(takes.saturating_sub(TURN_MAX)).await;
+    }
+
+    /// Lets all of them come in this order, at once, and connect once for each of these times.
+    async fn run(all: Vec<Vec<u64>>) -> (Seen, Duration) {
+        let (turns, seen) = (Arc::new(Turns::default()), Arc::new(Mutex::new(Seen::default())));
+        let start = Instant::now();
+        let tasks = all.into_iter().enumerate().map(|(who, times)| {
+            let (turns, seen) = (Arc::clone(&turns), Arc::clone(&seen));
+            tokio::spawn(async move {
+                let habit = Habit::default();
+                for ms in times {
+                    let takes = Duration::from_millis(ms);
+                    turns.connect(&habit, connect(&seen, (who, takes), start)).await;
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        let seen = Arc::into_inner(seen).unwrap().into_inner().unwrap();
+        (seen, start.elapsed())
+    }
+
+    fn in_a_stopped_clock<T>(work: impl Future<Output = T>) -> T {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time().start_paused(true).build().unwrap().block_on(work)
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_a_few_connect_at_once_and_who_came_first_is_first(
+            times in prop::collection::vec(0_u64..6_000, 1..40),
+        ) {
+            let all = times.iter().map(|ms| vec![*ms]).collect();
+            let (seen, _) = in_a_stopped_clock(run(all));
+            prop_assert!(seen.most <= AT_ONCE_MAX, "{seen:?}");
+            let order: Vec<usize> = seen.begun.iter().map(|(who, _)| *who).collect();
+            prop_assert_eq!(order, (0..times.len()).collect::<Vec<_>>());
+            // However long the others take, each of them has a bounded part of anybody's wait.
+            for (nth, (_, began)) in seen.begun.iter().enumerate() {
+                let turns = u32::try_from(nth / AT_ONCE_MAX).unwrap();
+                prop_assert!(*began <= TURN_MAX * turns, "the {nth}th waited {began:?}");
+            }
+        }
+
+        #[test]
+        fn however_they_come_and_fail_the_bound_holds(
+            all in prop::collection::vec(prop::collection::vec(0_u64..30_000, 1..6), 1..24),
+        ) {
+            let (seen, _) = in_a_stopped_clock(run(all));
+            prop_assert!(seen.most <= AT_ONCE_MAX, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_hang_for_ever_leave_turns_to_those_that_answer() {
+        in_a_stopped_clock(async {
+            let turns = Arc::new(Turns::default());
+            for _ in 0..40 {
+                let turns = Arc::clone(&turns);
+                tokio::spawn(async move {
+                    let habit = Habit { late: AtomicBool::new(true) };
+                    loop {
+                        turns.connect(&habit, async { sleep(TURN_MAX * 3).await }).await;
+                    }
+                });
+            }
+            sleep(TURN_MAX * 5).await;
+            let habit = Habit::default();
+            for _ in 0..10 {
+                let start = Instant::now();
+                turns.connect(&habit, sleep(Duration::from_millis(100))).await;
+                let took = start.elapsed();
+                assert!(took < TURN_MAX / 2, "{took:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn who_gives_up_leaves_its_place_to_the_next() {
+        in_a_stopped_clock(async {
+            let (turns, habit) = (Turns::default(), Habit::default());
+            for _ in 0..AT_ONCE_MAX * 3 {
+                let connecting = turns.connect(&habit, std::future::pending::<()>());
+                assert!(timeout(TURN_MAX / 4, connecting).await.is_err());
+            }
+            let start = Instant::now();
+            turns.connect(&habit, async {}).await;
+            assert!(start.elapsed().is_zero(), "{:?}", start.elapsed());
+        });
+    }
+
+    #[test]
+    fn what_takes_longer_than_its_turn_is_finished_all_the_same() {
+        in_a_stopped_clock(async {
+            let (turns, habit) = (Turns::default(), Habit::default());
+            let long = async {
+                sleep(TURN_MAX * 9).await;
+                7
+            };
+            assert_eq!(turns.connect(&habit, long).await, 7);
+            assert!(habit.late.load(Ordering::Relaxed));
+            turns.connect(&habit, async {}).await;
+            assert!(!habit.late.load(Ordering::Relaxed), "once in time, it is like the others");
+        });
+    }
+}
