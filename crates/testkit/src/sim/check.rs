@@ -267,24 +267,31 @@ impl Checker {
             None
         };
         let by_observer = change.actor == Actor::Observer;
-        match (input, told) {
-            (Input::Signalled(signal) | Input::Spooled(signal), Some(told)) => {
-                told.event_id == signal.event_id
+        match input {
+            Input::Signalled(signal) | Input::Spooled(signal) => {
+                told.map_or(!by_observer, |told| told.event_id == signal.event_id)
             }
-            (
-                Input::Observed { target, sight: Observation::Read { pane, agent, readings } },
-                Some(told),
-            ) => {
-                let life = self.life_of(&PaneKey::new(target, *pane), agent).map(About::Runtime);
-                let says = |it: &Reading| {
+            Input::Observed { target, sight: Observation::Read { pane, agent, readings } } => {
+                let key = PaneKey::new(target, *pane);
+                let life = self.life_of(&key, agent).map(About::Runtime);
+                let says = |told: &Signal, it: &Reading| {
                     let ended = it.claim.as_ref().is_some_and(|it| it.state == State::Completed);
                     it.source == told.source && (ended || it.claim == told.claim)
                 };
-                life.as_ref() == Some(&told.about) && readings.iter().any(says)
+                told.map_or(is_settled(&change.event, &key), |told| {
+                    life.as_ref() == Some(&told.about) && readings.iter().any(|it| says(told, it))
+                })
             }
-            (Input::Observed { .. }, Some(told)) => by_observer && !is_read(told.source),
-            (Input::Observed { .. }, None) => by_observer,
-            (_, _) => !by_observer,
+            Input::Observed { target, .. } => {
+                let elsewhere = change.event.pane().is_some_and(|it| it.target != *target);
+                by_observer && !elsewhere && told.is_none_or(|told| !is_read(told.source))
+            }
+            Input::Asked(_)
+            | Input::Acted { .. }
+            | Input::Held { .. }
+            | Input::Resumed(_)
+            | Input::Offered { .. }
+            | Input::Ticked => !by_observer,
         }
     }
 
@@ -668,6 +675,12 @@ impl Checker {
         }
         Ok(())
     }
+}
+
+/// Whether a row tells of nothing but another state of this pane.
+fn is_settled(event: &Event, key: &PaneKey) -> bool {
+    let Event::PaneChanged { row, causes } = event else { return false };
+    row.key == *key && causes.iter().all(|it| matches!(it, Cause::StateChanged { .. }))
 }
 
 /// The rows as they come back from a store: moments lose their place on the old clock.
