@@ -171,7 +171,7 @@ pub(super) async fn take_keys(app: &App, admitted: &Admitted, headers: &HeaderMa
     if app.keys().is_newest(&path) {
         return;
     }
-    let above = neighbour.above_now(app);
+    let above = neighbour.above_now();
     if !above.is_seen() || above.agent_or_server(app).is_some() {
         return;
     }
