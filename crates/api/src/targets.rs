@@ -54,6 +54,11 @@ pub struct TargetItem {
     pub observer_mode: ObserverMode,
     /// When it last answered.
     pub last_seen_at: Option<Timestamp>,
+    /// How many milliseconds its clock was ahead of this machine's when that
+    /// was last seen, negative for behind; null for this machine, and where it
+    /// is not known.
+    #[serde(default)]
+    pub clock_offset_ms: Option<i64>,
     /// When something in this item changed last.
     pub updated_at: Timestamp,
     /// What there is on it.

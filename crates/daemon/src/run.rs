@@ -35,6 +35,7 @@ use crate::observers::Observers;
 use crate::outside::Listening;
 use crate::paths::Paths;
 use crate::presence::{Found, Presence};
+use crate::spool::afar::Clocks;
 use crate::spool::tally::Tally;
 use crate::spool::{self, afar, reader};
 use crate::targets::local;
@@ -134,12 +135,12 @@ fn ears(
     clock: Clock,
     config: watch::Receiver<Arc<ConfigInUse>>,
     adapters: watch::Receiver<Arc<Roster>>,
-    tally: watch::Sender<Tally>,
+    (tally, clocks): (watch::Sender<Tally>, watch::Sender<Clocks>),
 ) -> afar::Given {
     let folder = paths.spool.join(agents::spool::AFAR);
     let Desk { deck, known: lookout } = desk;
     let vigil = Vigil::new(deck.clone(), lookout.clone(), clock, config);
-    afar::Given { deck, lookout, clock, adapters, tally, folder, vigil }
+    afar::Given { deck, lookout, clock, adapters, tally, clocks, folder, vigil }
 }
 
 fn open_ledger(paths: &Paths, config: &Config, clock: Clock) -> Result<Opened, RunError> {
@@ -252,12 +253,13 @@ impl House {
             Notifier::new(notify, paths.notified.clone(), lookout.clone(), environment.clone());
         let instance = instance_of(&identity, paths)?;
         let ways = (environment, paths.routes.as_path());
-        let (spool, shown) = (watch::Sender::default(), Shown::default());
+        let (spool, clocks, shown) =
+            (watch::Sender::default(), watch::Sender::default(), Shown::default());
         let (path, loaded_at) = (paths.config.clone(), clock.now().wall);
         let in_use = ConfigInUse { path, loaded_at, config: config.clone(), refused: None };
         let (current, in_use) = watch::channel(Arc::new(in_use));
-        let ears =
-            ears(paths, desk.clone(), clock, in_use.clone(), adapters.subscribe(), spool.clone());
+        let told = (spool.clone(), clocks.clone());
+        let ears = ears(paths, desk.clone(), clock, in_use.clone(), adapters.subscribe(), told);
         let observers = Observers::start(desk, clock, &instance, config, roster, ways, ears)
             .map_err(|it| RunError::System("watch processes", it))?;
         let outbox = Outbox::open(&paths.outbox, &open)
@@ -271,7 +273,7 @@ impl House {
         );
         let facts = facts(paths, instance, clock);
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
-        let app = app.with_spool(spool.subscribe()).with_keys(Arc::clone(observers.keys()));
+        let app = app.with_spool(spool.subscribe()).with_far(clocks.subscribe(), observers.keys());
         let app = app.with_executors(executors.clone(), outbox.clone(), shown.clone());
         let app = Arc::new(app.with_adapters(adapters.subscribe()).with_notices(notices));
         let listening = Listening::new(Arc::clone(&app));

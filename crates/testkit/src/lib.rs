@@ -7,6 +7,7 @@
 
 mod daemon;
 mod env;
+mod far_clock;
 mod http;
 mod key_agent;
 pub mod model;
@@ -22,6 +23,7 @@ pub mod wait;
 pub use self::tmux::Tmux;
 pub use daemon::Daemon;
 pub use env::TestEnv;
+pub use far_clock::FarClock;
 pub use http::{Http, Next, Reply, Stream};
 pub use key_agent::KeyAgent;
 pub use output::{Invocation, Output, Running};

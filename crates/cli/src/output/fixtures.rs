@@ -221,6 +221,7 @@ fn target(name: &str, health: Health, server: bool) -> TargetItem {
         }),
         observer_mode: if server { ObserverMode::Control } else { ObserverMode::None },
         last_seen_at: Some(ago(if health == Health::Ok { 1 } else { 340 })),
+        clock_offset_ms: None,
         updated_at: ago(340),
         counts: TargetCounts { sessions: 4, windows: 9, panes: 10, agents: 5, needs_action: 2 },
     }

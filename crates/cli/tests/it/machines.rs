@@ -77,12 +77,29 @@ exec "$@""#;
 impl World {
     /// With a target `far` whose server is there already; nothing where the way cannot be had.
     pub(crate) fn new(way: Way, program: &str) -> Option<(Self, String)> {
-        let env = deck();
-        let pane = env.tmux_at(SOCKET).session("there", program);
+        Self::led(way, program, deck(), "")
+    }
+
+    /// The same with words before those of each program there.
+    pub(crate) fn led(way: Way, program: &str, env: TestEnv, lead: &str) -> Option<(Self, String)> {
+        let start = env.tmux_program().display().to_string();
+        let socket = env.path(SOCKET).display().to_string();
+        let server = env.tmux_at(SOCKET);
+        let pane = if lead.is_empty() {
+            server.session("there", program)
+        } else {
+            let begin = format!("{lead} {start} -S {socket} -f /dev/null new-session -d -s there");
+            env.run_program("sh", &["-c", &format!("{begin} '{program}'")]).success();
+            server.ok(&["display", "-p", "-t", "there", "#{pane_id}"]).trim().to_owned()
+        };
         let sshd = match way {
             Way::Command => None,
             Way::Ssh => {
-                let Some(sshd) = Sshd::start(&env, "sshd") else {
+                let forced = match lead {
+                    "" => String::new(),
+                    lead => format!("ForceCommand exec {lead} sh -c \"$SSH_ORIGINAL_COMMAND\"\n"),
+                };
+                let Some(sshd) = Sshd::start_with(&env, "sshd", &forced) else {
                     skipped("no sshd is installed");
                     return None;
                 };
@@ -90,7 +107,7 @@ impl World {
                 Some(sshd)
             }
         };
-        env.script("reach", REACH);
+        env.script("reach", &REACH.replace("exec \"$@\"", &format!("exec {lead} \"$@\"")));
         let daemon = env.daemon();
         let world = Self { daemon, sshd, stopped: RefCell::default(), env };
         world.add("far");
@@ -287,7 +304,7 @@ impl World {
     }
 
     /// Whole records that lie there.
-    fn recorded(&self) -> usize {
+    pub(crate) fn recorded(&self) -> usize {
         let text = fs::read(self.spool()).unwrap_or_default();
         text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"qd1\t")).count()
     }
@@ -299,7 +316,7 @@ impl World {
     }
 
     #[track_caller]
-    fn until_taken(&self, count: usize) {
+    pub(crate) fn until_taken(&self, count: usize) {
         let mut last = 0;
         let all = wait::within(PATIENCE, || {
             last = self.taken();

@@ -31,6 +31,7 @@ mod listing;
 mod load;
 mod machines;
 mod machines_answers;
+mod machines_clocks;
 mod machines_keys;
 mod machines_many;
 mod notify;

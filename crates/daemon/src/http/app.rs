@@ -9,7 +9,7 @@ use api::error_code::ErrorCode;
 use api::shutdown::ShutdownReason;
 use api::timestamp::Timestamp;
 use engine::event::Actor;
-use engine::ids::TokenId;
+use engine::ids::{TargetId, TokenId};
 use engine::input::Input;
 use engine::time::Now;
 use store::Finding;
@@ -26,6 +26,7 @@ use crate::executors::{Executors, Outbox, Shown};
 use crate::follower::Follower;
 use crate::ids::Ids;
 use crate::lookout::Lookout;
+use crate::spool::afar::Clocks;
 use crate::spool::tally::Tally;
 use crate::standing::Standing;
 use crate::targets::keys::Keys;
@@ -66,6 +67,8 @@ pub struct App {
     pub(crate) config: watch::Receiver<Arc<ConfigInUse>>,
     /// What became of what stood in the spool.
     pub(crate) spool: watch::Receiver<Tally>,
+    /// How far the clocks of other machines are off.
+    clocks: watch::Receiver<Clocks>,
     /// The adapters in use.
     adapters: watch::Receiver<Arc<Roster>>,
     /// Where it listens now.
@@ -109,6 +112,7 @@ impl App {
             facts,
             config,
             spool,
+            clocks: watch::Sender::default().subscribe(),
             adapters,
             outbox,
             shown,
@@ -127,6 +131,17 @@ impl App {
         Self { spool, ..self }
     }
 
+    /// The same, with what is told of the clocks of other machines, and the agents that connections
+    /// to these ask for keys.
+    pub(crate) fn with_far(self, clocks: watch::Receiver<Clocks>, keys: &Arc<Keys>) -> Self {
+        Self { clocks, keys: Arc::clone(keys), ..self }
+    }
+
+    /// How many milliseconds the clock of a target was ahead of ours when that was last seen.
+    pub(super) fn clock_offset_ms(&self, target: &TargetId) -> Option<i64> {
+        self.clocks.borrow().get(target).copied()
+    }
+
     /// The same, with what was found when the database was opened.
     pub(crate) fn with_notices(self, notices: Vec<Finding>) -> Self {
         Self { notices, ..self }
@@ -135,11 +150,6 @@ impl App {
     /// The same, with the adapters in use.
     pub(crate) fn with_adapters(self, adapters: watch::Receiver<Arc<Roster>>) -> Self {
         Self { adapters, ..self }
-    }
-
-    /// The same, with the agents that connections to other machines ask for keys.
-    pub(crate) fn with_keys(self, keys: Arc<Keys>) -> Self {
-        Self { keys, ..self }
     }
 
     pub(super) fn keys(&self) -> &Arc<Keys> {

@@ -44,7 +44,9 @@ pub(crate) async fn list(
     app.read(|follower, now| {
         let all = Filters::default();
         let rows = follower.engine().targets();
-        let items: Vec<TargetItem> = rows.map(|row| to_api::target(follower, row, now)).collect();
+        let ahead = |row: &TargetRow| app.clock_offset_ms(&row.target);
+        let item = |row| to_api::target(follower, row, ahead(row), now);
+        let items: Vec<TargetItem> = rows.map(item).collect();
         let tally = view::panes(follower, &all, now).tally;
         let listed = Listed { items, tally };
         let key = |item: &TargetItem| item.target_id.clone();
@@ -281,7 +283,7 @@ fn answer(app: &App, reply: Reply) -> Result<TargetAnswer, Problem> {
             schema_version: SchemaVersion::V1,
             generated_at: timestamp(now.wall),
             as_of: follower.as_of(),
-            target: to_api::target(follower, row, now),
+            target: to_api::target(follower, row, app.clock_offset_ms(&row.target), now),
         }
     }))
 }

@@ -326,7 +326,12 @@ fn end_reason(reason: known::EndReason) -> EndReason {
 }
 
 /// A target with what there is on it.
-pub(crate) fn target(follower: &Follower, row: &TargetRow, now: Now) -> TargetItem {
+pub(crate) fn target(
+    follower: &Follower,
+    row: &TargetRow,
+    clock_offset_ms: Option<i64>,
+    now: Now,
+) -> TargetItem {
     let name = follower.target_name(&row.target);
     let route = route(row);
     TargetItem {
@@ -349,6 +354,7 @@ pub(crate) fn target(follower: &Follower, row: &TargetRow, now: Now) -> TargetIt
         }),
         observer_mode: observer_mode(row),
         last_seen_at: row.last_seen_at.map(timestamp),
+        clock_offset_ms,
         updated_at: timestamp(row.updated_at),
         counts: counts(follower, row, now),
     }

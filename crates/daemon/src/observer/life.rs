@@ -255,7 +255,8 @@ impl<R: Reporter> Life<R> {
         let facts = target.host_facts(introduction.instance.pid).await;
         let uptime = target.capabilities().files.then(host::uptime_ms).flatten();
         let booted = uptime.map(|uptime| WallMs(self.cx.now().wall.0.saturating_sub(uptime)));
-        let server = Server::identify(introduction, &facts, self.before.as_ref(), booted);
+        let (before, behind_ms) = (self.before.as_ref(), target.clock_behind_ms());
+        let server = Server::identify(introduction, &facts, before, booted, behind_ms);
         self.before = Some(server.facts.clone());
         server
     }

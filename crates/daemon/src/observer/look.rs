@@ -427,7 +427,9 @@ impl<R: Reporter> Watch<'_, R> {
             return Vec::new();
         }
         let (target, terminals) = (&self.cx.target, self.cx.ears.terminals);
-        self.picture.last_outputs(|tty| target.written_s(tty).filter(|_| terminals))
+        let outputs = self.picture.last_outputs(|tty| target.written_s(tty).filter(|_| terminals));
+        let now = self.cx.now().wall;
+        outputs.iter().filter_map(|output| target.by_our_clock(output, now)).collect()
     }
 
     /// Says what is limited, most serious first.

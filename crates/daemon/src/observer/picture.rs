@@ -389,10 +389,11 @@ impl Known {
     }
 
     /// Whether the pane seems to have written since. tmux knows the time of the last output only
-    /// for a whole window, so in one with several panes something of the pane must have changed.
+    /// for a whole window, so in one with several panes something of the pane must have changed. The
+    /// clock of its machine may have been set back meanwhile.
     fn wrote_since(&self, before: &Self) -> bool {
         self.facts.window == before.facts.window
-            && self.place.activity() > before.place.activity()
+            && self.place.activity() != before.place.activity()
             && (self.history_size != before.history_size
                 || self.facts != before.facts
                 || self.facts.pane_active)
@@ -518,6 +519,17 @@ mod tests {
         picture.take(again, &by_pane(&rows));
         let later = sighting(9_000, &rows, &[]);
         assert_eq!(picture.suspects(&later, NOBODY_TELLS).len(), 0);
+    }
+
+    #[test]
+    fn what_is_written_after_a_clock_was_set_back_is_noticed() {
+        let mut picture = picture(&[row(1, 1, 0)], &[]);
+        let mut wrote = row(1, 1, 0);
+        wrote.brief.window_activity = 160;
+        wrote.history_size = 3;
+        let rows = [wrote];
+        let difference = picture.take(sighting(3_000, &rows, &[]), &by_pane(&rows));
+        assert_eq!(difference.printed, [PaneId(1)]);
     }
 
     #[test]

@@ -36,12 +36,14 @@ pub(super) struct Introduction {
 impl Server {
     /// `before` is what is remembered of the last server of this target: if it is this one, its
     /// start is kept as it was first read. Starts of processes are counted from it, so they are
-    /// the same at each reading, after a restart of the daemon or a jump of the clock too.
+    /// the same at each reading, after a restart of the daemon or a jump of the clock too. What it
+    /// says of its start is by a clock that is so far behind ours.
     pub(super) fn identify(
         introduction: Introduction,
         host: &HostFacts,
         before: Option<&ServerFacts>,
         booted: Option<WallMs>,
+        behind_ms: i64,
     ) -> Self {
         let Introduction { instance, version, socket, socket_file } = introduction;
         let boot = boot_id(instance, host);
@@ -50,7 +52,8 @@ impl Server {
             (Some(facts), _, _) => facts.started_at,
             (None, Some(ticks), Some(booted)) => WallMs(booted.0.saturating_add(ticks_ms(ticks))),
             (None, _, _) => {
-                WallMs(i64::try_from(instance.start_time.saturating_mul(1_000)).unwrap_or(i64::MAX))
+                let said = i64::try_from(instance.start_time.saturating_mul(1_000));
+                WallMs(said.unwrap_or(i64::MAX).saturating_add(behind_ms))
             }
         };
         let facts = ServerFacts {
@@ -109,13 +112,22 @@ mod tests {
     }
 
     fn identify(host: &HostFacts, before: Option<&ServerFacts>, booted: Option<i64>) -> Server {
+        behind(0, host, before, booted)
+    }
+
+    fn behind(
+        behind_ms: i64,
+        host: &HostFacts,
+        before: Option<&ServerFacts>,
+        booted: Option<i64>,
+    ) -> Server {
         let introduction = Introduction {
             instance: INSTANCE,
             version: "3.3a".parse().unwrap(),
             socket: "/s".to_owned(),
             socket_file: None,
         };
-        Server::identify(introduction, host, before, booted.map(WallMs))
+        Server::identify(introduction, host, before, booted.map(WallMs), behind_ms)
     }
 
     fn stat(start_ticks: u64) -> ProcessStat {
@@ -151,6 +163,14 @@ mod tests {
         assert_eq!(jumped.started_ns(&stat(501)), first.started_ns(&stat(501)));
         let another = identify(&host(600), Some(&first.facts), Some(9_000_000));
         assert_eq!(another.facts.started_at, WallMs(9_006_000), "another server counts anew");
+    }
+
+    #[test]
+    fn a_clock_there_that_is_wrong_and_set_moves_no_start() {
+        let first = behind(-420_000, &host(500), None, None);
+        assert_eq!(first.facts.started_at, WallMs(1_700_000_001_000 - 420_000));
+        let later = behind(420_000, &host(500), Some(&first.facts), None);
+        assert_eq!(later.facts.started_at, first.facts.started_at);
     }
 
     #[test]

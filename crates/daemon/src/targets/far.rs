@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::input::LastOutput;
+use engine::time::WallMs;
 use tempfile::TempDir;
 
 use super::Shared;
@@ -151,6 +153,14 @@ impl Far {
 
     pub(super) async fn talk(&self) -> Talk {
         self.tether.talk().await
+    }
+
+    pub(super) fn clock_behind_ms(&self) -> i64 {
+        self.tether.far_clock().behind_ms()
+    }
+
+    pub(super) fn by_our_clock(&self, output: &LastOutput, now: WallMs) -> Option<LastOutput> {
+        self.tether.far_clock().here(output, now)
     }
 
     pub(super) fn looked(&self) {

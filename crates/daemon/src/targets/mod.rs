@@ -14,6 +14,7 @@ pub mod process;
 pub mod tcp;
 
 pub mod far;
+mod far_clock;
 pub mod frames;
 pub mod obstacle;
 pub mod quote;
@@ -33,6 +34,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::input::LastOutput;
+use engine::time::WallMs;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use tmux::command::Batch;
 use tmux::hub::{CONTROL_FLAGS, FORKED_FLAGS, Hub};
@@ -456,6 +459,20 @@ impl Target {
     /// When a terminal was last written to, in the kernel's seconds; needs `files`.
     pub fn written_s(&self, tty: &str) -> Option<i64> {
         if self.capabilities.files { host::written_s(tty) } else { None }
+    }
+
+    /// How far the clock there is behind ours.
+    pub fn clock_behind_ms(&self) -> i64 {
+        self.far_end().map_or(0, Far::clock_behind_ms)
+    }
+
+    /// When a pane last printed, which the clock there told, by ours; nothing where that cannot be
+    /// said.
+    pub fn by_our_clock(&self, output: &LastOutput, now: WallMs) -> Option<LastOutput> {
+        match self.far_end() {
+            None => Some(*output),
+            Some(far) => far.by_our_clock(output, now),
+        }
     }
 
     /// The children of a process, as of the same time.

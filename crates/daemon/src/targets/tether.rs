@@ -10,15 +10,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::time::WallMs;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::ChildStdout;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::far_clock::FarClock;
 use super::frames::{Frame, Frames};
 use super::obstacle::Obstacle;
 use super::process::{self, COMPLAINT_BYTES_MAX, ControlProcess, Program};
 use super::route::Way;
+use crate::clock::Clock;
 
 /// How long the first word from there may take: a shell may read a slow file at its start.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -47,6 +50,7 @@ pub(super) struct Tether {
     /// The connection's talk, until somebody takes it.
     talk: Mutex<Option<Talk>>,
     came: Notify,
+    clock: Mutex<FarClock>,
     /// Nobody will connect again.
     given_up: AtomicBool,
 }
@@ -74,16 +78,17 @@ pub struct Talk {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Greeting {
     pub user: Option<u32>,
-    /// Milliseconds since 1970, by the clock there.
-    pub clock_ms: Option<i64>,
+    /// How many milliseconds the clock there was behind ours then.
+    pub behind_ms: Option<i64>,
 }
 
 impl Greeting {
     /// Reads `USER SECONDS.FRACTION`. Where the clock tells no fraction, something else stands there.
-    fn read(said: &str) -> Self {
+    fn read(said: &str, now: WallMs) -> Self {
         let mut words = said.split_whitespace();
         let user = words.next().and_then(|word| word.parse().ok());
-        Self { user, clock_ms: words.next().and_then(clock_ms) }
+        let there = words.next().and_then(clock_ms);
+        Self { user, behind_ms: there.map(|there| now.0.saturating_sub(there)) }
     }
 }
 
@@ -261,10 +266,16 @@ impl Tether {
             unanswered: 0,
         };
         tokio::spawn(stay.run(released, told));
+        self.far_clock().measured(greeting.behind_ms);
         *self.lock() = Some(Held { cut, looked, _release: release });
         let talk = Talk { greeting, words, answers, looked: seen };
         *self.talk.lock().unwrap_or_else(PoisonError::into_inner) = Some(talk);
         self.came.notify_one();
+    }
+
+    /// The clock there.
+    pub(super) fn far_clock(&self) -> MutexGuard<'_, FarClock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Held>> {
@@ -307,7 +318,8 @@ async fn find(stdout: &mut ChildStdout, mark: &str) -> Result<Greeting, Vec<u8>>
         seen.push(byte[0]);
         let said = line_of(&seen).strip_prefix(mark.as_bytes()).filter(|_| byte[0] == b'\n');
         if let Some(said) = said.and_then(|said| said.strip_prefix(b" hello ")) {
-            return Ok(Greeting::read(&String::from_utf8_lossy(said)));
+            let now = Clock::new().now().wall;
+            return Ok(Greeting::read(&String::from_utf8_lossy(said), now));
         }
         if seen.len() > PREAMBLE_BYTES_MAX {
             break;
@@ -435,11 +447,13 @@ mod tests {
 
     #[test]
     fn a_greeting_says_who_and_when_as_far_as_it_can() {
-        let whole = Greeting { user: Some(7), clock_ms: Some(17_123) };
-        assert_eq!(Greeting::read("7 17.123456789"), whole);
-        let seconds = Greeting { user: Some(7), clock_ms: Some(17_000) };
-        assert_eq!(Greeting::read("7 17.%N"), seconds);
-        assert_eq!(Greeting::read("7 17"), seconds);
-        assert_eq!(Greeting::read("x"), Greeting::default());
+        let read = |said| Greeting::read(said, WallMs(20_000));
+        let whole = Greeting { user: Some(7), behind_ms: Some(2_877) };
+        assert_eq!(read("7 17.123456789"), whole);
+        let seconds = Greeting { user: Some(7), behind_ms: Some(3_000) };
+        assert_eq!(read("7 17.%N"), seconds);
+        assert_eq!(read("7 17"), seconds);
+        assert_eq!(read("x"), Greeting::default());
+        assert_eq!(read(&format!("7 {}", i64::MAX)).behind_ms, None);
     }
 }

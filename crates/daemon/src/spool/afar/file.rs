@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn listed() -> Vec<Entry> {
-        Entry::all(LISTED, &Greeting { user: Some(7), clock_ms: None })
+        Entry::all(LISTED, &Greeting { user: Some(7), behind_ms: None })
     }
 
     fn spool(records: usize) -> Vec<u8> {

@@ -9,6 +9,7 @@ mod doors;
 mod file;
 mod moment;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,6 +60,7 @@ pub(crate) struct Given {
     pub(crate) clock: Clock,
     pub(crate) adapters: watch::Receiver<Arc<Roster>>,
     pub(crate) tally: watch::Sender<Tally>,
+    pub(crate) clocks: watch::Sender<Clocks>,
     /// The folder of the positions.
     pub(crate) folder: PathBuf,
     /// Who watches over hooks that wait.
@@ -67,7 +69,7 @@ pub(crate) struct Given {
 
 /// Starts to follow the spool of a target.
 pub(crate) fn start(id: TargetId, target: Arc<Target>, given: &Given) -> Running {
-    let Given { deck, lookout, clock, adapters, tally, folder, vigil } = given.clone();
+    let Given { deck, lookout, clock, adapters, tally, clocks, folder, vigil } = given.clone();
     let path = position_path(&folder, &id);
     let place = Place::There { id: id.clone(), target: Arc::clone(&target) };
     let taking = Taking { place, deck, lookout, adapters, tally };
@@ -77,12 +79,16 @@ pub(crate) fn start(id: TargetId, target: Arc<Target>, given: &Given) -> Running
     };
     let moments = Moments::default();
     let doors = Doors::new(vigil);
-    let follower = Follower { id, path, taking, clock, files, known, moments, save: None, doors };
+    let save = None;
+    let follower = Follower { id, path, taking, clock, clocks, files, known, moments, save, doors };
     Running::begin(|stop| follower.follow(target, stop))
 }
 
 /// Forgets how far a target's spool was read: it is not watched any more.
 pub(crate) fn forget(given: &Given, id: &TargetId) {
+    given.clocks.send_modify(|clocks| {
+        clocks.remove(id);
+    });
     match std::fs::remove_file(position_path(&given.folder, id)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(%error, target_id = %id, "its position stays behind");
@@ -95,6 +101,9 @@ fn position_path(folder: &std::path::Path, id: &TargetId) -> PathBuf {
     folder.join(format!("{id}.position"))
 }
 
+/// How many milliseconds the clock of each target was ahead of ours when that was last seen.
+pub(crate) type Clocks = BTreeMap<TargetId, i64>;
+
 #[derive(Debug)]
 struct Follower {
     id: TargetId,
@@ -102,6 +111,7 @@ struct Follower {
     path: PathBuf,
     taking: Taking,
     clock: Clock,
+    clocks: watch::Sender<Clocks>,
     files: Vec<Spooled>,
     /// This spool was read before: what lies there is what came since.
     known: bool,
@@ -156,7 +166,7 @@ impl Follower {
 
     /// Takes in what comes over one connection, until that ends.
     async fn listen(&mut self, talk: &mut Talk) -> Halt {
-        self.moments.greeted(self.clock.now().wall, talk.greeting.clock_ms);
+        self.greeted(talk.greeting.behind_ms);
         if !talk.looked().await {
             return Halt::Gone;
         }
@@ -176,6 +186,21 @@ impl Follower {
                 Halt::Other => {}
             }
         }
+    }
+
+    /// A connection was made, and so far was the clock there behind ours.
+    fn greeted(&mut self, behind_ms: Option<i64>) {
+        self.moments.greeted(behind_ms);
+        self.tell_clock(behind_ms);
+    }
+
+    fn tell_clock(&self, behind_ms: Option<i64>) {
+        self.clocks.send_modify(|clocks| {
+            match behind_ms {
+                Some(behind_ms) => clocks.insert(self.id.clone(), behind_ms.saturating_neg()),
+                None => clocks.remove(&self.id),
+            };
+        });
     }
 
     async fn tell(&self, sight: Observation) -> Result<(), Ended> {
@@ -271,9 +296,13 @@ impl Follower {
             if lines.is_empty() {
                 return Ok(fresh);
             }
-            let now = self.clock.now().wall;
+            let (now, behind_ms) = (self.clock.now().wall, self.moments.behind_ms());
             for record in lines.iter_mut().filter_map(|line| line.record.as_mut().ok()) {
                 record.at = self.moments.here(record.at, now);
+            }
+            if self.moments.behind_ms() != behind_ms {
+                // Somebody set it.
+                self.tell_clock(Some(self.moments.behind_ms()));
             }
             let waiting: Vec<Waiting> = records(&lines).filter_map(Waiting::of).collect();
             let taken = self.taking.hand_over(begin, lines).await?;

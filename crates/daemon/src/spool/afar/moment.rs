@@ -13,6 +13,10 @@ const WRITING_MS_MAX: i64 = 5_000;
 /// How far the clock there may go back without having been set: hooks overtake one another.
 const OVERTAKING_MS_MAX: i64 = 2_000;
 
+/// How far off something that is told as it happens may be before the clock there was set meanwhile.
+/// What is less may be a hook that was held up.
+const SET_MS_MIN: i64 = 30_000;
+
 /// What is known of the time there.
 #[derive(Debug, Default)]
 pub(super) struct Moments {
@@ -20,15 +24,22 @@ pub(super) struct Moments {
     behind_ms: i64,
     /// When we last saw the end of what was written there, over this connection.
     seen_end: Option<WallMs>,
-    /// The latest that anything happened.
+    /// The latest that anything happened, and whether its own clock said so.
     latest: Option<WallMs>,
+    guessed: bool,
 }
 
 impl Moments {
-    /// A connection was made, and this is the time on both sides.
-    pub(super) fn greeted(&mut self, here: WallMs, there_ms: Option<i64>) {
-        self.behind_ms = there_ms.map_or(0, |there| here.0.saturating_sub(there));
+    /// A connection was made, and so far was the clock there behind ours. One that says nothing is
+    /// taken for right.
+    pub(super) fn greeted(&mut self, behind_ms: Option<i64>) {
+        self.behind_ms = behind_ms.unwrap_or(0);
         self.seen_end = None;
+    }
+
+    /// How far the clock there is behind ours, as far as is known.
+    pub(super) fn behind_ms(&self) -> i64 {
+        self.behind_ms
     }
 
     /// Everything that was written before this moment was read.
@@ -39,8 +50,18 @@ impl Moments {
     /// When something happened that the clock there says of.
     pub(super) fn here(&mut self, said: WallMs, now: WallMs) -> WallMs {
         let mut at = said.0.saturating_add(self.behind_ms);
+        // What came since the end was seen was written since.
+        if let Some(seen) = self.seen_end
+            && (at < seen.0.saturating_sub(SET_MS_MIN) || at > now.0.saturating_add(SET_MS_MIN))
+        {
+            self.behind_ms = now.0.saturating_sub(said.0);
+            at = now.0;
+        }
+        let told = at;
+        // Nothing overtakes what is placed somewhere only by its place in the file.
+        let overtaking_ms = if self.guessed { 0 } else { OVERTAKING_MS_MAX };
         if let Some(latest) = self.latest
-            && at < latest.0.saturating_sub(OVERTAKING_MS_MAX)
+            && at < latest.0.saturating_sub(overtaking_ms)
         {
             at = latest.0;
         }
@@ -48,7 +69,9 @@ impl Moments {
             at = at.max(seen.0.saturating_sub(WRITING_MS_MAX));
         }
         let at = WallMs(at.min(now.0));
-        self.latest = Some(self.latest.map_or(at, |latest| latest.max(at)));
+        if self.latest.is_none_or(|latest| latest <= at) {
+            (self.latest, self.guessed) = (Some(at), at.0 != told);
+        }
         at
     }
 }
@@ -62,7 +85,7 @@ mod tests {
 
     fn moments(there_ms: i64) -> Moments {
         let mut moments = Moments::default();
-        moments.greeted(WallMs(NOON), Some(there_ms));
+        moments.greeted(Some(NOON - there_ms));
         moments
     }
 
@@ -87,10 +110,24 @@ mod tests {
         let mut moments = moments(NOON);
         moments.at_the_end(WallMs(NOON + 1_000));
         let back = moments.here(WallMs(NOON - HOUR), WallMs(NOON + 9_000));
-        assert_eq!(back.0, NOON + 1_000 - WRITING_MS_MAX);
+        assert_eq!(back.0, NOON + 9_000, "it is told as it happens");
         moments.at_the_end(WallMs(NOON + 9_000));
         let next = moments.here(WallMs(NOON - HOUR + 10), WallMs(NOON + 20_000));
-        assert!(next > back);
+        assert_eq!(next.0, back.0 + 10, "from then on it counts from there");
+        let forth = moments.here(WallMs(NOON + HOUR), WallMs(NOON + 21_000));
+        assert_eq!(forth.0, NOON + 21_000);
+        moments.at_the_end(WallMs(NOON + 21_000));
+        let next = moments.here(WallMs(NOON + HOUR + 500), WallMs(NOON + 22_000));
+        assert_eq!(next.0, NOON + 21_500);
+    }
+
+    #[test]
+    fn a_hook_that_was_held_up_sets_no_clock() {
+        let mut moments = moments(NOON);
+        moments.at_the_end(WallMs(NOON + 20_000));
+        let late = moments.here(WallMs(NOON + 1_000), WallMs(NOON + 21_000));
+        assert_eq!(late.0, NOON + 20_000 - WRITING_MS_MAX);
+        assert_eq!(moments.behind_ms(), 0);
     }
 
     #[test]
@@ -101,6 +138,14 @@ mod tests {
             said.iter().map(|said| moments.here(WallMs(*said), WallMs(NOON)).0).collect();
         assert!(at.is_sorted(), "{at:?}");
         assert_eq!(at[4], NOON - 5);
+    }
+
+    #[test]
+    fn what_is_right_comes_after_what_was_wrong_before_it() {
+        let mut moments = moments(NOON - 2 * HOUR);
+        let said = [NOON + HOUR, NOON, NOON - 2 * HOUR - 300, NOON - 2 * HOUR - 200];
+        let at = said.map(|said| moments.here(WallMs(said), WallMs(NOON)).0);
+        assert!(at.is_sorted(), "{at:?}");
     }
 
     #[test]
