@@ -282,6 +282,14 @@ impl Checker {
                     life.as_ref() == Some(&told.about) && readings.iter().any(|it| says(told, it))
                 })
             }
+            Input::Observed { target, sight: Observation::Printed { panes } } => {
+                let about = change.event.pane();
+                let own = about.is_some_and(|it| it.target == *target && panes.contains(&it.pane));
+                own || matches!(&change.event, Event::ActivitySeen { target: it, .. } if it == target)
+            }
+            Input::Observed { target, sight: Observation::ProcessEnded { pane, .. } } => {
+                change.event.pane() == Some(&PaneKey::new(target, *pane))
+            }
             Input::Observed { target, .. } => {
                 let elsewhere = change.event.pane().is_some_and(|it| it.target != *target);
                 by_observer && !elsewhere && told.is_none_or(|told| !is_read(told.source))
