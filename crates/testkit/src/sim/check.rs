@@ -562,10 +562,15 @@ impl Checker {
         });
     }
 
+    /// Whether the journal tells of an event.
+    pub(crate) fn has_taken(&self, event: &EventId) -> bool {
+        self.recorded.contains_key(event) || self.pended.contains(event)
+    }
+
     /// What the sender of an event was told, against what the journal says.
     pub(crate) fn answered(&mut self, signal: &Signal, result: &Result<Reply, Refusal>) -> Checked {
         let event = &signal.event_id;
-        let kept = self.recorded.contains_key(event) || self.pended.contains(event);
+        let kept = self.has_taken(event);
         match result {
             Ok(Reply::Accepted(Acceptance::Bound { event: named, runtime, .. })) => {
                 self.acknowledged.insert(event.clone());

@@ -33,8 +33,6 @@ struct File {
     /// Taken in, as the daemon knows it and as the cursor has it.
     taken: usize,
     saved: usize,
-    /// The furthest that any daemon has taken in.
-    reached: usize,
 }
 
 /// A hook's words on their way: who it is about, and the record.
@@ -147,7 +145,6 @@ impl Spool {
         }
         if let Some(file) = self.files.get_mut(batch.file) {
             file.taken = file.taken.max(batch.end);
-            file.reached = file.reached.max(file.taken);
             if rng.permille(300) {
                 file.saved = file.taken;
             }
@@ -166,9 +163,17 @@ impl Spool {
 
     /// So much time passed that what was taken in long ago may be forgotten. What one daemon took in
     /// and the next one had yet to come past again, it has: that takes it moments.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self, is_taken: impl Fn(&EventId) -> bool) {
+        // A record that was stored when its daemon died has been answered for.
+        self.owed.retain(|event| !is_taken(event));
         for file in &mut self.files {
-            file.taken = file.taken.max(file.reached);
+            let lines = file.bytes[file.taken..].split_inclusive(|byte| *byte == b'\n');
+            let passed = lines.take_while(|line| {
+                let Some(line) = line.strip_suffix(b"\n") else { return false };
+                let record = Record::parse(line);
+                record.map_or(true, |record| !self.owed.contains(&event_id(&record)))
+            });
+            file.taken += passed.map(<[u8]>::len).sum::<usize>();
             file.saved = file.taken;
         }
     }

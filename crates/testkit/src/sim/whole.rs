@@ -242,7 +242,8 @@ impl Whole {
                 self.clock.advance(days * DAY_MS);
                 self.voices.forget();
                 self.people.forget();
-                self.spool.settle();
+                let checker = &self.checker;
+                self.spool.settle(|event| checker.has_taken(event));
                 Ok(())
             }
             Move::Want => self.want(),
