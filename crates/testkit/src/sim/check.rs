@@ -90,6 +90,9 @@ pub(crate) struct Checker {
     pub(crate) deeds: Deeds,
     /// Rows are taken of which it is unknown which of several inputs made them.
     in_doubt: bool,
+    /// Targets that nobody looked at since the engine was read back while its daemon lived: what it gave
+    /// up it does not take up before, also where a clock that was set back made it fresh again.
+    read_back: BTreeSet<TargetId>,
 }
 
 impl Checker {
@@ -108,6 +111,7 @@ impl Checker {
             seen_whole: BTreeSet::new(),
             deeds: Deeds::default(),
             in_doubt: false,
+            read_back: BTreeSet::new(),
         }
     }
 
@@ -128,6 +132,9 @@ impl Checker {
             | Input::Ticked => return,
         };
         self.count(target, sight);
+        if matches!(sight, Observation::Topology(_) | Observation::Unchanged) {
+            self.read_back.remove(target);
+        }
         match sight {
             Observation::Topology(topology) if self.takes(target, &topology.server, false) => {
                 for output in &topology.outputs {
@@ -550,6 +557,12 @@ impl Checker {
         }
     }
 
+    /// The engine was read back from what is stored, and the daemon lives on.
+    pub(crate) fn read_back(&mut self, trail: &Trail, now: Now, moment: Moment) {
+        self.restart(trail, now, moment);
+        self.read_back = self.follower.targets().map(|row| row.target.clone()).collect();
+    }
+
     /// The daemon ended and left a trail, and one starts at `now` from what is stored, which is
     /// given back.
     pub(crate) fn restart(&mut self, trail: &Trail, now: Now, moment: Moment) -> Tables {
@@ -609,7 +622,9 @@ impl Checker {
         for row in engine.panes() {
             let health = engine.target(&row.key.target).map_or(Health::Down, |it| it.health);
             let expected = self.model.expects(row, health, moment);
-            if !expected.is_shown_by(row) {
+            let read_back = self.read_back.contains(&row.key.target);
+            let given_up = read_back && row.state.state == State::Unknown;
+            if !given_up && !expected.is_shown_by(row) {
                 let evidence = self.model.describe(row, moment);
                 let detail = format!(
                     "{:?} shows {:?}, expected {expected:?}; {evidence}",

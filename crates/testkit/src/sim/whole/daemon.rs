@@ -142,7 +142,7 @@ impl Whole {
                 if had_room_made {
                     // The disk was full, room was made, and the engine was read back in between.
                     self.tally.count("disk full at first");
-                    self.checker.restart(&trail, now, moment);
+                    self.checker.read_back(&trail, now, moment);
                     self.reread = true;
                 }
                 self.committed(&inputs, outcomes, moment)
@@ -189,7 +189,7 @@ impl Whole {
 
     /// The engine was read back from the tables; readers follow.
     pub(super) fn after_failure(&mut self, trail: &Trail) -> Checked {
-        self.checker.restart(trail, self.clock.now(), self.moment());
+        self.checker.read_back(trail, self.clock.now(), self.moment());
         let Some(daemon) = &mut self.daemon else { return Ok(()) };
         daemon.follower = daemon.books.ledger.engine().clone();
         self.checker.check_fold(daemon.books.ledger.engine())
