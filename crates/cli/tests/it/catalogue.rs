@@ -19,7 +19,7 @@ fn tests_below(folder: &Path, names: &mut BTreeSet<String>) {
             names.extend(named.map(|(name, _)| name.trim().to_owned()));
             // Those that a list makes once for each way to reach a target.
             let lists = text.split("on_every_").skip(1).filter_map(|it| {
-                let (_, listed) = it.split_once("!(\n")?;
+                let (_, listed) = it.split_once("!(")?;
                 Some(listed.split_once(");")?.0)
             });
             let listed = lists.flat_map(|list| list.split(',')).map(str::trim);

@@ -200,9 +200,8 @@ fn without_control_nothing_of_ours_keeps_the_server(reach: Reach) {
 fn a_session_that_somebody_kills_comes_again(reach: Reach) {
     let (env, scene, _) = watched(reach);
     // A client that is attached has not introduced itself yet, and where that goes wrong commands
-    // are forked for a while. Whatever is new is looked at only after that.
-    let window = env.tmux().window("work", "before", "exec cat");
-    scene.lists(&window);
+    // are forked for a while.
+    wait::until("control mode", || (mode(&scene) == Some(ObserverMode::Control)).then_some(()));
     let session = || env.tmux().show(&format!("={HUB}:"), "#{session_id}");
     let first = session();
     env.tmux().ok(&["kill-session", "-t", &format!("={HUB}")]);
