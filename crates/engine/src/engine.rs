@@ -431,7 +431,10 @@ impl Engine {
 
     fn note_activity(&mut self, key: &PaneKey, at: Stamp, journalled: bool) {
         if let Some(memory) = self.panes.get_mut(key) {
-            memory.row.last_activity = memory.row.last_activity.max(Some(at));
+            // What an earlier daemon saw by a clock that was set back since counts as now, and is older.
+            if memory.row.last_activity.is_none_or(|last| last.mono <= at.mono) {
+                memory.row.last_activity = Some(at);
+            }
             if journalled {
                 memory.burst_reported = Some(at);
             }

@@ -20,7 +20,7 @@ use engine::Engine;
 use engine::engine::Tables;
 use engine::event::Event;
 use engine::ids::{BootId, EventId, InboxId, PaneKey, RuntimeId, TargetId};
-use engine::input::{Acceptance, Input, Observation, Refusal, Reply};
+use engine::input::{Acceptance, Input, Observation, Refusal, Reply, Topology};
 use engine::pane::{Cause, PaneRow, ProcessIdentity};
 use engine::settings::Settings;
 use engine::signal::{About, EventRow, Signal, synthetic};
@@ -137,18 +137,7 @@ impl Checker {
         }
         match sight {
             Observation::Topology(topology) if self.takes(target, &topology.server, false) => {
-                for output in &topology.outputs {
-                    let key = PaneKey::new(target, output.pane);
-                    let row = self.follower.pane(&key);
-                    let row = row.filter(|row| row.boot == topology.server.boot);
-                    let facts = topology.panes.iter().find(|facts| facts.pane == output.pane);
-                    let (shown, began) = (row.map(|it| it.state.state), facts.and_then(started));
-                    self.model.unheard(&key, output, shown, began, now);
-                }
-                self.model.listen(target, now);
-                for facts in &topology.panes {
-                    self.model.see(&PaneKey::new(target, facts.pane), now);
-                }
+                self.looked_at_all(target, topology, now);
             }
             Observation::Panes { server, panes } if self.takes(target, server, true) => {
                 self.model.listen(target, now);
@@ -185,6 +174,20 @@ impl Checker {
             | Observation::CaughtUp
             | Observation::Failed { .. }
             | Observation::Limited { .. } => {}
+        }
+    }
+
+    fn looked_at_all(&mut self, target: &TargetId, topology: &Topology, now: Moment) {
+        for output in &topology.outputs {
+            let key = PaneKey::new(target, output.pane);
+            let row = self.follower.pane(&key).filter(|row| row.boot == topology.server.boot);
+            let facts = topology.panes.iter().find(|facts| facts.pane == output.pane);
+            let (shown, began) = (row.map(|it| it.state.state), facts.and_then(started));
+            self.model.unheard(&key, output, shown, began, now);
+        }
+        self.model.listen(target, now);
+        for facts in &topology.panes {
+            self.model.see(&PaneKey::new(target, facts.pane), now);
         }
     }
 

@@ -388,7 +388,8 @@ impl Model {
     pub(crate) fn stored_in_doubt(&mut self, row: &PaneRow, now: Moment) {
         if let Some(sighting) = self.sightings.get_mut(&row.key) {
             let by_row = |at: WallMs, known: Option<Moment>| {
-                known.filter(|it| it.wall_ms == at.0).unwrap_or(Moment::told(at, now))
+                let told = Moment { wall_ms: at.0, ..Moment::told(at, now) };
+                known.filter(|it| it.wall_ms == at.0).unwrap_or(told)
             };
             sighting.stored_seen = by_row(row.last_seen.wall, Some(sighting.stored_seen));
             let moved = row.last_activity;
