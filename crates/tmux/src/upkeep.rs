@@ -158,8 +158,8 @@ impl Surroundings<'_> {
 
     /// Whether the user shows a window in a session of theirs.
     fn is_with_users(&self, window: WindowId) -> bool {
-        let shown = self.panes.iter().filter(|row| row.window == window);
-        shown.into_iter().any(|row| self.users().any(|user| user.session == row.session))
+        let mut shown = self.panes.iter().filter(|row| row.window == window);
+        shown.any(|row| self.users().any(|user| user.session == row.session))
     }
 }
 
@@ -379,8 +379,7 @@ mod tests {
     #[test]
     fn a_window_that_is_shown_by_the_user_too_is_only_taken_out() {
         let sessions = [session(1, 5, "work"), hub_session()];
-        let both = [pane(PaneId(80), 8, user()), pane(PaneId(80), 8, HUB)];
-        let panes = [pane(OWN_PANE, 7, HUB), both[0].clone(), both[1].clone()];
+        let panes = [pane(PaneId(80), 8, user()), pane(OWN_PANE, 7, HUB), pane(PaneId(80), 8, HUB)];
         let out = Duty::UnlinkWindow { window: WindowId(8) };
         assert_eq!(duties(&sessions, &[], &panes), [out]);
     }
