@@ -92,6 +92,12 @@ impl Followed {
         self.read_due.get_or_insert(MonoMs(due));
     }
 
+    /// A folder of its files is watched from now on.
+    fn watched(&mut self) {
+        let due = if self.lacks { &mut self.search_due } else { &mut self.read_due };
+        *due = Some(self.searched);
+    }
+
     fn keeps(&self, folder: &Path, name: &OsStr) -> bool {
         self.kept.iter().any(|kept| Path::new(&kept.path) == folder.join(name))
     }
@@ -261,12 +267,14 @@ impl Follow {
     }
 
     /// The folders that an agent's files lie in are these now; gives the watches nobody needs any
-    /// more.
+    /// more. What happened in a folder between the search and the beginning of its watch was not
+    /// told, so what is missing is searched for once more, and what was found is read.
     pub(super) fn watches(
         &mut self,
         pane: PaneId,
         watches: BTreeMap<WatchId, PathBuf>,
     ) -> Vec<WatchId> {
+        let mut begun = false;
         for (watch, folder) in self.folders.iter_mut() {
             if !watches.contains_key(watch) {
                 folder.panes.remove(&pane);
@@ -276,7 +284,10 @@ impl Follow {
             let folder = Folder { path: path.clone(), panes: BTreeSet::new() };
             let folder = self.folders.entry(watch).or_insert(folder);
             folder.path = path;
-            folder.panes.insert(pane);
+            begun |= folder.panes.insert(pane);
+        }
+        if let Some(followed) = self.agents.get_mut(&pane).filter(|_| begun) {
+            followed.watched();
         }
         let idle = |(watch, folder): (&WatchId, &Folder)| folder.panes.is_empty().then_some(*watch);
         let idle: Vec<WatchId> = self.folders.iter().filter_map(idle).collect();
@@ -377,7 +388,12 @@ mod tests {
         errand(&mut follow, 0);
         follow.searched(PANE, &agent(7), Vec::new(), true, MonoMs(1));
         let watch = WatchId::of_tests(3);
-        follow.watches(PANE, BTreeMap::from([(watch, "/f".into())]));
+        let watches = BTreeMap::from([(watch, "/f".into())]);
+        follow.watches(PANE, watches.clone());
+        let again = errand(&mut follow, 2);
+        assert!(matches!(again, Some(Errand::Search { .. })), "it may have come unwatched");
+        follow.searched(PANE, &agent(7), Vec::new(), true, MonoMs(3));
+        follow.watches(PANE, watches);
         assert_eq!(follow.next_due(), None, "a quiet folder is left alone");
         follow.stirred(watch, OsStr::new("status"), Stir::Came, MonoMs(900));
         assert_eq!(follow.next_due(), Some(MonoMs(900 + SETTLE_MS)));
