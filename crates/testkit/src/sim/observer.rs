@@ -150,7 +150,7 @@ impl Observer {
     }
 
     /// Does what is due, and a little of what has come; gives what there is to tell. In `calm`
-    /// times whatever has come is read at once.
+    /// times whatever has come is read at once, and no answer is cut.
     pub(crate) fn step(
         &mut self,
         site: &mut Site,
@@ -162,7 +162,7 @@ impl Observer {
         match &self.line {
             Line::None => self.seek(site, clock, rng),
             Line::Forked { until_ms } if *until_ms <= clock.true_ms() => self.line = Line::None,
-            Line::Forked { .. } => self.look_by_fork(site, clock, rng),
+            Line::Forked { .. } => self.look_by_fork(site, clock, rng, calm),
             Line::Control(_) => self.listen(site, clock, rng, calm),
         }
         std::mem::take(&mut self.told)
@@ -629,7 +629,7 @@ impl Observer {
     }
 
     /// Everything by one forked command after another.
-    fn look_by_fork(&mut self, site: &mut Site, clock: &Clock, rng: &mut Rng) {
+    fn look_by_fork(&mut self, site: &mut Site, clock: &Clock, rng: &mut Rng, calm: bool) {
         let now = clock.true_ms();
         if !self.hurried && self.suspects.is_empty() && now - self.last_look_ms < LOOK_MS.0 {
             return;
@@ -646,8 +646,8 @@ impl Observer {
             return;
         };
         // A command that was killed half-way leaves half an answer.
-        let cut =
-            if rng.permille(50) { rng.below(shown.output.len() + 1) } else { shown.output.len() };
+        let killed = rng.permille(50) && !calm;
+        let cut = if killed { rng.below(shown.output.len() + 1) } else { shown.output.len() };
         let listed = self.proven(&sessions, &listed.output);
         let shown = self.proven(&rows, &shown.output[..cut]);
         let (Some(listed), Some(shown)) = (listed, shown) else {
