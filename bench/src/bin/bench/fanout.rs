@@ -102,7 +102,10 @@ fn round(world: &World, turn: usize, with_stopped: bool) -> anyhow::Result<Round
     let took = began.elapsed().as_secs_f64();
     let seen = judge.end(sent.values().map(Vec::len).sum());
     let spent = cost::cpu_s(pid) - cpu;
-    let delivered: u64 = readers.into_iter().map(Reader::end).sum();
+    // All are told before the first is waited for: each notices only when it has read nothing for a
+    // while.
+    readers.iter().for_each(Reader::tell_over);
+    let delivered: u64 = readers.into_iter().map(Reader::lines).sum();
     let mut lags = Samples::default();
     for (pane, moments) in &sent {
         for (sent, seen) in moments.iter().zip(&seen[pane]) {
@@ -207,9 +210,12 @@ impl Reader {
         Ok(Self { over, thread })
     }
 
-    /// How many lines came, the snapshot apart.
-    fn end(self) -> u64 {
+    fn tell_over(&self) {
         self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// How many lines came, the snapshot apart.
+    fn lines(self) -> u64 {
         self.thread.join().map_or(0, |lines| lines.saturating_sub(1))
     }
 }
