@@ -36,6 +36,13 @@ const INOTIFY_BYTES_MAX: usize = 16 * 1024;
 /// never will.
 const PROBE_MS_MAX: i64 = 100;
 
+/// What happens to a folder's entries, and that it is moved itself.
+const ENTRIES: WatchFlags = WatchFlags::CREATE
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::MOVE)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::ONLYDIR);
+
 /// The event of the thread's own waker, and of a lookout's inotify instance below its slot.
 const WAKER: u64 = u64::MAX;
 const INOTIFY_KEY: u32 = u32::MAX;
@@ -51,7 +58,7 @@ pub enum Hint {
     Came(WatchId, OsString),
     /// What had this name left a watched folder.
     Left(WatchId, OsString),
-    /// The kernel gave up a watch: what it watched is gone.
+    /// A watch is over: what it watched is gone, or elsewhere.
     Unwatched(WatchId),
     /// Hints were lost: anything may have happened.
     Lost,
@@ -219,14 +226,12 @@ impl Lookout {
 
     /// Tells of everything that comes into or leaves a folder, until [`Lookout::forget`].
     pub fn folder(&self, folder: &Path) -> io::Result<WatchId> {
-        let flags = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE;
-        self.watch(folder, flags | WatchFlags::ONLYDIR)
+        self.watch(folder, ENTRIES)
     }
 
     /// The same, and of everything that is written to the files in it.
     pub fn contents(&self, folder: &Path) -> io::Result<WatchId> {
-        let flags = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::MODIFY;
-        self.watch(folder, flags | WatchFlags::ONLYDIR)
+        self.watch(folder, ENTRIES | WatchFlags::MODIFY)
     }
 
     /// Gives up a watch that may be gone already.
@@ -339,6 +344,11 @@ fn read_inotify(inotify: &OwnedFd, hints: &mut Vec<Hint>) {
     let mut events = inotify::Reader::new(inotify, &mut buffer);
     loop {
         let hint = match events.next() {
+            // The kernel follows a folder to where it was moved; nobody wants to know of it there.
+            Ok(event) if event.events().contains(ReadFlags::MOVE_SELF) => {
+                inotify::remove_watch(inotify, event.wd()).ok();
+                continue;
+            }
             Ok(event) => read_event(&event),
             Err(Errno::INTR) => continue,
             // Nothing more, or nothing ever again.
@@ -465,6 +475,19 @@ mod tests {
         drop(dir);
         let hints = next(&mut lookout).await;
         assert!(hints.contains(&Hint::Unwatched(watch)), "{hints:?}");
+    }
+
+    #[tokio::test]
+    async fn the_watch_of_a_folder_ends_where_it_is_moved_away() {
+        let sentinel = Sentinel::start().unwrap();
+        let mut lookout = sentinel.lookout().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let (here, there) = (dir.path().join("here"), dir.path().join("there"));
+        fs::create_dir(&here).unwrap();
+        let watch = lookout.contents(&here).unwrap();
+        fs::rename(&here, &there).unwrap();
+        assert_eq!(next(&mut lookout).await, [Hint::Unwatched(watch)]);
+        assert_ne!(lookout.contents(&there).unwrap(), watch);
     }
 
     #[tokio::test]

@@ -190,7 +190,9 @@ impl Follow {
             let agent = followed.agent.clone();
             if followed.search_due.take_if(|at| *at <= now).is_some() {
                 followed.searched = now;
-                let session = followed.learned.take().or_else(|| session(*pane));
+                // What was learned may not be known to everybody yet.
+                let learned = followed.learned.take().or_else(|| session(*pane));
+                let session = learned.or_else(|| followed.session.clone());
                 return (*pane, Errand::Search { agent, session });
             }
             (followed.read_due, followed.read) = (None, now);
@@ -424,6 +426,9 @@ mod tests {
         follow.searched(PANE, &agent(7), kept(), false, MonoMs(11));
         follow.learned_session(PANE, "s-1", MonoMs(12));
         assert_eq!(follow.next_due(), None);
+        follow.lost_track(MonoMs(13));
+        let Some(Errand::Search { session, .. }) = errand(&mut follow, 13) else { panic!() };
+        assert_eq!(session.as_deref(), Some("s-1"), "though nobody else knows of it yet");
     }
 
     #[test]
