@@ -8,7 +8,7 @@ use api::panes::PaneItem;
 use api::targets::TargetItem;
 use api::words::{DisplayCategory, State};
 
-use crate::output::panes::{command, is_without_agent, last_known, place, state, what};
+use crate::output::panes::{command, is_without_agent, last_known, place, state, title, what};
 use crate::output::style;
 use crate::output::table::{Column, Table};
 use crate::output::targets;
@@ -308,7 +308,7 @@ fn fold(items: &[&PaneItem]) -> Text {
 /// What somebody is needed for or what goes on, or else what the pane calls itself.
 fn about(item: &PaneItem) -> Text {
     let what = what(item);
-    if what.width() > 0 { what } else { Text::styled(&item.pane_title, style::QUIET) }
+    if what.width() > 0 { what } else { Text::styled(title(item), style::QUIET) }
 }
 
 fn is_needed(item: &PaneItem) -> bool {

@@ -47,11 +47,19 @@ pub(crate) fn table(items: &[PaneItem], now: Timestamp, several_targets: bool) -
             Text::plain(target),
             waited(item, now),
             last_known(item, now),
-            Text::plain(&item.pane_title),
+            Text::plain(title(item)),
             Text::styled(&item.current_path, style::QUIET),
         ]);
     }
     table
+}
+
+/// What a pane calls itself. Until a program says otherwise tmux has it called after the machine,
+/// which tells nobody anything.
+pub(crate) fn title(item: &PaneItem) -> &str {
+    let title = item.pane_title.as_str();
+    let is_of_machine = rustix::system::uname().nodename().to_bytes() == title.as_bytes();
+    if is_of_machine { "" } else { title }
 }
 
 /// Where a pane is, as tmux and `qd explain` take it: `work:2.1`.

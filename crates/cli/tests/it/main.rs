@@ -39,6 +39,7 @@ mod outer_shell;
 mod prompts;
 mod quoted;
 mod resilience;
+mod reused;
 mod routes;
 mod secrets;
 mod setup;
