@@ -252,8 +252,8 @@ impl Checker {
                 self.take_removal(key, ended.as_ref().map(|it| &it.0))
             }
             Event::ActivitySeen { target, panes } => {
-                for (pane, _) in panes {
-                    self.model.stored_activity(&PaneKey::new(target, *pane));
+                for (pane, at) in panes {
+                    self.model.stored_activity(&PaneKey::new(target, *pane), at.wall, now);
                 }
                 Ok(())
             }

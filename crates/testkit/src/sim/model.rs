@@ -203,6 +203,12 @@ pub(crate) fn started(facts: &PaneFacts) -> Option<WallMs> {
     process.started_ns.map(|ns| WallMs(ns / 1_000_000))
 }
 
+/// The moment that is stored, which is the known one if that bears the same time.
+fn as_stored(at: WallMs, known: Option<Moment>, now: Moment) -> Moment {
+    let told = Moment { wall_ms: at.0, ..Moment::told(at, now) };
+    known.filter(|it| it.wall_ms == at.0).unwrap_or(told)
+}
+
 /// When something last spoke for the claim: the pane, or a certain reading of the same kind.
 fn confirmed_at(sight: Option<Sight>, said: &Said, heads: &[Said]) -> Moment {
     let vouches =
@@ -387,19 +393,17 @@ impl Model {
     /// when its pane was seen and moved.
     pub(crate) fn stored_in_doubt(&mut self, row: &PaneRow, now: Moment) {
         if let Some(sighting) = self.sightings.get_mut(&row.key) {
-            let by_row = |at: WallMs, known: Option<Moment>| {
-                let told = Moment { wall_ms: at.0, ..Moment::told(at, now) };
-                known.filter(|it| it.wall_ms == at.0).unwrap_or(told)
-            };
-            sighting.stored_seen = by_row(row.last_seen.wall, Some(sighting.stored_seen));
-            let moved = row.last_activity;
-            sighting.stored_moved = moved.map(|it| by_row(it.wall, sighting.stored_moved));
+            let seen = Some(sighting.stored_seen);
+            sighting.stored_seen = as_stored(row.last_seen.wall, seen, now);
+            let (moved, known) = (row.last_activity, sighting.stored_moved);
+            sighting.stored_moved = moved.map(|it| as_stored(it.wall, known, now));
         }
     }
 
-    pub(crate) fn stored_activity(&mut self, key: &PaneKey) {
+    /// The journal says when a pane moved, perhaps before the input is told of that says so too.
+    pub(crate) fn stored_activity(&mut self, key: &PaneKey, at: WallMs, now: Moment) {
         if let Some(sighting) = self.sightings.get_mut(key) {
-            sighting.stored_moved = sighting.moved;
+            sighting.stored_moved = Some(as_stored(at, sighting.moved, now));
         }
     }
 
@@ -748,6 +752,9 @@ impl Model {
                 said.effective_ms
             )
         });
-        format!("{} {:?}", runtime.runtime, heads.collect::<Vec<_>>())
+        let said: Vec<_> = heads.collect();
+        let sight = self.sightings.get(&row.key).map(Sighting::sight);
+        let told = (row.last_seen, row.last_activity);
+        format!("{} {said:?}; sight {sight:?}, as told {told:?}", runtime.runtime)
     }
 }
