@@ -16,6 +16,7 @@ mod journal;
 mod limits;
 mod needs;
 mod restart;
+mod strangers;
 
 use anyhow::{Context, bail};
 use bench::report::Report;
@@ -38,6 +39,7 @@ const BENCHES: &[Bench] = &[
     ("acts", "P-12: sends, many of them, and attach", acts::run),
     ("restart", "P-13: killed, started again", restart::run),
     ("fanout", "P-15: a hundred watchers", fanout::run),
+    ("strangers", "S-30: connections that say nothing", strangers::run),
     ("journal", "P-20, P-21: bytes, verification, size", journal::run),
 ];
 
