@@ -42,12 +42,16 @@ impl Sshd {
         // Nobody else takes a port that the kernel has just given away.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
         let port = port.expect("there is a free port").port();
+        // Whoever logs in finds the tmux that the tests were told to use, else the machine's.
+        let path = std::env::var_os("QD_TEST_TMUX")
+            .map(|_| format!(" PATH={}:/usr/local/bin:/usr/bin:/bin", env.path("bin").display()));
+        let path = path.unwrap_or_default();
         let at = |file: &str| folder.join(file).display().to_string();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nAcceptEnv LC_*\n\
-             SetEnv HOME={}\n{more}\n",
+             SetEnv HOME={}{path}\n{more}\n",
             at("host"),
             at("user.pub"),
             env.path("home").display(),

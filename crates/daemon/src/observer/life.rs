@@ -485,7 +485,7 @@ async fn introduce(target: &Arc<Target>, look: Option<Clock>) -> Result<Found, T
             }
             Err(AskError::Failed(TmuxFailure::Lost { said })) => match pauses.next() {
                 Some(pause) => tokio::time::sleep(jittered(pause)).await,
-                None => return Err(trouble::of_failure(&TmuxFailure::Lost { said })),
+                None => return Err(trouble::lost_again(said)),
             },
             Err(AskError::Failed(failure)) => return Err(trouble::of_failure(&failure)),
             Err(error) => return Err(trouble::unreachable(with_causes(&error))),

@@ -56,7 +56,30 @@ pub(super) fn of_failure(failure: &TmuxFailure) -> Trouble {
     }
 }
 
+/// Each of several connections was lost. That is also how a tmux fares with a server that a newer
+/// one started, and all that either of them says of it.
+pub(super) fn lost_again(said: String) -> Trouble {
+    let is_said_of_newer = said.contains("server exited unexpectedly");
+    let mut trouble = of_failure(&TmuxFailure::Lost { said });
+    if is_said_of_newer {
+        trouble.message.push_str(", each time; an older tmux says so of the server of a newer one");
+    }
+    trouble
+}
+
 /// Something stands between us and the target.
 pub(super) fn of_obstacle(obstacle: &Obstacle) -> Trouble {
     trouble(obstacle.code(), obstacle.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_of_a_newer_tmux_is_named_as_what_it_may_be() {
+        let told = |said: &str| lost_again(said.to_owned()).message;
+        assert!(told("server exited unexpectedly").contains("newer"));
+        assert!(!told("lost server").contains("newer"));
+    }
 }
