@@ -38,7 +38,8 @@ const ENVIRONMENT: &[&str] = &[
     "QD_CONFIG",
     "QD_HOME",
     "SHELL",
-    "SSH_AUTH_SOCK",
+    // Not SSH_AUTH_SOCK: whoever starts a daemon hands that over with what they ask, where it is
+    // looked at who they are.
     "TMPDIR",
     "TMUX_TMPDIR",
     "TZ",

@@ -10,22 +10,26 @@ const DRIFT_MS_MAX: i64 = 2_000;
 /// How far that clock is behind ours, as measured when connections were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FarClock {
-    behind_ms: i64,
+    /// Nothing before the first measure.
+    behind_ms: Option<i64>,
     /// The same before it was set.
     before_ms: Option<i64>,
 }
 
 impl FarClock {
-    /// A connection was made. A clock that says nothing is taken for right.
+    /// A connection was made. A clock that says nothing is taken to be as it was.
     pub(super) fn measured(&mut self, behind_ms: Option<i64>) {
-        let last = std::mem::replace(&mut self.behind_ms, behind_ms.unwrap_or(0));
-        if self.behind_ms.saturating_sub(last).unsigned_abs() > DRIFT_MS_MAX.unsigned_abs() {
+        let Some(behind_ms) = behind_ms else { return };
+        let last = self.behind_ms.replace(behind_ms);
+        let is_set = |last: &i64| behind_ms.abs_diff(*last) > DRIFT_MS_MAX.unsigned_abs();
+        if let Some(last) = last.filter(is_set) {
             self.before_ms = Some(last);
         }
     }
 
+    /// One that never said anything is taken for right.
     pub(super) fn behind_ms(&self) -> i64 {
-        self.behind_ms
+        self.behind_ms.unwrap_or(0)
     }
 
     /// When a pane last printed, by our clock. What is yet to come by that was told before the clock
@@ -37,7 +41,7 @@ impl FarClock {
             let past = latest.0.saturating_sub(now.0) <= OUTPUT_UNIT_MS;
             past.then_some(LastOutput { certain, latest, ..*output })
         };
-        by(self.behind_ms).or_else(|| by(self.before_ms?))
+        by(self.behind_ms()).or_else(|| by(self.before_ms?))
     }
 }
 
@@ -104,5 +108,15 @@ mod tests {
         clock.measured(None);
         let output = printed(NOON - MINUTE, 0);
         assert_eq!(clock.here(&output, WallMs(NOON)), Some(output));
+    }
+
+    #[test]
+    fn the_first_measure_is_no_clock_that_was_set() {
+        let mut clock = FarClock::default();
+        clock.measured(Some(7 * MINUTE));
+        let yet_to_come = printed(NOON + 5 * MINUTE, 7 * MINUTE);
+        assert_eq!(clock.here(&yet_to_come, WallMs(NOON)), None);
+        clock.measured(None);
+        assert_eq!(clock.behind_ms(), 7 * MINUTE);
     }
 }

@@ -22,6 +22,8 @@ const SET_MS_MIN: i64 = 30_000;
 pub(super) struct Moments {
     /// How far the clock there is behind ours.
     behind_ms: i64,
+    /// The same by one record alone, which may have been held up, or say anything.
+    claimed_ms: Option<i64>,
     /// When we last saw the end of what was written there, over this connection.
     seen_end: Option<WallMs>,
     /// The latest that anything happened, and whether its own clock said so.
@@ -34,7 +36,7 @@ impl Moments {
     /// taken for right.
     pub(super) fn greeted(&mut self, behind_ms: Option<i64>) {
         self.behind_ms = behind_ms.unwrap_or(0);
-        self.seen_end = None;
+        (self.claimed_ms, self.seen_end) = (None, None);
     }
 
     /// How far the clock there is behind ours, as far as is known.
@@ -49,14 +51,7 @@ impl Moments {
 
     /// When something happened that the clock there says of.
     pub(super) fn here(&mut self, said: WallMs, now: WallMs) -> WallMs {
-        let mut at = said.0.saturating_add(self.behind_ms);
-        // What came since the end was seen was written since.
-        if let Some(seen) = self.seen_end
-            && (at < seen.0.saturating_sub(SET_MS_MIN) || at > now.0.saturating_add(SET_MS_MIN))
-        {
-            self.behind_ms = now.0.saturating_sub(said.0);
-            at = now.0;
-        }
+        let mut at = self.told(said, now);
         let told = at;
         // Nothing overtakes what is placed somewhere only by its place in the file.
         let overtaking_ms = if self.guessed { 0 } else { OVERTAKING_MS_MAX };
@@ -73,6 +68,32 @@ impl Moments {
             (self.latest, self.guessed) = (Some(at), at.0 != told);
         }
         at
+    }
+}
+
+impl Moments {
+    /// When it happened by the clock there. That was set only where a second record bears the first
+    /// one out.
+    fn told(&mut self, said: WallMs, now: WallMs) -> i64 {
+        let by = |behind_ms: i64| said.0.saturating_add(behind_ms);
+        let at = by(self.behind_ms);
+        let Some(seen) = self.seen_end else { return at };
+        // What came since the end was seen was written since.
+        let written = seen.0.saturating_sub(SET_MS_MIN)..=now.0.saturating_add(SET_MS_MIN);
+        if written.contains(&at) {
+            self.claimed_ms = None;
+            return at;
+        }
+        match self.claimed_ms.take().filter(|claimed| written.contains(&by(*claimed))) {
+            Some(claimed) => {
+                self.behind_ms = claimed;
+                by(claimed)
+            }
+            None => {
+                self.claimed_ms = Some(now.0.saturating_sub(said.0));
+                now.0
+            }
+        }
     }
 }
 
@@ -119,6 +140,20 @@ mod tests {
         moments.at_the_end(WallMs(NOON + 21_000));
         let next = moments.here(WallMs(NOON + HOUR + 500), WallMs(NOON + 22_000));
         assert_eq!(next.0, NOON + 21_500);
+    }
+
+    #[test]
+    fn one_record_alone_sets_no_clock() {
+        for said in [0, NOON - HOUR, NOON + HOUR, i64::MAX, i64::MIN] {
+            let mut moments = moments(NOON);
+            moments.at_the_end(WallMs(NOON + 20_000));
+            let odd = moments.here(WallMs(said), WallMs(NOON + 21_000));
+            assert_eq!((odd.0, moments.behind_ms()), (NOON + 21_000, 0), "{said}");
+            let next = moments.here(WallMs(NOON + 21_900), WallMs(NOON + 22_000));
+            assert_eq!((next.0, moments.behind_ms()), (NOON + 21_900, 0), "{said}");
+            moments.here(WallMs(said), WallMs(NOON + 23_000));
+            assert_eq!(moments.behind_ms(), 0, "{said} once more, but not twice in a row");
+        }
     }
 
     #[test]
