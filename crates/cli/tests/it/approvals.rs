@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use agents::setup::line::HookLine;
 use serde_json::{Value, json};
 use testkit::{Daemon, Reply, Terminal, TestEnv, wait};
 
@@ -30,7 +31,8 @@ for n in 1 2 3 4 5 6 7 8 9; do
     hook=
     if [ -e asks/$n.json ]; then
         : > reply.$n
-        "$QD" hook claude PermissionRequest < asks/$n.json > reply.$n & hook=$!
+        if [ -e asks/$n.line ]; then sh -c "$(cat asks/$n.line); :" < asks/$n.json > reply.$n & hook=$!
+        else "$QD" hook claude PermissionRequest < asks/$n.json > reply.$n & hook=$!; fi
     fi
     status waiting ',"waitingFor":"permission prompt"'
     # What one of its commands would start, with a shell below a shell.
@@ -286,6 +288,20 @@ fn a_permission_is_granted_by_the_agents_own_hook_and_the_action_is_its_record()
         it.answer(&asked, "r1", &json!({ "choice": "deny" })).error(409),
         "E_IDEMPOTENCY_CONFLICT"
     );
+}
+
+/// Debian's `sh` stays above the last program that it runs, so between an agent and its hook stand
+/// the shell of the agent's and the one of the hook's own line.
+#[test]
+fn a_hook_is_the_agents_own_below_a_shell_that_stays_above_its_line() {
+    let it = scene();
+    let line =
+        HookLine::new(&it.env.qd_program().display().to_string(), "claude", "PermissionRequest");
+    fs::write(it.asks("1.line"), line.render()).unwrap();
+    it.ask(1, "touch one");
+    let asked = it.hooked("touch one");
+    it.answer(&asked, "r1", &approve()).expect(200);
+    assert!(it.took(1)[0].contains("allow"));
 }
 
 #[test]
