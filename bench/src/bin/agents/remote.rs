@@ -66,12 +66,24 @@ fn by_held_hook(run: &mut Run) -> anyhow::Result<()> {
         run.now("held", called, wait::now(), "waiting_approval/approval_requested");
         // The first time longer than an unconfirmed report counts: it shows no dialog meanwhile.
         run.hold(if yes { 35_000 } else { 3_000 });
-        let still = run.approval_becomes(id(&asked), |it| it["delivery"] == "reply");
-        let stands = still["state"] == "waiting" && still["delivery"] == "reply";
-        run.had_to_be("the hook was held", stands, &format!("{still:#}"));
+        // A hook goes with the daemon that it waits for, and its agent asks in the terminal.
+        let left = run.restarts();
+        let by = if left { "keys" } else { "reply" };
+        let still = run.approval_becomes(id(&asked), |it| it["delivery"] == by);
+        let stands = still["state"] == "waiting" && still["delivery"] == by;
+        let name = if left { "it waits on without its hook" } else { "the hook was held" };
+        run.had_to_be(name, stands, &format!("{still:#}"));
+        if left {
+            run.sees(run.stage.lab.marks.approval)?;
+        }
         let said = answer(run, &asked, yes);
-        let name = if yes { "approved by the hook" } else { "denied by the hook" };
-        let after = run.stage.lab.after_denial;
+        let name = match (yes, left) {
+            (true, false) => "approved by the hook",
+            (false, false) => "denied by the hook",
+            (true, true) => "approved by keys, its hook gone",
+            (false, true) => "denied by keys, its hook gone",
+        };
+        let after = if left { AfterDenial::Stops } else { run.stage.lab.after_denial };
         went_on(run, &errand, (yes, after), (&tag, &asked, &said, name))?;
     }
     Ok(())

@@ -95,6 +95,11 @@ impl Run {
         self.changes.entry(self.pane.clone()).or_default().push(change);
     }
 
+    /// Whether the daemon is killed in the middle of each state.
+    pub(crate) fn restarts(&self) -> bool {
+        self.restarts
+    }
+
     /// The pane in which the run began.
     pub(crate) fn first_pane(&self) -> String {
         self.first_pane.clone()
