@@ -136,8 +136,8 @@ pub(crate) fn ask(run: &mut Run, script: &str) -> anyhow::Result<String> {
 pub(crate) fn refuse(run: &mut Run, keys: &[&str]) -> anyhow::Result<()> {
     let pressed = run.key(keys);
     run.unsees(run.stage.lab.marks.approval)?;
-    let stopped = run.rests(pressed)?;
-    run.now("denied", pressed, stopped, "idle/interrupted");
+    let (from, stopped) = run.rests(pressed)?;
+    run.now("denied", from, stopped, "idle/interrupted");
     run.hold(3_000);
     Ok(())
 }
