@@ -77,6 +77,8 @@ impl Role {
 pub enum Cue {
     /// Runs its permission hook, which waits for an answer until it works again.
     Ask,
+    /// Runs its permission hook, tells of the answer as it comes, and then works.
+    AskAndGoOn,
     /// Runs a hook that says that it works.
     Work,
     /// Paints its dialog for a permission, and runs no hook.
@@ -89,6 +91,7 @@ impl Cue {
     fn word(self) -> &'static str {
         match self {
             Self::Ask => "ask",
+            Self::AskAndGoOn => "go",
             Self::Work => "work",
             Self::ShowQuestion => "show-question",
             Self::ShowWork => "show-work",
@@ -108,7 +111,11 @@ impl Cast {
         let role = Role::first()?;
         let mut world = World::bare(qd);
         let line = stage(&world.env, &role)?;
-        let cues = (0..agents).map(|pane| cue(&world.env, pane)).collect::<Result<_, _>>()?;
+        let cues = (0..agents).map(|pane| pipe(&world.env, &format!("cue-%{pane}")));
+        let cues = cues.collect::<Result<_, _>>()?;
+        for pane in 0..agents {
+            pipe(&world.env, &format!("answers-%{pane}"))?;
+        }
         world.add_panes(agents, &line, SCREEN);
         world.start();
         world.settle(agents);
@@ -122,6 +129,11 @@ impl Cast {
     /// The id of the nth agent's pane.
     pub fn pane(&self, nth: usize) -> String {
         format!("%{nth}")
+    }
+
+    /// The pipe into which the nth agent hands what its hook answers.
+    pub fn answers(&self, nth: usize) -> String {
+        self.world.env.path(&format!("answers-{}", self.pane(nth))).display().to_string()
     }
 
     pub fn tell(&mut self, nth: usize, cue: Cue) -> anyhow::Result<()> {
@@ -151,6 +163,8 @@ fn stage(env: &TestEnv, role: &Role) -> anyhow::Result<String> {
              stty -echo\n\
              while read -r cue <&3; do case $cue in\n\
              ask) '{qd}' hook {agent} {ask} <'{asks}' & asked=$! ;;\n\
+             go) '{qd}' hook {agent} {ask} <'{asks}' >'{root}/answers-'\"$TMUX_PANE\"\n\
+             '{qd}' hook {agent} {work} <'{works}' ;;\n\
              work) [ -z \"$asked\" ] || kill $asked; asked=\n\
              '{qd}' hook {agent} {work} <'{works}' ;;\n\
              show-question) printf '\\033[2J\\033[H%s' \"$question\" ;;\n\
@@ -162,9 +176,9 @@ fn stage(env: &TestEnv, role: &Role) -> anyhow::Result<String> {
     Ok(format!("exec '{}' '{}'", program.display(), part.display()))
 }
 
-/// The pipe on which a pane's agent waits for what it is to do.
-fn cue(env: &TestEnv, pane: usize) -> anyhow::Result<File> {
-    let path = env.path(&format!("cue-%{pane}"));
+/// A pipe between a pane's agent and whoever tells it what to do.
+fn pipe(env: &TestEnv, name: &str) -> anyhow::Result<File> {
+    let path = env.path(name);
     let mut command = testkit::process::command("mkfifo");
     ensure!(command.arg(&path).status()?.success(), "no pipe can be made");
     Ok(OpenOptions::new().read(true).write(true).open(path)?)

@@ -1,7 +1,10 @@
 //! What a hook's payload tells of a permission: the whole request as a person has to see it, the
 //! answers that there are, and what a dialog about it must show.
 
-use engine::approval::{Asked, Asking, Form};
+use std::collections::BTreeSet;
+
+use engine::approval::{Asked, Asking, Form, Part, PartOption};
+use engine::limits;
 use engine::words::{ApprovalKind, Choice, TerminalOnly};
 use serde_json::Value;
 
@@ -105,16 +108,17 @@ pub(crate) fn options(question: &Value) -> impl Iterator<Item = (&str, &str)> {
     options.map(|it| (payload::text(it, "label"), payload::text(it, "description")))
 }
 
-/// A question in a form of its own. Where there are several, or several answers, only the
-/// terminal can take them.
+/// A question in a form of its own. Where there are several, or several answers, no dialog is
+/// answered from elsewhere: only a hook that waits can take all of them at once.
 pub(crate) fn questions(tool: &str, input: &Value) -> Asking {
     let (text, form) = request(input);
     let mut asking = Asking::new(ApprovalKind::Question, tool, &text);
     asking.form = form;
     let all = input.get("questions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     match all {
-        [one] if one.get("multiSelect").and_then(Value::as_bool) == Some(true) => {
+        [one] if takes_several(one) => {
             asking.terminal_only = Some(TerminalOnly::SeveralAnswers);
+            asking.parts = parts(all);
         }
         [one] => {
             for (label, _) in options(one) {
@@ -122,9 +126,55 @@ pub(crate) fn questions(tool: &str, input: &Value) -> Asking {
             }
         }
         [] => {}
-        [_, _, ..] => asking.terminal_only = Some(TerminalOnly::SeveralQuestions),
+        [_, _, ..] => {
+            asking.terminal_only = Some(TerminalOnly::SeveralQuestions);
+            asking.parts = parts(all);
+        }
     }
     asking.offering(Choice::Deny, "Answer nothing")
+}
+
+/// What is asked together, whole and told apart by its words; else nothing: nobody answers what they
+/// do not see, and an answer is given by the question's words.
+fn parts(questions: &[Value]) -> Vec<Part> {
+    let parts: Vec<Part> = questions.iter().map(part).collect();
+    let all = parts.iter().flat_map(|part| {
+        let texts = part.options.iter().flat_map(|it| [&it.label, &it.about]);
+        texts.chain([&part.question])
+    });
+    let is_short = all.map(String::len).all(|bytes| bytes <= limits::PART_BYTES_MAX);
+    let is_known = |part: &Part| {
+        let labels = part.options.iter().map(|it| it.label.as_str());
+        (1..=limits::PART_OPTIONS_MAX).contains(&part.options.len()) && are_unlike(labels)
+    };
+    let is_whole = parts.len() <= limits::PARTS_MAX
+        && is_short
+        && parts.iter().all(is_known)
+        && are_unlike(parts.iter().map(|part| part.question.as_str()));
+    if is_whole { parts } else { Vec::new() }
+}
+
+fn part(question: &Value) -> Part {
+    let option = |(label, about): (&str, &str)| PartOption {
+        label: label.to_owned(),
+        about: about.to_owned(),
+    };
+    Part {
+        question: payload::text(question, "question").to_owned(),
+        options: options(question).map(option).collect(),
+        several: takes_several(question),
+    }
+}
+
+/// Whether more than one of its options may be chosen.
+pub(crate) fn takes_several(question: &Value) -> bool {
+    question.get("multiSelect").and_then(Value::as_bool) == Some(true)
+}
+
+/// Whether all of them say something, and none the same as another.
+fn are_unlike<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
+    let mut seen = BTreeSet::new();
+    texts.into_iter().all(|text| !text.trim().is_empty() && seen.insert(text))
 }
 
 #[cfg(test)]
@@ -152,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_single_question_with_one_answer_is_answered_elsewhere() {
+    fn only_a_single_question_with_one_answer_is_answered_in_its_dialog() {
         let one = json!({ "question": "q?", "options": [{ "label": "a" }] });
         let offers = |questions: Value| {
             let asking = questions_of(&questions);
@@ -168,5 +218,17 @@ mod tests {
         assert_eq!(offers(json!([one, one])), (no.clone(), several));
         let many = json!({ "question": "q?", "options": [{ "label": "a" }], "multiSelect": true });
         assert_eq!(offers(json!([many])), (no, Some(TerminalOnly::SeveralAnswers)));
+        let parts = |questions: Value| questions_of(&questions).parts.len();
+        let other = json!({ "question": "r?", "options": [{ "label": "a" }] });
+        let same = json!({ "question": "r?", "options": [{ "label": "a" }, { "label": "a" }] });
+        let long = json!({ "question": "r?", "options": [{ "label": "a".repeat(4_096) }] });
+        assert_eq!(
+            [parts(json!([one])), parts(json!([many])), parts(json!([one, other]))],
+            [0, 1, 2]
+        );
+        for unknown in [json!([one, one]), json!([one, same]), json!([one, long]), json!([one, {}])]
+        {
+            assert_eq!(parts(unknown), 0, "what cannot be told apart or shown is not answered");
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! shows that request, and with lines of the dialog in the guard of the act.
 
 use engine::approval::Asking;
-use engine::words::{ApprovalKind, Choice, State};
+use engine::words::{ApprovalKind, Choice, State, TerminalOnly};
 
 use crate::body::Body;
 use crate::redact;
@@ -102,7 +102,11 @@ pub(crate) fn read(
     let head: Vec<&str> = (top..menu.first).map(|at| view.line(at)).collect();
     let text = head.iter().map(|line| line.trim()).filter(|line| !undrawn(line).is_empty());
     let text: Vec<&str> = text.collect();
-    let (rows, selected) = rows(view, menu, manner.selector, kind)?;
+    let (mut rows, selected) = rows(view, menu, manner.selector, kind)?;
+    let terminal_only = several(kind, &text, &rows);
+    if terminal_only.is_some() {
+        rows.iter_mut().for_each(|row| row.choice = None);
+    }
     let asked = redact::text(&text.join("\n"));
     let mut asking = Asking::new(kind, "", &asked);
     for row in &rows {
@@ -111,6 +115,7 @@ pub(crate) fn read(
         }
     }
     asking = asking.offering(Choice::Deny, deny_label(&rows));
+    asking.terminal_only = terminal_only;
     // However the width of the pane sets its words in lines, it is the same request.
     asking.request_sha256 = Asking::new(kind, "", &undrawn(&asked)).request_sha256;
     let body = (manner.body)(&head, usize::try_from(width).unwrap_or_default());
@@ -127,6 +132,19 @@ fn guarded(text: &[&str]) -> Vec<String> {
     match lines.len().checked_sub(last) {
         Some(tail) if tail > first => [&lines[..first], &lines[tail..]].concat(),
         Some(_) | None => lines,
+    }
+}
+
+/// Why one key is not the whole answer to a question: it has boxes to tick, or tabs with more of it.
+fn several(kind: ApprovalKind, text: &[&str], rows: &[Row]) -> Option<TerminalOnly> {
+    let ticked = |row: &Row| row.label.starts_with('[') && row.label.chars().nth(2) == Some(']');
+    let tabs = |line: &&str| line.starts_with('←') && line.ends_with('→');
+    match kind {
+        ApprovalKind::Question if rows.iter().any(ticked) => Some(TerminalOnly::SeveralAnswers),
+        ApprovalKind::Question if text.first().is_some_and(tabs) => {
+            Some(TerminalOnly::SeveralQuestions)
+        }
+        ApprovalKind::Permission | ApprovalKind::Plan | ApprovalKind::Question => None,
     }
 }
 

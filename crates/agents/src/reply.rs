@@ -4,9 +4,9 @@
 //! got none prints nothing, and the agent asks in its terminal.
 
 pub use engine::words::Choice;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::payload;
+use crate::{asking, payload};
 
 /// Whether an agent shows its dialog while its hook waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Reply {
     pub choice: Choice,
     /// Which of a question's options, counted from 1.
     pub option: Option<u32>,
+    /// Where it has several parts, or takes several: of each part, which.
+    pub picks: Vec<Vec<u32>>,
     pub message: Option<String>,
 }
 
@@ -61,8 +63,11 @@ pub fn printed(agent: &str, payload: &Value, reply: &Reply) -> Option<String> {
 
 /// What a hook can say about what it was told. Its agent's dialog may offer more.
 pub fn sayable(agent: &str, payload: &Value) -> Vec<Choice> {
+    let parts =
+        payload.pointer("/tool_input/questions").and_then(Value::as_array).map_or(0, Vec::len);
     let says = |choice: &Choice| {
-        let reply = Reply { choice: *choice, option: Some(1), message: None };
+        let picks = vec![vec![1]; parts];
+        let reply = Reply { choice: *choice, option: None, picks, message: None };
         printed(agent, payload, &reply).is_some()
     };
     Choice::ALL.iter().copied().filter(says).collect()
@@ -93,7 +98,7 @@ fn claude(payload: &Value, reply: &Reply) -> Option<Value> {
             "message": reply.message.as_deref().unwrap_or(DENIED),
             "interrupt": reply.message.is_none(),
         })),
-        Choice::Option => chosen(payload, reply.option?),
+        Choice::Option => chosen(payload, reply),
     }
 }
 
@@ -105,15 +110,39 @@ pub(crate) fn lasting(payload: &Value, choice: Choice) -> Vec<&Value> {
     suggested.filter(|it| for_session(it) == (choice == Choice::ApproveSession)).collect()
 }
 
-fn chosen(payload: &Value, option: u32) -> Option<Value> {
+/// How Claude itself sets several answers to one question into one text.
+const BETWEEN: &str = ", ";
+
+fn chosen(payload: &Value, reply: &Reply) -> Option<Value> {
     let input = payload.get("tool_input")?;
     let questions = input.get("questions")?.as_array()?;
-    let [question] = questions.as_slice() else { return None };
-    let nth = usize::try_from(option.checked_sub(1)?).ok()?;
-    let (label, _) = crate::asking::options(question).nth(nth)?;
-    let text = payload::text(question, "question");
-    let updated = json!({ "questions": questions, "answers": { text: label } });
+    let one = reply.option.map(|nth| vec![vec![nth]]);
+    let picks = one.as_deref().unwrap_or(&reply.picks);
+    if picks.len() != questions.len() {
+        return None;
+    }
+    let mut answers = Map::new();
+    for (question, picks) in questions.iter().zip(picks) {
+        let answer = labels(question, picks)?;
+        // Two questions of the same words would share one answer.
+        let unlike = answers.insert(payload::text(question, "question").to_owned(), answer.into());
+        unlike.is_none().then_some(())?;
+    }
+    let updated = json!({ "questions": questions, "answers": answers });
     Some(json!({ "behavior": "allow", "updatedInput": updated }))
+}
+
+/// What is chosen of one question's options; nothing where it cannot be.
+fn labels(question: &Value, picks: &[u32]) -> Option<String> {
+    let mut nths: Vec<usize> =
+        picks.iter().map(|nth| usize::try_from(nth.checked_sub(1)?).ok()).collect::<Option<_>>()?;
+    nths.sort_unstable();
+    let given = nths.len();
+    nths.dedup();
+    let fits = nths.len() == given && (given == 1 || given > 1 && asking::takes_several(question));
+    let options: Vec<&str> = asking::options(question).map(|(label, _)| label).collect();
+    let labels = nths.iter().map(|nth| options.get(*nth).copied()).collect::<Option<Vec<_>>>()?;
+    fits.then(|| labels.join(BETWEEN))
 }
 
 #[cfg(test)]
@@ -121,7 +150,7 @@ mod tests {
     use super::*;
 
     fn reply(choice: Choice) -> Reply {
-        Reply { choice, option: None, message: None }
+        Reply { choice, option: None, picks: Vec::new(), message: None }
     }
 
     fn said(agent: &str, payload: &Value, reply: &Reply) -> Value {
@@ -190,6 +219,39 @@ mod tests {
         assert_eq!(updated["questions"], payload["tool_input"]["questions"]);
         assert_eq!(printed("claude", &payload, &answer(3)), None);
         assert_eq!(printed("claude", &payload, &answer(0)), None);
+    }
+
+    #[test]
+    fn all_parts_of_a_question_are_answered_at_once_or_none() {
+        let options = json!([{ "label": "Red" }, { "label": "Blue" }, { "label": "Green" }]);
+        let payload = json!({ "tool_input": { "questions": [
+            { "question": "Which?", "options": options },
+            { "question": "And which?", "options": options, "multiSelect": true },
+        ]}});
+        let answer = |picks: &[&[u32]]| {
+            let picks = picks.iter().map(|part| part.to_vec()).collect();
+            printed("claude", &payload, &Reply { picks, ..reply(Choice::Option) })
+        };
+        let value: Value = serde_json::from_str(&answer(&[&[2], &[3, 1]]).unwrap()).unwrap();
+        let updated = &value["hookSpecificOutput"]["decision"]["updatedInput"];
+        assert_eq!(updated["answers"], json!({ "Which?": "Blue", "And which?": "Red, Green" }));
+        assert_eq!(updated["questions"], payload["tool_input"]["questions"]);
+        let wrong: [&[&[u32]]; 7] = [
+            &[],
+            &[&[1]],
+            &[&[1, 2], &[1]],
+            &[&[1], &[]],
+            &[&[1], &[2, 2]],
+            &[&[1], &[4]],
+            &[&[0], &[1]],
+        ];
+        for picks in wrong {
+            assert_eq!(answer(picks), None, "{picks:?}");
+        }
+        assert_eq!(sayable("claude", &payload), [Choice::Approve, Choice::Deny, Choice::Option]);
+        let mut alike = payload.clone();
+        alike["tool_input"]["questions"][0]["question"] = json!("And which?");
+        assert_eq!(sayable("claude", &alike), [Choice::Approve, Choice::Deny]);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::actions::check_request_ref;
 use crate::error::FieldError;
 use crate::limits::{
-    APPROVAL_MESSAGE_BYTES_MAX, APPROVALS_LISTED_MAX, REFERENCE_BYTES_MAX, REQUEST_REF_BYTES_MAX,
+    ANSWERED_OPTIONS_MAX, ANSWERED_PARTS_MAX, APPROVAL_MESSAGE_BYTES_MAX, APPROVALS_LISTED_MAX,
+    REFERENCE_BYTES_MAX, REQUEST_REF_BYTES_MAX,
 };
 use crate::query::{self, Parameter, ParameterKind, Query, QueryError};
 use crate::timestamp::Timestamp;
@@ -102,6 +103,10 @@ macro_rules! answers {
             /// Which of a question's options, counted from 1.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub option: Option<u32>,
+            /// Where a question has `parts`, in place of `option`: of each part, in their order,
+            /// which of its options, counted from 1.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub picks: Vec<Vec<u32>>,
             /// What the agent is told with a denial, where it takes a word.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub message: Option<String>,
@@ -137,7 +142,8 @@ impl AnswerRequest {
     /// The same, as an action.
     #[must_use]
     pub fn to(self, approval_id: String) -> RespondRequest {
-        let Self { schema_version, request_ref, fingerprint, choice, option, message } = self;
+        let Self { schema_version, request_ref, fingerprint, choice, option, picks, message } =
+            self;
         RespondRequest {
             schema_version,
             request_ref,
@@ -146,6 +152,7 @@ impl AnswerRequest {
             fingerprint: Some(fingerprint),
             choice,
             option,
+            picks,
             message,
         }
     }
@@ -169,14 +176,35 @@ impl RespondRequest {
                 return Err(FieldError::new("approval_id", "is there, or `ref`, and not both"));
             }
         }
-        check(self.choice, self.option, self.message.as_deref())
+        check_options(self.choice, self.option, &self.picks)?;
+        check(self.choice, self.message.as_deref())
     }
 }
 
-fn check(choice: Choice, option: Option<u32>, message: Option<&str>) -> Result<(), FieldError> {
-    if (choice == Choice::Option) != option.is_some() {
+fn check_options(
+    choice: Choice,
+    option: Option<u32>,
+    picks: &[Vec<u32>],
+) -> Result<(), FieldError> {
+    if picks.len() > ANSWERED_PARTS_MAX || picks.iter().any(|it| it.len() > ANSWERED_OPTIONS_MAX) {
+        let problem = format!(
+            "names at most {ANSWERED_PARTS_MAX} parts, and {ANSWERED_OPTIONS_MAX} options of each"
+        );
+        return Err(FieldError::new("picks", problem));
+    }
+    if option.is_some() && !picks.is_empty() {
+        return Err(FieldError::new("picks", "is there, or `option`, and not both"));
+    }
+    if choice != Choice::Option && !picks.is_empty() {
+        return Err(FieldError::new("picks", "goes with the choice `option` and no other"));
+    }
+    if (choice == Choice::Option) != (option.is_some() || !picks.is_empty()) {
         return Err(FieldError::new("option", "goes with the choice `option` and no other"));
     }
+    Ok(())
+}
+
+fn check(choice: Choice, message: Option<&str>) -> Result<(), FieldError> {
     let Some(message) = message else { return Ok(()) };
     if choice != Choice::Deny {
         return Err(FieldError::new("message", "goes with the choice `deny` and no other"));
@@ -237,6 +265,10 @@ pub struct ApprovalItem {
     /// Why only a denial can be given here, if that is so.
     #[serde(default)]
     pub terminal_only: Option<TerminalOnly>,
+    /// Where one option is not the whole answer: what is asked together, to be answered at once by
+    /// `picks`, while `terminal_only` is null. Without secrets; it was written by a model.
+    #[serde(default)]
+    pub parts: Vec<PartItem>,
     /// What an answer has to name.
     pub fingerprint: String,
     /// Who told of it: `hook`, or `screen`.
@@ -266,6 +298,26 @@ pub struct OfferItem {
     pub option: Option<u32>,
     /// As the agent writes it.
     pub label: String,
+}
+
+/// One of several questions that are asked together, or one that takes several answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PartItem {
+    /// The question.
+    pub question: String,
+    /// Whether more than one of its options may be chosen.
+    pub several: bool,
+    /// What may be chosen, counted from 1.
+    pub options: Vec<PartOptionItem>,
+}
+
+/// What may be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PartOptionItem {
+    /// As the agent writes it.
+    pub label: String,
+    /// The agent's word on what it means.
+    pub about: Option<String>,
 }
 
 /// One approval.
@@ -389,6 +441,9 @@ pub struct ReplyAnswer {
     pub choice: Option<Choice>,
     /// Which of a question's options, counted from 1.
     pub option: Option<u32>,
+    /// Of each part of a question, which of its options, counted from 1.
+    #[serde(default)]
+    pub picks: Vec<Vec<u32>>,
     /// What the agent is told with a denial.
     pub message: Option<String>,
 }
@@ -409,6 +464,11 @@ mod tests {
         assert_eq!(field(r#""choice":"approve""#), Ok(()));
         assert_eq!(field(r#""choice":"deny","message":"not so""#), Ok(()));
         assert_eq!(field(r#""choice":"option","option":2"#), Ok(()));
+        assert_eq!(field(r#""choice":"option","picks":[[1],[2,3]]"#), Ok(()));
+        assert_eq!(field(r#""choice":"option","option":1,"picks":[[1]]"#).unwrap_err(), "picks");
+        assert_eq!(field(r#""choice":"deny","picks":[[1]]"#).unwrap_err(), "picks");
+        let many = format!(r#""choice":"option","picks":[{}[1]]"#, "[1],".repeat(8));
+        assert_eq!(field(&many).unwrap_err(), "picks");
         assert_eq!(field(r#""choice":"option""#).unwrap_err(), "option");
         assert_eq!(field(r#""choice":"approve","option":1"#).unwrap_err(), "option");
         assert_eq!(field(r#""choice":"approve","message":"x""#).unwrap_err(), "message");

@@ -51,6 +51,12 @@ limits! {
     /// Longest word that goes with a denial; longer ones answer `E_BAD_REQUEST`.
     APPROVAL_MESSAGE_BYTES_MAX: usize = 4_096;
 
+    /// Parts of a question that one answer names; more answer `E_BAD_REQUEST`.
+    ANSWERED_PARTS_MAX: usize = 8;
+
+    /// Options that an answer names of one part; more answer `E_BAD_REQUEST`.
+    ANSWERED_OPTIONS_MAX: usize = 16;
+
     /// Most approvals in one answer; more answer `E_BAD_REQUEST`.
     APPROVALS_LISTED_MAX: u32 = 500;
 

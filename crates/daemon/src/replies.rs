@@ -234,7 +234,7 @@ mod tests {
     }
 
     fn yes() -> Reply {
-        Reply { choice: Choice::Approve, option: None, message: None }
+        Reply { choice: Choice::Approve, option: None, picks: Vec::new(), message: None }
     }
 
     /// Somebody gives an answer meanwhile.

@@ -61,6 +61,9 @@ pub enum Act {
         /// Which of a question's options, counted from 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         option: Option<u32>,
+        /// Where it has several parts, or takes several: of each part, which.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        picks: Vec<Vec<u32>>,
         /// What is said with it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<TextFacts>,

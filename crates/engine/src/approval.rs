@@ -48,9 +48,13 @@ pub struct Asking {
     /// What of it a dialog shows; nothing where no dialog can be held against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
-    /// Why only a denial can be given elsewhere.
+    /// Why no dialog takes an answer from elsewhere but a denial. The agent's hook, while it waits,
+    /// takes one for all [parts](Self::parts) at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal_only: Option<TerminalOnly>,
+    /// What is asked together, where one option is not the whole answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// Its dialog is not drawn while the hook that told of it waits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
@@ -72,6 +76,41 @@ pub enum Form {
     Patch,
     Plan,
     Question,
+}
+
+/// One of several questions that are asked together, or one that takes several answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub question: String,
+    pub options: Vec<PartOption>,
+    /// More than one of them may be chosen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several: bool,
+}
+
+/// What may be chosen, and the agent's word on what that means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOption {
+    pub label: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+}
+
+impl Part {
+    /// What is wrong with these options as the answer to it, counted from 1.
+    fn misfit(&self, picks: &[u32]) -> Option<String> {
+        let is_there = |nth: &u32| (1..=self.options.len()).contains(&(*nth as usize));
+        if let Some(nth) = picks.iter().find(|nth| !is_there(nth)) {
+            return Some(format!("has {} options, and no option {nth}", self.options.len()));
+        }
+        let twice = picks.iter().enumerate().find(|(at, nth)| picks[..*at].contains(nth));
+        match (picks.len(), self.several, twice) {
+            (0, _, _) => Some("is not answered".to_owned()),
+            (2.., false, _) => Some("takes one option".to_owned()),
+            (_, _, Some((_, nth))) => Some(format!("is given option {nth} twice")),
+            (_, _, None) => None,
+        }
+    }
 }
 
 /// One possible answer.
@@ -98,6 +137,7 @@ impl Asking {
             asker: None,
             form: None,
             terminal_only: None,
+            parts: Vec::new(),
             hidden: false,
         }
     }
@@ -141,8 +181,47 @@ impl Asking {
         hex(&hash.finalize())
     }
 
+    /// Adds what only a dialog offers. One that shows part of what is asked offers no option of it.
+    pub(crate) fn offering_also(&mut self, offers: impl IntoIterator<Item = Offer>) {
+        for offer in offers {
+            let new = self.offers.iter().all(|it| it.choice != offer.choice);
+            if new && (self.terminal_only.is_none() || offer.choice != Choice::Option) {
+                self.offers.push(offer);
+            }
+        }
+    }
+
+    /// Why it cannot be answered so, if it cannot. Options are counted from 1: the one that is
+    /// chosen, or of each part, in their order, those that are.
+    pub fn misfit(
+        &self,
+        choice: Choice,
+        option: Option<u32>,
+        picks: &[Vec<u32>],
+    ) -> Option<String> {
+        if choice != Choice::Option || self.parts.is_empty() {
+            let fits = picks.is_empty() && self.offers(choice, option);
+            return (!fits).then(|| match self.terminal_only {
+                Some(only) => {
+                    format!("{}, and only the agent's own terminal takes them", only.why())
+                }
+                None => "it is none of the answers that are offered".to_owned(),
+            });
+        }
+        let one = option.map(|nth| vec![vec![nth]]);
+        let picks = one.as_deref().unwrap_or(picks);
+        if picks.len() != self.parts.len() {
+            let (parts, given) = (self.parts.len(), picks.len());
+            return Some(format!("it has {parts} parts, and {given} of them are answered"));
+        }
+        let answered = self.parts.iter().zip(picks).enumerate();
+        answered.into_iter().find_map(|(at, (part, picks))| {
+            part.misfit(picks).map(|why| format!("part {} {why}", at + 1))
+        })
+    }
+
     /// Whether it can be answered so. A question's options are counted from 1.
-    pub fn offers(&self, choice: Choice, option: Option<u32>) -> bool {
+    fn offers(&self, choice: Choice, option: Option<u32>) -> bool {
         let mut offered = self.offers.iter().filter(|offer| offer.choice == choice);
         match (choice, option) {
             (Choice::Option, Some(nth)) => nth
@@ -201,6 +280,8 @@ pub struct Answered {
     pub choice: Choice,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub option: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub picks: Vec<Vec<u32>>,
     pub at: WallMs,
 }
 
@@ -266,5 +347,49 @@ mod tests {
         assert_eq!([Some(0), Some(1), Some(2), Some(3)].map(offered), [false, true, true, false]);
         assert!(!question.offers(Choice::Approve, None));
         assert!(!question.clone().offering(Choice::Deny, "No").offers(Choice::Deny, Some(1)));
+    }
+    fn part(options: usize, several: bool) -> Part {
+        let option = |nth| PartOption { label: format!("o{nth}"), about: String::new() };
+        Part { question: "q?".to_owned(), options: (0..options).map(option).collect(), several }
+    }
+
+    #[test]
+    fn every_part_is_answered_and_with_what_it_offers() {
+        let mut question = asking("Which?").offering(Choice::Deny, "Answer nothing");
+        question.parts = vec![part(2, false), part(3, true)];
+        question.terminal_only = Some(TerminalOnly::SeveralQuestions);
+        let fits = |picks: &[Vec<u32>]| question.misfit(Choice::Option, None, picks);
+        assert_eq!(fits(&[vec![2], vec![1, 3]]), None);
+        for (picks, why) in [
+            (vec![], "it has 2 parts, and 0 of them are answered"),
+            (vec![vec![1]], "it has 2 parts, and 1 of them are answered"),
+            (vec![vec![1], vec![1], vec![1]], "it has 2 parts, and 3 of them are answered"),
+            (vec![vec![1, 2], vec![1]], "part 1 takes one option"),
+            (vec![vec![1], vec![]], "part 2 is not answered"),
+            (vec![vec![1], vec![2, 2]], "part 2 is given option 2 twice"),
+            (vec![vec![3], vec![1]], "part 1 has 2 options, and no option 3"),
+            (vec![vec![1], vec![0]], "part 2 has 3 options, and no option 0"),
+        ] {
+            assert_eq!(fits(&picks).as_deref(), Some(why), "{picks:?}");
+        }
+        assert!(question.misfit(Choice::Option, Some(1), &[]).is_some());
+        assert!(question.misfit(Choice::Approve, None, &[]).is_some());
+        assert_eq!(question.misfit(Choice::Deny, None, &[]), None);
+        assert!(question.misfit(Choice::Deny, None, &[vec![1], vec![1]]).is_some());
+        question.parts = vec![part(3, true)];
+        assert_eq!(question.misfit(Choice::Option, Some(3), &[]), None, "one of several will do");
+        assert_eq!(question.misfit(Choice::Option, None, &[vec![1, 3]]), None);
+    }
+
+    #[test]
+    fn a_dialog_that_shows_a_part_offers_no_option_of_it() {
+        let shown = asking("Which?").offering(Choice::Option, "a").offering(Choice::Deny, "No");
+        let mut whole = asking("Which? And which?").offering(Choice::Deny, "No");
+        whole.terminal_only = Some(TerminalOnly::SeveralQuestions);
+        whole.offering_also(shown.offers.clone());
+        assert_eq!(whole.offers.len(), 1);
+        whole.terminal_only = None;
+        whole.offering_also(shown.offers);
+        assert_eq!(whole.offers.len(), 2);
     }
 }

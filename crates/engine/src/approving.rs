@@ -92,7 +92,7 @@ impl Engine {
 
     /// Why an approval cannot be answered so, if it cannot.
     pub(crate) fn unanswerable(&self, row: &ActionRow) -> Option<(Phase, Failure)> {
-        let Act::Respond { approval, fingerprint, choice, option, .. } = &row.act else {
+        let Act::Respond { approval, fingerprint, choice, option, picks, .. } = &row.act else {
             return None;
         };
         let refused =
@@ -121,11 +121,8 @@ impl Engine {
             let message = format!("nobody is asked `{approval}` any more");
             return refused(ActionProblem::ApprovalClosed, message);
         }
-        if !open.asking.offers(*choice, *option) {
-            let why = open.asking.terminal_only.map_or_else(String::new, |only| {
-                format!(": {}, and only the agent's own terminal takes them", only.why())
-            });
-            let message = format!("`{choice}` is no answer that `{approval}` offers{why}");
+        if let Some(why) = open.asking.misfit(*choice, *option, picks) {
+            let message = format!("`{choice}` is so no answer to `{approval}`: {why}");
             return refused(ActionProblem::ChoiceNotOffered, message);
         }
         None
@@ -333,7 +330,7 @@ impl<'a> Course<'a> {
 
     /// An answer is accepted, or it is known what became of one.
     fn answer(&mut self, action: &ActionRow) {
-        let Act::Respond { approval, choice, option, .. } = &action.act else { return };
+        let Act::Respond { approval, choice, option, picks, .. } = &action.act else { return };
         let Some(mut row) = self.get(approval) else { return };
         let mine = row.answer.as_ref().is_some_and(|answer| answer.action == action.action);
         match (action.phase, row.state) {
@@ -345,6 +342,7 @@ impl<'a> Course<'a> {
                     by: action.by.clone(),
                     choice: *choice,
                     option: *option,
+                    picks: picks.clone(),
                     at: self.now.wall,
                 });
             }
@@ -513,11 +511,8 @@ impl<'a> Course<'a> {
             let told = only.clone();
             let mut row = told.clone();
             row.dialog = Some(asking.request_sha256.clone());
-            for offer in &asking.offers {
-                let new = row.asking.offers.iter().all(|it| it.choice != offer.choice);
-                if new && told.asking.kind == asking.kind {
-                    row.asking.offers.push(offer.clone());
-                }
+            if told.asking.kind == asking.kind {
+                row.asking.offering_also(asking.offers.iter().cloned());
             }
             self.put(row);
             return true;
@@ -540,11 +535,7 @@ impl<'a> Course<'a> {
             let offers = std::mem::take(&mut row.asking.offers);
             row.dialog = Some(row.asking.request_sha256.clone());
             row.asking = asking.clone();
-            for offer in offers {
-                if row.asking.offers.iter().all(|it| it.choice != offer.choice) {
-                    row.asking.offers.push(offer);
-                }
-            }
+            row.asking.offering_also(offers);
             row.fingerprint = asking.fingerprint(&row.runtime);
             row.source = told.source;
             row.event = told.event.clone();

@@ -48,6 +48,11 @@ pub const REQUEST_BYTES_MAX: usize = 32 * 1024;
 /// Answers that an approval offers, and bytes of one; further ones can be given in the terminal.
 pub const OFFERS_MAX: usize = 16;
 pub const OFFER_BYTES_MAX: usize = 512;
+/// Parts of one question that are answered together, and options of each. One with more of either,
+/// or with a longer text, is left to the agent's own terminal.
+pub const PARTS_MAX: usize = 8;
+pub const PART_OPTIONS_MAX: usize = 16;
+pub const PART_BYTES_MAX: usize = 2 * 1024;
 /// Approvals that wait in one runtime; further ones are answered in the terminal.
 pub const APPROVALS_PER_RUNTIME_MAX: usize = 32;
 /// How long an approval can be answered.

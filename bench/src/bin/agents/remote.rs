@@ -66,12 +66,24 @@ fn by_held_hook(run: &mut Run) -> anyhow::Result<()> {
         run.now("held", called, wait::now(), "waiting_approval/approval_requested");
         // The first time longer than an unconfirmed report counts: it shows no dialog meanwhile.
         run.hold(if yes { 35_000 } else { 3_000 });
-        let still = run.approval_becomes(id(&asked), |it| it["delivery"] == "reply");
-        let stands = still["state"] == "waiting" && still["delivery"] == "reply";
-        run.had_to_be("the hook was held", stands, &format!("{still:#}"));
+        // A hook goes with the daemon that it waits for, and its agent asks in the terminal.
+        let left = run.restarts();
+        let by = if left { "keys" } else { "reply" };
+        let still = run.approval_becomes(id(&asked), |it| it["delivery"] == by);
+        let stands = still["state"] == "waiting" && still["delivery"] == by;
+        let name = if left { "it waits on without its hook" } else { "the hook was held" };
+        run.had_to_be(name, stands, &format!("{still:#}"));
+        if left {
+            run.sees(run.stage.lab.marks.approval)?;
+        }
         let said = answer(run, &asked, yes);
-        let name = if yes { "approved by the hook" } else { "denied by the hook" };
-        let after = run.stage.lab.after_denial;
+        let name = match (yes, left) {
+            (true, false) => "approved by the hook",
+            (false, false) => "denied by the hook",
+            (true, true) => "approved by keys, its hook gone",
+            (false, true) => "denied by keys, its hook gone",
+        };
+        let after = if left { AfterDenial::Stops } else { run.stage.lab.after_denial };
         went_on(run, &errand, (yes, after), (&tag, &asked, &said, name))?;
     }
     Ok(())
@@ -183,7 +195,10 @@ pub(crate) fn race(run: &mut Run) -> anyhow::Result<()> {
             answer(run, &asked, false)
         };
         run.now("raced", begun, begun, ANY);
-        run.unsees(run.stage.lab.marks.approval)?;
+        if run.stage.unsees_soon(&run.pane, run.stage.lab.marks.approval).is_none() {
+            read_as_one(run, &asked, &said)?;
+            continue;
+        }
         // Whichever counted, the agent comes to rest.
         pause(Duration::from_millis(2_500));
         let stopped = run.unsees(run.stage.lab.marks.busy)?;
@@ -205,6 +220,21 @@ pub(crate) fn race(run: &mut Run) -> anyhow::Result<()> {
         run.key(run.stage.lab.keys.clear);
         run.hold(1_000);
     }
+    Ok(())
+}
+
+/// Escape and a key right behind it are one key to a terminal's program, with Alt: then neither was
+/// an answer, and nothing else may be told of it.
+fn read_as_one(run: &mut Run, asked: &Value, said: &Said) -> anyhow::Result<()> {
+    let still = run.approval_becomes(id(asked), |it| it["state"] == "waiting");
+    let fits = !said.is_done() && still["state"] == "waiting";
+    let otherwise = format!("{}\n{still:#}", said.text);
+    run.had_to_be("two keys that are read as one answer nothing", fits, &otherwise);
+    let pressed = run.key(run.stage.lab.keys.deny);
+    run.unsees(run.stage.lab.marks.approval)?;
+    let stopped = run.unsees(run.stage.lab.marks.busy)?;
+    run.now("over", pressed, stopped, "idle|completed");
+    run.hold(1_000);
     Ok(())
 }
 
@@ -247,6 +277,42 @@ pub(crate) fn question(run: &mut Run) -> anyhow::Result<()> {
     run.now("answered", said.begun, closed, "running|completed");
     run.had_to_do("a question is answered", &said, Some(closed.duration_since(said.begun)));
     run.finishes(&tag, 2)?;
+    run.hold(1_000);
+    Ok(())
+}
+
+/// Two questions at once, of which one takes several answers.
+const PARTS: &str = r#"{{call AskUserQuestion {"questions":[
+{"question":"Which colour?","header":"Colour","multiSelect":false,"options":[
+{"label":"Red","description":"Warm"},{"label":"Blue","description":"Cool"}]},
+{"question":"Which sizes?","header":"Sizes","multiSelect":true,"options":[
+{"label":"Small","description":"S"},{"label":"Middle","description":"M"},
+{"label":"Large","description":"L"}]}]}}} {{say answered}}"#;
+
+/// All parts of a question are answered at once by the hook; a wrong number of answers by nobody.
+pub(crate) fn question_parts(run: &mut Run) -> anyhow::Result<()> {
+    let tag = run.prompt(&PARTS.replace('\n', ""))?;
+    let called = run.stage.model_does(&tag, |what| matches!(what, What::Called(_)))?;
+    let shown = run.sees(run.stage.lab.marks.question)?;
+    run.now("question", called, shown, "waiting_input/question");
+    let asked = run.approval(|it| it["kind"] == "question" && it["delivery"] == "reply")?;
+    let is_told = asked["parts"].as_array().is_some_and(|parts| parts.len() == 2)
+        && asked["terminal_only"].is_null();
+    run.had_to_be("its parts are told", is_told, &format!("{asked:#}"));
+    run.hold(1_000);
+    let said = run.stage.qd(&["answer", id(&asked), "2", "--json"]);
+    run.had_to_refuse("an answer to one part of several", &said, &["E_CHOICE_NOT_OFFERED"]);
+    let said = run.stage.qd(&["answer", id(&asked), "1,2", "3", "--json"]);
+    run.had_to_refuse("two answers where one is taken", &said, &["E_CHOICE_NOT_OFFERED"]);
+    run.hold(1_000);
+    let said = run.stage.qd(&["answer", id(&asked), "2", "3,1", "--json"]);
+    let closed = run.unsees(run.stage.lab.marks.question)?;
+    run.now("answered", said.begun, closed, "running|completed");
+    run.had_to_do("all parts are answered", &said, Some(closed.duration_since(said.begun)));
+    run.finishes(&tag, 2)?;
+    let screen = run.stage.screen(&run.pane);
+    let taken = ["Blue", "Small, Large"].iter().all(|answer| screen.contains(answer));
+    run.had_to_be("the agent took each answer for its part", taken, &screen);
     run.hold(1_000);
     Ok(())
 }

@@ -95,6 +95,11 @@ impl Run {
         self.changes.entry(self.pane.clone()).or_default().push(change);
     }
 
+    /// Whether the daemon is killed in the middle of each state.
+    pub(crate) fn restarts(&self) -> bool {
+        self.restarts
+    }
+
     /// The pane in which the run began.
     pub(crate) fn first_pane(&self) -> String {
         self.first_pane.clone()
@@ -214,15 +219,18 @@ impl Run {
     }
 
     /// Waits until the agent shows no work any more, and for longer than a moment: some go on until
-    /// they notice what they were told. Gives the moment from which on it rested.
-    pub(crate) fn rests(&mut self, told: Instant) -> anyhow::Result<Instant> {
+    /// they notice what they were told. What it shows of itself is true, so one that says that it
+    /// works does so until it stops. Gives when it last went on, or was told where it did not, and
+    /// from when on it rested.
+    pub(crate) fn rests(&mut self, told: Instant) -> anyhow::Result<(Instant, Instant)> {
         let busy = self.stage.lab.marks.busy;
-        let mut rested = self.unsees(busy)?;
+        let (mut from, mut rested) = (told, wait::now());
         while let Ok(works) = self.stage.sees_within(&self.pane, busy, RESTED) {
-            self.now("goes_on", told, works, "running");
+            self.now("goes_on", from, works, "running");
             rested = self.unsees(busy)?;
+            from = works;
         }
-        Ok(rested)
+        Ok((from, rested))
     }
 
     /// What is true of the pane is not known from here on; another one takes its place.

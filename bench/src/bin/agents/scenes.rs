@@ -46,6 +46,7 @@ pub(crate) const SCENES: &[Scene] = &[
     Scene { name: "race", play: remote::race },
     Scene { name: "replaced", play: remote::replaced },
     Scene { name: "question_remote", play: remote::question },
+    Scene { name: "question_parts", play: remote::question_parts },
     Scene { name: "send_at_rest", play: sends::at_rest },
     Scene { name: "send_at_work", play: sends::at_work },
     Scene { name: "send_to_dialog", play: sends::at_a_dialog },
@@ -135,8 +136,8 @@ pub(crate) fn ask(run: &mut Run, script: &str) -> anyhow::Result<String> {
 pub(crate) fn refuse(run: &mut Run, keys: &[&str]) -> anyhow::Result<()> {
     let pressed = run.key(keys);
     run.unsees(run.stage.lab.marks.approval)?;
-    let stopped = run.rests(pressed)?;
-    run.now("denied", pressed, stopped, "idle/interrupted");
+    let (from, stopped) = run.rests(pressed)?;
+    run.now("denied", from, stopped, "idle/interrupted");
     run.hold(3_000);
     Ok(())
 }

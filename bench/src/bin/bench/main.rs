@@ -4,6 +4,7 @@
 //! figures. Absolute times depend on the machine and its load; the ratios are what is kept.
 
 mod acts;
+mod answers;
 mod changes;
 mod commands;
 mod deaths;
@@ -29,6 +30,7 @@ const BENCHES: &[Bench] = &[
     ("deaths", "P-3: a process of a pane is killed, a tmux server dies", deaths::run),
     ("changes", "a pane appears, is renamed, respawned, changes its command", changes::run),
     ("needs", "P-1, P-2: an agent needs somebody", needs::run),
+    ("answers", "an agent that was told yes from elsewhere", answers::run),
     ("hook", "P-4: a hook of an agent", hooks::run),
     ("idle", "P-5: quiet panes", idle::run),
     ("agents", "P-5: quiet panes with an agent in each", idle::agents),

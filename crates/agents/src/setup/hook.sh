@@ -118,6 +118,15 @@ case ${QD_EVENT_AT-} in
 	;;
 esac
 chain='' pid=$PPID left=32
+# The shell of the line that calls this stays above it or does not, as shells are: it counts for none.
+case $(tr '\000' '\n' <"/proc/$pid/cmdline") in
+*'
+: qd-hook-'*)
+	IFS= read -r stat <"/proc/$pid/stat"
+	set -- ${stat##*) }
+	pid=$2
+	;;
+esac
 while [ "$left" -gt 0 ] && [ "$pid" -gt 1 ] && IFS= read -r stat <"/proc/$pid/stat"; do
 	# What follows the name, which may hold anything; the 2nd and the 20th field of it.
 	set -- ${stat##*) }

@@ -40,6 +40,14 @@ impl HookLine {
         format!("/bin/sh -c ': {MARK}{version}; {SCRIPT}{} {agent} {event}", quoted(program))
     }
 
+    /// Whether a process that was called so is the shell that runs such a line's script for a hook
+    /// of this agent and event.
+    pub fn is_run_by(arguments: &[String], agent: &str, event: &str) -> bool {
+        let [_, option, script, _, as_agent, as_event, ..] = arguments else { return false };
+        let marked = script.strip_prefix(": ").is_some_and(|text| text.starts_with(MARK));
+        option == "-c" && marked && (as_agent.as_str(), as_event.as_str()) == (agent, event)
+    }
+
     /// What a file that is ours as a whole begins with, behind the sign of a comment.
     pub(crate) fn mark(&self) -> String {
         let Self { version, program, agent, event } = self;
@@ -102,6 +110,24 @@ mod tests {
         for program in ["/usr/bin/qd", "/a b/it's/qd", "/home/ü/'/qd", "/q$d/\"x\"/qd"] {
             let line = HookLine::new(program, "claude", "Stop");
             assert_eq!(HookLine::read(&line.render()), Some(line), "{program}");
+        }
+    }
+
+    #[test]
+    fn the_shell_of_a_line_is_known_by_what_it_was_called_with() {
+        let called = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let script = ": qd-hook-1; exec 2>/dev/null; exit 0";
+        let own = called(&["/bin/sh", "-c", script, "/opt/qd", "claude", "Stop"]);
+        assert!(HookLine::is_run_by(&own, "claude", "Stop"));
+        assert!(!HookLine::is_run_by(&own, "claude", "PermissionRequest"));
+        let around = HookLine::new("/opt/qd", "claude", "Stop").render();
+        for other in [
+            &["sh", "-c", around.as_str()][..],
+            &["sh", "-c", "echo {} | qd hook claude Stop", "/opt/qd", "claude", "Stop"],
+            &["claude"],
+            &[],
+        ] {
+            assert!(!HookLine::is_run_by(&called(other), "claude", "Stop"), "{other:?}");
         }
     }
 

@@ -5,6 +5,7 @@
 use agents::registry::Registry;
 use agents::screen::Screen;
 use engine::approval::{Asked, Asking};
+use engine::words::{Choice, TerminalOnly};
 use serde_json::{Value, json};
 
 const RULE: &str =
@@ -185,6 +186,34 @@ fn a_question_is_its_text_and_its_options_in_their_places() {
     assert!(shows("claude", &shown, &question(text, ["Red", "Blue"])));
     assert!(!shows("claude", &shown, &question(text, ["Blue", "Red"])));
     assert!(!shows("claude", &shown, &question("Which colour?", ["Red", "Blue"])));
+}
+
+/// As Claude 2.1.197 draws them.
+#[test]
+fn no_key_answers_a_part_of_a_question() {
+    let check = |body: &str, why: TerminalOnly| {
+        let shown = format!(
+            "● Asking\n{RULE}\n{body}{RULE}\n  5. Chat about this\n\nEnter to select · Tab/Arrow \
+             keys to navigate · Esc to cancel\n"
+        );
+        let screen = Screen::from_capture(shown.as_bytes(), 80, 50);
+        let dialog = Registry::built_in().get("claude").unwrap().dialog(&screen).unwrap();
+        assert_eq!(dialog.asking.terminal_only, Some(why), "{shown}");
+        let offers: Vec<Choice> = dialog.asking.offers.iter().map(|it| it.choice).collect();
+        assert_eq!(offers, [Choice::Deny]);
+        assert_eq!(dialog.press(Choice::Option, Some(1)), None);
+        assert_eq!(dialog.press(Choice::Deny, None).unwrap().keys, ["Escape"]);
+    };
+    check(
+        "←  ☐ Colour  ☐ Sizes  ✔ Submit  →\n\nWhich colour?\n\n❯ 1. Red\n     warm\n  2. Blue\n     \
+         cool\n  3. Type something.\n",
+        TerminalOnly::SeveralQuestions,
+    );
+    check(
+        "←  ☒ Sizes  ✔ Submit  →\n\nWhich sizes?\n\n❯ 1. [ ] Small\n  S\n  2. [✔] Middle\n  M\n  \
+         3. [ ] Type something\n     Submit\n",
+        TerminalOnly::SeveralAnswers,
+    );
 }
 
 #[test]

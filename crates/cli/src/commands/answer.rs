@@ -24,48 +24,74 @@ pub(crate) struct AnswerArgs {
     #[arg(value_name = "ID|REF", allow_hyphen_values = true)]
     which: Option<String>,
     /// The answer: approve, session, always, deny, or the number of a question's option
-    #[arg(value_name = "ANSWER", requires = "which", value_parser = reply)]
-    reply: Option<Reply>,
+    ///
+    /// A question with several parts is answered at once, one number for each part in their order;
+    /// where a part takes several options, their numbers with commas: `qd answer ID 2 1,3`. Its
+    /// agent's hook has to wait for it; no dialog is walked through by keys.
+    #[arg(value_name = "ANSWER", requires = "which", value_parser = word)]
+    words: Vec<Word>,
     /// The name of this request; one is made if not given, and told
-    #[arg(long, value_name = "NAME", requires = "reply")]
+    #[arg(long, value_name = "NAME", requires = "words")]
     request_ref: Option<String>,
     /// Only if what is asked still has this fingerprint
-    #[arg(long, value_name = "HASH", requires = "reply")]
+    #[arg(long, value_name = "HASH", requires = "words")]
     fingerprint: Option<String>,
     /// Tell the agent why, with `deny`
-    #[arg(long, value_name = "TEXT", requires = "reply", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", requires = "words", allow_hyphen_values = true)]
     message: Option<String>,
 }
 
-fn reply(text: &str) -> Result<Reply, String> {
-    let plain = |choice| Ok(Reply::plain(choice));
+/// One word of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    Choice(Choice),
+    /// Options of one part.
+    Options(Vec<u32>),
+}
+
+const NO_ANSWER: &str = "it is approve, session, always, deny, or options' numbers";
+
+fn word(text: &str) -> Result<Word, String> {
+    let choice = |choice| Ok(Word::Choice(choice));
     match text {
-        "approve" | "yes" | "y" => plain(Choice::Approve),
-        "session" | "s" => plain(Choice::ApproveSession),
-        "always" | "a" => plain(Choice::ApproveAlways),
-        "deny" | "no" | "n" => plain(Choice::Deny),
-        number => match number.parse::<u32>() {
-            Ok(option @ 1..) => {
-                Ok(Reply { choice: Choice::Option, option: Some(option), message: None })
-            }
-            Ok(0) | Err(_) => {
-                Err("it is approve, session, always, deny, or an option's number".to_owned())
-            }
-        },
+        "approve" | "yes" | "y" => choice(Choice::Approve),
+        "session" | "s" => choice(Choice::ApproveSession),
+        "always" | "a" => choice(Choice::ApproveAlways),
+        "deny" | "no" | "n" => choice(Choice::Deny),
+        numbers => {
+            let number = |text: &str| text.parse::<u32>().ok().filter(|nth| *nth > 0);
+            let options: Option<Vec<u32>> = numbers.split(',').map(number).collect();
+            options.map(Word::Options).ok_or_else(|| NO_ANSWER.to_owned())
+        }
     }
 }
 
+/// What words say together: one choice, or the options of each part.
+fn reply(words: &[Word]) -> Option<Reply> {
+    if let [Word::Choice(choice)] = words {
+        return Some(Reply::plain(*choice));
+    }
+    let options = words.iter().map(|word| match word {
+        Word::Options(options) => Some(options.clone()),
+        Word::Choice(_) => None,
+    });
+    let picks: Vec<Vec<u32>> = options.collect::<Option<_>>()?;
+    (!picks.is_empty()).then(|| Reply::picking(picks))
+}
+
 pub(crate) fn run(console: &Console, args: &AnswerArgs) -> Outcome {
-    match (&args.which, &args.reply) {
-        (Some(which), Some(reply)) => {
+    match &args.which {
+        Some(which) if !args.words.is_empty() => {
+            let reply = reply(&args.words)
+                .ok_or_else(|| Failure::new(ErrorCode::BadRequest, NO_ANSWER.to_owned()))?;
             let which = WhichArgs {
                 which: which.clone(),
                 request_ref: args.request_ref.clone(),
                 fingerprint: args.fingerprint.clone(),
             };
-            give(console, &which, Reply { message: args.message.clone(), ..reply.clone() })
+            give(console, &which, Reply { message: args.message.clone(), ..reply })
         }
-        (which, _) => walk(console, which.as_deref()),
+        which => walk(console, which.as_deref()),
     }
 }
 
@@ -90,8 +116,12 @@ fn typed(line: &str) -> Typed {
                 let message = Some(why.trim().to_owned());
                 Typed::Reply(Reply { message, ..Reply::plain(Choice::Deny) })
             }
-            Some(_) => Typed::Unclear,
-            None => reply(text).map_or(Typed::Unclear, Typed::Reply),
+            Some(_) | None => {
+                let words: Option<Vec<Word>> =
+                    text.split_whitespace().map(|it| word(it).ok()).collect();
+                let reply = words.and_then(|words| reply(&words));
+                reply.map_or(Typed::Unclear, Typed::Reply)
+            }
         },
     }
 }
@@ -170,6 +200,7 @@ fn ask(
         match typed(&line) {
             Typed::More => (is_whole, is_new) = (true, true),
             Typed::Unclear => is_new = false,
+            Typed::Reply(reply) if !shown::fits(asked, &reply) => is_new = false,
             answer @ (Typed::Reply(_) | Typed::Skip | Typed::Quit) => return Ok(Some(answer)),
         }
     }
@@ -199,10 +230,13 @@ mod tests {
         assert_eq!(typed(" n\n"), Typed::Reply(Reply::plain(Choice::Deny)));
         let denied = Reply { message: Some("use git mv".into()), ..Reply::plain(Choice::Deny) };
         assert_eq!(typed("n use git mv"), Typed::Reply(denied));
-        let second = Reply { choice: Choice::Option, option: Some(2), message: None };
+        let second = Reply { option: Some(2), ..Reply::plain(Choice::Option) };
         assert_eq!(typed("2"), Typed::Reply(second));
+        let parts = vec![vec![2], vec![1, 3]];
+        let parts = Reply { picks: parts, ..Reply::plain(Choice::Option) };
+        assert_eq!(typed("2  1,3"), Typed::Reply(parts));
         assert_eq!([typed(""), typed("m"), typed("q")], [Typed::Skip, Typed::More, Typed::Quit]);
-        for unclear in ["0", "yes please", "Y", "x"] {
+        for unclear in ["0", "yes please", "Y", "x", "1 y", "y y", "1,", "1 0", "1 2 x"] {
             assert_eq!(
                 typed(unclear),
                 Typed::Unclear,

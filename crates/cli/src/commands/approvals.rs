@@ -90,12 +90,24 @@ pub(crate) struct DenyArgs {
 pub(crate) struct Reply {
     pub(crate) choice: Choice,
     pub(crate) option: Option<u32>,
+    /// Of each part of a question, which.
+    pub(crate) picks: Vec<Vec<u32>>,
     pub(crate) message: Option<String>,
 }
 
 impl Reply {
+    /// These options, of each part of a question; one option alone is a plain question's, too.
+    pub(crate) fn picking(picks: Vec<Vec<u32>>) -> Self {
+        match picks.as_slice() {
+            [one] if one.len() == 1 => {
+                Self { option: one.first().copied(), ..Self::plain(Choice::Option) }
+            }
+            _ => Self { picks, ..Self::plain(Choice::Option) },
+        }
+    }
+
     pub(crate) const fn plain(choice: Choice) -> Self {
-        Self { choice, option: None, message: None }
+        Self { choice, option: None, picks: Vec::new(), message: None }
     }
 }
 
@@ -171,6 +183,7 @@ async fn asked_for(
         fingerprint: which.fingerprint.clone(),
         choice: reply.choice,
         option: reply.option,
+        picks: reply.picks,
         message: reply.message,
     })
 }
@@ -200,6 +213,7 @@ pub(crate) fn request(
         fingerprint: Some(fingerprint),
         choice: reply.choice,
         option: reply.option,
+        picks: reply.picks,
         message: reply.message,
     }
 }

@@ -14,7 +14,8 @@ use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::parent_id;
 
-use agents::record::{self, Record};
+use agents::record::{self, Ancestor, Record};
+use agents::setup::line::HookLine;
 use agents::spool;
 use daemon::clock::Clock;
 use daemon::ids::random_bytes;
@@ -59,6 +60,21 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The processes above, nearest first, without the shell of the hook's own line. Some shells
+    /// become what they run last, others stay above it: so it is the same lineage below either.
+    fn lineage(&self) -> Vec<Ancestor> {
+        let mut chain = host::lineage(parent_id());
+        let (agent, event) = (self.agent.to_string_lossy(), self.event.to_string_lossy());
+        let is_of_line = |it: &Ancestor| {
+            let arguments = host::arguments(it.pid);
+            arguments.is_some_and(|it| HookLine::is_run_by(&it, &agent, &event))
+        };
+        if chain.len() > 1 && is_of_line(&chain[0]) {
+            chain.remove(0);
+        }
+        chain
+    }
+
     fn record(&self) -> Option<Record> {
         let state = client::state_folder(&|name: &str| std::env::var_os(name)).ok()?;
         let clock = Clock::new();
@@ -72,7 +88,7 @@ impl<'a> Call<'a> {
             at,
             tmux: variable("TMUX"),
             pane: variable("TMUX_PANE"),
-            chain: host::lineage(parent_id()),
+            chain: self.lineage(),
             cwd: std::env::current_dir().ok().map(|path| path.into_os_string().into_vec()),
             waits: None,
             payload: match self.payload {

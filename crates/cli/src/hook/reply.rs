@@ -49,6 +49,7 @@ pub(super) fn await_answer(record: &Record) -> Option<String> {
                 let reply = Reply {
                     choice: reply::Choice::parse(answer.choice?.as_str())?,
                     option: answer.option,
+                    picks: answer.picks,
                     message: answer.message,
                 };
                 return reply::printed(&agent, &payload, &reply);

@@ -6,11 +6,13 @@
 use std::ops::RangeInclusive;
 
 use api::approvals::{
-    ApprovalItem, ApprovalKind, ApprovalList, ApprovalState, Choice, OfferItem, TerminalOnly,
+    ApprovalItem, ApprovalKind, ApprovalList, ApprovalState, Choice, OfferItem, PartItem,
+    TerminalOnly,
 };
 use api::timestamp::Timestamp;
 use unicode_width::UnicodeWidthChar;
 
+use crate::commands::approvals::Reply;
 use crate::output::style;
 use crate::output::table::{Column, Table};
 use crate::output::text::Text;
@@ -123,7 +125,8 @@ pub(crate) fn in_short(item: &ApprovalItem) -> String {
 fn ending(item: &ApprovalItem) -> String {
     if item.state == ApprovalState::Waiting {
         let terminal = item.terminal_only.map(|_| "(terminal)".to_owned());
-        let letters = item.offers.iter().map(letter).chain(terminal);
+        let parts = by_parts(item).then(|| pattern(item));
+        let letters = parts.into_iter().chain(item.offers.iter().map(letter)).chain(terminal);
         return letters.collect::<Vec<_>>().join(" ");
     }
     let outcome = item.outcome.map(|it| it.to_string());
@@ -140,6 +143,46 @@ fn letter(offer: &OfferItem) -> String {
         (Choice::ApproveAlways, _) => "a".to_owned(),
         (Choice::Deny, _) => "n".to_owned(),
     }
+}
+
+/// Whether it is answered part by part, all at once.
+fn by_parts(item: &ApprovalItem) -> bool {
+    !item.parts.is_empty() && item.terminal_only.is_none()
+}
+
+/// What an answer to all parts looks like, each with its first options.
+fn pattern(item: &ApprovalItem) -> String {
+    let parts = item.parts.iter().map(|part| if part.several { "1,2" } else { "1" });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether as many parts are answered as there are, each with options that it has. What is asked
+/// otherwise is for the daemon to judge.
+pub(crate) fn fits(item: &ApprovalItem, reply: &Reply) -> bool {
+    if reply.choice != Choice::Option || !by_parts(item) {
+        return true;
+    }
+    let one = reply.option.map(|nth| vec![vec![nth]]);
+    let picks = one.as_deref().unwrap_or(&reply.picks);
+    let has = |(part, picks): (&PartItem, &Vec<u32>)| {
+        let is_there = |nth: &u32| usize::try_from(*nth).is_ok_and(|it| it <= part.options.len());
+        picks.iter().all(is_there) && (part.several || picks.len() == 1)
+    };
+    picks.len() == item.parts.len() && item.parts.iter().zip(picks).all(has)
+}
+
+/// The parts of a question, with the numbers of their options.
+fn parts(item: &ApprovalItem) -> impl Iterator<Item = String> {
+    let count = item.parts.len();
+    item.parts.iter().enumerate().flat_map(move |(at, part)| {
+        let how = if part.several { "one or more of" } else { "one of" };
+        let head = format!("{}/{count} {} ({how})", at + 1, revealed(&part.question));
+        let options = part.options.iter().enumerate().map(|(at, option)| {
+            let about = option.about.as_deref().map_or_else(String::new, |it| format!(": {it}"));
+            format!("  {} {}", at + 1, revealed(&format!("{}{about}", option.label)))
+        });
+        [head].into_iter().chain(options)
+    })
 }
 
 /// One approval on a screen.
@@ -194,12 +237,12 @@ fn terminal(why: TerminalOnly) -> Text {
 
 fn request(item: &ApprovalItem, columns: usize, extent: Extent) -> Vec<Text> {
     let inner = columns.saturating_sub(2).max(1);
-    let rows: Vec<String> = item
-        .request
-        .trim_end_matches('\n')
-        .split('\n')
-        .flat_map(|line| broken(&revealed(line), inner))
-        .collect();
+    let rows: Vec<String> = if item.parts.is_empty() {
+        let lines = item.request.trim_end_matches('\n').split('\n');
+        lines.flat_map(|line| broken(&revealed(line), inner)).collect()
+    } else {
+        parts(item).flat_map(|line| broken(&line, inner)).collect()
+    };
     let most = match extent {
         Extent::Screen(Some(height)) => {
             height.saturating_sub(FRAME_ROWS + item.offers.len()).max(REQUEST_ROWS_MIN)
@@ -231,7 +274,8 @@ pub(crate) fn what(item: &ApprovalItem, width: Option<usize>) -> Vec<Text> {
 
 /// What may be typed.
 pub(crate) fn keys(item: &ApprovalItem, width: Option<usize>) -> Text {
-    let offered: Vec<String> = item.offers.iter().map(letter).collect();
+    let parts = by_parts(item).then(|| format!("like {}", pattern(item)));
+    let offered: Vec<String> = parts.into_iter().chain(item.offers.iter().map(letter)).collect();
     let keys = format!("{}, Enter skips, m more, q ends", offered.join("/"));
     let columns = width.unwrap_or(WIDTH_DEFAULT).saturating_sub(2);
     Text::styled(keys, style::QUIET).cut(columns).then("> ")
@@ -305,6 +349,8 @@ fn broken(line: &str, columns: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use api::approvals::PartOptionItem;
+
     use super::*;
 
     fn item(request: &str) -> ApprovalItem {
@@ -330,6 +376,7 @@ mod tests {
             fingerprint: "f".to_owned(),
             source: "hook".to_owned(),
             terminal_only: None,
+            parts: Vec::new(),
             delivery: None,
             opened_at: at,
             expires_at: at,
@@ -419,6 +466,33 @@ mod tests {
         let shown: String = lines.iter().map(|line| line.render(false) + "\n").collect();
         assert!(shown.ends_with("    in its own terminal: it takes several answers at once\n"));
         assert!(listed(vec![asked], 120).contains("(terminal)"));
+    }
+
+    #[test]
+    fn the_parts_of_a_question_are_numbered_and_answered_in_their_order() {
+        let option = |label: &str| PartOptionItem { label: label.to_owned(), about: None };
+        let part = |question: &str, several| PartItem {
+            question: question.to_owned(),
+            several,
+            options: vec![option("Red"), option("Bl\u{202e}ue")],
+        };
+        let parts = vec![part("Which?", false), part("And\n| 1/9 which?", true)];
+        let asked = ApprovalItem { parts, kind: ApprovalKind::Question, ..item("q?") };
+        let at = Timestamp::from_millis(65_000);
+        let lines = screen(&asked, 0, at, Some(100), Extent::All);
+        let shown: String = lines.iter().map(|line| line.render(false) + "\n").collect();
+        let expected = "| 1/2 Which? (one of)\n|   1 Red\n|   2 Bl<U+202E>ue\n\
+                        | 2/2 And⏎| 1/9 which? (one or more of)\n|   1 Red\n|   2 Bl<U+202E>ue\n";
+        assert!(shown.contains(expected), "{shown}");
+        let keys = keys(&asked, Some(100)).render(false);
+        assert!(keys.starts_with("like 1 1,2/y/n, Enter skips"), "{keys}");
+        assert!(listed(vec![asked.clone()], 120).contains("1 1,2 y n"));
+        let given = |picks: &[&[u32]]| {
+            fits(&asked, &Reply::picking(picks.iter().map(|part| part.to_vec()).collect()))
+        };
+        assert!(given(&[&[2], &[1, 2]]) && given(&[&[1], &[2]]));
+        assert!(!given(&[&[1]]) && !given(&[&[1, 2], &[1]]) && !given(&[&[1], &[3]]));
+        assert!(fits(&asked, &Reply::plain(Choice::Deny)));
     }
 
     #[test]

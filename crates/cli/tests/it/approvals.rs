@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use agents::setup::line::HookLine;
 use serde_json::{Value, json};
 use testkit::{Daemon, Reply, Terminal, TestEnv, wait};
 
@@ -30,7 +31,8 @@ for n in 1 2 3 4 5 6 7 8 9; do
     hook=
     if [ -e asks/$n.json ]; then
         : > reply.$n
-        "$QD" hook claude PermissionRequest < asks/$n.json > reply.$n & hook=$!
+        if [ -e asks/$n.line ]; then sh -c "$(cat asks/$n.line); :" < asks/$n.json > reply.$n & hook=$!
+        else "$QD" hook claude PermissionRequest < asks/$n.json > reply.$n & hook=$!; fi
     fi
     status waiting ',"waitingFor":"permission prompt"'
     # What one of its commands would start, with a shell below a shell.
@@ -288,6 +290,20 @@ fn a_permission_is_granted_by_the_agents_own_hook_and_the_action_is_its_record()
     );
 }
 
+/// Debian's `sh` stays above the last program that it runs, so between an agent and its hook stand
+/// the shell of the agent's and the one of the hook's own line.
+#[test]
+fn a_hook_is_the_agents_own_below_a_shell_that_stays_above_its_line() {
+    let it = scene();
+    let line =
+        HookLine::new(&it.env.qd_program().display().to_string(), "claude", "PermissionRequest");
+    fs::write(it.asks("1.line"), line.render()).unwrap();
+    it.ask(1, "touch one");
+    let asked = it.hooked("touch one");
+    it.answer(&asked, "r1", &approve()).expect(200);
+    assert!(it.took(1)[0].contains("allow"));
+}
+
 #[test]
 fn approvals_are_streamed_with_how_they_are_answered_and_how_they_end() {
     let it = scene();
@@ -366,6 +382,142 @@ fn what_only_the_dialog_offers_goes_by_its_key_although_a_hook_waits() {
     let late = it.answer(&asked, "r2", &approve());
     assert_eq!(late.json()["error"]["details"]["outcome"], "approve_always");
     assert_eq!(late.error(409), "E_APPROVAL_ANSWERED");
+}
+
+/// A question of two parts, of which the second takes several answers.
+fn parts_payload(event: &str) -> String {
+    let option = |label: &str, about: &str| json!({ "label": label, "description": about });
+    json!({
+        "session_id": "s-1",
+        "cwd": "/work",
+        "hook_event_name": event,
+        "tool_name": "AskUserQuestion",
+        "tool_input": { "questions": [
+            {
+                "question": "Which colour?", "header": "Colour", "multiSelect": false,
+                "options": [option("Red", "warm"), option("Blue", "cool")],
+            },
+            {
+                "question": "Which sizes?", "header": "Sizes", "multiSelect": true,
+                "options": [option("Small", ""), option("Middle", ""), option("Large", "")],
+            },
+        ] },
+    })
+    .to_string()
+}
+
+const PARTS_DIALOG: &str = "\
+←  ☐ Colour  ☐ Sizes  ✔ Submit  →
+
+Which colour?
+
+❯ 1. Red
+     warm
+  2. Blue
+     cool
+  3. Type something.
+────────────────────────────────────────────────────────────
+  4. Chat about this
+
+Enter to select · Tab/Arrow keys to navigate · Esc to cancel
+";
+
+impl Scene {
+    /// Has the agent ask it, with its hook or without.
+    fn ask_parts(&self, number: u32, with_hook: bool) {
+        if with_hook {
+            let (asked, done) = (parts_payload("PermissionRequest"), parts_payload("PostToolUse"));
+            fs::write(self.asks(&format!("{number}.json")), asked).unwrap();
+            fs::write(self.asks(&format!("{number}.done")), done).unwrap();
+        }
+        fs::write(self.asks("new"), PARTS_DIALOG).unwrap();
+        fs::rename(self.asks("new"), self.asks(&number.to_string())).unwrap();
+    }
+}
+
+#[test]
+fn all_parts_of_a_question_are_answered_in_one_act_by_the_hook() {
+    let it = scene();
+    it.ask_parts(1, true);
+    let asked = it.waiting(|it| it["kind"] == "question" && it["delivery"] == "reply");
+    assert_eq!(asked["terminal_only"], Value::Null, "{asked:#}");
+    assert_eq!(asked["parts"][1]["several"], true);
+    assert_eq!(asked["parts"][0]["options"][1], json!({ "label": "Blue", "about": "cool" }));
+    let listed = it.env.qd(&["approvals"]).success();
+    assert!(listed.contains("1 1,2 n") && !listed.contains("(terminal)"), "{listed}");
+    let wrong = [
+        (json!({ "choice": "option", "option": 2 }), "it has 2 parts, and 1 of them"),
+        (json!({ "choice": "option", "picks": [[1], [1], [1]] }), "and 3 of them"),
+        (json!({ "choice": "option", "picks": [[1, 2], [1]] }), "part 1 takes one option"),
+        (json!({ "choice": "option", "picks": [[1], []] }), "part 2 is not answered"),
+        (json!({ "choice": "option", "picks": [[1], [4]] }), "part 2 has 3 options"),
+        (json!({ "choice": "option", "picks": [[1], [3, 3]] }), "option 3 twice"),
+        (json!({ "choice": "approve" }), "it asks several things at once"),
+    ];
+    for (nth, (answer, why)) in wrong.iter().enumerate() {
+        let reply = it.answer(&asked, &format!("wrong-{nth}"), answer);
+        assert!(reply.json()["error"]["message"].to_string().contains(why), "{:#}", reply.json());
+        assert_eq!(reply.error(409), "E_CHOICE_NOT_OFFERED");
+    }
+    let id = deck::text(&asked, "approval_id");
+    let said = it.env.qd(&["answer", &id, "2", "1", "1"]).fails_with(5);
+    assert!(said.contains("3 of them are answered"), "{said}");
+    assert_eq!(it.log(), Vec::<String>::new(), "nothing of that reached the agent");
+    it.env.qd(&["answer", &id, "2", "3,1", "--request-ref", "parts"]).success();
+    let said = it.took(1).remove(0);
+    let reply: Value = serde_json::from_str(said.strip_prefix("1 reply:").unwrap()).unwrap();
+    let updated = &reply["hookSpecificOutput"]["decision"]["updatedInput"];
+    assert_eq!(
+        updated["answers"],
+        json!({ "Which colour?": "Blue", "Which sizes?": "Small, Large" })
+    );
+    let ended = it.ends(&asked, "answered");
+    assert_eq!(ended["outcome"], "option");
+    let act = it.env.sqlite("SELECT metadata_json FROM actions WHERE request_ref = 'parts'");
+    assert!(act.contains("\"picks\":[[2],[3,1]]"), "its record tells which: {act}");
+    it.env.qd(&["answer", &id, "2", "3,1", "--request-ref", "parts"]).success();
+    let other = it.env.qd(&["answer", &id, "2", "1", "--request-ref", "parts"]).fails_with(5);
+    assert!(other.contains("E_IDEMPOTENCY_CONFLICT"), "{other}");
+    assert_eq!(it.took(1).len(), 1);
+}
+
+#[test]
+fn without_a_hook_the_parts_of_a_question_are_left_to_the_terminal_with_the_reason() {
+    let it = scene();
+    it.ask_parts(1, true);
+    let asked = it.waiting(|it| it["kind"] == "question" && it["delivery"] == "reply");
+    // Its hook goes with the daemon, and the dialog is what remains.
+    let it = it.after_a_kill();
+    let asked = it.ends(&asked, "waiting");
+    let left = it.waiting(|it| it["delivery"] == "keys");
+    assert_eq!(left["terminal_only"], "several_questions", "{left:#}");
+    let reply = it.answer(&asked, "r1", &json!({ "choice": "option", "picks": [[1], [2]] }));
+    let said = reply.json()["error"]["message"].to_string();
+    assert!(said.contains("no hook waits that can take them"), "{said}");
+    assert_eq!(reply.error(409), "E_CHOICE_NOT_OFFERED");
+    assert_eq!(it.log(), Vec::<String>::new(), "no key was pressed");
+    it.ends(&asked, "waiting");
+}
+
+#[test]
+fn qd_answer_walks_through_the_parts_of_a_question_on_a_narrow_screen() {
+    let it = scene();
+    it.ask_parts(1, true);
+    it.waiting(|it| it["kind"] == "question" && it["delivery"] == "reply");
+    let qd = it.env.qd_program().display();
+    let walk = it.env.tmux().session("person", &format!("{qd} answer; echo over; exec sh"));
+    it.env.tmux().ok(&["resize-window", "-t", &walk, "-x", "40", "-y", "24"]);
+    let screen = it.env.tmux().shows(&walk, "like 1 1,2/n");
+    assert!(screen.contains("| 1/2 Which colour? (one of)"), "{screen}");
+    assert!(screen.contains("|   3 Large"), "{screen}");
+    for wrong in ["2", "2 1 1", "3 1", "1,2 1"] {
+        it.env.tmux().ok(&["send-keys", "-t", &walk, wrong, "Enter"]);
+    }
+    it.env.tmux().ok(&["send-keys", "-t", &walk, "1 2,3", "Enter"]);
+    let said = it.took(1).remove(0);
+    assert!(said.contains(r#""Which colour?":"Red","Which sizes?":"Middle, Large""#), "{said}");
+    it.env.tmux().shows(&walk, "over");
+    assert_eq!(it.took(1).len(), 1, "what did not fit was not sent");
 }
 
 #[test]

@@ -50,15 +50,17 @@ struct Given<'a> {
     approval: &'a ApprovalId,
     choice: Choice,
     option: Option<u32>,
+    picks: &'a [Vec<u32>],
     has_message: bool,
 }
 
 fn given(row: &ActionRow) -> Option<Given<'_>> {
     match &row.act {
-        Act::Respond { approval, choice, option, message, .. } => Some(Given {
+        Act::Respond { approval, choice, option, picks, message, .. } => Some(Given {
             approval,
             choice: *choice,
             option: *option,
+            picks,
             has_message: message.is_some(),
         }),
         Act::Attach { .. }
@@ -120,7 +122,7 @@ impl Executors {
         if let Some(hold) = self.lookout.replies().ready_for(given.approval, given.choice) {
             let message = self.outbox.read(&row.action);
             let (choice, option) = (given.choice, given.option);
-            let reply = Reply { choice, option, message };
+            let reply = Reply { choice, option, picks: given.picks.to_vec(), message };
             match self.lookout.replies().give(given.approval, reply).await {
                 Delivery::Taken => return self.taken(row, reach, &given, hold).await,
                 Delivery::Unknown => {
@@ -188,6 +190,16 @@ impl Executors {
     ) -> Outcome {
         if given.has_message {
             let message = "no hook waits, and the dialog takes no word with a denial";
+            return refused(ActionProblem::ChoiceNotOffered, message);
+        }
+        if given.choice == Choice::Option
+            && let Some(only) = asked.asking.terminal_only
+        {
+            let message = format!(
+                "{}, no hook waits that can take them, and its dialog takes them from nobody but \
+                 whoever sits at the terminal",
+                only.why()
+            );
             return refused(ActionProblem::ChoiceNotOffered, message);
         }
         let press = match self.dialog(row, reach, asked).await {

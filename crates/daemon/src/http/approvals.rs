@@ -108,6 +108,7 @@ async fn give(app: &App, peer: &Peer, request: RespondRequest) -> Answered {
         fingerprint: request.fingerprint.clone().unwrap_or_else(|| asked.fingerprint.clone()),
         choice: from_api::choice(request.choice),
         option: request.option,
+        picks: request.picks.clone(),
         message: request.message.as_deref().map(facts),
     };
     let runtime = asked.runtime.to_string();

@@ -72,6 +72,7 @@ fn told(reply: Option<Reply>, again: bool) -> Said<ReplyAnswer> {
         status,
         choice: reply.as_ref().map(|reply| to_api::choice(reply.choice)),
         option: reply.as_ref().and_then(|reply| reply.option),
+        picks: reply.as_ref().map(|reply| reply.picks.clone()).unwrap_or_default(),
         message: reply.and_then(|reply| reply.message),
     };
     Said(StatusCode::OK, answer)

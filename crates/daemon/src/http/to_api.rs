@@ -7,7 +7,8 @@ use api::actions::{
 };
 use api::agents::AgentDetails;
 use api::approvals::{
-    ApprovalItem, ApprovalKind, ApprovalState, Choice, Delivery, OfferItem, TerminalOnly,
+    ApprovalItem, ApprovalKind, ApprovalState, Choice, Delivery, OfferItem, PartItem,
+    PartOptionItem, TerminalOnly,
 };
 use api::error_code::ErrorCode;
 use api::explain::{DecisionRule, Evidence, ExplainAnswer, WhyNot};
@@ -22,7 +23,7 @@ use api::words::{
     EvidenceSource, Health, ObserverMode, SchemaVersion, State, TargetKind,
 };
 use engine::action::{Act, ActionRow};
-use engine::approval::ApprovalRow;
+use engine::approval::{ApprovalRow, Part, PartOption};
 use engine::explain::{Explanation, Piece, Rule, Standing};
 use engine::ids::{AgentType, PaneKey};
 use engine::pane::{PaneRow, Place, Runtime};
@@ -558,6 +559,8 @@ pub(crate) fn approval(follower: &Follower, row: &ApprovalRow, held: bool) -> Ap
     let asking = &row.asking;
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let session = follower.engine().pane(&row.pane).map(|pane| pane.facts.session_name.clone());
+    // A hook that waits takes all of them at once.
+    let by_parts = held && !asking.parts.is_empty();
     let mut options = 0;
     let offers = asking.offers.iter().map(|offer| OfferItem {
         choice: choice(offer.choice),
@@ -583,7 +586,8 @@ pub(crate) fn approval(follower: &Follower, row: &ApprovalRow, held: bool) -> Ap
         purpose: some(&asking.purpose),
         directory: some(&asking.directory),
         offers: offers.collect(),
-        terminal_only: asking.terminal_only.map(terminal_only),
+        terminal_only: asking.terminal_only.filter(|_| !by_parts).map(terminal_only),
+        parts: asking.parts.iter().map(part).collect(),
         fingerprint: row.fingerprint.clone(),
         source: row.source.as_str().to_owned(),
         delivery: row.is_live().then_some(if held { Delivery::Reply } else { Delivery::Keys }),
@@ -593,6 +597,18 @@ pub(crate) fn approval(follower: &Follower, row: &ApprovalRow, held: bool) -> Ap
         outcome: row.outcome.map(choice),
         answered_by: row.answer.as_ref().map(|answer| answer.by.to_string()),
         action_id: row.answer.as_ref().map(|answer| answer.action.to_string()),
+    }
+}
+
+fn part(part: &Part) -> PartItem {
+    let option = |option: &PartOption| PartOptionItem {
+        label: option.label.clone(),
+        about: Some(option.about.clone()).filter(|about| !about.is_empty()),
+    };
+    PartItem {
+        question: part.question.clone(),
+        several: part.several,
+        options: part.options.iter().map(option).collect(),
     }
 }
 

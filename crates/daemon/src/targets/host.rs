@@ -181,15 +181,24 @@ pub fn program_told(pid: u32, argument: &str) -> Option<ProgramFacts> {
     program_where(pid, |arguments| arguments.iter().any(|it| it == argument))
 }
 
-fn program_where(pid: u32, fits: impl FnOnce(&[String]) -> bool) -> Option<ProgramFacts> {
+/// What a process was called with, its own name first.
+pub fn arguments(pid: u32) -> Option<Vec<String>> {
     let mut buffer = [0; TEXT_BYTES_MAX];
-    let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     let arguments = read_into(&format!("/proc/{pid}/cmdline"), &mut buffer)?;
     let arguments = arguments.strip_suffix(&[0]).unwrap_or(arguments);
-    let arguments: Vec<String> = arguments.split(|byte| *byte == 0).map(lossy).collect();
+    Some(arguments.split(|byte| *byte == 0).map(lossy).collect())
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+fn program_where(pid: u32, fits: impl FnOnce(&[String]) -> bool) -> Option<ProgramFacts> {
+    let arguments = arguments(pid)?;
     if !fits(&arguments) {
         return None;
     }
+    let mut buffer = [0; TEXT_BYTES_MAX];
     let name = lossy(read_into(&format!("/proc/{pid}/comm"), &mut buffer)?.trim_ascii_end());
     let path = std::fs::read_link(format!("/proc/{pid}/exe"));
     let path = path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();

@@ -142,6 +142,7 @@ fn s_10_no_agent_takes_back_an_answer_whatever_the_settings_say() {
         fingerprint: "f".to_owned(),
         choice: Choice::Deny,
         option: None,
+        picks: Vec::new(),
         message: None,
     };
     let second = request(&world, 2, 3, answer);

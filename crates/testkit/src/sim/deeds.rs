@@ -136,7 +136,7 @@ impl Deeds {
         {
             return violated("I3", format!("{} overtakes {}", row.action, other.row.action));
         }
-        let Act::Respond { approval, fingerprint, choice, option, .. } = &row.act else {
+        let Act::Respond { approval, fingerprint, choice, option, picks, .. } = &row.act else {
             return Ok(());
         };
         let Some(asked) = self.approvals.get(approval) else {
@@ -154,7 +154,7 @@ impl Deeds {
         };
         let fits = *fingerprint == asked.fingerprint
             && asked.runtime == row.runtime
-            && asked.asking.offers(*choice, *option);
+            && asked.asking.misfit(*choice, *option, picks).is_none();
         if !waits || !fits || row.by.may_be_agent() {
             let detail = format!("{} by {} is an answer to {asked:?}", row.action, row.by);
             return violated("I5", detail);

@@ -83,7 +83,14 @@ impl People {
         let fingerprint = other.map_or(&asked.fingerprint, |other| &other.fingerprint).clone();
         let choice = if rng.permille(600) { Choice::Approve } else { Choice::Deny };
         let approval = asked.approval.clone();
-        let act = Act::Respond { approval, fingerprint, choice, option: None, message: None };
+        let act = Act::Respond {
+            approval,
+            fingerprint,
+            choice,
+            option: None,
+            picks: Vec::new(),
+            message: None,
+        };
         Some(self.ask(PERSON, asked.runtime, act, Guards::default()))
     }
 

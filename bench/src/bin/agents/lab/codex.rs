@@ -43,6 +43,7 @@ pub(super) const LAB: Lab = Lab {
         ("question", "its tool for questions is not offered in the usual mode"),
         ("subagent", "it starts none for a model that it does not know"),
         ("question_remote", "its tool for questions is not offered in the usual mode"),
+        ("question_parts", "its tool for questions is not offered in the usual mode"),
     ],
     // None tells that it was approved: the tool's has run before it asks.
     hooked: &["turn", "approval", "done", "interrupted", "denied"],

@@ -54,6 +54,7 @@ pub(super) const LAB: Lab = Lab {
         ("compaction", UNRECORDED),
         ("suspended", UNRECORDED),
         ("question_remote", UNRECORDED),
+        ("question_parts", UNRECORDED),
     ],
     hooked: &["turn", "approval", "done"],
 };

@@ -53,6 +53,7 @@ pub(super) const LAB: Lab = Lab {
         ("subagent", "it asks before each command, so none runs without an approval"),
         ("by_hook", "its hooks cannot permit anything"),
         ("held_and_interrupted", "its hooks cannot permit anything"),
+        ("question_parts", "its hooks cannot answer anything"),
     ],
     hooked: &["turn", "approval", "question", "done"],
 };

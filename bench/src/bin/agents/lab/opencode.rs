@@ -63,6 +63,7 @@ pub(super) const LAB: Lab = Lab {
         ("suspended", UNRECORDED),
         ("by_keys", "what it asks is answered in its terminal only"),
         ("by_hook", "what it asks is answered in its terminal only"),
+        ("question_parts", "what it asks is answered in its terminal only"),
         ("held_and_interrupted", "what it asks is answered in its terminal only"),
         ("attached", "what it asks is answered in its terminal only"),
         ("late", "what it asks is answered in its terminal only"),
