@@ -16,9 +16,6 @@ use crate::failure::Failure;
 
 /// What stands for it on the command line.
 pub(crate) const DOT: &str = ".";
-/// The socket of the server that tmux takes when none is named.
-const DEFAULT_SOCKET: &str = "default";
-
 /// What tmux tells the programs in its panes.
 #[derive(Debug, PartialEq, Eq)]
 struct Here {
@@ -31,6 +28,14 @@ impl Here {
     fn is_on(&self, server: &TmuxServer) -> bool {
         server.pid == self.server_pid && server.socket == self.socket
     }
+
+    /// Whether a target leads there whose server was not seen yet: by the path of its socket, or by
+    /// the name, which is all that `-L` takes.
+    fn may_be(&self, target: &TargetItem) -> bool {
+        let (leads, socket) = (target.connection_ref.as_str(), self.socket.as_str());
+        let name = socket.rsplit('/').next();
+        target.server.is_none() && (leads == socket || Some(leads) == name)
+    }
 }
 
 /// The pane of this very terminal, among those that the daemon watches.
@@ -41,6 +46,10 @@ pub(crate) async fn pane(client: &mut Client) -> Result<PaneItem, Failure> {
     let query = ListQuery { filters, ..ListQuery::default() };
     let panes = client.panes(&query).await?.read()?;
     let found = panes.items.into_iter().find(|it| it.identity.pane_id == here.pane.to_string());
+    // Another server may have come to be seen there meanwhile, with a pane of the same number.
+    if found.is_some() && target_of(client, &here).await?.is_none() {
+        return Err(unwatched());
+    }
     found.ok_or_else(|| {
         let message = format!("this terminal's pane {} is not listed", here.pane);
         Failure::new(ErrorCode::RefNotFound, message)
@@ -68,11 +77,7 @@ async fn target_of(client: &mut Client, here: &Here) -> Result<Option<TargetName
     let targets = client.targets().await?.read()?.items;
     let local = || targets.iter().filter(|it| it.kind == TargetKind::Local);
     let is_it = |it: &&TargetItem| it.server.as_ref().is_some_and(|it| here.is_on(it));
-    let may_be = |it: &&TargetItem| {
-        let path = if it.connection_ref.is_empty() { DEFAULT_SOCKET } else { &it.connection_ref };
-        it.server.is_none() && here.socket.rsplit('/').next() == path.rsplit('/').next()
-    };
-    let found = local().find(is_it).or_else(|| local().find(may_be));
+    let found = local().find(is_it).or_else(|| local().find(|it| here.may_be(it)));
     Ok(found.map(|it| it.name.clone()))
 }
 
