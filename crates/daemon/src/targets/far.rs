@@ -113,6 +113,10 @@ impl Far {
         let arguments = [&self.mark, self.route.tmux(), way, socket, &self.session];
         let words = self.words(Role::Holds, LINE, &arguments.map(OsStr::new));
         let environment = self.environment_with_keys().await;
+        if self.folder.is_some() {
+            // An ssh that was killed leaves it, and where one is the next makes none.
+            std::fs::remove_file(self.socket()).ok();
+        }
         let knot = Knot {
             program: Program { words, environment: &environment, ending: Ending::Input },
             way: &self.route.way,
