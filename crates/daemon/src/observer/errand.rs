@@ -14,15 +14,10 @@ use tokio::sync::mpsc;
 use super::recognise;
 use crate::adapters::Roster;
 use crate::targets::Target;
-use crate::targets::files::{Part, Refused};
+use crate::targets::files::{Part, Pieces, Refused};
 
 /// The longest file that is read whole.
 const STATUS_BYTES_MAX: usize = 64 * 1024;
-
-/// How much of a growing file is counted at once, and how often at most: of one that is longer, the
-/// rest at the next reading.
-const SUM_BYTES: usize = 256 * 1024;
-const SUM_PIECES_MAX: usize = 256;
 
 /// What somebody is sent out for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +56,8 @@ pub(super) enum Outcome {
         /// Not all of what the files say was read.
         is_cut: bool,
         sums: Sums,
+        /// Not everything is counted yet.
+        is_behind: bool,
     },
 }
 
@@ -81,8 +78,9 @@ impl Errand {
                 }
                 Self::Read { agent, kept, mut sums } => {
                     let adapter = roster.get(agent.agent.as_str());
-                    let (reading, is_cut) = read(&target, adapter, &agent, &kept, &mut sums);
-                    Outcome::Read { pane, agent, reading, is_cut, sums }
+                    let Read { reading, is_cut, is_behind } =
+                        read(&target, adapter, &agent, &kept, &mut sums);
+                    Outcome::Read { pane, agent, reading, is_cut, sums, is_behind }
                 }
             };
             drop(home.blocking_send(outcome));
@@ -162,11 +160,37 @@ fn find(target: &Target, agent: &Running<'_>, file: &StatusFile) -> Option<Strin
             let pids = std::iter::once(&agent.pid).chain(agent.below);
             pids.flat_map(|pid| target.open_paths_like(*pid, &file.path)).next()
         }
-        Proof::Beside(names) => target.matching(&file.path).into_iter().find(|path| {
-            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            names.iter().any(|name| !target.matching(&format!("{folder}/{name}")).is_empty())
-        }),
+        Proof::Beside(names) => beside(target, &file.path, names),
     }
+}
+
+/// The last written file that fits a pattern and has one of these names beside it. Of many such
+/// names few are there, so they are what is looked for.
+fn beside(target: &Target, pattern: &str, names: &[String]) -> Option<String> {
+    let (folders, file) = pattern.rsplit_once('/')?;
+    let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    let marks = names.iter().flat_map(|name| target.matching(&format!("{folders}/{name}")));
+    let marked: BTreeSet<String> = marks.filter_map(|mark| folder(&mark)).collect();
+    match marked.len() {
+        0 => None,
+        // Where there are very many files, not all of them are listed.
+        1 => {
+            let path = format!("{}/{file}", marked.first()?);
+            target.matching(&path).into_iter().next()
+        }
+        _ => {
+            let is_marked = |path: &String| folder(path).is_some_and(|it| marked.contains(&it));
+            target.matching(pattern).into_iter().find(is_marked)
+        }
+    }
+}
+
+/// What an agent's files say.
+#[derive(Default)]
+struct Read {
+    reading: Option<Reading>,
+    is_cut: bool,
+    is_behind: bool,
 }
 
 fn read(
@@ -175,9 +199,9 @@ fn read(
     agent: &AgentProcess,
     kept: &[Kept],
     sums: &mut Sums,
-) -> (Option<Reading>, bool) {
+) -> Read {
     let pid = agent.process.pid;
-    let (mut reading, mut is_cut) = (None, false);
+    let Read { mut reading, mut is_cut, mut is_behind } = Read::default();
     if let (Some(adapter), Some(user)) = (adapter, target.user_of(pid)) {
         let facts = Facts::of(target, adapter, pid, None);
         for file in kept {
@@ -190,6 +214,8 @@ fn read(
                     is_cut |= content.is_cut;
                     adapter.reads_status(&facts.running(pid), file.kind, &content.bytes)
                 }
+                // It is asked again.
+                Err(refused) if refused.is_silence() => None,
                 Err(refused) => {
                     tell(&file.path, &refused);
                     Some(Reading::silent("no file that may be read"))
@@ -207,22 +233,25 @@ fn read(
         if let Some(count) = adapter.counts() {
             for file in kept.iter().filter(|file| file.kind == FileKind::Transcript) {
                 let tally = sums.entry(file.path.clone()).or_default();
-                sum(target, &file.path, user, tally, count);
-                reading = reading.map(|reading| tally.tell(reading));
+                if sum(target, &file.path, user, tally, count) {
+                    reading = reading.map(|reading| tally.tell(reading));
+                } else {
+                    is_behind = true;
+                }
             }
         }
     }
-    (reading, is_cut)
+    Read { reading, is_cut, is_behind }
 }
 
-/// Counts what was appended to a file since the last time.
-fn sum(target: &Target, path: &str, user: u32, tally: &mut Tally, count: Count) {
-    let (mut length, bytes_max) = (u64::MAX, SUM_BYTES);
-    for _ in 0..SUM_PIECES_MAX {
+/// Counts what was appended to a file since the last time, and says whether that is all there is.
+fn sum(target: &Target, path: &str, user: u32, tally: &mut Tally, count: Count) -> bool {
+    let (mut length, Pieces { bytes_max, count: pieces }) = (u64::MAX, target.pieces());
+    for _ in 0..pieces {
         let begin = tally.position(length);
         // That it is not there, or not to be read, was told already.
         let Ok(content) = target.read_part(path, user, Part::From { begin, bytes_max }) else {
-            return;
+            return true;
         };
         length = content.length;
         if tally.position(length) != begin {
@@ -231,9 +260,10 @@ fn sum(target: &Target, path: &str, user: u32, tally: &mut Tally, count: Count) 
         let full = content.bytes.len() == bytes_max;
         tally.take(&content.bytes, full, count);
         if !full {
-            return;
+            return true;
         }
     }
+    false
 }
 
 fn tell(path: &str, refused: &Refused) {

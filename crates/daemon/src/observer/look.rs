@@ -452,7 +452,7 @@ impl<R: Reporter> Watch<'_, R> {
             let known = self.picture.panes.get(pane);
             if let Some(agent) = known.and_then(|known| known.facts.agent.as_ref()) {
                 self.reader.found(*pane, agent.process, now);
-                if self.cx.target.capabilities().files {
+                if self.cx.target.capabilities().agents_files {
                     self.follow.found(*pane, agent, now);
                 }
                 // Another program in the foreground may mean that somebody stopped it.

@@ -273,6 +273,16 @@ impl<R: Reporter> Watch<'_, R> {
         self.reader.clear_away(|pane| self.picture.panes.contains_key(&pane));
         let idle = self.follow.forget(pane);
         self.give_up(idle);
+        self.watch_there();
+    }
+
+    /// Has what changed watched there, where files are somewhere else.
+    fn watch_there(&mut self) {
+        let places = self.follow.places_there();
+        if places != self.watched_there {
+            self.cx.target.watch_there(places.clone());
+            self.watched_there = places;
+        }
     }
 
     fn give_up(&self, watches: Vec<WatchId>) {
@@ -291,9 +301,12 @@ impl<R: Reporter> Watch<'_, R> {
                 }
                 Ok(())
             }
-            Outcome::Read { pane, agent, reading, is_cut, sums } => {
+            Outcome::Read { pane, agent, reading, is_cut, sums, is_behind } => {
                 self.follow.counted(pane, &agent, sums);
                 let counts = self.follow.was_read(pane, &agent, reading.is_some(), now);
+                if is_behind {
+                    self.follow.more(pane, now);
+                }
                 if !counts || self.reader.is_suspended(pane) {
                     return Ok(());
                 }
@@ -311,7 +324,11 @@ impl<R: Reporter> Watch<'_, R> {
 
     /// Watches the folders that an agent's files lie in, or will.
     fn watch_folders(&mut self, pane: PaneId, folders: BTreeSet<PathBuf>) {
-        let Some(lookout) = &self.cx.ears.lookout else { return };
+        let Some(lookout) = &self.cx.ears.lookout else {
+            self.follow.watches_there(pane, folders);
+            self.watch_there();
+            return;
+        };
         let watch = |folder: PathBuf| match lookout.contents(&folder) {
             Ok(watch) => Some((watch, folder)),
             Err(error) => {

@@ -19,8 +19,10 @@ use crate::sentinel::WatchId;
 const SETTLE_MS: i64 = 20;
 /// The least time between two readings of one agent's files.
 const SPACING_MS: i64 = 100;
-/// The least time between two searches for files, while one is missing, and while none is.
+/// The least time between two searches for files, while one is missing, and while none is: where
+/// they are looked up here, and where somebody else is asked.
 const SEARCH_MS: [i64; 2] = [500, 5_000];
+const SEARCH_THERE_MS: [i64; 2] = [1_500, 15_000];
 /// How long after a reading that met no whole word the file is read once more, though the kernel
 /// told of no write since.
 const RETRY_MS: [i64; 3] = [50, 200, 1_000];
@@ -30,6 +32,8 @@ const RETRY_MS: [i64; 3] = [50, 200, 1_000];
 pub(super) struct Follow {
     agents: BTreeMap<PaneId, Followed>,
     folders: BTreeMap<WatchId, Folder>,
+    /// Files are somewhere else, and watched there.
+    there: bool,
 }
 
 /// One agent with its files.
@@ -48,6 +52,9 @@ struct Followed {
     read_due: Option<MonoMs>,
     searched: MonoMs,
     read: MonoMs,
+    spacing_ms: [i64; 2],
+    /// The folders in which something about its files can happen, where they are somewhere else.
+    there: BTreeSet<PathBuf>,
     retries: usize,
     /// What its transcripts counted so far; with whoever is out to read them.
     sums: Sums,
@@ -61,7 +68,7 @@ struct Folder {
 }
 
 impl Followed {
-    fn new(agent: AgentProcess, now: MonoMs) -> Self {
+    fn new(agent: AgentProcess, spacing_ms: [i64; 2], now: MonoMs) -> Self {
         let never = MonoMs(i64::MIN / 2);
         Self {
             agent,
@@ -74,6 +81,8 @@ impl Followed {
             read_due: None,
             searched: never,
             read: never,
+            spacing_ms,
+            there: BTreeSet::new(),
             retries: 0,
             sums: Sums::new(),
         }
@@ -81,9 +90,15 @@ impl Followed {
 
     /// Something happened that may have brought another file.
     fn search(&mut self, now: MonoMs) {
-        let spacing = if self.lacks { SEARCH_MS[0] } else { SEARCH_MS[1] };
+        let spacing = self.spacing_ms[usize::from(!self.lacks)];
         let due = (now.0 + SETTLE_MS).max(self.searched.0.saturating_add(spacing));
         self.search_due.get_or_insert(MonoMs(due));
+    }
+
+    /// One of its files is gone.
+    fn search_soon(&mut self, now: MonoMs) {
+        let due = MonoMs(now.0.max(self.searched.0.saturating_add(SPACING_MS)));
+        self.search_due = Some(self.search_due.map_or(due, |earlier| earlier.min(due)));
     }
 
     fn wrote(&mut self, now: MonoMs) {
@@ -116,11 +131,17 @@ pub(super) enum Stir {
 }
 
 impl Follow {
+    /// Whether the files are somewhere else.
+    pub(super) fn new(there: bool) -> Self {
+        Self { there, ..Self::default() }
+    }
+
     /// An agent runs in a pane.
     pub(super) fn found(&mut self, pane: PaneId, agent: &AgentProcess, now: MonoMs) {
         let same = |known: &Followed| known.agent.process.same_process(&agent.process);
         if !self.agents.get(&pane).is_some_and(same) {
-            self.agents.insert(pane, Followed::new(agent.clone(), now));
+            let spacing_ms = if self.there { SEARCH_THERE_MS } else { SEARCH_MS };
+            self.agents.insert(pane, Followed::new(agent.clone(), spacing_ms, now));
         }
     }
 
@@ -147,6 +168,52 @@ impl Follow {
                 Stir::Left if kept => followed.search_due = Some(now),
                 Stir::Left => {}
             }
+        }
+    }
+
+    /// The folders that an agent's files lie in, which are somewhere else, are these now.
+    pub(super) fn watches_there(&mut self, pane: PaneId, folders: BTreeSet<PathBuf>) {
+        if let Some(followed) = self.agents.get_mut(&pane) {
+            followed.there = folders;
+        }
+    }
+
+    /// All files and folders that are to be watched there.
+    pub(super) fn places_there(&self) -> BTreeSet<String> {
+        let folders = self.agents.values().flat_map(|it| &it.there);
+        let folders = folders.filter_map(|folder| folder.to_str().map(str::to_owned));
+        let files = self.agents.values().flat_map(|it| &it.kept).map(|kept| kept.path.clone());
+        if self.there { folders.chain(files).collect() } else { BTreeSet::new() }
+    }
+
+    /// Something happened to a file or in a folder there.
+    pub(super) fn stirred_there(&mut self, path: &str, is_gone: bool, now: MonoMs) {
+        for followed in self.agents.values_mut() {
+            let kept = followed.kept.iter().any(|kept| kept.path == path);
+            let folder = followed.there.contains(Path::new(path));
+            if kept {
+                followed.wrote(now);
+            }
+            if is_gone && (kept || folder) {
+                followed.search_soon(now);
+            } else if folder && followed.lacks {
+                followed.search(now);
+            }
+        }
+    }
+
+    /// Anything may have happened there. Whoever says so may say it without end.
+    pub(super) fn lost_track_there(&mut self, now: MonoMs) {
+        for followed in self.agents.values_mut() {
+            followed.wrote(now);
+            followed.search_soon(now);
+        }
+    }
+
+    /// Not everything of an agent's files was counted.
+    pub(super) fn more(&mut self, pane: PaneId, now: MonoMs) {
+        if let Some(followed) = self.agents.get_mut(&pane) {
+            followed.wrote(now);
         }
     }
 
@@ -415,6 +482,39 @@ mod tests {
         follow.found(PANE, &agent(8), MonoMs(521));
         assert!(!follow.was_read(PANE, &agent(7), true, MonoMs(522)));
         assert_eq!(follow.forget(PANE), [watch]);
+    }
+
+    #[test]
+    fn files_there_are_read_and_looked_for_when_it_is_told_that_they_changed() {
+        let mut follow = Follow::new(true);
+        follow.found(PANE, &agent(7), MonoMs(0));
+        errand(&mut follow, 0);
+        follow.searched(PANE, &agent(7), Vec::new(), true, MonoMs(1));
+        follow.watches_there(PANE, BTreeSet::from(["/f".into()]));
+        assert_eq!(follow.places_there(), BTreeSet::from(["/f".to_owned()]));
+        follow.stirred_there("/other", false, MonoMs(2));
+        assert_eq!(follow.next_due(), None);
+        follow.stirred_there("/f", false, MonoMs(2));
+        assert_eq!(follow.next_due(), Some(MonoMs(SEARCH_THERE_MS[0])), "not more often");
+        errand(&mut follow, SEARCH_THERE_MS[0]);
+        follow.searched(PANE, &agent(7), kept(), false, MonoMs(2_000));
+        assert!(follow.places_there().contains("/f/status"));
+        errand(&mut follow, 2_000);
+        follow.was_read(PANE, &agent(7), true, MonoMs(2_001));
+        follow.stirred_there("/f", false, MonoMs(3_000));
+        assert_eq!(follow.next_due(), None, "nothing is missing");
+        follow.stirred_there("/f/status", false, MonoMs(3_000));
+        assert!(matches!(errand(&mut follow, 3_020), Some(Errand::Read { .. })));
+        follow.was_read(PANE, &agent(7), true, MonoMs(3_021));
+        follow.stirred_there("/f/status", true, MonoMs(4_000));
+        assert!(matches!(errand(&mut follow, 4_000), Some(Errand::Search { .. })));
+        follow.searched(PANE, &agent(7), kept(), false, MonoMs(4_001));
+        errand(&mut follow, 4_020);
+        follow.was_read(PANE, &agent(7), true, MonoMs(4_021));
+        follow.lost_track_there(MonoMs(4_022));
+        assert_eq!(follow.next_due(), Some(MonoMs(4_000 + SPACING_MS)), "not without end");
+        follow.forget(PANE);
+        assert_eq!(follow.places_there(), BTreeSet::new());
     }
 
     #[test]

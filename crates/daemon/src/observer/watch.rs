@@ -29,6 +29,7 @@ use super::status::{Follow, Stir};
 use super::wires::Wires;
 use crate::sentinel::{Hint, WatchId};
 use crate::targets::obstacle::Obstacle;
+use crate::targets::tether::Stirred;
 
 /// How long the end of a server may take to show after the end of its connection.
 const SERVER_END: Duration = Duration::from_millis(50);
@@ -82,6 +83,8 @@ pub(super) struct Watch<'a, R> {
     pub(super) wires: Wires,
     pub(super) reader: Reader,
     pub(super) follow: Follow,
+    /// What the shell that stays there was told to watch.
+    pub(super) watched_there: BTreeSet<String>,
     /// What ran in the panes when the processes of a target somewhere else were listed last.
     pub(super) surveyed: BTreeMap<PaneId, (Option<u32>, String)>,
     outcomes: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
@@ -108,7 +111,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
             terminals = lookout.folder(Path::new("/dev/pts")).ok();
             wires.watch_server(&cx.target, lookout, &server);
         }
-        let agenda = Agenda::new(pace, cx.target.capabilities().files, now);
+        let files = cx.target.capabilities().files;
+        let agenda = Agenda::new(pace, files, now);
         Self {
             cx,
             server,
@@ -118,7 +122,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
             picture: Picture::default(),
             wires,
             reader: Reader::default(),
-            follow: Follow::default(),
+            follow: Follow::new(!files),
+            watched_there: BTreeSet::new(),
             surveyed: BTreeMap::new(),
             outcomes: mpsc::channel(OUTCOMES_MAX),
             gate: Gate::default(),
@@ -143,6 +148,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
             let watches = self.follow.end().into_iter().chain(self.terminals);
             watches.for_each(|watch| lookout.forget(watch));
         }
+        self.cx.target.watch_there(BTreeSet::new());
         (self.line, self.seat)
     }
 
@@ -158,10 +164,23 @@ impl<'a, R: Reporter> Watch<'a, R> {
             hints = self.cx.ears.hints() => self.take_hints(hints).await?,
             news = self.line.news() => self.take_news(news).await?,
             Some(outcome) = self.outcomes.1.recv() => self.take_outcome(outcome).await?,
+            stirs = target.stirs() => self.take_stirs(stirs),
             why = target.cut() => return Err(Halt::Cut(why)),
             () = due => {}
         }
         self.work().await
+    }
+
+    /// Files or folders of agents changed that are somewhere else.
+    fn take_stirs(&mut self, stirs: Vec<Stirred>) {
+        let now = self.cx.now().mono;
+        for stirred in stirs {
+            match stirred {
+                Stirred::Changed(path) => self.follow.stirred_there(&path, false, now),
+                Stirred::Gone(path) => self.follow.stirred_there(&path, true, now),
+                Stirred::Lost => self.follow.lost_track_there(now),
+            }
+        }
     }
 
     /// Does everything that is due.

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use super::Shared;
 use super::failure::{self, TmuxFailure};
+use super::files_there::{Asking, FilesThere};
 use super::folder;
 use super::host::{ProcessStat, ProgramFacts};
 use super::keys::Keys;
@@ -25,8 +26,8 @@ use super::process::{self, ControlProcess, Ending, Environment, Finished, Progra
 use super::quote;
 use super::route::{Route, Way};
 use super::ssh::{self, Role};
-use super::table::Table;
-use super::tether::{Knot, Talk, Tether};
+use super::table::{Life, Table};
+use super::tether::{Knot, Stirred, Talk, Tether};
 use super::turns::{Habit, Turns};
 
 /// What every script but the two that stay begins with: it prints a mark, so that whatever a login
@@ -58,6 +59,7 @@ pub(super) struct Far {
     /// How many agents with keys had come when it last connected.
     keys_tried: AtomicU64,
     table: Mutex<Table>,
+    files: FilesThere,
 }
 
 /// What became of a signal.
@@ -97,6 +99,7 @@ impl Far {
             keys: Arc::clone(&shared.keys),
             keys_tried: AtomicU64::new(0),
             table: Mutex::default(),
+            files: FilesThere::default(),
         })
     }
 
@@ -113,6 +116,10 @@ impl Far {
         let arguments = [&self.mark, self.route.tmux(), way, socket, &self.session];
         let words = self.words(Role::Holds, LINE, &arguments.map(OsStr::new));
         let environment = self.environment_with_keys().await;
+        if self.folder.is_some() {
+            // An ssh that was killed leaves it, and where one is the next makes none.
+            std::fs::remove_file(self.socket()).ok();
+        }
         let knot = Knot {
             program: Program { words, environment: &environment, ending: Ending::Input },
             way: &self.route.way,
@@ -264,6 +271,28 @@ impl Far {
         let printed = self.run_script(PROGRAMS, &pids, None, limit).await?.stdout;
         self.table().learn(&printed);
         Ok(())
+    }
+
+    /// For whoever asks for the files of agents there.
+    pub(super) fn files(&self) -> Asking<'_> {
+        Asking { files: &self.files, tether: &self.tether }
+    }
+
+    /// Which life of a process a number means, by the last survey.
+    pub(super) fn life(&self, pid: u32) -> Option<Life> {
+        self.table().life(pid)
+    }
+
+    /// Waits until something changed that is watched there.
+    pub(super) async fn stirs(&self) -> Vec<Stirred> {
+        self.tether.stirs().await
+    }
+
+    /// Has these paths watched there, and no others.
+    pub(super) fn watch(self: &Arc<Self>, paths: BTreeSet<String>) {
+        self.files.want(paths);
+        let far = Arc::clone(self);
+        tokio::spawn(async move { far.files.say(&far.tether).await });
     }
 
     pub(super) fn stat(&self, pid: u32) -> Option<ProcessStat> {

@@ -27,6 +27,20 @@ pub enum Part {
     From { begin: u64, bytes_max: usize },
 }
 
+/// How a file is read that may be long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    pub bytes_max: usize,
+    /// As many in one go.
+    pub count: usize,
+}
+
+impl Pieces {
+    pub(super) const NEAR: Self = Self { bytes_max: 256 * 1024, count: 256 };
+    /// Others want to use the way between two of them.
+    pub(super) const FAR: Self = Self { bytes_max: 64 * 1024, count: 2 };
+}
+
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
@@ -57,6 +71,11 @@ impl From<rustix::io::Errno> for Refused {
 }
 
 impl Refused {
+    /// Nobody answered: that says nothing of the file.
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::TimedOut)
+    }
+
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
     }
@@ -178,11 +197,16 @@ pub(super) fn user(pid: u32) -> Option<u32> {
 /// The folder that a path lies in or, while that is not there, the nearest above it that is, but
 /// none above `root`.
 pub(super) fn nearest_folder(path: &str, root: &str) -> Option<PathBuf> {
-    let fixed = path.split('*').next().unwrap_or_default();
-    // What stands before a wildcard may end in the middle of a name.
-    let above = Path::new(fixed).ancestors().skip(usize::from(!fixed.ends_with('/')));
+    let above = fixed_folder(path)?.ancestors();
     let folder = above.take_while(|folder| folder.starts_with(root)).find(|it| it.is_dir())?;
     Some(folder.to_path_buf())
+}
+
+/// The folder that everything lies in, or below, which fits a pattern.
+pub(super) fn fixed_folder(pattern: &str) -> Option<&Path> {
+    let fixed = pattern.split('*').next().unwrap_or_default();
+    // What stands before a wildcard may end in the middle of a name.
+    Path::new(fixed).ancestors().nth(usize::from(!fixed.ends_with('/')))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 pub mod failure;
 pub mod files;
+mod files_there;
 mod folder;
 pub mod host;
 pub(crate) mod keys;
@@ -44,13 +45,13 @@ use tmux::version::Version;
 use crate::config::{Config, ObserverConfig};
 use failure::TmuxFailure;
 use far::{Far, Signalled};
-use files::{Content, Part, Refused};
+use files::{Content, Part, Pieces, Refused};
 use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns, SocketFile};
 use keys::Keys;
 use obstacle::Obstacle;
 use process::{ControlProcess, Ending, Environment, Program};
 use route::Route;
-use tether::Talk;
+use tether::{Stirred, Talk};
 use turns::Turns;
 use usher::Usher;
 
@@ -69,13 +70,22 @@ pub struct Capabilities {
     pub leash: bool,
     /// Programs there can read files that we write.
     pub shared: bool,
+    /// The files that agents write can be found and read, by whoever may wait for it.
+    pub agents_files: bool,
 }
 
 impl Capabilities {
     /// What this machine's kernel offers for itself.
     #[cfg(target_os = "linux")]
-    pub const DIRECT: Self =
-        Self { events: true, pidfd: true, files: true, signals: true, leash: true, shared: true };
+    pub const DIRECT: Self = Self {
+        events: true,
+        pidfd: true,
+        files: true,
+        signals: true,
+        leash: true,
+        shared: true,
+        agents_files: true,
+    };
     #[cfg(not(target_os = "linux"))]
     pub const DIRECT: Self = Self {
         events: false,
@@ -84,6 +94,7 @@ impl Capabilities {
         signals: true,
         leash: false,
         shared: true,
+        agents_files: false,
     };
 
     /// What is left when all we can do is to start a program and speak with it.
@@ -94,6 +105,7 @@ impl Capabilities {
         signals: false,
         leash: false,
         shared: false,
+        agents_files: true,
     };
 }
 
@@ -152,7 +164,7 @@ enum Reach {
         /// A folder that only we can read and write.
         folder: PathBuf,
     },
-    Far(Box<Far>),
+    Far(Arc<Far>),
 }
 
 /// One place with a tmux server.
@@ -198,7 +210,7 @@ impl Target {
         let tmux = OsString::from(route.tmux());
         let place = (folder, hub.name());
         let far = Far::new(route, environment.clone(), patience.connect, place, shared)?;
-        let (reach, capabilities) = (Reach::Far(Box::new(far)), Capabilities::STARTING_ONLY);
+        let (reach, capabilities) = (Reach::Far(Arc::new(far)), Capabilities::STARTING_ONLY);
         Ok(Self { reach, capabilities, tmux, environment, patience })
     }
 
@@ -213,7 +225,7 @@ impl Target {
         // Nothing is called so: no session is made, and none taken away.
         let (place, shared) = ((folder, ""), &Shared::of(&environment));
         let far = Far::new(route, environment.clone(), patience.connect, place, shared)?;
-        let (reach, capabilities) = (Reach::Far(Box::new(far)), Capabilities::STARTING_ONLY);
+        let (reach, capabilities) = (Reach::Far(Arc::new(far)), Capabilities::STARTING_ONLY);
         Ok(Self { reach, capabilities, tmux, environment, patience })
     }
 
@@ -516,39 +528,79 @@ impl Target {
         if self.capabilities.files { host::read(path) } else { None }
     }
 
-    /// The files whose paths fit a pattern, the last written first; needs `files`.
+    /// The files whose paths fit a pattern, the last written first. This and what follows may take
+    /// long, and somewhere else it must not be asked for by a task, which cannot wait.
     pub fn matching(&self, pattern: &str) -> Vec<String> {
-        if self.capabilities.files { files::matching(pattern) } else { Vec::new() }
-    }
-
-    /// The paths fitting a pattern that a process has open; needs `files`.
-    pub fn open_paths_like(&self, pid: u32, pattern: &str) -> Vec<String> {
-        let open = if self.capabilities.files { files::open_paths(pid) } else { Vec::new() };
-        open.into_iter().filter(|path| files::path_fits(path, pattern)).collect()
-    }
-
-    /// A part of a file that belongs to `user`; needs `files`.
-    pub fn read_part(&self, path: &str, user: u32, part: Part) -> Result<Content, Refused> {
-        if self.capabilities.files {
-            files::read(path, user, part)
-        } else {
-            Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into())
+        match self.far_end() {
+            None if self.capabilities.files => files::matching(pattern),
+            None => Vec::new(),
+            Some(far) => far.files().matching(pattern),
         }
     }
 
-    /// The nearest folder above a path that is there, but none above `root`; needs `files`.
+    /// The paths fitting a pattern that a process has open.
+    pub fn open_paths_like(&self, pid: u32, pattern: &str) -> Vec<String> {
+        let mut open = match self.far_end() {
+            None if self.capabilities.files => files::open_paths(pid),
+            None => Vec::new(),
+            Some(far) => far.files().open_paths(pid, pattern),
+        };
+        open.retain(|path| files::path_fits(path, pattern));
+        open
+    }
+
+    /// A part of a file that belongs to `user`.
+    pub fn read_part(&self, path: &str, user: u32, part: Part) -> Result<Content, Refused> {
+        match self.far_end() {
+            None if self.capabilities.files => files::read(path, user, part),
+            None => Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into()),
+            Some(far) => far.files().read(path, user, part),
+        }
+    }
+
+    /// How much of a growing file is read at once, and how often one after the other.
+    pub fn pieces(&self) -> Pieces {
+        self.far_end().map_or(Pieces::NEAR, |_| Pieces::FAR)
+    }
+
+    /// The nearest folder above a path that is there, but none above `root`.
     pub fn nearest_folder(&self, path: &str, root: &str) -> Option<PathBuf> {
-        self.capabilities.files.then(|| files::nearest_folder(path, root)).flatten()
+        match self.far_end() {
+            None => self.capabilities.files.then(|| files::nearest_folder(path, root)).flatten(),
+            Some(far) => far.files().nearest_folder(path, root),
+        }
     }
 
-    /// What a variable is set to in a process's environment; needs `files`.
+    /// What a variable is set to in a process's environment.
     pub fn variable(&self, pid: u32, name: &str) -> Option<String> {
-        self.capabilities.files.then(|| files::variable(pid, name)).flatten()
+        match self.far_end() {
+            None => self.capabilities.files.then(|| files::variable(pid, name)).flatten(),
+            Some(far) => far.files().origin(pid, far.life(pid)?, name)?.value,
+        }
     }
 
-    /// The user of a process; needs `files`.
+    /// The user of a process.
     pub fn user_of(&self, pid: u32) -> Option<u32> {
-        self.capabilities.files.then(|| files::user(pid)).flatten()
+        match self.far_end() {
+            None => self.capabilities.files.then(|| files::user(pid)).flatten(),
+            Some(far) => Some(far.files().origin(pid, far.life(pid)?, "HOME")?.user),
+        }
+    }
+
+    /// Has these files and folders watched by the shell that stays there, and no others.
+    pub fn watch_there(&self, paths: BTreeSet<String>) {
+        if let Reach::Far(far) = &self.reach {
+            far.watch(paths);
+        }
+    }
+
+    /// Waits until one of them changed; for ever where there is no such shell. Nothing is lost when
+    /// the wait is given up.
+    pub async fn stirs(&self) -> Vec<Stirred> {
+        match self.far_end() {
+            None => std::future::pending().await,
+            Some(far) => far.stirs().await,
+        }
     }
 
     /// Whether a process is one that we started ourselves and that still runs; needs `files`.

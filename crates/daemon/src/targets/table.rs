@@ -28,7 +28,7 @@ struct Row {
 
 /// One life of a process, up to its next program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Life {
+pub(super) struct Life {
     pid: u32,
     start_ticks: u64,
     exec_mark: Option<u64>,
@@ -98,6 +98,10 @@ impl Table {
 
     pub(super) fn stat(&self, pid: u32) -> Option<ProcessStat> {
         self.stats.get(&pid).map(|row| row.stat)
+    }
+
+    pub(super) fn life(&self, pid: u32) -> Option<Life> {
+        self.stat(pid).map(|stat| Life::of(pid, &stat))
     }
 
     pub(super) fn children(&self, pid: u32) -> &[u32] {

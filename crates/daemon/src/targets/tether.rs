@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::time::WallMs;
@@ -40,6 +40,8 @@ pub const PART_BYTES_MAX: usize = 64 * 1024;
 const ANSWERS_MAX: usize = 8;
 /// How long the answer to a short question may take.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Changed files that wait for whoever watches them. Of more it is told that anything changed.
+const STIRS_MAX: usize = 1_024;
 /// How long a process that has closed its output may take to say why.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -51,6 +53,7 @@ pub(super) struct Tether {
     talk: Mutex<Option<Talk>>,
     came: Notify,
     clock: Mutex<FarClock>,
+    stirs: Arc<Stirs>,
     /// Nobody will connect again.
     given_up: AtomicBool,
 }
@@ -59,6 +62,7 @@ pub(super) struct Tether {
 #[derive(Debug)]
 struct Held {
     cut: watch::Receiver<Option<Obstacle>>,
+    aside: Aside,
     /// Everything there was looked at once.
     looked: watch::Sender<bool>,
     /// Dropped to end it.
@@ -116,13 +120,33 @@ impl Aside {
     /// Asks, and gives the answer to these words; `more` is said with them and does not come back.
     /// No two questions may have the same words. Nothing where no answer came.
     pub async fn ask(&self, words: &str, more: &str) -> Option<Vec<u8>> {
+        self.ask_within(words, more, SHORT_TIMEOUT).await
+    }
+
+    /// The same for an answer that may take longer.
+    pub(super) async fn ask_within(
+        &self,
+        words: &str,
+        more: &str,
+        limit: Duration,
+    ) -> Option<Vec<u8>> {
         let (answer, answered) = oneshot::channel();
         let asker = Some((words.to_owned(), answer));
         let asking = async {
             self.words.send(Saying { words: format!("{words}{more}"), asker }).await.ok()?;
             answered.await.ok()
         };
-        timeout(SHORT_TIMEOUT, asking).await.ok().flatten()
+        timeout(limit, asking).await.ok().flatten()
+    }
+
+    /// Says what needs no answer; `false` where the connection has ended.
+    pub(super) async fn say(&self, words: String) -> bool {
+        self.words.send(Saying { words, asker: None }).await.is_ok()
+    }
+
+    /// Whether both speak over one connection.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.words.same_channel(&other.words)
     }
 
     /// Whether the connection has ended.
@@ -150,6 +174,59 @@ impl Talk {
     /// Waits until everything there was looked at once; `false` where the connection has ended.
     pub async fn looked(&mut self) -> bool {
         self.looked.wait_for(|looked| *looked).await.is_ok()
+    }
+}
+
+/// What changed there of the files that are watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stirred {
+    /// This came, or was changed.
+    Changed(String),
+    Gone(String),
+    /// Anything may have changed.
+    Lost,
+}
+
+impl Stirred {
+    /// Reads the rest of a `stirred` line.
+    fn read(said: &str) -> Option<Self> {
+        match said.split_once(' ')? {
+            ("+", path) => Some(Self::Changed(path.to_owned())),
+            ("-", path) => Some(Self::Gone(path.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// What changed, until somebody takes it.
+#[derive(Debug, Default)]
+struct Stirs {
+    waiting: Mutex<Vec<Stirred>>,
+    came: Notify,
+}
+
+impl Stirs {
+    fn push(&self, stirred: Stirred) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < STIRS_MAX {
+            waiting.push(stirred);
+        } else {
+            *waiting = vec![Stirred::Lost];
+        }
+        self.came.notify_one();
+    }
+
+    /// Nothing is lost when the wait is given up.
+    async fn take(&self) -> Vec<Stirred> {
+        loop {
+            let came = self.came.notified();
+            let waiting = self.waiting();
+            if waiting.is_empty() { came.await } else { return waiting }
+        }
+    }
+
+    fn waiting(&self) -> Vec<Stirred> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -242,6 +319,17 @@ impl Tether {
         }
     }
 
+    /// For questions over the connection, if there is one.
+    pub(super) fn aside(&self) -> Option<Aside> {
+        self.lock().as_ref().map(|held| held.aside.clone())
+    }
+
+    /// Waits until something changed that is watched there. Nothing is lost when the wait is given
+    /// up.
+    pub(super) async fn stirs(&self) -> Vec<Stirred> {
+        self.stirs.take().await
+    }
+
     /// Everything there was looked at.
     pub(super) fn looked(&self) {
         if let Some(held) = self.lock().as_ref() {
@@ -262,12 +350,14 @@ impl Tether {
             asked,
             askers: BTreeMap::new(),
             answer,
+            stirs: Arc::clone(&self.stirs),
             probed: knot.probed,
             unanswered: 0,
         };
         tokio::spawn(stay.run(released, told));
         self.far_clock().measured(greeting.behind_ms);
-        *self.lock() = Some(Held { cut, looked, _release: release });
+        let aside = Aside { words: words.clone() };
+        *self.lock() = Some(Held { cut, aside, looked, _release: release });
         let talk = Talk { greeting, words, answers, looked: seen };
         *self.talk.lock().unwrap_or_else(PoisonError::into_inner) = Some(talk);
         self.came.notify_one();
@@ -345,6 +435,7 @@ struct Stay {
     asked: mpsc::Receiver<Saying>,
     askers: BTreeMap<String, oneshot::Sender<Vec<u8>>>,
     answer: mpsc::Sender<Frame>,
+    stirs: Arc<Stirs>,
     probed: bool,
     unanswered: u32,
 }
@@ -387,7 +478,7 @@ impl Stay {
                             return Obstacle::Babble;
                         };
                         for frame in frames {
-                            hand(frame, &mut self.askers, &self.answer);
+                            hand(frame, &mut self.askers, &self.answer, &self.stirs);
                         }
                     }
                     Ok(0) | Err(_) => break,
@@ -398,6 +489,9 @@ impl Stay {
                 }
                 Some(Saying { words, asker }) = self.asked.recv() => {
                     self.askers.retain(|_, asker| !asker.is_closed());
+                    if self.askers.is_empty() && !self.probed {
+                        probes.reset();
+                    }
                     self.askers.extend(asker);
                     // An end of line before it, so that no other word can be in front of it.
                     let line = format!("\n{words}\n");
@@ -405,7 +499,8 @@ impl Stay {
                         break;
                     }
                 }
-                _ = probes.tick(), if self.probed => {
+                // A shell that owes an answer may hang where nothing below it does.
+                _ = probes.tick(), if self.probed || !self.askers.is_empty() => {
                     if self.unanswered >= UNANSWERED_MAX {
                         return Obstacle::Silent;
                     }
@@ -428,7 +523,14 @@ fn hand(
     frame: Frame,
     askers: &mut BTreeMap<String, oneshot::Sender<Vec<u8>>>,
     talk: &mpsc::Sender<Frame>,
+    stirs: &Stirs,
 ) {
+    if let Frame::Line(line) = &frame
+        && let Some(said) = line.strip_prefix("stirred ")
+    {
+        Stirred::read(said).into_iter().for_each(|stirred| stirs.push(stirred));
+        return;
+    }
     let asker = match &frame {
         Frame::Body { asked, .. } => askers.remove(asked),
         Frame::Line(_) => None,
@@ -444,6 +546,25 @@ fn hand(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_changed_there_waits_and_more_than_is_asked_for_is_not_gathered() {
+        let (stirs, mut askers) = (Stirs::default(), BTreeMap::new());
+        let (talk, mut heard) = mpsc::channel(8);
+        let mut say = |line: &str| hand(Frame::Line(line.to_owned()), &mut askers, &talk, &stirs);
+        say("stirred + /a b");
+        say("stirred - /c");
+        say("stirred");
+        say("stirred ? /d");
+        say("alive");
+        let changed = |path: &str| Stirred::Changed(path.to_owned());
+        assert_eq!(stirs.take().await, [changed("/a b"), Stirred::Gone("/c".to_owned())]);
+        assert!(matches!(heard.try_recv(), Ok(Frame::Line(line)) if line == "stirred"));
+        for _ in 0..=STIRS_MAX {
+            say("stirred + /a");
+        }
+        assert_eq!(stirs.take().await, [Stirred::Lost]);
+    }
 
     #[test]
     fn a_greeting_says_who_and_when_as_far_as_it_can() {

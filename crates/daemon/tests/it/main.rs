@@ -12,5 +12,6 @@ mod http_server;
 mod http_targets;
 mod http_watch;
 
+mod line;
 mod observer;
 mod quoting;
