@@ -10,6 +10,7 @@ mod folder;
 pub mod host;
 pub(crate) mod keys;
 pub mod local;
+pub(crate) mod masters;
 pub mod process;
 pub mod tcp;
 
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::ids::TargetId;
 use engine::input::LastOutput;
 use engine::time::WallMs;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -47,6 +49,7 @@ use far::{Far, Signalled};
 use files::{Content, Part, Refused};
 use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns, SocketFile};
 use keys::Keys;
+use masters::Masters;
 use obstacle::Obstacle;
 use process::{ControlProcess, Ending, Environment, Program};
 use route::Route;
@@ -202,17 +205,29 @@ impl Target {
         Ok(Self { reach, capabilities, tmux, environment, patience })
     }
 
-    /// A machine somewhere else for somebody who changes files there and watches nothing.
+    /// With the place where a person may hold a connection to it.
+    #[must_use]
+    pub(crate) fn with_held(self, held: Option<PathBuf>) -> Self {
+        match self.reach {
+            Reach::Direct { .. } => self,
+            Reach::Far(far) => Self { reach: Reach::Far(Box::new(far.with_held(held))), ..self },
+        }
+    }
+
+    /// A machine somewhere else for somebody who changes files there and watches nothing. `routes` is
+    /// the daemon's folder of connections, in which a person may hold one to this target.
     pub fn for_files(
         route: Route,
         environment: Environment,
         folder: &Path,
+        (routes, target): (&Path, &str),
     ) -> std::io::Result<Self> {
         let (patience, tmux) =
             (Patience::of(&Config::default().observer), OsString::from(route.tmux()));
         // Nothing is called so: no session is made, and none taken away.
         let (place, shared) = ((folder, ""), &Shared::of(&environment));
         let far = Far::new(route, environment.clone(), patience.connect, place, shared)?;
+        let far = far.with_held(Masters::of(routes).socket(&TargetId::new(target)));
         let (reach, capabilities) = (Reach::Far(Box::new(far)), Capabilities::STARTING_ONLY);
         Ok(Self { reach, capabilities, tmux, environment, patience })
     }
