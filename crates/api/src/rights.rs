@@ -116,7 +116,7 @@ impl RouteId {
             | Self::ListTokens
             | Self::RevokeToken => Right::Manage,
             Self::AwaitReply | Self::ShowConfig | Self::Shutdown => Right::Local,
-            Self::AddTarget | Self::CreateToken => Right::Person,
+            Self::AddTarget | Self::HoldTarget | Self::CreateToken => Right::Person,
         }
     }
 }

@@ -26,6 +26,8 @@ pub const TARGETS: &str = "/v1/targets";
 pub const TARGET: &str = "/v1/targets/{name}";
 /// `POST`: probe a target now.
 pub const TARGET_CONNECT: &str = "/v1/targets/{name}/connect";
+/// `POST`: what a terminal runs to make the connection to a target.
+pub const TARGET_TERMINAL: &str = "/v1/targets/{name}/terminal";
 /// `POST`: end the connection to a target.
 pub const TARGET_DISCONNECT: &str = "/v1/targets/{name}/disconnect";
 /// `GET`: the panes.
@@ -149,6 +151,8 @@ pub enum RouteId {
     AddTarget,
     /// Probe a target now.
     ConnectTarget,
+    /// Tell what a terminal runs to make the connection to a target.
+    HoldTarget,
     /// End the connection to a target.
     DisconnectTarget,
     /// One target less.
@@ -376,6 +380,16 @@ pub const ROUTES: &[Route] = &[
         operation: "connectTarget",
         errors: &[ErrorCode::TargetNotFound, ErrorCode::TargetUnreachable],
         summary: "Probes a target now and answers with what was found.",
+        ..READ
+    },
+    Route {
+        id: RouteId::HoldTarget,
+        method: Method::Post,
+        path: TARGET_TERMINAL,
+        operation: "holdTarget",
+        errors: &[ErrorCode::TargetNotFound, ErrorCode::Unsupported],
+        summary: "Tells what a person's terminal runs to make the connection to a target, where \
+                  `ssh` asks for a password or a touch.",
         ..READ
     },
     Route {

@@ -26,7 +26,7 @@ use crate::routes::RouteId;
 use crate::runtimes::RuntimeAnswer;
 use crate::sessions::SessionList;
 use crate::shutdown::{ShutdownAccepted, ShutdownRequest};
-use crate::targets::{TargetAnswer, TargetCreate, TargetList};
+use crate::targets::{TargetAnswer, TargetCreate, TargetList, TargetTerminal};
 use crate::tokens::{TokenCreate, TokenCreated, TokenList};
 use crate::windows::WindowList;
 
@@ -103,6 +103,7 @@ impl RouteId {
             Self::Health => gives::<HealthAnswer>(),
             Self::ListTargets => gives::<TargetList>(),
             Self::AddTarget => takes::<TargetCreate, TargetAnswer>(),
+            Self::HoldTarget => gives::<TargetTerminal>(),
             Self::ConnectTarget | Self::DisconnectTarget => gives::<TargetAnswer>(),
             Self::RemoveTarget | Self::RevokeToken => only(Answer::Empty),
             Self::ListPanes => gives::<PaneList>(),

@@ -128,6 +128,23 @@ pub struct TargetAnswer {
     pub target: TargetItem,
 }
 
+/// What a person's terminal has to run so that `ssh` can ask there for what
+/// only a person knows. The daemon goes through that connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetTerminal {
+    /// The version of this format.
+    pub schema_version: SchemaVersion,
+    /// When the answer was made.
+    pub generated_at: Timestamp,
+    /// The program and its arguments. It holds the connection for as long as
+    /// it runs.
+    pub command: Vec<String>,
+    /// The socket at which it listens once it has been let in.
+    pub socket: String,
+    /// Whether one holds a connection there already.
+    pub held: bool,
+}
+
 /// A target to be added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -28,7 +28,7 @@ use api::runtimes::RuntimeAnswer;
 use api::sessions::{SessionList, SessionsQuery};
 use api::shutdown::ShutdownReason;
 use api::target_name::TargetName;
-use api::targets::{TargetAnswer, TargetCreate, TargetList};
+use api::targets::{TargetAnswer, TargetCreate, TargetList, TargetTerminal};
 use api::tokens::{TokenCreate, TokenCreated, TokenList};
 use api::version::Version;
 use api::watch::WatchQuery;
@@ -161,6 +161,15 @@ impl Client {
         name: &TargetName,
     ) -> Result<Answer<TargetAnswer>, ClientError> {
         let path = fill(routes::TARGET_CONNECT, name.as_str());
+        self.ask(&Ask::post::<()>(path, None)?).await
+    }
+
+    /// What a terminal runs to make the connection to a target.
+    pub async fn hold_target(
+        &mut self,
+        name: &TargetName,
+    ) -> Result<Answer<TargetTerminal>, ClientError> {
+        let path = fill(routes::TARGET_TERMINAL, name.as_str());
         self.ask(&Ask::post::<()>(path, None)?).await
     }
 

@@ -544,7 +544,8 @@ mod tests {
         for kept in ["HOME", "QD_HOME", "LC_ALL", "XDG_RUNTIME_DIR", "TMUX_TMPDIR"] {
             assert!(is_inherited(kept), "{kept}");
         }
-        for left in ["TMUX", "TMUX_PANE", "QD_TOKEN", "QD_TOKEN_FILE", "SSH_AUTH_SOCK", "LD_PRELOAD"]
+        for left in
+            ["TMUX", "TMUX_PANE", "QD_TOKEN", "QD_TOKEN_FILE", "SSH_AUTH_SOCK", "LD_PRELOAD"]
         {
             assert!(!is_inherited(left), "{left}");
         }

@@ -1,9 +1,7 @@
 //! The observers of all targets: started, hurried and stopped by the deck's effects.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +23,7 @@ use crate::observer::{Desk, Given, Observer, Reach};
 use crate::sentinel::Sentinel;
 use crate::spool::{self, afar};
 use crate::targets::keys::Keys;
+use crate::targets::masters::{self, Masters};
 use crate::targets::process::Environment;
 use crate::targets::route::Route;
 use crate::targets::{Shared, Target};
@@ -43,6 +42,8 @@ pub(crate) struct Observers {
     shared: Shared,
     /// The folder for the sockets of connections to other machines.
     routes: PathBuf,
+    /// Those that people hold in terminals.
+    masters: Masters,
     sentinel: Sentinel,
     /// What the followers of spools somewhere else are given.
     ears: afar::Given,
@@ -90,7 +91,7 @@ impl Observers {
         (environment, routes): (Environment, &Path),
         ears: afar::Given,
     ) -> io::Result<Self> {
-        fresh_folder(routes)?;
+        let masters = Masters::open(routes)?;
         Ok(Self {
             desk,
             clock,
@@ -100,6 +101,7 @@ impl Observers {
             shared: Shared::of(&environment),
             environment,
             routes: routes.to_owned(),
+            masters,
             sentinel: Sentinel::start()?,
             ears,
             at_work: BTreeMap::new(),
@@ -114,9 +116,20 @@ impl Observers {
         &self.sentinel
     }
 
-    /// The agents that connections to other machines ask for keys.
-    pub(crate) fn keys(&self) -> &Arc<Keys> {
-        self.shared.keys()
+    /// Ends the connection to a target that somebody holds in a terminal: it is to be left alone.
+    fn end_held(&self, target: &TargetId) -> impl Future<Output = ()> + use<> {
+        let (socket, environment) = (self.masters.socket(target), self.environment.clone());
+        async move {
+            if let Some(socket) = socket {
+                masters::end(&socket, &environment).await;
+            }
+        }
+    }
+
+    /// What connections to other machines have in common: the agents that they ask for keys, and
+    /// those of them that people hold in terminals.
+    pub(crate) fn ways(&self) -> (&Arc<Keys>, &Masters) {
+        (self.shared.keys(), &self.masters)
     }
 
     /// Does what an effect asks of observers; gives back one that asks for an act.
@@ -128,19 +141,30 @@ impl Observers {
             }
             Effect::Forget(target) => {
                 self.waiting.retain(|row| row.target != target);
+                let held = self.end_held(&target);
                 if let Some(at_work) = self.at_work.remove(&target) {
                     let ears = self.ears.clone();
                     self.leaving.spawn(async move {
                         let left = at_work.stop().await;
                         afar::forget(&ears, &target);
+                        held.await;
                         left
                     });
+                } else {
+                    tokio::spawn(held);
                 }
             }
             Effect::Leave(target) => {
                 self.waiting.retain(|row| row.target != target);
+                let held = self.end_held(&target);
                 if let Some(at_work) = self.at_work.remove(&target) {
-                    self.leaving.spawn(at_work.stop());
+                    self.leaving.spawn(async move {
+                        let left = at_work.stop().await;
+                        held.await;
+                        left
+                    });
+                } else {
+                    tokio::spawn(held);
                 }
             }
             Effect::Rescan(target) => {
@@ -239,7 +263,8 @@ impl Observers {
         let route = Route::parse(&row.connection_ref)?;
         let hub = Hub::new(&self.installation).map_err(io::Error::other)?;
         let (environment, place) = (self.environment.clone(), (self.routes.as_path(), &hub));
-        Target::far(route, &self.config, environment, place, &self.shared)
+        let target = Target::far(route, &self.config, environment, place, &self.shared)?;
+        Ok(target.with_held(self.masters.socket(&row.target)))
     }
 
     fn begin(&mut self, row: TargetRow) {
@@ -274,13 +299,4 @@ impl Observers {
             Err(error) => tracing::error!(%error, target = row.name, "cannot be observed"),
         }
     }
-}
-
-/// Makes a folder for us alone, without what an earlier daemon left in it.
-fn fresh_folder(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    fs::DirBuilder::new().mode(0o700).recursive(true).create(folder)
 }

@@ -273,7 +273,7 @@ impl House {
         );
         let facts = facts(paths, instance, clock);
         let app = App::new(running.deck.clone(), lookout.clone(), clock, facts, in_use);
-        let app = app.with_spool(spool.subscribe()).with_far(clocks.subscribe(), observers.keys());
+        let app = app.with_spool(spool.subscribe()).with_far(clocks.subscribe(), observers.ways());
         let app = app.with_executors(executors.clone(), outbox.clone(), shown.clone());
         let app = Arc::new(app.with_adapters(adapters.subscribe()).with_notices(notices));
         let listening = Listening::new(Arc::clone(&app));

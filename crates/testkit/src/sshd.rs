@@ -19,7 +19,17 @@ pub struct Sshd {
     folder: PathBuf,
 }
 
+fn program() -> Option<&'static str> {
+    PROGRAMS.into_iter().find(|it| fs::metadata(it).is_ok())
+}
+
 impl Sshd {
+    /// Whether one can be started.
+    #[must_use]
+    pub fn is_installed() -> bool {
+        program().is_some()
+    }
+
     /// Starts one, unless none is installed.
     #[must_use]
     pub fn start(env: &TestEnv, name: &str) -> Option<Self> {
@@ -29,7 +39,7 @@ impl Sshd {
     /// The same with further lines in its configuration.
     #[must_use]
     pub fn start_with(env: &TestEnv, name: &str, more: &str) -> Option<Self> {
-        let program = PROGRAMS.into_iter().find(|it| fs::metadata(it).is_ok())?;
+        let program = program()?;
         let folder = env.path(name);
         fs::create_dir(&folder).expect("a folder can be made");
         for key in ["host", "user"] {
@@ -98,6 +108,16 @@ impl Sshd {
             fs::rename(key, &kept).expect("it has a key");
         }
         agent.add(&kept);
+    }
+
+    /// From now on its user's key is of use only to whoever knows this.
+    pub fn lock_key(&self, passphrase: &str) {
+        let locked = process::command("ssh-keygen")
+            .args(["-q", "-p", "-P", "", "-N", passphrase, "-f"])
+            .arg(self.folder.join("user"))
+            .stdout(Stdio::null())
+            .status();
+        assert!(locked.is_ok_and(|status| status.success()), "ssh-keygen locks a key");
     }
 
     /// Makes its key known.

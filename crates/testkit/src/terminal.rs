@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -42,8 +42,22 @@ impl Terminal {
         Self { child, keyboard, printed: listen(master) }
     }
 
+    /// Starts `qd` as the leader of a session whose terminal this is, so that what it starts can ask
+    /// there and gets what is pressed.
+    pub fn of_a_person(env: &TestEnv, arguments: &[&str]) -> Self {
+        env.reinstall("setsid");
+        let mut command = env.command("setsid");
+        command.arg("--ctty").arg(env.qd_program()).args(arguments);
+        Self::open(command)
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How the program ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it was started here")
     }
 
     /// Types, as a person would.

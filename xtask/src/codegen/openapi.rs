@@ -141,6 +141,7 @@ fn success(route: &Route, definitions: &mut Definitions) -> Value {
         RouteId::Health
         | RouteId::ListTargets
         | RouteId::ConnectTarget
+        | RouteId::HoldTarget
         | RouteId::DisconnectTarget
         | RouteId::RemoveTarget
         | RouteId::ListPanes

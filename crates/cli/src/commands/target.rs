@@ -1,6 +1,7 @@
 //! `qd target`: the tmux servers that are watched.
 
 mod discover;
+mod terminal;
 mod test;
 
 use std::time::Duration;
@@ -91,6 +92,10 @@ fn words(text: &str) -> Result<Words, String> {
 pub(crate) struct ConnectArgs {
     /// The target
     name: String,
+    /// Have ssh make the connection in this terminal, where it can ask for a password, a touch or a
+    /// second factor; the connection lasts as long as this command
+    #[arg(long)]
+    terminal: bool,
 }
 
 /// End the connection to a target on another machine, and leave it alone until it is connected again
@@ -168,6 +173,9 @@ fn list(console: &Console) -> Outcome {
 
 fn connect(console: &Console, args: &ConnectArgs) -> Outcome {
     let name = target_name(&args.name)?;
+    if args.terminal {
+        return terminal::run(console, &name);
+    }
     let mut client = console.client()?;
     let answer = wait(first_look(&mut client, &name))?;
     console.done(console.answer(&answer, |answer, width| {

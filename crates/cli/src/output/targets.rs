@@ -87,8 +87,14 @@ pub(crate) fn trouble(targets: &[TargetItem]) -> Vec<Text> {
     troubled.map(line).collect()
 }
 
+/// The reason of a target over ssh that lets nobody in who cannot be asked.
+const DENIED: &str = "E_SSH_DENIED";
+
 /// The command that helps a target in trouble, by the reason that it names.
 pub(crate) fn remedy(target: &str, reason: Option<&str>) -> String {
+    if reason == Some(DENIED) {
+        return format!("qd target connect {target} --terminal");
+    }
     match reason.and_then(|reason| reason.parse().ok()) {
         Some(ErrorCode::TargetDuplicateServer) => format!("qd target remove {target}"),
         // What is wrong is the tmux of this machine, or the setting that names it.

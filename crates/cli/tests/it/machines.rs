@@ -56,7 +56,7 @@ on_every_way!(
 );
 
 /// The other machine's tmux server.
-const SOCKET: &str = "far.sock";
+pub(crate) const SOCKET: &str = "far.sock";
 
 /// A world with another machine in it.
 pub(crate) struct World {

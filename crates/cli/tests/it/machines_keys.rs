@@ -21,7 +21,7 @@ fn scene(world: &World, name: &str) -> KeyAgent {
 }
 
 #[track_caller]
-fn is_denied(world: &World) {
+pub(crate) fn is_denied(world: &World) {
     let denied = wait::within(PATIENCE, || {
         let target = world.target();
         let reason = target["health_reason"] == "E_SSH_DENIED";
@@ -36,7 +36,7 @@ fn ask_with(world: &World, socket: &Path) {
 }
 
 /// How often somebody was let in.
-fn let_in(world: &World) -> usize {
+pub(crate) fn let_in(world: &World) -> usize {
     world.sshd.as_ref().unwrap().log().matches("Accepted publickey").count()
 }
 
@@ -51,7 +51,7 @@ fn comes_back(world: &World) {
 }
 
 /// Whether some file of the daemon's holds this text.
-fn is_kept(env: &TestEnv, text: &str) -> bool {
+pub(crate) fn is_kept(env: &TestEnv, text: &str) -> bool {
     let mut folders = vec![env.home()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().flatten() {

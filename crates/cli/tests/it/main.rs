@@ -34,6 +34,7 @@ mod machines_answers;
 mod machines_clocks;
 mod machines_keys;
 mod machines_many;
+mod machines_terminal;
 mod notify;
 mod outer_shell;
 mod prompts;

@@ -1,7 +1,7 @@
 //! Numbers of processes that are given again, at the worst moments for whoever meant the first.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde_json::json;
 use testkit::{Daemon, Signal, TestEnv, process, skipped, wait};
@@ -31,7 +31,7 @@ impl Heir {
     fn of(number: u32) -> Option<Self> {
         for _ in 0..20 {
             fs::write(LAST_NUMBER, (number - 1).to_string()).unwrap();
-            let mut sleep = Command::new("sleep");
+            let mut sleep = process::command("sleep");
             let heir = Self(sleep.arg("1000").stdin(Stdio::null()).spawn().unwrap());
             if heir.0.id() == number {
                 return Some(heir);
@@ -70,7 +70,7 @@ fn round(env: &TestEnv, daemon: &Daemon, number: u32, moment: Moment) -> Option<
     let pid = u32::try_from(item["pane_pid"].as_u64().unwrap()).unwrap();
     let server = env.tmux().pid();
     let runtime = format!("runtime:{}", item["runtime_id"].as_str().unwrap());
-    let (name, tree) = (format!("round-{number}"), number % 2 == 0);
+    let (name, tree) = (format!("round-{number}"), number.is_multiple_of(2));
     let how = json!({ "mode": "signal", "signal": "TERM", "tree": tree });
     let ask = || act(daemon, "kill", &name, &runtime, &how).json();
     let (told, heir) = match moment {

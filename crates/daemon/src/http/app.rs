@@ -30,6 +30,7 @@ use crate::spool::afar::Clocks;
 use crate::spool::tally::Tally;
 use crate::standing::Standing;
 use crate::targets::keys::Keys;
+use crate::targets::masters::Masters;
 use crate::vigil::Vigil;
 
 /// How long a change may take until nobody waits for it any more.
@@ -88,6 +89,8 @@ pub struct App {
     stop: watch::Sender<Option<ShutdownReason>>,
     /// The agents that connections to other machines ask for keys.
     keys: Arc<Keys>,
+    /// Those connections that people hold in terminals.
+    masters: Masters,
 }
 
 impl App {
@@ -123,6 +126,7 @@ impl App {
             socket,
             stop,
             keys: Arc::default(),
+            masters: Masters::default(),
         }
     }
 
@@ -131,10 +135,14 @@ impl App {
         Self { spool, ..self }
     }
 
-    /// The same, with what is told of the clocks of other machines, and the agents that connections
-    /// to these ask for keys.
-    pub(crate) fn with_far(self, clocks: watch::Receiver<Clocks>, keys: &Arc<Keys>) -> Self {
-        Self { clocks, keys: Arc::clone(keys), ..self }
+    /// The same, with what is told of the clocks of other machines, and what connections to these
+    /// have in common.
+    pub(crate) fn with_far(
+        self,
+        clocks: watch::Receiver<Clocks>,
+        (keys, masters): (&Arc<Keys>, &Masters),
+    ) -> Self {
+        Self { clocks, keys: Arc::clone(keys), masters: masters.clone(), ..self }
     }
 
     /// How many milliseconds the clock of a target was ahead of ours when that was last seen.
@@ -150,6 +158,10 @@ impl App {
     /// The same, with the adapters in use.
     pub(crate) fn with_adapters(self, adapters: watch::Receiver<Arc<Roster>>) -> Self {
         Self { adapters, ..self }
+    }
+
+    pub(super) fn masters(&self) -> &Masters {
+        &self.masters
     }
 
     pub(super) fn keys(&self) -> &Arc<Keys> {

@@ -66,6 +66,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<App>> {
         RouteId::ListTargets => on(method, targets::list),
         RouteId::AddTarget => on(method, targets::add),
         RouteId::ConnectTarget => on(method, targets::connect),
+        RouteId::HoldTarget => on(method, targets::hold),
         RouteId::DisconnectTarget => on(method, targets::disconnect),
         RouteId::RemoveTarget => on(method, targets::remove),
         RouteId::ListPanes => on(method, panes::list),

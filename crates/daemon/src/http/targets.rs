@@ -11,7 +11,7 @@ use api::limits::TMUX_SOCKET_BYTES_MAX;
 use api::list::ListQuery;
 use api::query::NoQuery;
 use api::target_name::TargetName;
-use api::targets::{TargetAnswer, TargetCreate, TargetItem, TargetList};
+use api::targets::{TargetAnswer, TargetCreate, TargetItem, TargetList, TargetTerminal};
 use api::words::{SchemaVersion, Scope};
 use axum::extract::State;
 use engine::ids::TargetId;
@@ -27,9 +27,12 @@ use super::problem::Problem;
 use super::to_api::{self, timestamp};
 use super::{from_api, lists};
 use crate::deck::Fault;
+use crate::targets::far::holding_words;
 use crate::targets::host::SocketFile;
 use crate::targets::local;
+use crate::targets::masters;
 use crate::targets::process::Environment;
+use crate::targets::route::Route;
 use crate::view::{self, Listed};
 
 /// How long the first look at a new target is waited for.
@@ -186,6 +189,35 @@ pub(crate) async fn connect(
     }
 }
 
+/// What a person's terminal runs to make the connection, where `ssh` asks for what only they know.
+pub(crate) async fn hold(
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+    _: Asked<NoQuery>,
+) -> Result<Said<TargetTerminal>, Problem> {
+    let row = find(&app, &name)?;
+    let unsupported = |message: String, hint: &'static str| {
+        Problem::new(ErrorCode::Unsupported, message).hint(hint).detail("target", row.name.as_str())
+    };
+    let Some(socket) = app.masters().socket(&row.target) else {
+        let message = "the path of the state folder is too long for the socket of a connection";
+        return Err(unsupported(
+            message.to_owned(),
+            "Set QD_HOME to a folder with a shorter path.",
+        ));
+    };
+    let route = Route::parse(&row.connection_ref).ok().filter(|_| row.kind == TargetKind::Ssh);
+    let Some(command) = route.and_then(|route| holding_words(&route, &socket)) else {
+        let message = format!("`{}` is not reached over ssh", row.name);
+        return Err(unsupported(message, "`qd target connect NAME` tries to reach it."));
+    };
+    let held = masters::is_held(&socket).await;
+    let (generated_at, socket) = (timestamp(app.clock.now().wall), socket.display().to_string());
+    let schema_version = SchemaVersion::V1;
+    let answer = TargetTerminal { schema_version, generated_at, command, socket, held };
+    Ok(Said(StatusCode::OK, answer))
+}
+
 pub(crate) async fn disconnect(
     State(app): State<Arc<App>>,
     peer: Peer,
@@ -233,6 +265,9 @@ fn probe_since(app: &App, target: &TargetId, asked_at: MonoMs) -> Option<Probe> 
     })
 }
 
+/// The reason of a target that was turned away.
+const DENIED: &str = "E_SSH_DENIED";
+
 /// What the look said, or that none ended within `waited`.
 fn unreachable(row: &TargetRow, waited: Option<Duration>) -> Problem {
     let trouble = row.trouble.as_ref();
@@ -242,8 +277,14 @@ fn unreachable(row: &TargetRow, waited: Option<Duration>) -> Problem {
         (None, None) => "the look at it failed".to_owned(),
     };
     let message = format!("`{}` cannot be reached: {why}", row.name);
+    let hint = match trouble {
+        Some(trouble) if trouble.code == DENIED => {
+            "`qd target connect NAME --terminal` asks in your terminal for what it wants."
+        }
+        Some(_) | None => "It is tried again by itself; `qd doctor` says what is wrong with it.",
+    };
     Problem::new(ErrorCode::TargetUnreachable, message)
-        .hint("It is tried again by itself; `qd doctor` says what is wrong with it.")
+        .hint(hint)
         .detail("target", row.name.as_str())
         .detail("reason", trouble.map(|trouble| trouble.code.as_str()))
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::files_there::{Asking, FilesThere};
 use super::folder;
 use super::host::{ProcessStat, ProgramFacts};
 use super::keys::Keys;
+use super::masters;
 use super::obstacle::{self, Obstacle};
 use super::process::{self, ControlProcess, Ending, Environment, Finished, Program};
 use super::quote;
@@ -52,6 +53,9 @@ pub(super) struct Far {
     mark: String,
     /// The folder of the socket that the programs of one connection share.
     folder: Option<TempDir>,
+    /// Where a person may hold a connection, and whether the one that is there now is that.
+    held: Option<PathBuf>,
+    goes_through: AtomicBool,
     tether: Tether,
     turns: Arc<Turns>,
     habit: Habit,
@@ -77,7 +81,7 @@ impl Far {
         route: Route,
         environment: Environment,
         connect: Duration,
-        (folder, session): (&std::path::Path, &str),
+        (folder, session): (&Path, &str),
         shared: &Shared,
     ) -> io::Result<Self> {
         let session = session.to_owned();
@@ -93,6 +97,8 @@ impl Far {
             connect,
             mark,
             folder,
+            held: None,
+            goes_through: AtomicBool::new(false),
             tether: Tether::default(),
             turns: Arc::clone(&shared.turns),
             habit: Habit::default(),
@@ -101,6 +107,11 @@ impl Far {
             table: Mutex::default(),
             files: FilesThere::default(),
         })
+    }
+
+    /// The place where a person may hold a connection.
+    pub(super) fn hold_at(&mut self, held: Option<PathBuf>) {
+        self.held = held;
     }
 
     /// Connects when it is its turn, unless it is connected, and says whether it did.
@@ -114,7 +125,13 @@ impl Far {
     async fn tie(&self) -> Result<(), Obstacle> {
         let [way, socket] = self.route.socket_words();
         let arguments = [&self.mark, self.route.tmux(), way, socket, &self.session];
-        let words = self.words(Role::Holds, LINE, &arguments.map(OsStr::new));
+        let through = match &self.held {
+            Some(held) => masters::is_held(held).await,
+            None => false,
+        };
+        self.goes_through.store(through, Ordering::Release);
+        let role = if through { Role::Shares } else { Role::Holds };
+        let words = self.words(role, LINE, &arguments.map(OsStr::new));
         let environment = self.environment_with_keys().await;
         if self.folder.is_some() {
             // An ssh that was killed leaves it, and where one is the next makes none.
@@ -124,7 +141,8 @@ impl Far {
             program: Program { words, environment: &environment, ending: Ending::Input },
             way: &self.route.way,
             mark: self.mark.clone(),
-            probed: matches!(self.route.way, Way::Command { .. }),
+            // One that somebody else holds may be stopped, and tells us nothing of a dead path.
+            probed: through || matches!(self.route.way, Way::Command { .. }),
         };
         match self.tether.tie(knot).await {
             Err(Obstacle::HostKeyUnknown { fingerprint: None }) => {
@@ -344,6 +362,10 @@ impl Far {
     }
 
     fn socket(&self) -> PathBuf {
+        if let Some(held) = self.held.as_ref().filter(|_| self.goes_through.load(Ordering::Acquire))
+        {
+            return held.clone();
+        }
         self.folder.as_ref().map(|folder| folder.path().join("m")).unwrap_or_default()
     }
 
@@ -372,6 +394,15 @@ pub fn terminal_words(route: &Route, session: &str, read_only: bool) -> Option<V
             let script = quote::with_arguments("exec \"$@\"", words.into_iter().map(str::as_bytes));
             Some(ssh::terminal_words(ssh, &script))
         }
+    }
+}
+
+/// The words that hold a connection to a target in a person's terminal; nothing where no `ssh` leads
+/// there.
+pub(crate) fn holding_words(route: &Route, socket: &Path) -> Option<Vec<String>> {
+    match &route.way {
+        Way::Command { .. } => None,
+        Way::Ssh(ssh) => Some(ssh::holding_words(ssh, socket)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// The longest path of the socket of an `ssh`, which adds a name of its own while it makes it.
-const SOCKET_BYTES_MAX: usize = 85;
+pub(super) const SOCKET_BYTES_MAX: usize = 85;
 
 /// A folder for a socket with a name of one letter, in ours if the path is short enough there.
 pub(super) fn for_socket(folder: &Path) -> io::Result<TempDir> {

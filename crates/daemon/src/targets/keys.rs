@@ -64,9 +64,14 @@ impl Keys {
         Self { named: Mutex::new(named.into_iter().collect()), came: watch::Sender::default() }
     }
 
-    /// Whether it was named last.
-    pub(crate) fn is_newest(&self, path: &Path) -> bool {
-        self.named().first().is_some_and(|newest| newest.path == path)
+    /// Whether it was named last, and is still the same: one that was started anew at that place is
+    /// another.
+    pub(crate) async fn is_newest(&self, path: &Path) -> bool {
+        let newest = self.named().first().filter(|newest| newest.path == path).cloned();
+        let Some(Named { path, file }) = newest else { return false };
+        // Whose path this is may be a file system's that hangs.
+        let looked = tokio::task::spawn_blocking(move || ours(&path)).await;
+        looked.is_ok_and(|now| now == file)
     }
 
     /// Takes up the agent of a client, if it is ours and answers.
@@ -209,7 +214,7 @@ mod tests {
         for (name, keys) in [("old", 1), ("new", 2), ("empty", 0)] {
             agent(&it.at(name), keys);
             it.keys.name(it.at(name)).await;
-            assert!(it.keys.is_newest(&it.at(name)), "{name}");
+            assert!(it.keys.is_newest(&it.at(name)).await, "{name}");
         }
         assert_eq!(it.chosen().await.as_deref(), Some("new"));
         it.keys.name(it.at("old")).await;
@@ -232,9 +237,17 @@ mod tests {
         assert_eq!(it.keys.came(), 2);
         it.keys.name(it.at("lives")).await;
         fs::remove_file(it.at("dies")).unwrap();
+        assert!(!it.keys.is_newest(&it.at("dies")).await);
         agent(&it.at("dies"), 1);
         it.keys.name(it.at("dies")).await;
         assert_eq!((it.keys.came(), it.chosen().await.as_deref()), (3, Some("dies")));
+        assert!(it.keys.is_newest(&it.at("dies")).await);
+        // The newest is started anew where it was.
+        fs::remove_file(it.at("dies")).unwrap();
+        agent(&it.at("dies"), 1);
+        assert!(!it.keys.is_newest(&it.at("dies")).await, "it is another one");
+        it.keys.name(it.at("dies")).await;
+        assert_eq!(it.keys.came(), 4);
     }
 
     #[tokio::test]
@@ -291,11 +304,11 @@ mod tests {
         assert_eq!(it.chosen().await, Some(NAMED_MAX.to_string()));
     }
 
-    #[test]
-    fn the_agent_that_the_daemon_was_started_with_is_the_first() {
+    #[tokio::test]
+    async fn the_agent_that_the_daemon_was_started_with_is_the_first() {
         let environment = Environment::allowed([("SSH_AUTH_SOCK".into(), "/a/own".into())]);
         let keys = Keys::of(&environment);
-        assert!(keys.is_newest(Path::new("/a/own")));
+        assert!(keys.is_newest(Path::new("/a/own")).await);
         assert!(Keys::of(&Environment::default()).named().is_empty());
     }
 }

@@ -11,6 +11,7 @@ mod folder;
 pub mod host;
 pub(crate) mod keys;
 pub mod local;
+pub(crate) mod masters;
 pub mod process;
 pub mod tcp;
 
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::ids::TargetId;
 use engine::input::LastOutput;
 use engine::time::WallMs;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -48,6 +50,7 @@ use far::{Far, Signalled};
 use files::{Content, Part, Pieces, Refused};
 use host::{HostFacts, ProcessStat, ProgramFacts, ServerRuns, SocketFile};
 use keys::Keys;
+use masters::Masters;
 use obstacle::Obstacle;
 use process::{ControlProcess, Ending, Environment, Program};
 use route::Route;
@@ -214,17 +217,32 @@ impl Target {
         Ok(Self { reach, capabilities, tmux, environment, patience })
     }
 
-    /// A machine somewhere else for somebody who changes files there and watches nothing.
+    /// With the place where a person may hold a connection to it.
+    #[must_use]
+    pub(crate) fn with_held(mut self, held: Option<PathBuf>) -> Self {
+        // Nobody else has it yet.
+        if let Reach::Far(far) = &mut self.reach
+            && let Some(far) = Arc::get_mut(far)
+        {
+            far.hold_at(held);
+        }
+        self
+    }
+
+    /// A machine somewhere else for somebody who changes files there and watches nothing. `routes` is
+    /// the daemon's folder of connections, in which a person may hold one to this target.
     pub fn for_files(
         route: Route,
         environment: Environment,
         folder: &Path,
+        (routes, target): (&Path, &str),
     ) -> std::io::Result<Self> {
         let (patience, tmux) =
             (Patience::of(&Config::default().observer), OsString::from(route.tmux()));
         // Nothing is called so: no session is made, and none taken away.
         let (place, shared) = ((folder, ""), &Shared::of(&environment));
-        let far = Far::new(route, environment.clone(), patience.connect, place, shared)?;
+        let mut far = Far::new(route, environment.clone(), patience.connect, place, shared)?;
+        far.hold_at(Masters::of(routes).socket(&TargetId::new(target)));
         let (reach, capabilities) = (Reach::Far(Arc::new(far)), Capabilities::STARTING_ONLY);
         Ok(Self { reach, capabilities, tmux, environment, patience })
     }

@@ -19,10 +19,9 @@ pub(super) enum Role {
     Shares,
 }
 
-/// What holds for every `ssh` of ours: nothing of the user's configuration may run another program
-/// there or here, forward anything, or ask somebody who is not there.
+/// What holds for every `ssh` of a connection: nothing of the user's configuration may run another
+/// program there or here, or forward anything.
 const ALWAYS: &[&str] = &[
-    "BatchMode=yes",
     "RemoteCommand=none",
     "RequestTTY=no",
     "ClearAllForwardings=yes",
@@ -34,6 +33,9 @@ const ALWAYS: &[&str] = &[
     "ServerAliveInterval=3",
     "ServerAliveCountMax=2",
 ];
+
+/// Nobody is there who could be asked.
+const UNATTENDED: &str = "BatchMode=yes";
 
 /// What holds for one with a terminal, which makes a connection of its own for a person.
 const WITH_TERMINAL: &[&str] = &[
@@ -55,6 +57,7 @@ pub(super) fn words(
 ) -> Vec<OsString> {
     let mut words = vec![OsString::from("ssh"), OsString::from("-T")];
     let mut option = |text: OsString| words.extend([OsString::from("-o"), text]);
+    option(UNATTENDED.into());
     ALWAYS.iter().for_each(|text| option(text.into()));
     option(format!("StrictHostKeyChecking={}", strictness(ssh)).into());
     option(format!("ConnectTimeout={}", connect.as_secs().max(1)).into());
@@ -62,10 +65,7 @@ pub(super) fn words(
         Role::Holds => "ControlMaster=yes".into(),
         Role::Shares => "ControlMaster=no".into(),
     });
-    let mut path = OsString::from("ControlPath=");
-    // `%` begins a word of ssh's own.
-    path.push(socket.to_string_lossy().replace('%', "%%"));
-    option(path);
+    option(control_path(socket).into());
     if role == Role::Shares {
         // Where the connection is gone, none is made in its place.
         option("ProxyCommand=false".into());
@@ -74,6 +74,31 @@ pub(super) fn words(
     words.extend(place(ssh).into_iter().map(OsString::from));
     words.push(quote::for_any_shell(script).into());
     words
+}
+
+/// The words that hold a connection in a person's terminal, which `ssh` asks there for what it
+/// needs. Others go through its socket.
+pub(super) fn holding_words(ssh: &Ssh, socket: &Path) -> Vec<String> {
+    let mut words = ["ssh", "-N", "-T"].map(str::to_owned).to_vec();
+    let strictness = format!("StrictHostKeyChecking={}", strictness(ssh));
+    let ours = ["BatchMode=no".to_owned(), strictness, "ControlMaster=yes".to_owned()];
+    let options = ALWAYS.iter().map(|text| (*text).to_owned()).chain(ours);
+    let options = options.chain([control_path(socket)]).chain(ssh.options.iter().cloned());
+    words.extend(options.flat_map(|text| ["-o".to_owned(), text]));
+    words.extend(place(ssh));
+    words
+}
+
+/// The words that end whoever holds a connection at this socket.
+pub(super) fn end_words(socket: &Path) -> Vec<OsString> {
+    let path = control_path(socket);
+    let words = ["ssh", "-F", "/dev/null", "-o", &path, "-O", "exit", "--", "nowhere"];
+    words.map(OsString::from).to_vec()
+}
+
+fn control_path(socket: &Path) -> String {
+    // `%` begins a word of ssh's own.
+    format!("ControlPath={}", socket.to_string_lossy().replace('%', "%%"))
 }
 
 /// The words for a person's terminal.
@@ -159,6 +184,16 @@ mod tests {
         at("ControlPath=/r/%%h");
         at("StrictHostKeyChecking=yes");
         assert!(!text.contains("ProxyCommand"), "the user's own way there is used: {text}");
+    }
+
+    #[test]
+    fn one_that_holds_a_connection_in_a_terminal_asks_there_and_obeys_all_else() {
+        let words = holding_words(&ssh("u@h:22"), Path::new("/r/%h")).join(" ");
+        assert!(words.starts_with("ssh -N -T -o RemoteCommand=none"), "{words}");
+        assert!(words.ends_with("-o ForwardAgent=yes -l u -p 22 -- h"), "{words}");
+        let ours = "BatchMode=no -o StrictHostKeyChecking=yes -o ControlMaster=yes";
+        assert!(words.contains(&format!("{ours} -o ControlPath=/r/%%h")), "{words}");
+        assert!(words.contains("-o ForwardAgent=no") && words.contains("ControlPersist=no"));
     }
 
     #[test]

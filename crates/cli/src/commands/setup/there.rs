@@ -142,7 +142,9 @@ pub(crate) fn way(
         Failure::new(ErrorCode::Internal, format!("cannot reach {name}: {error}"))
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(internal)?;
-    let target = Target::for_files(route, Environment::of_this_process(), &folder);
+    let held = (console.paths()?.routes, &item.target_id);
+    let environment = Environment::of_this_process();
+    let target = Target::for_files(route, environment, &folder, (&held.0, held.1));
     Ok((item, target.map_err(internal)?, runtime()?))
 }
 

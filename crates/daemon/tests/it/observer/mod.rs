@@ -1,7 +1,8 @@
 //! The observer against a real tmux on private sockets, with a recorder in the deck's place.
 //!
-//! What has to hold on every target is run twice: on a target that is reached directly, and on the
-//! same one behind the argument prefix `env`, where nothing is left but to start programs.
+//! What has to hold on every target is run three times: on a target that is reached directly, on the
+//! same one behind the argument prefix `env`, where nothing is left but to start programs, and on the
+//! same one behind a real `sshd`.
 
 mod scene;
 
@@ -12,7 +13,7 @@ mod hub;
 mod servers;
 mod topology;
 
-/// Makes two tests of each function: one for each way to reach the target.
+/// Makes three tests of each function: one for each way to reach the target.
 macro_rules! on_every_reach {
     ($($name:ident),+ $(,)?) => {
         mod direct {
@@ -20,6 +21,14 @@ macro_rules! on_every_reach {
         }
         mod over_command {
             $(#[test] fn $name() { super::$name($crate::observer::scene::Reach::OverCommand); })+
+        }
+        mod over_ssh {
+            use $crate::observer::scene::Reach;
+            $(#[test] fn $name() {
+                if Reach::OverSsh.is_there() {
+                    super::$name(Reach::OverSsh);
+                }
+            })+
         }
     };
 }

@@ -11,7 +11,7 @@ use daemon::config::{Config, ObserverConfig};
 use daemon::observer::{Closed, Given, Observer, Reporter};
 use daemon::sentinel::Sentinel;
 use daemon::targets::process::Environment;
-use daemon::targets::route::{Route, Way};
+use daemon::targets::route::{Route, Ssh, Way};
 use daemon::targets::{Shared, Target};
 use engine::event::SessionRow;
 use engine::ids::{PaneId, SessionId, TargetId};
@@ -20,7 +20,7 @@ use engine::pane::{PaneFacts, ProcessIdentity};
 use engine::target::{ServerFacts, TargetRow, Trouble};
 use engine::time::WallMs;
 use engine::words::{Health, TargetKind};
-use testkit::{TestEnv, wait};
+use testkit::{Sshd, TestEnv, skipped, wait};
 use tmux::hub::Hub;
 use tokio::sync::mpsc;
 
@@ -30,6 +30,19 @@ pub(crate) enum Reach {
     Direct,
     /// By programs that are started with a command before them.
     OverCommand,
+    /// By an `ssh` to an `sshd` of the scene's own.
+    OverSsh,
+}
+
+impl Reach {
+    /// Whether it can be had on this machine; where not, that is said.
+    pub(crate) fn is_there(self) -> bool {
+        let is_there = self != Self::OverSsh || Sshd::is_installed();
+        if !is_there {
+            skipped("no sshd is installed");
+        }
+        is_there
+    }
 }
 
 /// What was said, and what follows from it.
@@ -117,6 +130,8 @@ pub(crate) struct Scene {
     said: Arc<Mutex<Said>>,
     orders: mpsc::Sender<Order>,
     thread: Option<JoinHandle<()>>,
+    /// What it goes through, which has to outlive it.
+    sshd: Option<Sshd>,
 }
 
 /// An installation's id, as it stands in the name of its session.
@@ -138,7 +153,7 @@ impl Setting {
         // Without events everything waits for the next look.
         let observer = match reach {
             Reach::Direct => "",
-            Reach::OverCommand => "scan_active = \"200ms\"\nscan_idle = \"1s\"\n",
+            Reach::OverCommand | Reach::OverSsh => "scan_active = \"200ms\"\nscan_idle = \"1s\"\n",
         };
         let (socket, observer) = (String::new(), observer.to_owned());
         Self { reach, installation: INSTALLATION, socket, observer, server: None }
@@ -157,7 +172,13 @@ impl Setting {
         let variables = command
             .get_envs()
             .filter_map(|(key, value)| Some((OsString::from(key), OsString::from(value?))));
-        self.observe_by(Environment::allowed(variables))
+        let environment = Environment::allowed(variables);
+        let Reach::OverSsh = self.reach else { return self.observe_by(environment) };
+        let (sshd, way) = sshd(env);
+        let target = self.far(way, environment, &std::env::temp_dir());
+        let mut scene = self.start(target);
+        scene.sshd = Some(sshd);
+        scene
     }
 
     /// Observes what a program with this environment would find.
@@ -168,17 +189,44 @@ impl Setting {
             }
             Reach::OverCommand => {
                 let way = Way::Command { words: vec!["env".to_owned()], attach: None };
-                let socket = Some(self.socket.clone()).filter(|socket| !socket.is_empty());
-                let route = Route { way, tmux: None, socket };
-                let hub = Hub::new(self.installation).expect("it is an id");
-                let (place, shared) = ((Path::new("/"), &hub), Shared::default());
-                Target::far(route, &self.config(), environment, place, &shared)
-                    .expect("a command needs no folder")
+                self.far(way, environment, Path::new("/"))
             }
+            Reach::OverSsh => unreachable!("an sshd serves a whole world"),
         };
+        self.start(target)
+    }
+
+    fn far(&self, way: Way, environment: Environment, folder: &Path) -> Target {
+        let socket = Some(self.socket.clone()).filter(|socket| !socket.is_empty());
+        let route = Route { way, tmux: None, socket };
+        let hub = Hub::new(self.installation).expect("it is an id");
+        let shared = Shared::default();
+        Target::far(route, &self.config(), environment, (folder, &hub), &shared)
+            .expect("there is a folder for its socket")
+    }
+
+    fn start(&self, target: Target) -> Scene {
         let row = TargetRow { server: self.server.clone(), ..row() };
         Scene::start(row, target, self.config(), self.installation)
     }
+}
+
+/// An `sshd` that leads into a test's world, and how it is reached.
+fn sshd(env: &TestEnv) -> (Sshd, Way) {
+    let name = (0..).map(|nth| format!("sshd{nth}")).find(|name| !env.path(name).exists());
+    let command = env.command("/nonexistent");
+    let variables: Vec<String> = command
+        .get_envs()
+        .filter_map(|(key, value)| Some(format!("{}={}", key.to_str()?, value?.to_str()?)))
+        .collect();
+    let lead = format!("ForceCommand exec /usr/bin/env {}", variables.join(" "));
+    let more = format!("{lead} sh -c \"$SSH_ORIGINAL_COMMAND\"\n");
+    let name = name.expect("there are always more numbers");
+    let sshd = Sshd::start_with(env, &name, &more).expect("it was asked whether it is there");
+    sshd.introduce();
+    let target = format!("127.0.0.1:{}", sshd.port());
+    let ssh = Ssh { target, options: sshd.options(), accept_new: false };
+    (sshd, Way::Ssh(ssh))
 }
 
 fn row() -> TargetRow {
@@ -228,7 +276,7 @@ impl Scene {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime can be made").block_on(run);
         });
-        Self { said, orders, thread: Some(thread) }
+        Self { said, orders, thread: Some(thread), sshd: None }
     }
 
     pub(crate) fn said(&self) -> MutexGuard<'_, Said> {
