@@ -230,14 +230,17 @@ impl Horizons {
         Ok(deleted)
     }
 
-    /// Deletes what waited once and does not any more.
+    /// Deletes what waited once and does not any more, once the journal tells of it no longer. By its
+    /// time alone, what came while the clock was set back by years would be forgotten as soon as
+    /// that was right again, and be taken a second time if it is read once more.
     fn delete_settled(&self, db: &Connection) -> Result<usize, Fault> {
+        let pruned = Meta::read(db)?.pruned.seq;
         let inbox = db
             .prepare_cached(
                 "DELETE FROM event_inbox WHERE rowid IN (SELECT rowid FROM event_inbox \
-                 WHERE status <> ? AND ingested_at < ? LIMIT ?)",
+                 WHERE status <> ? AND ingested_at < ? AND journal_seq <= ? LIMIT ?)",
             )?
-            .execute(params![PENDING, self.events, limits::RETAIN_ROWS_MAX])?;
+            .execute(params![PENDING, self.events, signed(pruned), limits::RETAIN_ROWS_MAX])?;
         if inbox > 0 {
             Meta::raise_inbox_deleted_before(db, self.events)?;
         }

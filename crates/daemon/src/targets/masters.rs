@@ -105,8 +105,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_that_is_held_outlives_the_folder_and_what_a_killed_one_left_is_taken_away()
-     {
+    async fn a_held_connection_outlives_its_folder_and_a_dead_ones_socket_is_removed() {
         let routes = tempfile::tempdir().unwrap();
         let masters = Masters::open(routes.path()).unwrap();
         let socket = masters.socket(&TargetId::new("tg-0123456789abcdefghij")).unwrap();
