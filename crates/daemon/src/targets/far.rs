@@ -133,8 +133,8 @@ impl Far {
         let role = if through { Role::Shares } else { Role::Holds };
         let words = self.words(role, LINE, &arguments.map(OsStr::new));
         let environment = self.environment_with_keys().await;
-        if self.folder.is_some() {
-            // An ssh that was killed leaves it, and where one is the next makes none.
+        if self.folder.is_some() && !through {
+            // An ssh of ours that was killed leaves it, and where one is the next makes none.
             std::fs::remove_file(self.socket()).ok();
         }
         let knot = Knot {
