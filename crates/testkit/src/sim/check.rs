@@ -452,7 +452,8 @@ impl Checker {
         if last.is_some_and(|it| right(it.at) && it.state == before.state.state) {
             return Ok(());
         }
-        violated("I9", format!("{:?} was known until {expected:?}, told is {last:?}", row.key))
+        let pane = self.model.describe(before, now);
+        violated("I9", format!("{:?} was known until {expected:?}, told {last:?}; {pane}", row.key))
     }
 
     fn take_removal(&mut self, key: &PaneKey, ended: Option<&RuntimeId>) -> Checked {
