@@ -13,7 +13,7 @@ fn tests_below(folder: &Path, names: &mut BTreeSet<String>) {
         if path.is_dir() && path.file_name().is_some_and(|it| it != "target") {
             tests_below(&path, names);
         } else if path.extension().is_some_and(|it| it == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
+            let text = fs::read_to_string(&path).unwrap().replace("#[tokio::test]", "#[test]");
             let after = text.split("#[test]").skip(1);
             let named = after.filter_map(|it| it.split_once("fn ")?.1.split_once('('));
             names.extend(named.map(|(name, _)| name.trim().to_owned()));
