@@ -572,7 +572,10 @@ impl Checker {
     pub(crate) fn restart(&mut self, trail: &Trail, now: Now, moment: Moment) -> Tables {
         let stored = stored(self.follower.tables());
         self.follower = Engine::restore(self.settings, stored.clone(), now);
-        self.model.restart(&stored.panes, trail, moment);
+        // Of a target that was removed since a trail says nothing to anybody.
+        let mut trail = trail.clone();
+        trail.targets.retain(|target, _| self.follower.target(target).is_some());
+        self.model.restart(&stored.panes, &trail, moment);
         stored
     }
 
