@@ -191,15 +191,32 @@ async fn first_look(
     name: &TargetName,
 ) -> Result<Answer<TargetAnswer>, Failure> {
     let until = tokio::time::Instant::now() + FIRST_LOOK_MAX;
-    loop {
-        let answer = client.connect_target(name).await?;
-        let target = answer.read()?.target;
-        let settled = target.health != Health::Down || target.health_reason.is_some();
-        if settled || tokio::time::Instant::now() >= until {
-            return Ok(answer);
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
+    let settled =
+        |target: &TargetItem| target.health != Health::Down || target.health_reason.is_some();
+    let answer = client.connect_target(name).await?;
+    if settled(&answer.read()?.target) {
+        return Ok(answer);
     }
+    // The order is given once: whoever disconnects it meanwhile means it.
+    while tokio::time::Instant::now() < until {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        let targets = client.targets().await?.read()?.items;
+        match targets.into_iter().find(|it| it.name == *name) {
+            Some(target) if is_left_alone(&target) => {
+                let message = format!("`{name}` was disconnected again meanwhile");
+                return Err(Failure::new(ErrorCode::TargetDisconnected, message));
+            }
+            Some(target) if !settled(&target) => {}
+            // What there is to say is said by the answer.
+            _ => break,
+        }
+    }
+    Ok(client.connect_target(name).await?)
+}
+
+/// Whether somebody disconnected it.
+fn is_left_alone(target: &TargetItem) -> bool {
+    target.health_reason.as_deref() == Some(ErrorCode::TargetDisconnected.as_str())
 }
 
 fn disconnect(console: &Console, args: &DisconnectArgs) -> Outcome {

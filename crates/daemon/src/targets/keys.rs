@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::geteuid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -46,6 +47,8 @@ struct Named {
     path: PathBuf,
     /// Which socket it was. One that is made anew at the same place is another agent.
     file: Option<SocketFile>,
+    /// What it answered last; nothing where nobody asked yet.
+    holds: Option<Holds>,
 }
 
 /// What an agent answered.
@@ -60,15 +63,15 @@ impl Keys {
     /// With the agent that this process was started with.
     pub(crate) fn of(environment: &Environment) -> Self {
         let own = environment.key_agent().map(PathBuf::from);
-        let named = own.map(|path| Named { file: SocketFile::at(&path), path });
+        let named = own.map(|path| Named { file: SocketFile::at(&path), path, holds: None });
         Self { named: Mutex::new(named.into_iter().collect()), came: watch::Sender::default() }
     }
 
-    /// Whether it was named last, and is still the same: one that was started anew at that place is
-    /// another.
+    /// Whether it was named last, had keys, and is still the same: one that was started anew at that
+    /// place is another, and one that had none may have been unlocked.
     pub(crate) async fn is_newest(&self, path: &Path) -> bool {
         let newest = self.named().first().filter(|newest| newest.path == path).cloned();
-        let Some(Named { path, file }) = newest else { return false };
+        let Some(Named { path, file, holds: Some(Holds::Keys) }) = newest else { return false };
         // Whose path this is may be a file system's that hangs.
         let looked = tokio::task::spawn_blocking(move || ours(&path)).await;
         looked.is_ok_and(|now| now == file)
@@ -83,12 +86,12 @@ impl Keys {
         // Whose path this is may be a file system's that hangs.
         let looked = tokio::task::spawn_blocking(move || ours(&asked)).await;
         let Some(file) = looked.ok().flatten() else { return };
-        if ask(&path).await.is_none() {
-            return;
-        }
-        let named = Named { path, file: Some(file) };
+        let Some(holds) = ask(&path).await else { return };
+        let named = Named { path, file: Some(file), holds: Some(holds) };
         let mut all = self.named();
-        let is_new = !all.contains(&named);
+        let before = all.iter().find(|it| (&it.path, it.file) == (&named.path, named.file));
+        let had_none = |it: &Named| it.holds == Some(Holds::Nothing) && holds == Holds::Keys;
+        let is_new = before.is_none_or(had_none);
         all.retain(|it| it.path != named.path);
         all.insert(0, named);
         all.truncate(NAMED_MAX);
@@ -138,10 +141,21 @@ fn ours(path: &Path) -> Option<SocketFile> {
     is_ours.then(|| SocketFile::at(path)).flatten()
 }
 
+/// Connects to a socket, and waits for nobody but its file system.
+fn reach(path: &Path) -> io::Result<std::os::unix::net::UnixStream> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
+}
+
 /// Asks an agent whether it holds keys; nothing where none of this user's answers.
 async fn ask(path: &Path) -> Option<Holds> {
+    let path = path.to_owned();
     let asking = async {
-        let mut agent = UnixStream::connect(path).await?;
+        // Whose path this is may be a file system's that hangs.
+        let reached = tokio::task::spawn_blocking(move || reach(&path)).await;
+        let mut agent = UnixStream::from_std(reached.map_err(io::Error::other)??)?;
         if agent.peer_cred()?.uid() != geteuid().as_raw() {
             return Err(io::Error::from(io::ErrorKind::PermissionDenied));
         }
@@ -165,6 +179,7 @@ async fn ask(path: &Path) -> Option<Holds> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use tokio::net::UnixListener;
 
@@ -172,6 +187,10 @@ mod tests {
 
     /// An agent with so many keys, as far as this question goes.
     fn agent(path: &Path, keys: u32) -> tokio::task::JoinHandle<()> {
+        agent_that_changes(path, Arc::new(AtomicU32::new(keys)))
+    }
+
+    fn agent_that_changes(path: &Path, keys: Arc<AtomicU32>) -> tokio::task::JoinHandle<()> {
         let listener = UnixListener::bind(path).unwrap();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
@@ -180,6 +199,7 @@ mod tests {
                     continue;
                 }
                 assert_eq!(question, QUESTION);
+                let keys = keys.load(Ordering::Relaxed);
                 let body = [&[ANSWER_KIND][..], &keys.to_be_bytes()].concat();
                 let length = u32::try_from(body.len()).unwrap().to_be_bytes();
                 client.write_all(&[&length[..], &body].concat()).await.unwrap();
@@ -208,13 +228,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_that_had_no_keys_is_asked_again_and_comes_anew_with_its_first() {
+        let it = Scene::new();
+        let (path, keys) = (it.at("a"), Arc::new(AtomicU32::new(0)));
+        let _agent = agent_that_changes(&path, Arc::clone(&keys));
+        it.keys.name(path.clone()).await;
+        assert_eq!(it.keys.came(), 1);
+        assert!(!it.keys.is_newest(&path).await, "it may have been unlocked");
+        it.keys.name(path.clone()).await;
+        assert_eq!(it.keys.came(), 1, "it was not");
+        keys.store(1, Ordering::Relaxed);
+        it.keys.name(path.clone()).await;
+        assert_eq!(it.keys.came(), 2);
+        assert!(it.keys.is_newest(&path).await);
+    }
+
+    #[tokio::test]
     async fn the_newest_that_answers_is_asked_and_one_with_keys_before_one_without() {
         let it = Scene::new();
         assert_eq!(it.chosen().await, None);
         for (name, keys) in [("old", 1), ("new", 2), ("empty", 0)] {
             agent(&it.at(name), keys);
             it.keys.name(it.at(name)).await;
-            assert!(it.keys.is_newest(&it.at(name)).await, "{name}");
+            assert_eq!(it.keys.is_newest(&it.at(name)).await, keys > 0, "{name}");
         }
         assert_eq!(it.chosen().await.as_deref(), Some("new"));
         it.keys.name(it.at("old")).await;
@@ -273,7 +309,7 @@ mod tests {
         it.keys.name(it.at("speaks")).await;
         let silent: Vec<_> = (0..NAMED_MAX - 1).map(|nth| it.at(&nth.to_string())).collect();
         let listeners: Vec<_> = silent.iter().map(|it| UnixListener::bind(it).unwrap()).collect();
-        let named = silent.iter().map(|path| Named { path: path.clone(), file: None });
+        let named = silent.iter().map(|path| Named { path: path.clone(), file: None, holds: None });
         it.keys.named().splice(0..0, named);
         let start = tokio::time::Instant::now();
         assert_eq!(it.chosen().await.as_deref(), Some("speaks"));
@@ -308,7 +344,7 @@ mod tests {
     async fn the_agent_that_the_daemon_was_started_with_is_the_first() {
         let environment = Environment::allowed([("SSH_AUTH_SOCK".into(), "/a/own".into())]);
         let keys = Keys::of(&environment);
-        assert!(keys.is_newest(Path::new("/a/own")).await);
+        assert_eq!(keys.named().first().unwrap().path, Path::new("/a/own"));
         assert!(Keys::of(&Environment::default()).named().is_empty());
     }
 }
