@@ -48,6 +48,12 @@ fn f_08_a_paused_daemon_catches_up_with_what_happened_meanwhile() {
 fn of_a_daemon_that_is_stopped_every_command_says_so_and_a_hook_leaves_the_question_to_the_agent() {
     let (env, daemon, pane) = scene();
     daemon.signal(Signal::STOP);
+    // Its threads stop one after the other; until then one may still take a connection.
+    wait::until("it is stopped", || {
+        let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
+        let mut numbers = threads.map(|it| it.unwrap().file_name().to_str().unwrap().parse());
+        numbers.all(|it| process::state(it.unwrap()) == Some('T')).then_some(())
+    });
     let commands: [&[&str]; 10] = [
         &["ls"],
         &["list", "panes", "--json"],
