@@ -29,7 +29,7 @@ use super::route::{Route, Way};
 use super::ssh::{self, Role};
 use super::table::{Life, Table};
 use super::tether::{Knot, Stirred, Talk, Tether};
-use super::turns::{Habit, Turns};
+use super::turns::{Guest, Turns};
 
 /// What every script but the two that stay begins with: it prints a mark, so that whatever a login
 /// shell printed before can be told from the answer.
@@ -58,7 +58,7 @@ pub(super) struct Far {
     goes_through: AtomicBool,
     tether: Tether,
     turns: Arc<Turns>,
-    habit: Habit,
+    guest: Guest,
     keys: Arc<Keys>,
     /// How many agents with keys had come when it last connected.
     keys_tried: AtomicU64,
@@ -90,6 +90,7 @@ impl Far {
             Way::Command { .. } => None,
         };
         let mark = format!("qd-{}", engine::ids::hex(&crate::ids::random_bytes()));
+        let guest = shared.turns.guest(route.door());
         Ok(Self {
             route,
             session,
@@ -101,7 +102,7 @@ impl Far {
             goes_through: AtomicBool::new(false),
             tether: Tether::default(),
             turns: Arc::clone(&shared.turns),
-            habit: Habit::default(),
+            guest,
             keys: Arc::clone(&shared.keys),
             keys_tried: AtomicU64::new(0),
             table: Mutex::default(),
@@ -119,7 +120,7 @@ impl Far {
         if self.tether.is_tied_still()? {
             return Ok(false);
         }
-        self.turns.connect(&self.habit, self.tie()).await.map(|()| true)
+        self.turns.connect(&self.guest, self.tie()).await.map(|()| true)
     }
 
     async fn tie(&self) -> Result<(), Obstacle> {

@@ -65,6 +65,14 @@ impl Route {
         }
     }
 
+    /// What lets everybody in who goes the same way, whoever they are there.
+    pub fn door(&self) -> String {
+        match &self.way {
+            Way::Command { words, .. } => words.join("\0"),
+            Way::Ssh(ssh) => ssh.target.rsplit('@').next().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// The tmux program there.
     pub fn tmux(&self) -> &str {
         self.tmux.as_deref().unwrap_or("tmux")
@@ -104,6 +112,18 @@ mod tests {
             r#"{"way":{"ssh":{"target":"u@h:22","accept_new":true}},"tmux":"/opt/tmux"}"#
         );
         assert_eq!(Route::parse(&text).unwrap(), route);
+    }
+
+    #[test]
+    fn whoever_goes_to_one_host_goes_through_one_door() {
+        let door = |target: &str| {
+            let ssh = Ssh { target: target.to_owned(), options: Vec::new(), accept_new: false };
+            Route { way: Way::Ssh(ssh), tmux: None, socket: None }.door()
+        };
+        assert_eq!(door("host:22"), door("somebody@host:22"));
+        assert_ne!(door("host:22"), door("host:23"));
+        assert_eq!(command(None).door(), command(Some("work")).door());
+        assert_ne!(command(None).door(), door("docker"));
     }
 
     #[test]

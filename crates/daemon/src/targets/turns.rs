@@ -1,15 +1,20 @@
 //! Turns at connecting: of all targets, only a few connect at once.
 //!
-//! To connect costs an exchange of keys here and there and a login, and many ways may lead through
-//! one host, which drops those who come all at once. A laptop that wakes has all its targets to
-//! connect again in the same moment. So each waits for its turn, in the order in which they came,
-//! and has it until its connection is made or has failed, or for a bounded time: nobody waits for a
-//! host that does not answer. Whoever took longer than its turn waits with those like it for the
-//! next ones, and these never have all of them.
+//! To connect costs an exchange of keys here and there and a login. A laptop that wakes has all its
+//! targets to connect again in the same moment. So each waits for its turn, in the order in which
+//! they came, and has it until its connection is made or has failed, or for a bounded time: nobody
+//! waits for a host that does not answer. Whoever took longer than its turn waits with those like
+//! it for the next ones, and these never have all of them.
+//!
+//! A host drops those who come all at once, and a busy one takes long to let anybody in. So of the
+//! targets behind one [`Door`] only a few are ever between their first byte and their login,
+//! however long that takes: what makes one of them wait makes the others wait as well.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -25,36 +30,58 @@ const TURN_MAX: Duration = Duration::from_secs(2);
 /// The turns of all targets.
 #[derive(Debug)]
 pub(crate) struct Turns {
-    /// Both queues are fair: who came first is first.
+    /// All queues are fair: who came first is first.
     all: Semaphore,
     late: Semaphore,
+    /// By what they are called, as long as a target is behind them.
+    doors: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
-/// What is known of one who takes turns.
-#[derive(Debug, Default)]
-pub(super) struct Habit {
+/// What several targets are let in by: a host, or what leads somewhere.
+type Door = Arc<Semaphore>;
+
+/// One who takes turns.
+#[derive(Debug)]
+pub(super) struct Guest {
+    door: Door,
     late: AtomicBool,
 }
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { all: Semaphore::new(AT_ONCE_MAX), late: Semaphore::new(LATE_AT_ONCE_MAX) }
+        Self {
+            all: Semaphore::new(AT_ONCE_MAX),
+            late: Semaphore::new(LATE_AT_ONCE_MAX),
+            doors: Mutex::default(),
+        }
     }
 }
 
 impl Turns {
+    /// One more target behind the door of this name.
+    pub(super) fn guest(&self, door: String) -> Guest {
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.retain(|_, door| door.strong_count() > 0);
+        let known = doors.get(&door).and_then(Weak::upgrade);
+        let shared = known.unwrap_or_else(|| Arc::new(Semaphore::new(AT_ONCE_MAX)));
+        doors.insert(door, Arc::downgrade(&shared));
+        Guest { door: shared, late: AtomicBool::new(false) }
+    }
+
     /// Waits for a turn and connects in it. Giving up gives the place in the queue, or the turn, to
     /// the next.
-    pub(super) async fn connect<T>(&self, habit: &Habit, connecting: impl Future<Output = T>) -> T {
-        // Nobody closes them, so there is always a turn to come.
-        let among_late = match habit.late.load(Ordering::Relaxed) {
+    pub(super) async fn connect<T>(&self, guest: &Guest, connecting: impl Future<Output = T>) -> T {
+        // Nobody closes them, so there is always a turn to come. Who waits at a door keeps nobody
+        // elsewhere from a turn.
+        let _at_door = guest.door.acquire().await.ok();
+        let among_late = match guest.late.load(Ordering::Relaxed) {
             true => self.late.acquire().await.ok(),
             false => None,
         };
         let turn = self.all.acquire().await.ok();
         let mut connecting = pin!(connecting);
         let connected = timeout(TURN_MAX, &mut connecting).await;
-        habit.late.store(connected.is_err(), Ordering::Relaxed);
+        guest.late.store(connected.is_err(), Ordering::Relaxed);
         drop((turn, among_late));
         match connected {
             Ok(connected) => connected,
@@ -106,10 +133,10 @@ mod tests {
         let tasks = all.into_iter().enumerate().map(|(who, times)| {
             let (turns, seen) = (Arc::clone(&turns), Arc::clone(&seen));
             tokio::spawn(async move {
-                let habit = Habit::default();
+                let guest = turns.guest(who.to_string());
                 for ms in times {
                     let takes = Duration::from_millis(ms);
-                    turns.connect(&habit, connect(&seen, (who, takes), start)).await;
+                    turns.connect(&guest, connect(&seen, (who, takes), start)).await;
                 }
             })
         });
@@ -152,23 +179,61 @@ mod tests {
     }
 
     #[test]
+    fn a_door_that_takes_long_is_passed_by_a_few_at_once_and_is_no_others_delay() {
+        in_a_stopped_clock(async {
+            let turns = Arc::new(Turns::default());
+            let inside = Arc::new(Mutex::new((0, 0)));
+            let guests: Vec<_> = (0..AT_ONCE_MAX * 4)
+                .map(|_| {
+                    let (turns, inside) = (Arc::clone(&turns), Arc::clone(&inside));
+                    tokio::spawn(async move {
+                        let guest = turns.guest("host".to_owned());
+                        let connecting = async {
+                            {
+                                let mut inside = inside.lock().unwrap();
+                                inside.0 += 1;
+                                inside.1 = inside.1.max(inside.0);
+                            }
+                            sleep(TURN_MAX * 5).await;
+                            inside.lock().unwrap().0 -= 1;
+                        };
+                        turns.connect(&guest, connecting).await;
+                    })
+                })
+                .collect();
+            sleep(TURN_MAX + TURN_MAX / 2).await;
+            let (start, other) = (Instant::now(), turns.guest("another".to_owned()));
+            turns.connect(&other, async {}).await;
+            assert!(start.elapsed().is_zero(), "{:?}", start.elapsed());
+            for guest in guests {
+                guest.await.unwrap();
+            }
+            assert_eq!(*inside.lock().unwrap(), (0, AT_ONCE_MAX));
+            drop(other);
+            turns.guest("new".to_owned());
+            assert_eq!(turns.doors.lock().unwrap().len(), 1, "doors without targets are forgotten");
+        });
+    }
+
+    #[test]
     fn hosts_that_hang_for_ever_leave_turns_to_those_that_answer() {
         in_a_stopped_clock(async {
             let turns = Arc::new(Turns::default());
-            for _ in 0..40 {
+            for nth in 0..40 {
                 let turns = Arc::clone(&turns);
                 tokio::spawn(async move {
-                    let habit = Habit { late: AtomicBool::new(true) };
+                    let guest = turns.guest(nth.to_string());
+                    guest.late.store(true, Ordering::Relaxed);
                     loop {
-                        turns.connect(&habit, async { sleep(TURN_MAX * 3).await }).await;
+                        turns.connect(&guest, async { sleep(TURN_MAX * 3).await }).await;
                     }
                 });
             }
             sleep(TURN_MAX * 5).await;
-            let habit = Habit::default();
+            let guest = turns.guest("answers".to_owned());
             for _ in 0..10 {
                 let start = Instant::now();
-                turns.connect(&habit, sleep(Duration::from_millis(100))).await;
+                turns.connect(&guest, sleep(Duration::from_millis(100))).await;
                 let took = start.elapsed();
                 assert!(took < TURN_MAX / 2, "{took:?}");
             }
@@ -178,13 +243,14 @@ mod tests {
     #[test]
     fn who_gives_up_leaves_its_place_to_the_next() {
         in_a_stopped_clock(async {
-            let (turns, habit) = (Turns::default(), Habit::default());
+            let turns = Turns::default();
+            let guest = turns.guest("host".to_owned());
             for _ in 0..AT_ONCE_MAX * 3 {
-                let connecting = turns.connect(&habit, std::future::pending::<()>());
+                let connecting = turns.connect(&guest, std::future::pending::<()>());
                 assert!(timeout(TURN_MAX / 4, connecting).await.is_err());
             }
             let start = Instant::now();
-            turns.connect(&habit, async {}).await;
+            turns.connect(&guest, async {}).await;
             assert!(start.elapsed().is_zero(), "{:?}", start.elapsed());
         });
     }
@@ -192,15 +258,16 @@ mod tests {
     #[test]
     fn what_takes_longer_than_its_turn_is_finished_all_the_same() {
         in_a_stopped_clock(async {
-            let (turns, habit) = (Turns::default(), Habit::default());
+            let turns = Turns::default();
+            let guest = turns.guest("host".to_owned());
             let long = async {
                 sleep(TURN_MAX * 9).await;
                 7
             };
-            assert_eq!(turns.connect(&habit, long).await, 7);
-            assert!(habit.late.load(Ordering::Relaxed));
-            turns.connect(&habit, async {}).await;
-            assert!(!habit.late.load(Ordering::Relaxed), "once in time, it is like the others");
+            assert_eq!(turns.connect(&guest, long).await, 7);
+            assert!(guest.late.load(Ordering::Relaxed));
+            turns.connect(&guest, async {}).await;
+            assert!(!guest.late.load(Ordering::Relaxed), "once in time, it is like the others");
         });
     }
 }
