@@ -164,6 +164,9 @@ fn a_socket_by_a_link_or_a_detour_is_no_other_target_and_a_file_is_none() {
         let said = add("p3", impossible).fails_with(2);
         assert!(said.contains("no socket"), "{impossible}: {said}");
     }
+    let ours = env.socket().display().to_string();
+    let said = env.qd(&["target", "add", "p4", "--tmux-socket", &ours]).fails_with(2);
+    assert!(said.contains("this daemon itself listens"), "{said}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `/v1/targets`: list, add, connect, disconnect, remove.
 
 use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ pub(crate) async fn add(
     create.check()?;
     app.writable()?;
     let mut request = from_api::new_target(create, &app.ids)?;
-    look_at_socket(&mut request)?;
+    look_at_socket(&mut request, &app.socket())?;
     if let Some(refusal) = twin(&app, &request) {
         return Err(Fault::Refused(refusal).into());
     }
@@ -83,7 +83,7 @@ pub(crate) async fn add(
 
 /// Refuses a local socket that cannot be one, and writes its path as it really is, so that a link
 /// or a detour is no other target.
-fn look_at_socket(request: &mut Request) -> Result<(), Problem> {
+fn look_at_socket(request: &mut Request, ours: &Path) -> Result<(), Problem> {
     let Request::AddTarget { kind: TargetKind::Local, connection_ref, .. } = request else {
         return Ok(());
     };
@@ -94,6 +94,9 @@ fn look_at_socket(request: &mut Request) -> Result<(), Problem> {
     }
     if std::fs::metadata(&socket).is_ok_and(|found| !found.file_type().is_socket()) {
         return Err(Problem::field("tmux_socket", "is there and is no socket"));
+    }
+    if SocketFile::at(&socket).is_some_and(|found| SocketFile::at(ours) == Some(found)) {
+        return Err(Problem::field("tmux_socket", "is the one that this daemon itself listens on"));
     }
     if connection_ref.starts_with('/')
         && let Some(settled) = local::settled(&socket).to_str()
