@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use engine::event::{Actor, Event};
-use engine::ids::PaneKey;
+use engine::ids::{PaneKey, RuntimeId};
 use engine::input::{Input, Observation, Reading};
-use engine::pane::Cause;
+use engine::pane::{Cause, PaneRow};
 use engine::signal::{About, Signal};
 use engine::words::State;
 use store::Change;
@@ -29,14 +29,42 @@ impl Checker {
             while !last.is_some_and(|input| self.may_make(input, change))
                 && let Some(input) = rest.next()
             {
-                self.looked(input, now);
+                self.looked_in_doubt(input, changes, now);
                 last = Some(input);
             }
             self.take(std::slice::from_ref(change), now)?;
         }
-        rest.for_each(|input| self.looked(input, now));
+        rest.for_each(|input| self.looked_in_doubt(input, changes, now));
         self.in_doubt = false;
         Ok(())
+    }
+
+    /// What was read of an agent that was not known yet counted for nothing, and no row tells of it.
+    fn looked_in_doubt(&mut self, input: &Input, changes: &[Arc<Change>], now: Moment) {
+        if let Input::Observed { target, sight: Observation::Read { pane, readings, .. } } = input {
+            let key = PaneKey::new(target, *pane);
+            let told = |change: &Arc<Change>| {
+                let Event::EventRecorded(row) = &change.event else { return false };
+                readings.iter().any(|it| says(&row.signal, it))
+                    && self.held(&row.runtime, &key, changes)
+            };
+            if !changes.iter().any(told) {
+                return;
+            }
+        }
+        self.looked(input, now);
+    }
+
+    /// Whether a pane holds this runtime, or comes to hold it by these rows.
+    fn held(&self, runtime: &RuntimeId, key: &PaneKey, changes: &[Arc<Change>]) -> bool {
+        let holds = |row: &PaneRow| {
+            row.key == *key && row.runtime.as_ref().is_some_and(|it| it.runtime == *runtime)
+        };
+        let becomes = |change: &Arc<Change>| {
+            let Event::PaneChanged { row, .. } = &change.event else { return false };
+            holds(row)
+        };
+        self.follower.pane(key).is_some_and(holds) || changes.iter().any(becomes)
     }
 
     /// Whether a row can be of an input, as far as the row itself tells.
@@ -56,10 +84,6 @@ impl Checker {
             Input::Observed { target, sight: Observation::Read { pane, agent, readings } } => {
                 let key = PaneKey::new(target, *pane);
                 let life = self.life_of(&key, agent).map(About::Runtime);
-                let says = |told: &Signal, it: &Reading| {
-                    let ended = it.claim.as_ref().is_some_and(|it| it.state == State::Completed);
-                    it.source == told.source && (ended || it.claim == told.claim)
-                };
                 told.map_or(is_settled(&change.event, &key), |told| {
                     life.as_ref() == Some(&told.about) && readings.iter().any(|it| says(told, it))
                 })
@@ -84,6 +108,12 @@ impl Checker {
             | Input::Ticked => !by_observer,
         }
     }
+}
+
+/// Whether an event tells what was read; an end may be told as rest.
+fn says(told: &Signal, reading: &Reading) -> bool {
+    let ended = reading.claim.as_ref().is_some_and(|it| it.state == State::Completed);
+    reading.source == told.source && (ended || reading.claim == told.claim)
 }
 
 /// Whether a row tells of nothing but another state of this pane.
