@@ -122,9 +122,14 @@ impl Sshd {
 
     /// Makes its key known.
     pub fn introduce(&self) {
+        self.introduce_at(&[self.port]);
+    }
+
+    /// Makes its key known, where it is reached by these ports.
+    pub fn introduce_at(&self, ports: &[u16]) {
         let key = fs::read_to_string(self.folder.join("host.pub")).expect("it has a key");
-        let line = format!("[127.0.0.1]:{} {key}", self.port);
-        fs::write(self.folder.join("known_hosts"), line).expect("a file can be written");
+        let lines: String = ports.iter().map(|port| format!("[127.0.0.1]:{port} {key}")).collect();
+        fs::write(self.folder.join("known_hosts"), lines).expect("a file can be written");
     }
 
     /// Makes another key known in its place.

@@ -19,6 +19,10 @@ const NAMING: &[(&str, &str)] = &[
     ("bench/src/bin/agents/lab/gemini.rs", "the same"),
     ("bench/src/bin/agents/lab/opencode.rs", "the same"),
     ("bench/src/bin/agents/lab/mod.rs", "the list of these"),
+    (
+        "bench/src/bin/bench/machines.rs",
+        "an agent that is set up on another machine, whose hooks are timed",
+    ),
     ("bench/src/bin/torture/clients.rs", "a made-up agent that reports, to torture the daemon"),
     ("crates/cli/src/output/fixtures.rs", "examples of what is shown, for tests only"),
     ("xtask/src/tidy/vendors.rs", "the list itself"),

@@ -89,7 +89,7 @@ impl Stage {
 }
 
 /// Tells of all that comes through a pipe, and when.
-fn listen(pipe: &str, told: Sender<(usize, Instant)>) -> anyhow::Result<()> {
+pub(crate) fn listen(pipe: &str, told: Sender<(usize, Instant)>) -> anyhow::Result<()> {
     let mut pipe = OpenOptions::new().read(true).write(true).open(pipe)?;
     thread::spawn(move || {
         let mut chunk = [0; 4096];

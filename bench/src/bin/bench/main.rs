@@ -15,6 +15,7 @@ mod idle;
 mod ingest;
 mod journal;
 mod limits;
+mod machines;
 mod needs;
 mod restart;
 mod strangers;
@@ -39,6 +40,7 @@ const BENCHES: &[Bench] = &[
     ("ingest", "P-10: durable events", ingest::run),
     ("commands", "P-11: the command line", commands::run),
     ("acts", "P-12: sends, many of them, and attach", acts::run),
+    ("machines", "P-14: targets over ssh", machines::run),
     ("restart", "P-13: killed, started again", restart::run),
     ("fanout", "P-15: a hundred watchers", fanout::run),
     ("strangers", "S-30: connections that say nothing", strangers::run),
