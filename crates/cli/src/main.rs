@@ -30,6 +30,9 @@ fn main() -> process::ExitCode {
         call.serve();
         return process::ExitCode::SUCCESS;
     }
+    if let Some(call) = hook::HandedOn::of(&arguments) {
+        return process::ExitCode::from(call.serve());
+    }
     let code = match only_argument(&arguments) {
         // Asked often and by programs: it costs nothing but the start.
         Some("--version" | "-V") => said(plain().line(version())),
