@@ -194,6 +194,9 @@ error_codes! {
     /// There is a target of that name already.
     TargetExists = "E_TARGET_EXISTS", 409, Conflict,
         "Choose another name, or remove the target with `qd target remove NAME`.";
+    /// The program is none that could run on the target, or none to be copied.
+    ProgramUnfit = "E_PROGRAM_UNFIT", 412, Conflict,
+        "`./x build` makes one that is linked statically; --program names another.";
     /// There is no target of that name.
     TargetNotFound = "E_TARGET_NOT_FOUND", 404, NotFound,
         "See the targets with `qd target list`.";

@@ -19,6 +19,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::args::{Cli, GlobalArgs};
+use crate::commands::target::install;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::terminal::Terminal;
@@ -30,11 +31,16 @@ fn main() -> process::ExitCode {
         call.serve();
         return process::ExitCode::SUCCESS;
     }
+    if let Some(call) = hook::HandedOn::of(&arguments) {
+        return process::ExitCode::from(call.serve());
+    }
     let code = match only_argument(&arguments) {
         // Asked often and by programs: it costs nothing but the start.
         Some("--version" | "-V") => said(plain().line(version())),
         // Asked by `xtask codegen` alone, so the help does not mention it.
         Some("__reference") => said(plain().generated(&commands::reference::page())),
+        // Asked by a script on another machine of a copy that was just made of this.
+        Some("__sha256") => said(install::hash_input().and_then(|hash| plain().line(hash))),
         Some(_) | None => match Cli::try_parse_from(&arguments) {
             Ok(cli) => commands::run(&Console::new(cli.global.clone()), cli),
             Err(error) => misunderstood(&error, &arguments),

@@ -9,9 +9,46 @@ LC_ALL=C
 export LC_ALL
 set -f
 agent=$2 event=$3 given=${4-} count=$#
-spool=${0%/*}/spool
+state=${0%/*}
+spool=$state/spool
 active=$spool/hooks.spool
 [ -d "$spool" ] || mkdir "$spool"
+
+# Whether the agent may want an answer to it.
+is_question() {
+	case $agent:$event in
+	claude:PermissionRequest | codex:PermissionRequest | copilot:permissionRequest) ;;
+	*) return 1 ;;
+	esac
+}
+
+# Whether somebody copied a qd for this machine here: it is quicker. A home may be shared by several.
+is_copied() {
+	machine='' found=1
+	set +f
+	for program in "$state"/qd-*; do
+		[ -f "$program" ] && [ -x "$program" ] || continue
+		[ -n "$machine" ] || IFS= read -r machine </proc/sys/kernel/arch || machine=$(uname -m)
+		[ "$program" != "$state/qd-$machine" ] || { found=0 && break; }
+	done
+	set -f
+	return "$found"
+}
+
+# It says by its end that it wrote the record (97), or that it read the payload and could not (98).
+# Who ended it by a signal meant us, too. All else is that it never began: then we do it ourselves.
+# A shell takes a damaged program for a script: with that path, in this folder, and where nobody
+# reads what it prints, it does no harm.
+if ! is_question && is_copied; then
+	cwd=$PWD
+	(
+		PATH=/dev/null
+		cd "$spool" && exec "$program" __hook "$$" "$cwd" "$agent" "$event" ${4+"$4"}
+	) >/dev/null
+	case $? in
+	97 | 98 | 129 | 130 | 137 | 143) exit 0 ;;
+	esac
+fi
 
 # A field of the record, escaped where it is not plain.
 field() {
@@ -49,10 +86,7 @@ bound() {
 
 # Whether this can be answered, and somebody reads who may. What others left who were killed goes.
 is_answerable() {
-	case $agent:$event in
-	claude:PermissionRequest | codex:PermissionRequest | copilot:permissionRequest) ;;
-	*) return 1 ;;
-	esac
+	is_question || return 1
 	set +f
 	set -- "$spool"/reader-* "$spool"/wait-*
 	set -f

@@ -148,23 +148,58 @@ pub(crate) fn undo_all(console: &Console) -> Result<Vec<Text>, Failure> {
     Ok(told(&plans, Direction::Undo, &ground.journal))
 }
 
-/// A target on which hooks of ours were set up, and of which agents.
+/// A target on which hooks of ours were set up, and of which agents; or a `qd` copied for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetUpThere {
     pub(crate) target: TargetName,
-    pub(crate) agents: BTreeSet<String>,
+    agents: BTreeSet<String>,
+    is_copied: bool,
 }
 
 impl SetUpThere {
-    /// The agents, as they are told.
-    pub(crate) fn agents(&self) -> String {
+    /// What is there, as it is told of a place.
+    pub(crate) fn told(&self, place: &str) -> String {
         let agents: Vec<&str> = self.agents.iter().map(String::as_str).collect();
-        agents.join(", ")
+        let agents = agents.join(", ");
+        match (self.agents.is_empty(), self.is_copied) {
+            (true, _) => format!("a copy of qd lies {place}"),
+            (false, false) => format!("hooks of {agents} are set up {place}"),
+            (false, true) => format!("hooks of {agents} are set up {place}, with a copy of qd"),
+        }
     }
 
-    /// The command that takes the hooks out again.
+    /// The command that takes it out again.
     pub(crate) fn undo(&self) -> String {
-        format!("qd setup --target {} --undo", self.target)
+        let Self { target, .. } = self;
+        let hooks = (!self.agents.is_empty()).then(|| format!("qd setup --target {target} --undo"));
+        let copy = self.is_copied.then(|| format!("qd target install {target} --undo"));
+        hooks.into_iter().chain(copy).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A program that is copied to a target, as it is remembered here.
+pub(crate) struct Copies(Journal);
+
+impl Copies {
+    pub(crate) fn of(state: &Path, target: &TargetName) -> Self {
+        Self(Journal::of_target(state, target))
+    }
+
+    /// Waits until nobody else changes anything there from here.
+    pub(crate) fn turn(&self) -> Result<journal::Turn, Failure> {
+        self.0.turn()
+    }
+
+    /// Writes down one that is about to be made.
+    pub(crate) fn intend(&self, path: &Path, hash: &str) -> Result<(), Failure> {
+        self.0.intend(journal::PROGRAM, path, None, hash, Vec::new())
+    }
+
+    /// Forgets those that are gone.
+    pub(crate) fn forget(&self) -> Result<(), Failure> {
+        let records = self.0.records()?;
+        let mut copies = records.iter().filter(|record| record.subject == journal::PROGRAM);
+        copies.try_for_each(|record| self.0.forget(&record.path))
     }
 }
 
@@ -172,10 +207,11 @@ impl SetUpThere {
 pub(crate) fn set_up_there(state: &Path) -> Result<Vec<SetUpThere>, Failure> {
     let mut all = Vec::new();
     for (target, journal) in Journal::of_targets(state)? {
-        let agents: BTreeSet<String> =
+        let mut agents: BTreeSet<String> =
             journal.records()?.into_iter().map(|record| record.subject).collect();
-        if !agents.is_empty() {
-            all.push(SetUpThere { target, agents });
+        let is_copied = agents.remove(journal::PROGRAM);
+        if is_copied || !agents.is_empty() {
+            all.push(SetUpThere { target, agents, is_copied });
         }
     }
     Ok(all)

@@ -1,6 +1,8 @@
 //! `qd target`: the tmux servers that are watched.
 
 mod discover;
+pub(crate) mod install;
+mod program;
 mod terminal;
 mod test;
 
@@ -35,6 +37,7 @@ pub(crate) enum TargetCommand {
     Disconnect(DisconnectArgs),
     Test(test::TestArgs),
     Discover(discover::DiscoverArgs),
+    Install(install::InstallArgs),
     Remove(RemoveArgs),
 }
 
@@ -125,6 +128,7 @@ pub(crate) fn run(console: &Console, command: &TargetCommand) -> Outcome {
         TargetCommand::Disconnect(args) => disconnect(console, args),
         TargetCommand::Test(args) => test::run(console, args),
         TargetCommand::Discover(args) => discover::run(console, args),
+        TargetCommand::Install(args) => install::run(console, args),
         TargetCommand::Remove(args) => remove(console, args),
     }
 }
@@ -247,8 +251,8 @@ fn remove(console: &Console, args: &RemoveArgs) -> Outcome {
     }
     let there = setup::set_up_there(&console.paths()?.home)?;
     if let Some(hooks) = there.iter().find(|it| it.target == name) {
-        let agents = hooks.agents();
-        let left = format!("Hooks of {agents} stay there; to take them out, add it again, then: ");
+        let what = hooks.told("there");
+        let left = format!("It stays that {what}; to take that out, add it again, then: ");
         console.terminal.note(&[Text::plain(left).then_styled(hooks.undo(), style::COMMAND)]);
     }
     wait(async { Ok(client.remove_target(&name).await?) })?;

@@ -126,11 +126,10 @@ impl Undone<'_> {
     }
 }
 
-/// Names the hooks on another machine, which nobody reaches without a daemon.
+/// Names what is on another machine, which nobody reaches without a daemon.
 fn still_there(hooks: &SetUpThere) -> Text {
-    let SetUpThere { target, .. } = hooks;
-    let agents = hooks.agents();
-    let kept = format!("Hooks of {agents} are still set up on {target}; to take them out: ");
+    let what = hooks.told(&format!("on {}", hooks.target));
+    let kept = format!("It stays that {what}; to take that out: ");
     Text::plain(kept).then_styled(hooks.undo(), style::COMMAND)
 }
 

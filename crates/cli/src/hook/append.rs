@@ -39,6 +39,11 @@ pub(super) fn append(folder: &Path, line: &[u8], aside: &str) -> io::Result<()> 
     Err(io::ErrorKind::Interrupted.into())
 }
 
+/// Whether something could be appended now.
+pub(super) fn is_open(folder: &Path) -> bool {
+    open_folder(folder).and_then(|folder| open_active(&folder)).is_ok()
+}
+
 /// The spool's folder, made if it is missing. That of somebody else is not written to: it would
 /// hand them what the agent said.
 fn open_folder(folder: &Path) -> io::Result<OwnedFd> {

@@ -13,6 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::parent_id;
+use std::path::Path;
 
 use agents::record::{self, Ancestor, Record};
 use agents::setup::line::HookLine;
@@ -60,10 +61,14 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The processes above, nearest first, without the shell of the hook's own line. Some shells
-    /// become what they run last, others stay above it: so it is the same lineage below either.
-    fn lineage(&self) -> Vec<Ancestor> {
+    /// The processes above, nearest first, without the shell that is told of, which ran this in its
+    /// own place, and without the shell of the hook's own line. Some shells become what they run
+    /// last, others stay above it: so it is the same lineage below either.
+    fn lineage(&self, script: Option<u32>) -> Vec<Ancestor> {
         let mut chain = host::lineage(parent_id());
+        if script.is_some() && chain.first().map(|it| it.pid) == script {
+            chain.remove(0);
+        }
         let (agent, event) = (self.agent.to_string_lossy(), self.event.to_string_lossy());
         let is_of_line = |it: &Ancestor| {
             let arguments = host::arguments(it.pid);
@@ -77,6 +82,12 @@ impl<'a> Call<'a> {
 
     fn record(&self) -> Option<Record> {
         let state = client::state_folder(&|name: &str| std::env::var_os(name)).ok()?;
+        let cwd = std::env::current_dir().ok().map(|path| path.into_os_string().into_vec());
+        self.written(&state.join(spool::FOLDER), cwd, None)
+    }
+
+    /// Appends the record of what was called in this folder.
+    fn written(&self, spool: &Path, cwd: Option<Vec<u8>>, script: Option<u32>) -> Option<Record> {
         let clock = Clock::new();
         let now = clock.now().wall;
         let mut at = now;
@@ -88,8 +99,8 @@ impl<'a> Call<'a> {
             at,
             tmux: variable("TMUX"),
             pane: variable("TMUX_PANE"),
-            chain: self.lineage(),
-            cwd: std::env::current_dir().ok().map(|path| path.into_os_string().into_vec()),
+            chain: self.lineage(script),
+            cwd,
             waits: None,
             payload: match self.payload {
                 Some(argument) => payload::given(argument.as_bytes()),
@@ -97,8 +108,45 @@ impl<'a> Call<'a> {
             },
         };
         let aside = spool::segment(now, std::process::id());
-        let kept = append::append(&state.join(spool::FOLDER), &record.to_line(), &aside);
-        kept.ok().map(|()| record)
+        append::append(spool, &record.to_line(), &aside).ok().map(|()| record)
+    }
+}
+
+/// What the script that hooks of another machine run hands on to a `qd` that was copied beside it
+/// (`agents/src/setup/hook.sh`): it runs this in the spool's folder.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct HandedOn<'a> {
+    /// The script's shell.
+    script: Option<u32>,
+    /// Where the script was called.
+    cwd: &'a OsStr,
+    call: Call<'a>,
+}
+
+impl<'a> HandedOn<'a> {
+    /// The script knows by the end whether it has to do it itself.
+    const RECORDED: u8 = 97;
+    /// The payload was read and nothing recorded: nobody can do it any more.
+    const LOST: u8 = 98;
+    const NOT_BEGUN: u8 = 1;
+
+    pub(crate) fn of(arguments: &'a [OsString]) -> Option<Self> {
+        let [_, verb, script, cwd, agent, event, rest @ ..] = arguments else { return None };
+        let script = script.to_str().and_then(|pid| pid.parse().ok());
+        let call = Call::new(agent, Some(event), rest.last().map(|it| &**it));
+        (verb == "__hook").then_some(Self { script, cwd, call })
+    }
+
+    /// Records the call; the exit code says what became of it. No answer is waited for: such hooks
+    /// are the script's.
+    pub(crate) fn serve(&self) -> u8 {
+        let here = Path::new(".");
+        // The payload can be read only once.
+        if !append::is_open(here) {
+            return Self::NOT_BEGUN;
+        }
+        let cwd = Some(self.cwd.as_bytes().to_vec()).filter(|path| !path.is_empty());
+        self.call.written(here, cwd, self.script).map_or(Self::LOST, |_| Self::RECORDED)
     }
 }
 
@@ -156,6 +204,18 @@ mod tests {
         for words in [&["qd", "hook"][..], &["qd", "hook", "--help"], &["qd", "ls", "x"], &["qd"]] {
             assert_eq!(call(words), None, "{words:?}");
         }
+    }
+
+    #[test]
+    fn what_a_script_hands_on_is_a_call_with_its_shell_and_folder() {
+        let words = ["qd", "__hook", "7", "/a b", "codex", "notify", "{}"].map(OsString::from);
+        let handed_on = HandedOn::of(&words).unwrap();
+        assert_eq!((handed_on.script, handed_on.cwd), (Some(7), OsStr::new("/a b")));
+        assert_eq!(handed_on.call, Call::new(&words[4], Some(&words[5]), Some(&words[6])));
+        assert_eq!(HandedOn::of(&words[..6]).unwrap().call.payload, None);
+        assert_eq!(HandedOn::of(&words[..5]), None);
+        let other = ["qd", "hook", "a", "b", "c", "d"].map(OsString::from);
+        assert_eq!(HandedOn::of(&other), None);
     }
 
     #[test]

@@ -13,7 +13,11 @@ use crate::prompts;
 
 /// Has an agent in a pane of its own run these lines of `qd`; gives what each of them said, its exit
 /// code behind it, and the agent's runtime.
-fn tries(env: &TestEnv, daemon: &testkit::Daemon, ways: &[String]) -> (Vec<String>, String) {
+pub(crate) fn tries(
+    env: &TestEnv,
+    daemon: &testkit::Daemon,
+    ways: &[String],
+) -> (Vec<String>, String) {
     let mut script = "until [ -e go ]; do sleep 0.05; done\n".to_owned();
     for (number, way) in ways.iter().enumerate() {
         writeln!(script, "{way} > tried.{number} 2>&1; echo \"exit $?\" >> tried.{number}")

@@ -21,7 +21,7 @@ on_every_way!(
 const ALLOW: &str = r#"{"hookSpecificOutput":{"decision":{"behavior":"allow"},"hookEventName":"PermissionRequest"}}"#;
 
 /// A world in which an agent runs on the other machine, with hooks.
-fn scene(way: Way) -> Option<(World, String)> {
+pub(crate) fn scene(way: Way) -> Option<(World, String)> {
     let (world, pane) = World::new(way, "exec sh")?;
     world.install_hook();
     let line = approvals::agent(&world.env, &world.state().join("hook"));
@@ -53,7 +53,7 @@ fn waits(world: &World) -> Option<u32> {
 }
 
 #[track_caller]
-fn hooked(world: &World, command: &str) -> Value {
+pub(crate) fn hooked(world: &World, command: &str) -> Value {
     let waits = |it: &Value| it["request"] == command && it["delivery"] == "reply";
     approvals::waiting(&world.daemon, waits)
 }

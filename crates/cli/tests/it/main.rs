@@ -32,6 +32,7 @@ mod load;
 mod machines;
 mod machines_answers;
 mod machines_clocks;
+mod machines_install;
 mod machines_keys;
 mod machines_many;
 mod machines_terminal;

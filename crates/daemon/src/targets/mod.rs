@@ -19,6 +19,7 @@ pub mod far;
 mod far_clock;
 pub mod frames;
 pub mod obstacle;
+pub mod program;
 pub mod quote;
 pub mod route;
 mod ssh;

@@ -168,7 +168,7 @@ fn beside(file: &Path) -> PathBuf {
     file.with_file_name(format!(".{name}.qd-{own}"))
 }
 
-fn odd(told: &[u8]) -> TmuxFailure {
+pub(super) fn odd(told: &[u8]) -> TmuxFailure {
     TmuxFailure::refused(String::from_utf8_lossy(told).trim().chars().take(200).collect::<String>())
 }
 

@@ -51,8 +51,7 @@ fn check(target: &TargetHealth, item: Option<&TargetItem>, hooks: Option<&SetUpT
         return Check::new("target", Verdict::Note, message).hint(hint);
     }
     let why = target.health_reason.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
-    let hooks = hooks.map(|it| format!("; hooks of {} are set up there", it.agents()));
-    let hooks = hooks.unwrap_or_default();
+    let hooks = hooks.map(|it| format!("; {}", it.told("there"))).unwrap_or_default();
     let message = format!("{name}{place} is {}{why}, {}{hooks}", target.health, watched(target));
     match target.health {
         Health::Ok => Check::new("target", Verdict::Ok, message),
@@ -74,9 +73,8 @@ fn is_tmux_unusable(target: &TargetHealth) -> bool {
 
 /// Hooks on what is no target any more: nobody reads what they write.
 fn orphan(hooks: &SetUpThere) -> Check {
-    let SetUpThere { target, .. } = hooks;
-    let agents = hooks.agents();
-    let message = format!("hooks of {agents} are set up on {target}, which is no target any more");
+    let what = hooks.told(&format!("on {}", hooks.target));
+    let message = format!("{what}, and that is no target any more");
     let hint = format!("Add it again under that name, then: {}", hooks.undo());
     Check::new("target", Verdict::Warning, message).hint(hint)
 }

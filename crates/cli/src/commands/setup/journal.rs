@@ -23,6 +23,9 @@ const THERE: &str = "there";
 /// The version of a record. One that is newer is not touched.
 const VERSION: u32 = 1;
 
+/// What the copy of a program is recorded for, where others are recorded for an agent.
+pub(super) const PROGRAM: &str = "qd";
+
 /// One file that was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ use agents::setup::{Before, Need, Refusal, SettingsFile, Standing};
 use api::ErrorCode;
 
 use crate::commands::setup::files::{self, Found};
-use crate::commands::setup::journal::{Journal, Record};
+use crate::commands::setup::journal::{self, Journal, Record};
 use crate::commands::setup::subject::{AgentSubject, Subject};
 use crate::commands::setup::there::Disk;
 use crate::failure::Failure;
@@ -149,7 +149,8 @@ impl Plan {
 /// Whether hooks of others run this script, too.
 fn is_shared(journal: &Journal, subject: &str, script: &Path) -> Result<bool, Failure> {
     let records = journal.records()?;
-    Ok(records.iter().any(|record| record.subject != subject && record.path != *script))
+    let mut hooks = records.iter().filter(|record| record.subject != journal::PROGRAM);
+    Ok(hooks.any(|record| record.subject != subject && record.path != *script))
 }
 
 /// What of ours stands in an agent's files.

@@ -18,6 +18,7 @@ use daemon::http::from_api;
 use daemon::targets::Target;
 use daemon::targets::failure::TmuxFailure;
 use daemon::targets::process::Environment;
+use daemon::targets::program::{Copied, Parcel, ProgramThere};
 use daemon::targets::route::Route;
 use daemon::targets::there::{Kind, NotReplaced, Places, Sighted};
 use tokio::runtime::Runtime;
@@ -106,6 +107,48 @@ impl There {
         drop(self.runtime.block_on(self.target.remove_folders(folders)));
     }
 
+    /// The folder of the script, of its spool and of a copied program.
+    pub(crate) fn state(&self) -> Result<PathBuf, Failure> {
+        Ok(self.script()?.parent().map(Path::to_owned).unwrap_or_default())
+    }
+
+    /// The text of the script there, if it is there.
+    pub(crate) fn script_text(self: &Rc<Self>) -> Result<Option<String>, Failure> {
+        Ok(self.look(&self.script()?)?.text)
+    }
+
+    /// What there is of a copied program.
+    pub(crate) fn program(&self) -> Result<ProgramThere, Failure> {
+        let folder = self.state()?;
+        let looked = self.target.program_there(&folder);
+        self.runtime.block_on(looked).map_err(|failure| self.failed(&failure))
+    }
+
+    /// Copies a program there.
+    pub(crate) fn copy_program(&self, parcel: Parcel<'_>) -> Result<Copied, Failure> {
+        let folder = self.state()?;
+        let copying = self.target.copy_program(&folder, parcel);
+        self.runtime.block_on(copying).map_err(|failure| {
+            if matches!(failure, TmuxFailure::Timeout { .. }) {
+                let message = format!("{}: {}", self.name, with_causes(&failure));
+                return Failure::new(ErrorCode::Timeout, message)
+                    .with_hint("The way there is too slow, or hangs; what was there stays.");
+            }
+            // Its last step may have been taken.
+            self.failed(&failure).with_hint(format!(
+                "What was there stays, or the whole copy is there: `qd target test {}` says which.",
+                self.name
+            ))
+        })
+    }
+
+    /// Takes a copied program away.
+    pub(crate) fn remove_program(&self) -> Result<(), Failure> {
+        let folder = self.state()?;
+        let removing = self.target.remove_program(&folder);
+        self.runtime.block_on(removing).map_err(|failure| self.failed(&failure))
+    }
+
     /// A variable there, and where what it names really leads.
     pub(super) fn variables(&self) -> &BTreeMap<String, (String, String)> {
         &self.places.variables
@@ -122,7 +165,7 @@ impl There {
             .with_hint("HOME has to be set there for commands that are run without a terminal."))
     }
 
-    pub(super) fn shown(&self, path: &Path) -> String {
+    pub(crate) fn shown(&self, path: &Path) -> String {
         format!("{}:{}", self.name, path.display())
     }
 
@@ -149,7 +192,10 @@ pub(crate) fn way(
 }
 
 /// A target, and how programs are started there.
-fn listed(client: &mut Client, name: &TargetName) -> Result<(TargetItem, Route), Failure> {
+pub(crate) fn listed(
+    client: &mut Client,
+    name: &TargetName,
+) -> Result<(TargetItem, Route), Failure> {
     let targets = wait(async { Ok(client.targets().await?) })?.read()?;
     let found = targets.items.into_iter().find(|it| it.name == *name).ok_or_else(|| {
         Failure::new(ErrorCode::TargetNotFound, format!("there is no target `{name}`"))

@@ -1,5 +1,7 @@
 //! `qd target test`: everything between here and the panes of a target, tried step by step.
 
+use std::path::Path;
+
 use api::error::with_causes;
 use api::targets::TargetItem;
 use api::words::SchemaVersion;
@@ -7,9 +9,11 @@ use api::{ExitCode, Timestamp};
 use clap::Args;
 use daemon::clock::Clock;
 use daemon::targets::obstacle::Obstacle;
+use daemon::targets::program::ProgramThere;
 use daemon::targets::there::Surroundings;
 use serde::Serialize;
 
+use super::install;
 use crate::commands::Outcome;
 use crate::commands::doctor::{Check, Verdict, show};
 use crate::commands::filters::target_name;
@@ -50,7 +54,14 @@ pub(crate) fn run(console: &Console, args: &TestArgs) -> Outcome {
     checks.extend(way(&item, connected.err().as_ref()));
     if !checks.iter().any(|it| it.verdict == Verdict::Failed) {
         match runtime.block_on(target.surroundings()) {
-            Ok(found) => checks.extend(surroundings(&item, &found)),
+            Ok(found) => {
+                checks.extend(surroundings(&item, &found));
+                let folder = Path::new(found.of("state"));
+                let seen = runtime.block_on(target.program_there(folder));
+                // Where nothing was set up nobody could run it.
+                let seen = seen.ok().filter(|_| !found.of("hook").is_empty());
+                checks.extend(seen.map(|seen| program(&item, &seen)));
+            }
             Err(failure) => checks.push(
                 Check::new(SHELL, Verdict::Failed, with_causes(&failure))
                     .hint("It has to run `sh` without a word of its own in between."),
@@ -166,6 +177,12 @@ fn spool(item: &TargetItem, found: &Surroundings) -> Check {
             Check::new("spool", Verdict::Ok, format!("hooks run {hook}; {bytes} bytes lie there"))
         }
     }
+}
+
+fn program(item: &TargetItem, seen: &ProgramThere) -> Check {
+    let (is_well, message) = install::standing(seen);
+    let check = Check::new("program", if is_well { Verdict::Ok } else { Verdict::Note }, message);
+    if is_well { check } else { check.hint(format!("qd target install {}", item.name)) }
 }
 
 fn clock(found: &Surroundings) -> Check {
