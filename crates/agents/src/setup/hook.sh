@@ -62,11 +62,11 @@ field() {
 	esac
 }
 
-# Any bytes as digits.
+# Any bytes as digits, so many of them.
 digits() {
 	IFS=' 	
 '
-	set -- $(od -An -v -tx1)
+	set -- $(od -An -v -tx1 -N "$1")
 	IFS=
 	printf %s "$*"
 }
@@ -129,8 +129,13 @@ await() {
 	kill "$ticker"
 }
 
-set -- $(od -An -N16 -tx4 /dev/urandom)
-id=$1$2$3$4
+# Each program that is not started saves its time: an agent waits for this.
+if IFS=- read -r one two three four five </proc/sys/kernel/random/uuid; then
+	id=$one$two$three$four$five
+else
+	set -- $(od -An -N16 -tx4 /dev/urandom)
+	id=$1$2$3$4
+fi
 # There before the record that tells of it.
 door=$spool/wait-$id-$$
 if is_answerable && mkfifo "$door"; then
@@ -168,13 +173,17 @@ while [ "$left" -gt 0 ] && [ "$pid" -gt 1 ] && IFS= read -r stat <"/proc/$pid/st
 	pid=$2 left=$((left - 1))
 done
 if [ "$count" -ge 4 ]; then
-	payload=$(printf %s "$given" | digits)
+	payload=$(printf %s "$given" | digits 262145)
 else
-	payload=$(head -c 262145 | digits)
-	# The agent is not to fail on a pipe that nobody reads.
-	cat >/dev/null
+	payload=$(digits 262145)
 fi
-if [ ${#payload} -gt 524288 ]; then payload=cut=$((${#payload} / 2)); else payload=hex=$payload; fi
+if [ ${#payload} -gt 524288 ]; then
+	payload=cut=$((${#payload} / 2))
+	# The agent is not to fail on a pipe that nobody reads.
+	[ "$count" -ge 4 ] || cat >/dev/null
+else
+	payload=hex=$payload
+fi
 case $TMUX_PANE in
 %*[!0-9]* | '') pane='' ;;
 %*) pane=$(printf '\tpane=%%25%s' "${TMUX_PANE#%}") ;;
