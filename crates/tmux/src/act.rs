@@ -124,8 +124,16 @@ pub struct Act {
     nonce: Nonce,
     expected: Expected,
     sight: Option<Sight>,
-    load: Option<Batch>,
+    load: Option<Load>,
     batch: Batch,
+}
+
+/// What has to be in a buffer before an act gets there.
+#[derive(Debug, Clone)]
+pub struct Load {
+    pub buffer: OwnName,
+    /// Brings it there, by a forked `tmux` that reads it from its input.
+    pub batch: Batch,
 }
 
 /// What the server said.
@@ -209,7 +217,10 @@ impl Act {
                 (None, Batch::from(load).then(act))
             }
             // Only a forked `tmux` reads its input for it.
-            Some(Text::Loaded) => (Some(of(Verb::LoadBuffer).flag("-").into()), act.into()),
+            Some(Text::Loaded) => {
+                let batch = of(Verb::LoadBuffer).flag("-").into();
+                (Some(Load { buffer, batch }), act.into())
+            }
             None => (None, act.into()),
         };
         Ok(Act { nonce, expected, sight: typing.sight, load, batch })
@@ -231,9 +242,8 @@ impl Act {
         &self.batch
     }
 
-    /// What brings the text into the buffer, by a forked `tmux` that reads it from its input.
-    pub fn load(&self) -> Option<Batch> {
-        self.load.clone()
+    pub fn load(&self) -> Option<&Load> {
+        self.load.as_ref()
     }
 
     /// Reads what the whole batch printed.

@@ -36,6 +36,7 @@ mod machines_install;
 mod machines_keys;
 mod machines_many;
 mod machines_terminal;
+mod machines_texts;
 mod notify;
 mod outer_shell;
 mod prompts;

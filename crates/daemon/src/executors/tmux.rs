@@ -65,8 +65,14 @@ impl Executors {
         reach: &Reach,
         act: &act::Act,
     ) -> Result<Said, Outcome> {
-        self.load(row, reach, act).await?;
-        match reach.act(act.batch(), ANSWER_TIMEOUT).await {
+        let answer = match act.load() {
+            Some(load) => {
+                let text = self.outbox.read(&row.action).unwrap_or_default();
+                reach.act_with(load, text.as_bytes(), act.batch(), ANSWER_TIMEOUT).await
+            }
+            None => reach.act(act.batch(), ANSWER_TIMEOUT).await,
+        };
+        match answer {
             Ok(output) => match act.read(&output) {
                 Ok(said) => Ok(said),
                 Err(error) => {
@@ -74,8 +80,8 @@ impl Executors {
                     Err(self.look(row, reach).await)
                 }
             },
-            Err(NoAnswer::NotAsked(failure)) => {
-                let failure = Failure::new(ActionProblem::TargetUnreachable, failure.to_string());
+            Err(error @ (NoAnswer::NotAsked(_) | NoAnswer::NotLoaded(_))) => {
+                let failure = Failure::new(ActionProblem::TargetUnreachable, error.to_string());
                 Err(Outcome::Failed(failure))
             }
             Err(error @ (NoAnswer::Unheard(_) | NoAnswer::Timeout(_))) => {
@@ -131,19 +137,6 @@ impl Executors {
         act::Pasted { text, bracketed }
     }
 
-    /// Puts the text of an act into its buffer, where the server cannot read our files. Nothing is
-    /// typed by that.
-    async fn load(&self, row: &ActionRow, reach: &Reach, act: &act::Act) -> Result<(), Outcome> {
-        let Some(load) = act.load() else { return Ok(()) };
-        let text = self.outbox.read(&row.action).unwrap_or_default();
-        let limit = reach.target.patience().command;
-        let loaded = reach.target.tmux_reading(&load, text.as_bytes(), limit).await;
-        loaded.map(drop).map_err(|failure| {
-            let message = format!("its text did not get there: {failure}");
-            Outcome::Failed(Failure::new(ActionProblem::TargetUnreachable, message))
-        })
-    }
-
     /// Looks until it is known what became of an act, or that nobody can tell.
     pub(super) async fn look(&self, row: &ActionRow, reach: &Reach) -> Outcome {
         let (Some(act), Ok(expected)) = (nonce(row), expected(row)) else {
@@ -158,7 +151,7 @@ impl Executors {
                 Ok(output) => look.read(&output).ok(),
                 // The way there is cut, and will be there again or be given up.
                 Err(NoAnswer::NotAsked(TmuxFailure::Unreached(Obstacle::NotConnected))) => None,
-                Err(NoAnswer::NotAsked(_)) => Some(Trace::Gone),
+                Err(NoAnswer::NotAsked(_) | NoAnswer::NotLoaded(_)) => Some(Trace::Gone),
                 Err(NoAnswer::Timeout(_)) => {
                     self.report(row, unanswered(), Vec::new()).await;
                     None

@@ -89,8 +89,17 @@ pub(crate) enum Unheard {
 impl Speaker {
     /// Asks several batches in one go.
     pub(crate) async fn ask(&self, batches: Vec<Batch>) -> Result<Outputs, Unheard> {
+        self.ask_behind(Vec::new(), batches).await
+    }
+
+    /// The same behind a line for whoever stands in front of the client, to which nobody answers.
+    pub(crate) async fn ask_behind(
+        &self,
+        line: Vec<u8>,
+        batches: Vec<Batch>,
+    ) -> Result<Outputs, Unheard> {
         let (answer, answered) = oneshot::channel();
-        let request = Request { batches, answer };
+        let request = Request { line, batches, answer };
         self.requests.send(request).await.map_err(|_| Unheard::NotTaken)?;
         answered.await.map_err(|_| Unheard::Ended)
     }
@@ -98,6 +107,7 @@ impl Speaker {
 
 #[derive(Debug)]
 struct Request {
+    line: Vec<u8>,
     batches: Vec<Batch>,
     answer: oneshot::Sender<Outputs>,
 }
@@ -247,6 +257,7 @@ impl Task {
 
     fn take_request(&mut self, request: Request) -> Result<(), LinkEnd> {
         let missing = request.batches.len();
+        self.outgoing.extend_from_slice(&request.line);
         for batch in &request.batches {
             let line = self.exchanges.send(batch, ())?;
             self.outgoing.extend_from_slice(&line);

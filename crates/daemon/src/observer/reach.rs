@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tmux::act::Load;
 use tmux::command::Batch;
 use tokio::sync::watch;
 
@@ -25,6 +26,9 @@ pub(crate) enum NoAnswer {
     /// It was never asked.
     #[error(transparent)]
     NotAsked(TmuxFailure),
+    /// Nor could it be, because what it is about is not there.
+    #[error("its text did not get there: {0}")]
+    NotLoaded(TmuxFailure),
     /// It may have been asked, and may do what it was asked.
     #[error("{0}")]
     Unheard(String),
@@ -35,17 +39,50 @@ pub(crate) enum NoAnswer {
 impl Reach {
     /// Has a batch carried out at most once, and gives what it printed.
     pub(crate) async fn act(&self, batch: &Batch, limit: Duration) -> Result<Vec<u8>, NoAnswer> {
-        let speaker = self.speaker.borrow().clone();
-        let Some(speaker) = speaker else { return self.fork(batch, limit).await };
-        match tokio::time::timeout(limit, speaker.ask(vec![batch.clone()])).await {
+        match self.say(Vec::new(), batch, limit).await {
+            Some(answer) => answer,
+            None => self.fork(batch, limit).await,
+        }
+    }
+
+    /// The same with a text that has to be in a buffer there before. It goes with the batch where
+    /// that is possible, so both take the time of one; else it goes first.
+    pub(crate) async fn act_with(
+        &self,
+        load: &Load,
+        text: &[u8],
+        batch: &Batch,
+        limit: Duration,
+    ) -> Result<Vec<u8>, NoAnswer> {
+        if let Some(line) = self.target.load_line(&load.buffer, text)
+            && let Some(answer) = self.say(line, batch, limit).await
+        {
+            return answer;
+        }
+        let patience = self.target.patience().command;
+        let loaded = self.target.tmux_reading(&load.batch, text, patience).await;
+        loaded.map_err(NoAnswer::NotLoaded)?;
+        self.act(batch, limit).await
+    }
+
+    /// Says it over the control connection; nothing where there is none that takes it.
+    async fn say(
+        &self,
+        line: Vec<u8>,
+        batch: &Batch,
+        limit: Duration,
+    ) -> Option<Result<Vec<u8>, NoAnswer>> {
+        let speaker = self.speaker.borrow().clone()?;
+        let said = speaker.ask_behind(line, vec![batch.clone()]);
+        Some(match tokio::time::timeout(limit, said).await {
             Err(_) => Err(NoAnswer::Timeout(limit)),
             Ok(Ok(Ok(outputs))) => Ok(outputs.concat()),
             Ok(Ok(Err(refused))) => Err(NoAnswer::Unheard(refused.to_string())),
             Ok(Err(Unheard::Ended)) => {
                 Err(NoAnswer::Unheard("the control connection ended".to_owned()))
             }
-            Ok(Err(Unheard::NotTaken)) => self.fork(batch, limit).await,
-        }
+            Ok(Err(Unheard::NotTaken)) => return None,
+        })
     }
 
     /// The same by a `tmux` of its own, for what must not wait for a connection.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use engine::input::LastOutput;
 use engine::time::WallMs;
 use tempfile::TempDir;
+use tmux::arg::OwnName;
 
 use super::Shared;
 use super::failure::{self, TmuxFailure};
@@ -40,6 +41,9 @@ const GUARD: &str = include_str!("far/guard.sh");
 const TABLE: &str = include_str!("far/table.sh");
 const PROGRAMS: &str = include_str!("far/programs.sh");
 const SIGNAL: &str = include_str!("far/signal.sh");
+
+/// The longest line for the shell in front of a `tmux` that stays.
+const LOAD_LINE_BYTES_MAX: usize = 8 * 1024;
 
 /// One target somewhere else.
 #[derive(Debug)]
@@ -254,9 +258,16 @@ impl Far {
     }
 
     /// Starts a `tmux` that stays, under a shell that kills it when its input ends.
-    pub(super) fn stay(&self, words: &[OsString]) -> Result<ControlProcess, TmuxFailure> {
+    /// It has `tmux` load texts, too ([`load_line`]).
+    pub(super) fn stay(
+        &self,
+        tmux: &OsStr,
+        words: &[OsString],
+    ) -> Result<ControlProcess, TmuxFailure> {
         self.tether.check()?;
-        let arguments: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
+        let [way, socket] = self.route.socket_words();
+        let mut arguments = vec![tmux, OsStr::new(way), OsStr::new(socket)];
+        arguments.extend(words.iter().map(OsString::as_os_str));
         let words = self.words(Role::Shares, GUARD, &arguments);
         let started = process::start_control(&self.program(words, Ending::Input), None);
         started.map_err(|error| self.no_program(failure::not_started(self.words_name(), error)))
@@ -405,6 +416,13 @@ pub(crate) fn holding_words(route: &Route, socket: &Path) -> Option<Vec<String>>
         Way::Command { .. } => None,
         Way::Ssh(ssh) => Some(ssh::holding_words(ssh, socket)),
     }
+}
+
+/// What the shell in front of a `tmux` that stays brings into a buffer before anything behind it gets
+/// there; nothing for a text that is long: a shell reads its input byte by byte.
+pub(super) fn load_line(buffer: &OwnName, text: &[u8]) -> Option<Vec<u8>> {
+    let line = format!("#load {} {}\n", buffer.as_str(), quote::for_printf(text));
+    (line.len() <= LOAD_LINE_BYTES_MAX).then(|| line.into_bytes())
 }
 
 /// Where the answer begins behind the line that is the mark.

@@ -41,6 +41,7 @@ use engine::ids::TargetId;
 use engine::input::LastOutput;
 use engine::time::WallMs;
 use rustix::process::{Pid, PidfdFlags, Signal};
+use tmux::arg::OwnName;
 use tmux::command::Batch;
 use tmux::hub::{CONTROL_FLAGS, FORKED_FLAGS, Hub};
 use tmux::version::Version;
@@ -368,6 +369,12 @@ impl Target {
         failure::output(&self.tmux, finished)
     }
 
+    /// What brings a text into a buffer there, said before what needs it over control mode; nothing
+    /// where it has to be brought there before ([`Self::tmux_reading`]).
+    pub fn load_line(&self, buffer: &OwnName, text: &[u8]) -> Option<Vec<u8>> {
+        self.far_end().and_then(|_| far::load_line(buffer, text))
+    }
+
     async fn run(
         &self,
         words: Vec<OsString>,
@@ -402,7 +409,7 @@ impl Target {
             Reach::Far(far) => {
                 let mut words = self.tmux_words(&CONTROL_FLAGS);
                 words.extend(attach);
-                far.stay(&words)
+                far.stay(&self.tmux, &words)
             }
         }
     }

@@ -12,16 +12,31 @@ use std::fmt::Write as _;
 pub fn for_any_shell(script: &[u8]) -> String {
     let mut line = String::with_capacity(script.len() * OCTAL_BYTES + 64);
     line.push_str(r#"exec sh -c 'eval "$(printf %b "$1")"' sh '"#);
-    for byte in script {
-        // Writing to a string cannot fail.
-        write!(line, "\\0{byte:03o}").ok();
-    }
+    script.iter().for_each(|byte| push_octal(&mut line, *byte));
     line.push('\'');
     line
 }
 
 /// How long each byte of a script becomes.
 const OCTAL_BYTES: usize = 5;
+
+fn push_octal(line: &mut String, byte: u8) {
+    // Writing to a string cannot fail.
+    write!(line, "\\0{byte:03o}").ok();
+}
+
+/// One word that a shell's `printf %b` turns into these bytes. Letters and digits stay as they are.
+pub fn for_printf(bytes: &[u8]) -> String {
+    let mut word = String::with_capacity(bytes.len() * 2);
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() {
+            word.push(char::from(byte));
+        } else {
+            push_octal(&mut word, byte);
+        }
+    }
+    word
+}
 
 /// One word for a POSIX shell.
 pub fn for_sh(word: &[u8]) -> Vec<u8> {
@@ -62,6 +77,11 @@ mod tests {
         let (_, digits) = tail.split_once(" sh '").unwrap();
         let digits = digits.strip_suffix('\'').unwrap();
         assert!(digits.bytes().all(|byte| byte == b'\\' || byte.is_ascii_digit()));
+    }
+
+    #[test]
+    fn a_text_is_one_word_for_printf_and_a_digit_behind_a_byte_is_none_of_its() {
+        assert_eq!(for_printf(b"ls -1\n7"), r"ls\0040\00551\00127");
     }
 
     #[test]

@@ -9,19 +9,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use testkit::process::command;
 use testkit::skipped;
 
+use crate::shells::SHELLS;
+
 /// What it runs.
 const LINE: &str = include_str!("../../src/targets/far/line.sh");
 const MARK: &str = "qd-mark";
-
-/// Shells that may be a machine's `sh`.
-const SHELLS: &[&[&str]] = &[
-    &["sh"],
-    &["dash"],
-    &["bash", "--posix"],
-    &["busybox", "sh"],
-    &["ksh"],
-    &["zsh", "--emulate", "sh"],
-];
 
 struct Line {
     child: Child,

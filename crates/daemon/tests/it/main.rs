@@ -12,6 +12,8 @@ mod http_server;
 mod http_targets;
 mod http_watch;
 
+mod guard;
 mod line;
 mod observer;
 mod quoting;
+mod shells;
