@@ -388,7 +388,9 @@ fn told(
     let seq = cursor.and_then(|cursor| cursor.seq).unwrap_or(0) + 1;
     let after = cursor.map_or(i64::MIN, |cursor| cursor.order.effective.0.saturating_add(1));
     let source = reading.source;
-    let at = WallMs(now.wall.0.max(after.saturating_sub(ahead)));
+    let late = |at: &WallMs| (0..=limits::READ_LATE_MS).contains(&now.wall.0.saturating_sub(at.0));
+    let true_since = reading.written.filter(late).unwrap_or(now.wall);
+    let at = WallMs(true_since.0.max(after.saturating_sub(ahead)));
     let id = format!("ev-{source}-{runtime}-{seq}");
     Signal {
         source_seq: Some(seq),

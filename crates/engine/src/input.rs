@@ -97,6 +97,8 @@ pub struct Reading {
     pub details: BTreeMap<Detail, String>,
     /// The dialog in which somebody is asked something.
     pub asking: Option<Box<Asking>>,
+    /// When that was written down, where it may have been read late.
+    pub written: Option<WallMs>,
 }
 
 /// A complete list of what one tmux server holds, apart from any `qd`'s own session.

@@ -67,6 +67,9 @@ pub const SETTLE_MS: i64 = 2_000;
 pub const HOOK_ARRIVAL_MS: i64 = 3_000;
 /// How long after an answer it may turn out that another one was taken.
 pub const CONTRADICTION_MS: i64 = 10_000;
+/// How late a reading may be of what was written down, to count for when that was. What is read later
+/// than that was so all the while, and is confirmed by the reading.
+pub const READ_LATE_MS: i64 = 10_000;
 /// In what unit the time of an output is told by those who did not hear it.
 pub const OUTPUT_UNIT_MS: i64 = 1_000;
 /// Silence after which a burst of output is over.

@@ -253,7 +253,10 @@ impl TestEnv {
     /// A further tmux server, on a socket of this name below the root.
     pub fn tmux_at(&self, name: &str) -> Tmux<'_> {
         let socket = self.path(name);
-        self.sockets.lock().expect("no test panics here").push(socket.clone());
+        let mut sockets = self.sockets.lock().expect("no test panics here");
+        if !sockets.contains(&socket) {
+            sockets.push(socket.clone());
+        }
         Tmux::new(self, Some(socket))
     }
 

@@ -10,6 +10,7 @@ use std::thread;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::env::TestEnv;
+use crate::tmux::Tmux;
 
 /// A program on a pseudo-terminal. Dropping it kills it.
 pub struct Terminal {
@@ -19,11 +20,9 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Attaches a client to the session of the world's default tmux server.
-    pub fn attach(env: &TestEnv, session: &str) -> Self {
-        let mut command = env.command(env.tmux_program());
-        command.args(["-u", "-f", "/dev/null", "attach-session", "-t", session]);
-        Self::open(command)
+    /// Attaches a client to a session of a tmux server.
+    pub fn attach(server: &Tmux<'_>, session: &str) -> Self {
+        Self::open(server.command(&["attach-session", "-t", session]))
     }
 
     /// Starts a program on a terminal of its own.

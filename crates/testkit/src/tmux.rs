@@ -1,6 +1,7 @@
 //! A private tmux server of a test.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::env::TestEnv;
 use crate::output::Output;
@@ -21,13 +22,18 @@ impl<'a> Tmux<'a> {
     /// Runs one tmux command, never with a configuration file of the machine.
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Output {
+        crate::Invocation::new(self.command(arguments)).run()
+    }
+
+    /// The same, before it is started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.env.command(self.env.tmux_program());
         command.args(["-u", "-f", "/dev/null"]);
         if let Some(socket) = &self.socket {
             command.arg("-S").arg(socket);
         }
         command.args(arguments);
-        crate::Invocation::new(command).run()
+        command
     }
 
     /// Runs one tmux command that must succeed, and gives what it printed without the last newline.

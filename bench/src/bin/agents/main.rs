@@ -3,7 +3,7 @@
 //!
 //! `./x test agents` runs those that always run, `./x test agents NAME...` these, `--all` all of
 //! them and each once more with the daemon killed in the middle of everything. `--scene NAME` plays
-//! a scene alone, `--newest` takes the newest version instead of the corpus's, `--keep DIR` keeps
+//! a scene alone, `--over-ssh` has the agents on a target over a real `sshd`, `--newest` takes the newest version instead of the corpus's, `--keep DIR` keeps
 //! what was seen, `--page` writes the figures into docs/reference/accuracy.md.
 
 mod acts;
@@ -47,17 +47,12 @@ fn main() -> anyhow::Result<ExitCode> {
                 continue;
             }
         };
-        for restarts in plan.rounds() {
-            let mut run =
-                Run::new(Stage::build(lab, &qd.path, &installed.prefix)?, restarts, plan.keep())?;
-            say(&format!(
-                "{} {}{}",
-                lab.name,
-                installed.version,
-                if restarts { ", the daemon killed again and again" } else { "" }
-            ));
+        for round in plan.rounds() {
+            let stage = Stage::build(lab, &qd.path, &installed.prefix, round.over_ssh)?;
+            let mut run = Run::new(stage, round.restarts, plan.keep())?;
+            say(&format!("{} {}{round}", lab.name, installed.version));
             play(&plan, lab, &mut run, &mut report);
-            report.ran(lab, &installed.version, restarts, run.end());
+            report.ran(lab, &installed.version, round, run.end());
         }
     }
     report.print();

@@ -44,8 +44,7 @@ pub(crate) fn write(ran: &[Ran]) -> anyhow::Result<()> {
 }
 
 fn title(run: &Ran) -> String {
-    let how = if run.restarts { ", the daemon killed in the middle of each state" } else { "" };
-    format!("{}{how} · {} on {}", run.agent, run.version, run.date)
+    format!("{}{} · {} on {}", run.agent, run.round, run.version, run.date)
 }
 
 fn body(run: &Ran) -> anyhow::Result<String> {

@@ -1,5 +1,6 @@
 //! What is asked for on the command line, and the network that is taken away.
 
+use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,9 +18,30 @@ pub(crate) struct Plan {
     all: bool,
     newest: bool,
     restarts: bool,
+    over_ssh: bool,
     scenes: Vec<String>,
     keep: Option<PathBuf>,
     pub(crate) page: bool,
+}
+
+/// How an agent is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Round {
+    /// On a target over ssh.
+    pub(crate) over_ssh: bool,
+    /// The daemon is killed in the middle of each state that holds.
+    pub(crate) restarts: bool,
+}
+
+impl Display for Round {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.over_ssh { ", over ssh" } else { "" })?;
+        f.write_str(if self.restarts {
+            ", the daemon killed in the middle of each state"
+        } else {
+            ""
+        })
+    }
 }
 
 impl Plan {
@@ -31,6 +53,7 @@ impl Plan {
                 "--all" => plan.all = true,
                 "--newest" => plan.newest = true,
                 "--restarts" => plan.restarts = true,
+                "--over-ssh" => plan.over_ssh = true,
                 "--page" => plan.page = true,
                 "--scene" => plan.scenes.push(arguments.next().context("--scene needs a name")?),
                 "--keep" => {
@@ -57,12 +80,11 @@ impl Plan {
         if self.newest { "latest" } else { lab.version }
     }
 
-    /// Without and with the daemon being killed.
-    pub(crate) fn rounds(&self) -> Vec<bool> {
-        match (self.all, self.restarts) {
-            (true, _) => vec![false, true],
-            (false, restarts) => vec![restarts],
-        }
+    /// Here or over ssh; without and with the daemon being killed.
+    pub(crate) fn rounds(&self) -> Vec<Round> {
+        let restarts = if self.all { vec![false, true] } else { vec![self.restarts] };
+        let round = |restarts| Round { over_ssh: self.over_ssh, restarts };
+        restarts.into_iter().map(round).collect()
     }
 
     /// The first scene that matters is always the start.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::acts::Act;
 use crate::lab::Lab;
 use crate::page;
-use crate::plan::Plan;
+use crate::plan::{Plan, Round};
 use crate::run::Outcome;
 use crate::say;
 use crate::truth::{HOOKED, Stretch};
@@ -26,7 +26,7 @@ pub(crate) struct Ran {
     pub(crate) agent: &'static str,
     pub(crate) version: String,
     pub(crate) date: String,
-    pub(crate) restarts: bool,
+    pub(crate) round: Round,
     /// Scenes that were left out or did not come to their end, and why.
     pub(crate) untold: Vec<String>,
     outcome: Outcome,
@@ -87,11 +87,11 @@ impl Report {
         self.stuck.push(format!("{} {scene}: it did not come to its end", lab.name));
     }
 
-    pub(crate) fn ran(&mut self, lab: &Lab, version: &str, restarts: bool, outcome: Outcome) {
+    pub(crate) fn ran(&mut self, lab: &Lab, version: &str, round: Round, outcome: Outcome) {
         let (version, date) = (version.to_owned(), today());
         let of_lab = |told: &&String| told.starts_with(lab.name);
         let untold = self.left_out.iter().chain(&self.stuck).filter(of_lab).cloned().collect();
-        self.ran.push(Ran { agent: lab.name, version, date, restarts, untold, outcome });
+        self.ran.push(Ran { agent: lab.name, version, date, round, untold, outcome });
     }
 
     pub(crate) fn is_good(&self) -> bool {
@@ -100,7 +100,7 @@ impl Report {
 
     pub(crate) fn print(&self) {
         for ran in &self.ran {
-            say(&format!("\n{} {}", ran.agent, ran.version));
+            say(&format!("\n{} {}{}", ran.agent, ran.version, ran.round));
             for stretch in &ran.outcome.stretches {
                 say(&line(stretch));
             }
@@ -217,7 +217,8 @@ impl Ran {
         let acts: Vec<Value> = self.outcome.acts.iter().map(act).collect();
         let stretches: Vec<Value> = self.outcome.stretches.iter().map(stretch).collect();
         json!({
-            "agent": self.agent, "version": self.version, "daemon_restarted": self.restarts,
+            "agent": self.agent, "version": self.version, "daemon_restarted": self.round.restarts,
+            "over_ssh": self.round.over_ssh,
             "right_percent": self.share(|it| it.right),
             "longest_wrong_ms": ms(self.longest_wrong()),
             "samples": self.outcome.samples, "right_samples": self.outcome.right_samples,

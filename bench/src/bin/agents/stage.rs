@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 use testkit::model::{ModelServer, Moment, What};
 use testkit::process::{self, Signal};
-use testkit::{Daemon, Terminal, TestEnv, wait};
+use testkit::{Daemon, Sshd, Terminal, TestEnv, Tmux, wait};
 
 use crate::acts::Said;
 use crate::lab::{Lab, PAUSE, Site};
@@ -30,6 +30,9 @@ const LEFT: Duration = Duration::from_secs(3);
 /// How long anything may take that an agent does by itself.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where the other machine's server listens.
+const FAR: &str = "far.sock";
+
 /// What a shell's prompt looks like here.
 const PROMPT: &str = "ready$";
 
@@ -40,12 +43,19 @@ pub(crate) struct Stage {
     pub(crate) watcher: Watcher,
     pub(crate) blind: Vec<(Instant, Instant)>,
     daemon: Option<Daemon>,
+    /// What leads to the other machine, where the agent is on one.
+    sshd: Option<Sshd>,
     env: TestEnv,
 }
 
 impl Stage {
     /// A stage with the agent installed below `prefix`, set up but not started.
-    pub(crate) fn build(lab: &'static Lab, qd: &Path, prefix: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn build(
+        lab: &'static Lab,
+        qd: &Path,
+        prefix: &Path,
+        over_ssh: bool,
+    ) -> anyhow::Result<Self> {
         let env = TestEnv::of(qd.to_owned());
         let model = ModelServer::start()?;
         let project = env.path("project");
@@ -56,13 +66,61 @@ impl Stage {
         repository(&env, &site)?;
         (lab.prepare)(&site)?;
         launcher(&env, lab, &site)?;
-        set_up(&env, lab)?;
         // Whoever answers here sits at the pane, though no client of tmux shows it.
         env.configure(&held("never"));
-        env.tmux().ok(&["new-session", "-d", "-s", "keep", "-x", "120", "-y", "40", &shell()]);
-        let daemon = env.daemon();
+        let sshd = if over_ssh {
+            let sshd = Sshd::start(&env, "sshd").context("no sshd is installed")?;
+            sshd.introduce();
+            Some(sshd)
+        } else {
+            set_up(&env, lab, &[])?;
+            None
+        };
+        let server = if over_ssh { env.tmux_at(FAR) } else { env.tmux() };
+        server.ok(&["new-session", "-d", "-s", "keep", "-x", "120", "-y", "40", &shell()]);
+        let daemon = Some(env.daemon());
         let watcher = Watcher::start(env.api());
-        Ok(Self { lab, site, model, watcher, blind: Vec::new(), daemon: Some(daemon), env })
+        let stage = Self { lab, site, model, watcher, blind: Vec::new(), daemon, sshd, env };
+        if over_ssh {
+            stage.add_target()?;
+            set_up(&stage.env, lab, &["--target", "far"])?;
+        }
+        Ok(stage)
+    }
+
+    /// The server in which the agent runs.
+    fn server(&self) -> Tmux<'_> {
+        if self.sshd.is_some() { self.env.tmux_at(FAR) } else { self.env.tmux() }
+    }
+
+    /// Adds the other machine, and waits until it is seen.
+    fn add_target(&self) -> anyhow::Result<()> {
+        let Some(sshd) = &self.sshd else { return Ok(()) };
+        let (host, socket) = (format!("127.0.0.1:{}", sshd.port()), self.env.path(FAR));
+        let socket = socket.display().to_string();
+        let mut words = vec!["target", "add", "far", "--kind", "ssh", "--ssh-target", &host];
+        words.extend(["--tmux-socket", &socket]);
+        let options = sshd.options();
+        words.extend(options.iter().flat_map(|option| ["--ssh-option", option]));
+        let added = self.env.qd(&words);
+        anyhow::ensure!(added.code() == Some(0), "qd target add: {}", added.stderr);
+        self.is_reached()
+    }
+
+    /// Waits until the other machine was looked at, where there is one.
+    fn is_reached(&self) -> anyhow::Result<()> {
+        let is_ok = |list: &Value| {
+            let targets = list["items"].as_array().cloned().unwrap_or_default();
+            targets.iter().any(|it| it["name"] == "far" && it["health"] == "ok")
+        };
+        let reached = || {
+            let list = self.env.api().try_get("/v1/targets")?;
+            is_ok(&list.json()).then_some(())
+        };
+        if self.sshd.is_some() {
+            wait::within(PATIENCE, reached).context("the other machine was not reached")?;
+        }
+        Ok(())
     }
 
     /// Sets when hooks are held that hide their agent's dialog.
@@ -108,13 +166,13 @@ impl Stage {
 
     /// Somebody looks at the session of all panes, until this is dropped.
     pub(crate) fn attach(&self) -> Terminal {
-        Terminal::attach(&self.env, "keep")
+        Terminal::attach(&self.server(), "keep")
     }
 
     /// A new pane with a shell in the project's folder.
     pub(crate) fn pane(&self) -> anyhow::Result<String> {
         let folder = self.site.project_text();
-        let pane = self.env.tmux().ok(&[
+        let pane = self.server().ok(&[
             "new-window",
             "-d",
             "-P",
@@ -136,11 +194,11 @@ impl Stage {
     }
 
     pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
-        self.env.tmux().ok(arguments)
+        self.server().ok(arguments)
     }
 
     pub(crate) fn screen(&self, pane: &str) -> String {
-        let shown = self.env.tmux().run(&["capture-pane", "-p", "-t", pane]);
+        let shown = self.server().run(&["capture-pane", "-p", "-t", pane]);
         shown.stdout
     }
 
@@ -154,7 +212,7 @@ impl Stage {
     /// Types a line, and gives the moment of Enter. Like a person, the harness waits until it sees
     /// what it typed: some agents take an Enter that comes sooner for a part of the text.
     pub(crate) fn line(&self, pane: &str, text: &str) -> Instant {
-        self.env.tmux().ok(&["send-keys", "-t", pane, "-l", "--", text]);
+        self.server().ok(&["send-keys", "-t", pane, "-l", "--", text]);
         let first: String = text.split_inclusive(' ').take(2).collect();
         // An agent that never shows it is found out by what does not happen then.
         self.looks(pane, ECHO, |screen| screen.contains(first.trim_end())).ok();
@@ -170,7 +228,7 @@ impl Stage {
                 pause(Duration::from_millis(self.lab.pause_ms));
                 continue;
             }
-            self.env.tmux().ok(&["send-keys", "-t", pane, key]);
+            self.server().ok(&["send-keys", "-t", pane, key]);
         }
         begun
     }
@@ -271,6 +329,8 @@ impl Stage {
             daemon.kill9();
         }
         self.daemon = Some(self.env.daemon());
+        // One that is never reached again is shown wrongly from here on, and found out by that.
+        self.is_reached().ok();
         self.blind.push((begun, wait::now()));
     }
 
@@ -291,12 +351,12 @@ impl Stage {
     }
 
     pub(crate) fn title(&self, pane: &str) -> String {
-        self.env.tmux().run(&["display-message", "-p", "-t", pane, "#{pane_title}"]).stdout
+        self.server().run(&["display-message", "-p", "-t", pane, "#{pane_title}"]).stdout
     }
 
     /// Takes a pane away, which may be gone already.
     pub(crate) fn kill_pane(&self, pane: &str) {
-        drop(self.env.tmux().run(&["kill-pane", "-t", pane]));
+        drop(self.server().run(&["kill-pane", "-t", pane]));
     }
 
     /// Kills what runs in a pane's shell, all of it at once; gives the moment of the first.
@@ -322,7 +382,8 @@ impl Stage {
     pub(crate) fn clear(mut self) -> Vec<String> {
         drop(self.daemon.take());
         // There may be none any more.
-        drop(self.env.tmux().run(&["kill-server"]));
+        drop(self.server().run(&["kill-server"]));
+        drop(self.sshd.take());
         let gone = || self.env.members().is_empty().then_some(());
         wait::within(Duration::from_secs(2), gone);
         let mut left = Vec::new();
@@ -375,8 +436,8 @@ fn repository(env: &TestEnv, site: &Site) -> anyhow::Result<()> {
 }
 
 /// Puts Quarterdeck's hooks into the agent's settings as its user would, asking nobody.
-fn set_up(env: &TestEnv, lab: &Lab) -> anyhow::Result<()> {
-    let done = env.qd(&["setup", lab.name, "--yes"]);
+fn set_up(env: &TestEnv, lab: &Lab, place: &[&str]) -> anyhow::Result<()> {
+    let done = env.qd(&[&["setup", lab.name, "--yes"], place].concat());
     anyhow::ensure!(done.code() == Some(0), "qd setup {}: {}", lab.name, done.stderr);
     Ok(())
 }

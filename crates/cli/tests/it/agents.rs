@@ -398,6 +398,39 @@ fn what_a_transcript_counts_call_by_call_adds_up_and_each_call_counts_once(way: 
     assert!(said.contains("3009 tokens in, 19 tokens out"), "{said}");
 }
 
+/// Files there, which are read later than they are written.
+mod late {
+    use std::fs::{self, File};
+    use std::time::{Duration, SystemTime};
+
+    use testkit::wait;
+
+    use super::{Way, scene};
+    use crate::machines::on_every_way;
+
+    on_every_way!(what_a_file_said_before_a_hook_takes_nothing_back_after_it);
+
+    fn what_a_file_said_before_a_hook_takes_nothing_back_after_it(way: Way) {
+        let Some(it) = scene(Some(way), "claude") else { return };
+        it.write(&it.status("idle"));
+        it.shows("idle", "idle");
+        let event = ["event", "emit", "--source", "hook", "--target", "far", "--pane", &it.pane];
+        let about = ["--agent", "claude", "--type", "needs-input"];
+        it.env().qd(&[&event[..], &about].concat()).success();
+        it.shows("waiting_input", "input_required");
+        let (read, new) = (it.readings(), it.file().with_extension("new"));
+        fs::write(&new, it.status("busy").to_string()).unwrap();
+        let before = SystemTime::now() - Duration::from_secs(3);
+        File::options().write(true).open(&new).unwrap().set_modified(before).unwrap();
+        fs::rename(new, it.file()).unwrap();
+        wait::until("it is read", || (it.readings() > read).then_some(()));
+        let shown = it.place.pane_where(&it.pane, "there", |_| true);
+        assert_eq!(shown["state"], "waiting_input", "{shown:#}");
+        it.write(&it.status("idle"));
+        it.shows("idle", "idle");
+    }
+}
+
 /// Files there, when the way there is cut.
 mod when_cut {
     use std::fs;

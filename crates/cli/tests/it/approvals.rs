@@ -896,7 +896,7 @@ fn in_a_popup_too_only_what_is_typed_behind_the_request_counts() {
     it.person("true");
     let late = "echo opened; until [ -e $HOME/go ]; do sleep 0.05; done; exec qd answer";
     it.env.script("late", late);
-    let terminal = Terminal::attach(&it.env, "person");
+    let terminal = Terminal::attach(&it.env.tmux(), "person");
     let client = wait::until("a client is there", || {
         let clients = it.env.tmux().ok(&["list-clients", "-F", "#{client_name}"]);
         clients.lines().find(|it| it.starts_with("/dev/")).map(str::to_owned)

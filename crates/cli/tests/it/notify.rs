@@ -25,7 +25,7 @@ fn scene(settings: &str) -> Scene {
 
 impl Scene {
     fn attach(&self) -> Terminal {
-        let terminal = Terminal::attach(&self.env, "work");
+        let terminal = Terminal::attach(&self.env.tmux(), "work");
         wait::until("somebody is attached", || {
             let clients = self.env.tmux().ok(&["list-clients", "-F", "#{client_name}"]);
             (!clients.is_empty()).then_some(())

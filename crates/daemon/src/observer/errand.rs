@@ -9,6 +9,7 @@ use agents::adapter::{Adapter, FileKind, Proof, Reading, Running, StatusFile, TA
 use agents::tally::{Count, Tally};
 use engine::ids::PaneId;
 use engine::pane::AgentProcess;
+use engine::time::WallMs;
 use tokio::sync::mpsc;
 
 use super::recognise;
@@ -53,6 +54,8 @@ pub(super) enum Outcome {
         agent: AgentProcess,
         /// Nothing where no file held a whole word.
         reading: Option<Reading>,
+        /// When it was written down what that claims, where it may have been read late.
+        written: Option<WallMs>,
         /// Not all of what the files say was read.
         is_cut: bool,
         sums: Sums,
@@ -78,9 +81,9 @@ impl Errand {
                 }
                 Self::Read { agent, kept, mut sums } => {
                     let adapter = roster.get(agent.agent.as_str());
-                    let Read { reading, is_cut, is_behind } =
+                    let Read { reading, written, is_cut, is_behind } =
                         read(&target, adapter, &agent, &kept, &mut sums);
-                    Outcome::Read { pane, agent, reading, is_cut, sums, is_behind }
+                    Outcome::Read { pane, agent, reading, written, is_cut, sums, is_behind }
                 }
             };
             drop(home.blocking_send(outcome));
@@ -189,6 +192,7 @@ fn beside(target: &Target, pattern: &str, names: &[String]) -> Option<String> {
 #[derive(Default)]
 struct Read {
     reading: Option<Reading>,
+    written: Option<WallMs>,
     is_cut: bool,
     is_behind: bool,
 }
@@ -201,7 +205,7 @@ fn read(
     sums: &mut Sums,
 ) -> Read {
     let pid = agent.process.pid;
-    let Read { mut reading, mut is_cut, mut is_behind } = Read::default();
+    let Read { mut reading, mut written, mut is_cut, mut is_behind } = Read::default();
     if let (Some(adapter), Some(user)) = (adapter, target.user_of(pid)) {
         let facts = Facts::of(target, adapter, pid, None);
         for file in kept {
@@ -209,9 +213,13 @@ fn read(
                 FileKind::Status => Part::Whole { bytes_max: STATUS_BYTES_MAX },
                 FileKind::Transcript => Part::End { bytes_max: TAIL_BYTES },
             };
+            let is_said = reading.as_ref().is_some_and(|it| it.claim.is_some());
             let said = match target.read_part(&file.path, user, part) {
                 Ok(content) => {
                     is_cut |= content.is_cut;
+                    if !is_said {
+                        written = content.written;
+                    }
                     adapter.reads_status(&facts.running(pid), file.kind, &content.bytes)
                 }
                 // It is asked again.
@@ -241,7 +249,7 @@ fn read(
             }
         }
     }
-    Read { reading, is_cut, is_behind }
+    Read { reading, written, is_cut, is_behind }
 }
 
 /// Counts what was appended to a file since the last time, and says whether that is all there is.

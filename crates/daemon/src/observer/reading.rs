@@ -12,7 +12,7 @@ use agents::screen::Screen;
 use engine::ids::PaneId;
 use engine::input::{Observation, Reading};
 use engine::pane::{AgentProcess, ProcessIdentity};
-use engine::time::MonoMs;
+use engine::time::{MonoMs, WallMs};
 use engine::words::{Detail, Source};
 use tmux::capture::{Capture, Captured};
 
@@ -184,6 +184,7 @@ impl Reader {
                 claim: now.claim.clone(),
                 details: presentable(now.details.clone()),
                 asking: now.asking.clone(),
+                written: None,
             })
             .collect();
         read.said.extend(readings);
@@ -259,7 +260,19 @@ impl<R: Reporter> Watch<'_, R> {
         agent: &AgentProcess,
         readings: Readings,
     ) -> Result<(), Halt> {
-        let readings = self.reader.news(pane, readings);
+        self.tell_news_of(pane, agent, readings, None).await
+    }
+
+    /// The same of what was written down before it was read.
+    async fn tell_news_of(
+        &mut self,
+        pane: PaneId,
+        agent: &AgentProcess,
+        readings: Readings,
+        written: Option<WallMs>,
+    ) -> Result<(), Halt> {
+        let mut readings = self.reader.news(pane, readings);
+        readings.iter_mut().for_each(|reading| reading.written = written);
         if readings.is_empty() {
             return Ok(());
         }
@@ -301,7 +314,7 @@ impl<R: Reporter> Watch<'_, R> {
                 }
                 Ok(())
             }
-            Outcome::Read { pane, agent, reading, is_cut, sums, is_behind } => {
+            Outcome::Read { pane, agent, reading, written, is_cut, sums, is_behind } => {
                 self.follow.counted(pane, &agent, sums);
                 let counts = self.follow.was_read(pane, &agent, reading.is_some(), now);
                 if is_behind {
@@ -315,7 +328,7 @@ impl<R: Reporter> Watch<'_, R> {
                     self.follow.learned_session(pane, session, now);
                 }
                 match self.reader.of_files(pane, reading, is_cut) {
-                    Some(readings) => self.tell_news(pane, &agent, readings).await,
+                    Some(readings) => self.tell_news_of(pane, &agent, readings, written).await,
                     None => Ok(()),
                 }
             }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use engine::time::WallMs;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 /// Folders' entries that are looked at to find one file.
@@ -49,6 +50,8 @@ pub struct Content {
     pub is_cut: bool,
     /// How long the file was.
     pub length: u64,
+    /// When it was written last, where it is somewhere else and that is known: it is read late there.
+    pub written: Option<WallMs>,
 }
 
 /// Why a file is not read.
@@ -113,7 +116,7 @@ pub(super) fn read(path: &str, user: u32, part: Part) -> Result<Content, Refused
         }
     }
     bytes.truncate(length);
-    Ok(Content { bytes, is_cut: begin > 0, length: found.len() })
+    Ok(Content { bytes, is_cut: begin > 0, length: found.len(), written: None })
 }
 
 /// The files whose paths fit a pattern, in which a part may hold `*`. The last written is first.
@@ -232,10 +235,19 @@ mod tests {
         let file = path(&dir, "a");
         fs::write(&file, "1234567").unwrap();
         let read = |part| read(&file, me(), part).unwrap();
-        assert_eq!(read(WHOLE), Content { bytes: b"1234567".to_vec(), is_cut: false, length: 7 });
-        assert_eq!(read(END), Content { bytes: b"4567".to_vec(), is_cut: true, length: 7 });
+        assert_eq!(
+            read(WHOLE),
+            Content { bytes: b"1234567".to_vec(), is_cut: false, length: 7, written: None }
+        );
+        assert_eq!(
+            read(END),
+            Content { bytes: b"4567".to_vec(), is_cut: true, length: 7, written: None }
+        );
         fs::write(&file, "12").unwrap();
-        assert_eq!(read(END), Content { bytes: b"12".to_vec(), is_cut: false, length: 2 });
+        assert_eq!(
+            read(END),
+            Content { bytes: b"12".to_vec(), is_cut: false, length: 2, written: None }
+        );
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use api::timestamp::Timestamp;
+use engine::time::WallMs;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -233,11 +235,11 @@ impl Asking<'_> {
             return Ok(None);
         }
         let length = begin + read.bytes.len() as u64;
-        let mut bytes = end.bytes;
+        let (mut bytes, written) = (end.bytes, read.written);
         bytes.extend_from_slice(&read.bytes[overlap..]);
         let over = bytes.len().saturating_sub(bytes_max);
         bytes.drain(..over);
-        Ok(Some(Content { is_cut: length > bytes.len() as u64, bytes, length }))
+        Ok(Some(Content { is_cut: length > bytes.len() as u64, bytes, length, written }))
     }
 
     /// A part of a file as it is sent.
@@ -248,26 +250,39 @@ impl Asking<'_> {
         let max = max.min(PART_BYTES_MAX);
         let answer = self.ask("file", &format!("{user} {from} {max} {path}"));
         let answer = answer.ok_or(Refused::Io(io::ErrorKind::TimedOut.into()))?;
-        content_of(answer, max)
+        let mut content = content_of(answer, max)?;
+        let behind_ms = self.tether.far_clock().behind_ms();
+        content.written = content.written.map(|at| WallMs(at.0.saturating_add(behind_ms)));
+        Ok(content)
     }
 }
 
-/// Reads the answer to a question for a part of a file.
+/// Reads the answer to a question for a part of a file, with the time by the clock there.
 fn content_of(mut answer: Vec<u8>, max: usize) -> Result<Content, Refused> {
     let end = answer.iter().position(|byte| *byte == b'\n').unwrap_or(answer.len());
     let said = String::from_utf8_lossy(&answer[..end]).into_owned();
-    let (what, number) = said.split_once(' ').unwrap_or((&said, ""));
+    let mut words = said.split(' ');
+    let (what, number) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     match (what, number.parse()) {
         ("file", Ok(length)) => {
             let mut bytes = answer.split_off((end + 1).min(answer.len()));
             bytes.truncate(max);
-            Ok(Content { bytes, is_cut: false, length })
+            Ok(Content { bytes, is_cut: false, length, written: moment_of(words) })
         }
         ("foreign", Ok(user)) => Err(Refused::Foreign(u32::try_from(user).unwrap_or(u32::MAX))),
         ("other", _) => Err(Refused::NoFile),
         ("absent", _) => Err(io::Error::from(io::ErrorKind::NotFound).into()),
         _ => Err(io::Error::from(io::ErrorKind::PermissionDenied).into()),
     }
+}
+
+/// Reads `DATE TIME ZONE` as `ls` lists them. A time without a fraction may be a second too early,
+/// and is none.
+fn moment_of<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<WallMs> {
+    let (date, time, zone) = (words.next()?, words.next()?, words.next()?);
+    let (hours, minutes) = zone.split_at_checked(3)?;
+    let at: Timestamp = format!("{date}T{time}{hours}:{minutes}").parse().ok()?;
+    time.contains('.').then_some(WallMs(at.as_millis()))
 }
 
 /// Reads how a process's folder is listed, with its value, if it has one, on the next line.
@@ -303,8 +318,17 @@ mod tests {
     #[test]
     fn what_a_file_answers_is_judged() {
         let read = |said: &[u8]| content_of(said.to_vec(), 4);
-        let whole = Content { bytes: b"a\nb".to_vec(), is_cut: false, length: 3 };
+        let whole = Content { bytes: b"a\nb".to_vec(), is_cut: false, length: 3, written: None };
         assert_eq!(read(b"file 3\na\nb").unwrap(), whole);
+        let written = |said: &str| read(format!("file 3 {said}\na\nb").as_bytes()).unwrap().written;
+        let at = Some(WallMs(1_795_406_112_432));
+        assert_eq!(written("2026-11-23 03:55:12.432999999 +0000"), at);
+        assert_eq!(written("2026-11-23 09:25:12.432000000 +0530"), at);
+        for odd in
+            ["2026-11-23 03:55:12 +0000", "2026-11-23 03:55:12.4", "x y z", "2026-11-23", "é é é"]
+        {
+            assert_eq!(written(odd), None, "{odd}");
+        }
         assert_eq!(read(b"file 9\n123456789").unwrap().bytes, b"1234", "no more than was asked");
         assert_eq!(read(b"file 0").unwrap().bytes, b"");
         assert!(matches!(read(b"foreign 7\n"), Err(Refused::Foreign(7))));

@@ -213,6 +213,7 @@ fn s_12_a_dialog_that_is_seen_before_its_hook_is_heard_keeps_no_older_request() 
             claim: Some(claim),
             details: [(Detail::Ask, request.to_owned())].into(),
             asking: Some(Box::new(dialog)),
+            written: None,
         };
         let (pane, agent, readings) = (claude.pane, claude.process, vec![reading]);
         it.world.jump(1);

@@ -7,6 +7,7 @@ use engine::input::{Observation, Reading};
 use engine::pane::{AgentProcess, PaneFacts};
 use engine::signal::Signal;
 use engine::state::Claim;
+use engine::time::WallMs;
 use engine::words::{Confidence, Detail, Source, State};
 
 use crate::world::{World, process, shell};
@@ -38,6 +39,7 @@ impl Scene {
             claim: claim.clone(),
             details: BTreeMap::new(),
             asking: None,
+            written: None,
         };
         let readings = readings.iter().map(reading).collect();
         let PaneFacts { pane, process: agent, .. } = claude();
@@ -354,12 +356,43 @@ fn the_newest_reading_is_the_newest_also_when_the_clock_goes_back() {
 }
 
 #[test]
+fn what_was_written_before_a_hook_and_read_after_it_takes_nothing_back() {
+    let limit = engine::limits::READ_LATE_MS;
+    // How long before the hook it was written, how long after it that was read, and what is shown.
+    let cases = [
+        (Some(200), 300, State::WaitingInput),
+        (Some(1), limit - 1, State::WaitingInput),
+        (Some(1), limit, State::Running),
+        (Some(-200), 300, State::Running),
+        // By a clock that was set meanwhile, perhaps.
+        (Some(-5_000), 300, State::Running),
+        (None, 300, State::Running),
+    ];
+    for (before, after, shown) in cases {
+        let mut scene = Scene::new();
+        scene.look(&[(Source::Status, says(State::Idle, "idle"))]);
+        scene.later(20_000);
+        scene.hook(State::WaitingInput, "question");
+        let hooked = scene.world.now.wall.0;
+        scene.later(after);
+        let claim = says(State::Running, "active");
+        let written = before.map(|before| WallMs(hooked - before));
+        let (details, source) = (BTreeMap::new(), Source::Status);
+        let reading = Reading { source, claim, details, asking: None, written };
+        let PaneFacts { pane, process: agent, .. } = claude();
+        scene.world.observe(Observation::Read { pane, agent, readings: vec![reading] });
+        assert_eq!(scene.shown().0, shown, "{before:?} ms before, read {after} ms after");
+    }
+}
+
+#[test]
 fn a_reading_of_an_agent_that_is_not_there_any_more_says_nothing() {
     let mut scene = Scene::new();
     let mut other = claude();
     other.process.pid += 1;
     let claim = says(State::Running, "active");
-    let reading = Reading { source: Source::Title, claim, details: BTreeMap::new(), asking: None };
+    let details = BTreeMap::new();
+    let reading = Reading { source: Source::Title, claim, details, asking: None, written: None };
     let (pane, agent) = (other.pane, other.process);
     scene.world.observe(Observation::Read { pane, agent, readings: vec![reading] });
     assert_eq!(scene.shown(), (State::Unknown, "inconclusive".into()));

@@ -52,6 +52,7 @@ impl Agents {
                     claim,
                     details: BTreeMap::new(),
                     asking: None,
+                    written: None,
                 });
             }
         }
@@ -77,9 +78,9 @@ impl Agents {
                 }),
                 details: BTreeMap::new(),
                 asking: None,
+                written: None,
             };
-            let silent =
-                |source| Reading { source, claim: None, details: BTreeMap::new(), asking: None };
+            let silent = |source| Reading { claim: None, ..reading(source) };
             let readings = vec![
                 reading(Source::Status),
                 reading(Source::Screen),

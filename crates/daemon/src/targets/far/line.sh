@@ -15,7 +15,8 @@
 #   nearest NUMBER PATH
 #                   says which folder is there, this one or one above it
 #   file NUMBER USER FROM LENGTH PATH
-#                   prints a part of a plain file of a user: from a position on, or the `end`
+#                   prints a part of a plain file of a user, from a position on or the `end`, behind
+#                   its length and when it was written
 #   watch PATH, unwatch PATH, rest
 #                   tells when a file or folder changed: of one more, one less, or none
 #   bye             ends, and leaves everything as it is
@@ -152,11 +153,12 @@ file() {
 		[ -e "$path" ] || [ -h "$path" ] || { echo absent; exit; }
 		[ -f "$path" ] && [ ! -h "$path" ] || { echo other; exit; }
 		{
-			set -- $(ls -dinL /proc/self/fd/0)
+			set -- $(ls -dinL $exact /proc/self/fd/0)
 			inode=${1-}
 			mode=${2-}
 			owner=${4-}
 			size=${6-}
+			written=${exact:+ $7 $8 $9}
 			set -- $(ls -din "$path")
 			case $mode in -*) [ "${1-}" = "$inode" ] || mode= ;; *) mode= ;; esac
 			if [ -z "$mode" ]; then
@@ -164,7 +166,7 @@ file() {
 			elif [ "$owner" != "$user" ]; then
 				echo "foreign $owner"
 			else
-				echo "file $size"
+				echo "file $size$written"
 				case $from in
 				end) tail -c "$length" ;;
 				0) head -c "$length" ;;
