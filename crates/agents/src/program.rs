@@ -17,6 +17,12 @@ const INTERPRETERS: &[&str] = &["node", "nodejs", "bun", "deno", "ruby", "perl"]
 /// Programs that run scripts too, and of which a script may be all that there is of an agent.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh", "fish"];
 
+/// Whether a program of this name is a shell.
+#[must_use]
+pub fn is_shell(name: &str) -> bool {
+    SHELLS.contains(&name)
+}
+
 /// Their options that take the next argument.
 const VALUED: &[&str] =
     &["-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "-W", "-X", "-I"];
@@ -53,7 +59,7 @@ impl<'a> Program<'a> {
 
     /// The script that it runs, if it is an interpreter or a shell.
     pub(crate) fn any_script(&self) -> Option<&'a str> {
-        let runs = is_interpreter(self.file()) || SHELLS.contains(&self.file());
+        let runs = is_interpreter(self.file()) || is_shell(self.file());
         let at = runs.then(|| self.first_operand())??;
         self.arguments.get(at).map(String::as_str)
     }

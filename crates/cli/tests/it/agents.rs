@@ -36,6 +36,7 @@ everywhere!(
     files_are_looked_for_where_the_agents_own_environment_puts_them,
     a_log_that_the_agent_has_open_tells_what_it_does,
     a_log_beside_which_the_agents_process_is_named_tells_what_it_does,
+    an_agent_below_what_stays_in_the_foreground_is_found,
     an_agent_that_is_stopped_is_suspended_until_it_goes_on,
     where_an_agent_was_killed_there_is_none,
     what_a_transcript_counts_call_by_call_adds_up_and_each_call_counts_once,
@@ -343,6 +344,20 @@ fn below_a_shell(way: Option<Way>) -> Option<Scene> {
     Some(Scene { place, pane, pid })
 }
 
+fn an_agent_below_what_stays_in_the_foreground_is_found(way: Option<Way>) {
+    let env = deck();
+    install(&env, "claude");
+    let Some((place, pane)) = Place::with(way, env, "exec env PS1=ready sh") else { return };
+    place.pane_where(&pane, "a shell", |it| it["current_cmd"] == "sh");
+    // The shell that starts it is called as the one before.
+    place.tmux().type_line(&pane, "sh -c 'claude 1000; true'");
+    let item = place.pane_where(&pane, "claude", |it| it["agent_type"] == "claude");
+    assert_eq!(item["current_cmd"], "sh");
+    place.tmux().ok(&["send-keys", "-t", &pane, "C-c"]);
+    let item = place.pane_where(&pane, "no agent", |it| it["agent_presence"] == "none");
+    assert_eq!(item["current_cmd"], "sh");
+}
+
 fn an_agent_that_is_stopped_is_suspended_until_it_goes_on(way: Option<Way>) {
     let Some(it) = below_a_shell(way) else { return };
     it.write(&it.status("busy"));
@@ -401,7 +416,6 @@ fn what_a_transcript_counts_call_by_call_adds_up_and_each_call_counts_once(way: 
 /// Files there, which are read later than they are written.
 mod late {
     use std::fs::{self, File};
-    use std::time::{Duration, SystemTime};
 
     use testkit::wait;
 
@@ -420,7 +434,7 @@ mod late {
         it.shows("waiting_input", "input_required");
         let (read, new) = (it.readings(), it.file().with_extension("new"));
         fs::write(&new, it.status("busy").to_string()).unwrap();
-        let before = SystemTime::now() - Duration::from_secs(3);
+        let before = fs::metadata(it.file()).unwrap().modified().unwrap();
         File::options().write(true).open(&new).unwrap().set_modified(before).unwrap();
         fs::rename(new, it.file()).unwrap();
         wait::until("it is read", || (it.readings() > read).then_some(()));

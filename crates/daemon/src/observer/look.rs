@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use agents::program::is_shell;
 use api::error::with_causes;
 use engine::ids::PaneId;
 use engine::input::{LastOutput, Observation};
@@ -20,6 +21,7 @@ use super::picture::{Closeness, Difference, Known, Picture, Processes, Sighting}
 use super::recognise::Eyes;
 use super::reporter::Reporter;
 use super::schedule::Scope;
+use super::surveys::{Holds, runs};
 use super::trouble;
 use super::watch::{Halt, Watch};
 use super::wires::Armed;
@@ -152,8 +154,8 @@ impl<R: Reporter> Watch<'_, R> {
         Ok(())
     }
 
-    /// Has the processes there listed, where they cannot be looked at one by one and something else
-    /// runs in one of these panes than did when they were listed last. Says whether they were.
+    /// Has the processes there listed, where they cannot be looked at one by one and one of these panes
+    /// is a reason for it. Says whether they were.
     async fn survey(
         &mut self,
         scope: Scope,
@@ -162,11 +164,20 @@ impl<R: Reporter> Watch<'_, R> {
         if self.cx.target.capabilities().files {
             return Ok(false);
         }
-        let runs = |row: &PaneRow| (row.brief.pid, row.command.clone());
-        let is_new = |(pane, row): (&PaneId, &PaneRow)| {
-            self.surveyed.get(pane).is_none_or(|known| *known != runs(row))
+        let now = self.cx.now().mono;
+        let holds = |pane: &PaneId, row: &PaneRow| {
+            let known = self.picture.panes.get(pane);
+            match known.and_then(|known| known.facts.agent.as_ref()) {
+                None => Holds::NoAgent,
+                Some(_) if is_shell(&row.command) => Holds::AgentBehindShell,
+                Some(_) => Holds::Agent,
+            }
         };
-        if !scope.full && !rows.iter().any(is_new) {
+        let surveys = &mut self.surveys;
+        let wants = |(pane, row): (&PaneId, &PaneRow)| {
+            surveys.wants(*pane, &runs(row), holds(pane, row), now)
+        };
+        if !scope.full && !rows.iter().any(wants) {
             return Ok(false);
         }
         let known = self.picture.panes.values().filter_map(|known| known.place.pid());
@@ -181,7 +192,7 @@ impl<R: Reporter> Watch<'_, R> {
                 "the processes there are not known");
             return Ok(false);
         }
-        self.surveyed.extend(rows.iter().map(|(pane, row)| (*pane, runs(row))));
+        self.surveys.listed(rows.iter().map(|(pane, row)| (*pane, runs(row))), now);
         Ok(true)
     }
 
@@ -395,7 +406,7 @@ impl<R: Reporter> Watch<'_, R> {
         let now = self.cx.now().mono;
         for pane in &difference.gone {
             self.agenda.forget(*pane);
-            self.surveyed.remove(pane);
+            self.surveys.forget(*pane);
             self.forget_agent(*pane);
             if let Some(lookout) = &self.cx.ears.lookout {
                 self.wires.forget(*pane, lookout);

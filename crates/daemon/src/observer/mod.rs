@@ -24,6 +24,7 @@ mod recognise;
 mod schedule;
 pub(crate) mod server;
 mod status;
+mod surveys;
 mod wires;
 
 mod context;

@@ -1,7 +1,7 @@
 //! Watching one server from the first look to the last: hints come in, looks go out, differences
 //! are reported.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use super::reporter::{Closed, Reporter};
 use super::schedule::{Agenda, Pace, Scope};
 use super::server::Server;
 use super::status::{Follow, Stir};
+use super::surveys::Surveys;
 use super::wires::Wires;
 use crate::sentinel::{Hint, WatchId};
 use crate::targets::obstacle::Obstacle;
@@ -85,8 +86,7 @@ pub(super) struct Watch<'a, R> {
     pub(super) follow: Follow,
     /// What the shell that stays there was told to watch.
     pub(super) watched_there: BTreeSet<String>,
-    /// What ran in the panes when the processes of a target somewhere else were listed last.
-    pub(super) surveyed: BTreeMap<PaneId, (Option<u32>, String)>,
+    pub(super) surveys: Surveys,
     outcomes: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
     pub(super) gate: Gate,
     /// Everything was told once, and output is told as it comes.
@@ -124,7 +124,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
             reader: Reader::default(),
             follow: Follow::new(!files),
             watched_there: BTreeSet::new(),
-            surveyed: BTreeMap::new(),
+            surveys: Surveys::default(),
             outcomes: mpsc::channel(OUTCOMES_MAX),
             gate: Gate::default(),
             listens: false,
@@ -155,6 +155,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
     async fn step(&mut self) -> Result<(), Halt> {
         let next = self.agenda.next_due();
         let readings = self.reader.next_due().into_iter().chain(self.follow.next_due());
+        let readings = readings.chain(self.surveys.next_due());
         let next = readings.min().map_or(next, |reading| reading.min(next));
         let due = self.cx.until(self.retry_control.map_or(next, |retry| retry.min(next)));
         let target = Arc::clone(&self.cx.target);
@@ -204,7 +205,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
             errand.run(pane, target, roster, self.outcomes.0.clone());
         }
         let checks = self.agenda.take_checks(now);
-        let suspects = self.glance(checks).await?;
+        let mut suspects = self.glance(checks).await?;
+        suspects.extend(self.surveys.take(now));
         let (gate, target, pid) = (&self.gate, &self.cx.target, self.server.instance.pid);
         match self.agenda.take_look(now, || gate.stirred(target, pid)) {
             Some(scope) => self.look(scope, suspects).await,
