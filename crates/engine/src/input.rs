@@ -38,6 +38,8 @@ pub enum Input {
     Held { approval: ApprovalId, waits: bool },
     /// An action that waits in this pane may go on.
     Resumed(PaneKey),
+    /// A daemon begins: what was last known of targets elsewhere nobody has looked at since.
+    Started,
     /// Time passed; whatever is due is settled.
     Ticked,
 }
@@ -312,6 +314,11 @@ pub enum Note {
     Beat {
         target: TargetId,
         beat: crate::target::Beat,
+    },
+    /// What is limited of a target that was not seen whole yet.
+    Limited {
+        target: TargetId,
+        trouble: Option<Trouble>,
     },
     /// A hook that hides its agent's dialog waits for this answer, or does no longer.
     Held {
