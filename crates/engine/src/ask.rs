@@ -108,7 +108,7 @@ impl Engine {
         };
         if !row.is_disconnected() {
             return Decision {
-                effects: vec![Effect::Rescan(row.target.clone())],
+                effects: vec![Effect::Connect(row.target.clone())],
                 reply: Ok(Reply::Target(Box::new(row.clone()))),
                 ..Decision::default()
             };
@@ -116,9 +116,11 @@ impl Engine {
         // It stays down: of its panes nothing is known before somebody has looked.
         let trouble = row.is_elsewhere().then(|| Trouble::unseen("it was connected again"));
         let row = TargetRow { trouble, updated_at: now.wall, ..row.clone() };
+        let effects =
+            vec![Effect::Observe(Box::new(row.clone())), Effect::Connect(row.target.clone())];
         Decision {
             events: vec![Event::TargetChanged(row.clone())],
-            effects: vec![Effect::Observe(Box::new(row.clone()))],
+            effects,
             reply: Ok(Reply::Target(Box::new(row))),
             ..Decision::default()
         }

@@ -179,6 +179,8 @@ pub enum Effect {
     Leave(TargetId),
     /// Look at it now.
     Rescan(TargetId),
+    /// Look at it now, and connect to it first where nothing is connected: somebody asks for it.
+    Connect(TargetId),
     /// Do it, once.
     Act(Box<ActionRow>),
     /// Find out whether it was done.

@@ -322,7 +322,7 @@ impl Whole {
                     self.sites[index].kill(pid, &self.clock);
                 }
             }
-            Effect::Rescan(target) => {
+            Effect::Rescan(target) | Effect::Connect(target) => {
                 let observer = index(target).and_then(|index| daemon.observers[index].as_mut());
                 observer.into_iter().for_each(Observer::rescan);
             }
