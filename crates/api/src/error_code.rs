@@ -139,6 +139,9 @@ error_codes! {
     /// Somebody disconnected the target.
     TargetDisconnected = "E_TARGET_DISCONNECTED", 502, Failure,
         "It is left alone until `qd target connect NAME`.";
+    /// Nobody has looked at the target yet since it was added or connected, or the daemon started.
+    TargetUnseen = "E_TARGET_UNSEEN", 502, Failure,
+        "Wait for the first look, or see how far it comes with `qd target test NAME`.";
     /// The request is malformed, or a field of it is out of bounds.
     BadRequest = "E_BAD_REQUEST", 400, Usage,
         "Correct what the message names; `qd help` and docs/reference/api.md show what is expected.";

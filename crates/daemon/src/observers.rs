@@ -1,6 +1,6 @@
 //! The observers of all targets: started, hurried and stopped by the deck's effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub(crate) struct Observers {
     /// would take each other's session for their own.
     leaving: JoinSet<Left>,
     waiting: Vec<TargetRow>,
+    /// Those among them that somebody asked for.
+    wanted: BTreeSet<TargetId>,
     forgotten: Arc<Notify>,
 }
 
@@ -107,6 +109,7 @@ impl Observers {
             at_work: BTreeMap::new(),
             leaving: JoinSet::new(),
             waiting: Vec::new(),
+            wanted: BTreeSet::new(),
             forgotten: Arc::default(),
         })
     }
@@ -141,6 +144,7 @@ impl Observers {
             }
             Effect::Forget(target) => {
                 self.waiting.retain(|row| row.target != target);
+                self.wanted.remove(&target);
                 let held = self.end_held(&target);
                 if let Some(at_work) = self.at_work.remove(&target) {
                     let ears = self.ears.clone();
@@ -156,6 +160,7 @@ impl Observers {
             }
             Effect::Leave(target) => {
                 self.waiting.retain(|row| row.target != target);
+                self.wanted.remove(&target);
                 let held = self.end_held(&target);
                 if let Some(at_work) = self.at_work.remove(&target) {
                     self.leaving.spawn(async move {
@@ -172,6 +177,10 @@ impl Observers {
                     at_work.observer.rescan();
                 }
             }
+            Effect::Connect(target) => match self.at_work.get(&target) {
+                Some(at_work) => at_work.observer.connect(),
+                None => drop(self.wanted.insert(target)),
+            },
             Effect::Act(row) => return Some(self.deed(row, Turn::Act)),
             Effect::Settle(row) => return Some(self.deed(row, Turn::Settle)),
         }
@@ -291,6 +300,9 @@ impl Observers {
         let observer = Observer::spawn(&row, target, self.desk.clone(), &given);
         match observer {
             Ok(observer) => {
+                if self.wanted.remove(&row.target) {
+                    observer.connect();
+                }
                 let there = Arc::clone(&observer.reach().target);
                 let far = row.kind != TargetKind::Local;
                 let ear = far.then(|| afar::start(row.target.clone(), there, &self.ears));

@@ -122,6 +122,10 @@ fn start(run: &Run) -> Result<Daemon, RunError> {
     }
     let (left, trail) = TrailFile::open(&paths.trail);
     ledger.take_up(&left, clock.now());
+    // Before anybody is answered: what hangs by now must not be shown as it was.
+    if let Err(error) = ledger.transact(clock.now(), vec![(Actor::Daemon, Input::Started)]) {
+        tracing::warn!(%error, "that targets were not looked at yet could not be stored");
+    }
     let (listener, presence) = Presence::begin(lock, &paths)?;
     tracing::info!(created, as_of = ledger.as_of(), "opened");
     let environment = Environment::of_this_process().with_descriptors(descriptors::take_all());

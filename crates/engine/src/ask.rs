@@ -53,7 +53,7 @@ impl Engine {
             let (name, other) = (name.to_owned(), twin.name.clone());
             return Decision::refuse(Refusal::SameServer { name, other });
         }
-        let row = TargetRow {
+        let mut row = TargetRow {
             target: target.clone(),
             name: name.to_owned(),
             kind,
@@ -65,6 +65,10 @@ impl Engine {
             last_seen_at: None,
             updated_at: now.wall,
         };
+        if row.is_elsewhere() {
+            row.health = Health::Degraded;
+            row.trouble = Some(Trouble::unseen("it was added"));
+        }
         Decision {
             events: vec![Event::TargetChanged(row.clone())],
             effects: vec![Effect::Observe(Box::new(row.clone()))],
@@ -104,18 +108,36 @@ impl Engine {
         };
         if !row.is_disconnected() {
             return Decision {
-                effects: vec![Effect::Rescan(row.target.clone())],
+                effects: vec![Effect::Connect(row.target.clone())],
                 reply: Ok(Reply::Target(Box::new(row.clone()))),
                 ..Decision::default()
             };
         }
-        let row = TargetRow { trouble: None, updated_at: now.wall, ..row.clone() };
+        // It stays down: of its panes nothing is known before somebody has looked.
+        let trouble = row.is_elsewhere().then(|| Trouble::unseen("it was connected again"));
+        let row = TargetRow { trouble, updated_at: now.wall, ..row.clone() };
+        let effects =
+            vec![Effect::Observe(Box::new(row.clone())), Effect::Connect(row.target.clone())];
         Decision {
             events: vec![Event::TargetChanged(row.clone())],
-            effects: vec![Effect::Observe(Box::new(row.clone()))],
+            effects,
             reply: Ok(Reply::Target(Box::new(row))),
             ..Decision::default()
         }
+    }
+
+    /// What the daemon before this one knew to be fine may hang by now, and the first look at it may
+    /// be long in coming. Panes keep their states, for a degraded target does.
+    pub(crate) fn started(&self, now: Now) -> Decision {
+        let unseen = |row: &TargetRow| TargetRow {
+            health: Health::Degraded,
+            trouble: Some(Trouble::unseen("the daemon started")),
+            updated_at: now.wall,
+            ..row.clone()
+        };
+        let fine = self.targets().filter(|row| row.is_elsewhere() && row.health == Health::Ok);
+        let events = fine.map(|row| Event::TargetChanged(unseen(row))).collect();
+        Decision { events, ..Decision::default() }
     }
 
     /// Nothing is learnt of it until it is connected again, so nothing of it is shown as true.

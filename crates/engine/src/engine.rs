@@ -57,6 +57,8 @@ pub(crate) struct TargetMemory {
     pub(crate) last_seen: Option<Stamp>,
     /// When it was last seen by whoever held this memory before.
     pub(crate) taken_up: Option<Stamp>,
+    /// What was said to be limited of a target that was not seen whole yet.
+    pub(crate) limit: Option<Trouble>,
 }
 
 impl TargetMemory {
@@ -295,6 +297,7 @@ impl Engine {
             Input::Held { approval, waits } => self.held(now, approval, *waits),
             Input::Resumed(pane) => self.resume(now, pane),
             Input::Offered { inbox, complete } => self.offer(now, inbox, *complete, past),
+            Input::Started => self.started(now),
             Input::Ticked => self.tick(now),
         }
     }
@@ -390,7 +393,12 @@ impl Engine {
             }
             Note::Beat { target, beat } => {
                 if let Some(memory) = self.targets.get_mut(target) {
-                    memory.pulse.beat(memory.row.health, *beat, now, &self.settings);
+                    memory.pulse.beat_of(&memory.row, *beat, now, &self.settings);
+                }
+            }
+            Note::Limited { target, trouble } => {
+                if let Some(memory) = self.targets.get_mut(target) {
+                    memory.limit.clone_from(trouble);
                 }
             }
             Note::Held { approval, waits: true } => {
@@ -447,7 +455,12 @@ impl Engine {
             pulse: Pulse::default(),
             last_seen: None,
             taken_up: None,
+            limit: None,
         });
+        if row.is_unseen() && !memory.row.is_unseen() {
+            memory.pulse = memory.pulse.begun_anew();
+            memory.limit = None;
+        }
         memory.row = row;
     }
 

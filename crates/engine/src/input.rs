@@ -38,6 +38,8 @@ pub enum Input {
     Held { approval: ApprovalId, waits: bool },
     /// An action that waits in this pane may go on.
     Resumed(PaneKey),
+    /// A daemon begins: what was last known of targets elsewhere nobody has looked at since.
+    Started,
     /// Time passed; whatever is due is settled.
     Ticked,
 }
@@ -177,6 +179,8 @@ pub enum Effect {
     Leave(TargetId),
     /// Look at it now.
     Rescan(TargetId),
+    /// Look at it now, and connect to it first where nothing is connected: somebody asks for it.
+    Connect(TargetId),
     /// Do it, once.
     Act(Box<ActionRow>),
     /// Find out whether it was done.
@@ -312,6 +316,11 @@ pub enum Note {
     Beat {
         target: TargetId,
         beat: crate::target::Beat,
+    },
+    /// What is limited of a target that was not seen whole yet.
+    Limited {
+        target: TargetId,
+        trouble: Option<Trouble>,
     },
     /// A hook that hides its agent's dialog waits for this answer, or does no longer.
     Held {

@@ -139,6 +139,11 @@ impl Engine {
             Observation::Behind => (Beat::Behind, standing),
             Observation::CaughtUp => (Beat::CaughtUp, standing),
             // That nothing is limited does not say why a target fails.
+            Observation::Limited { trouble } if memory.row.is_unseen() => {
+                let (target, trouble) = (memory.row.target.clone(), trouble.clone());
+                decision.notes.push(Note::Limited { target, trouble });
+                return (memory.row.health, standing);
+            }
             Observation::Limited { trouble } => {
                 let fails = standing.filter(|_| memory.row.health != Health::Ok);
                 return (memory.row.health, trouble.clone().or(fails));
@@ -151,10 +156,11 @@ impl Engine {
             }
         };
         let before = memory.row.health;
-        let health = memory.pulse.clone().beat(before, beat, now, &self.settings);
+        let health = memory.pulse.clone().beat_of(&memory.row, beat, now, &self.settings);
         decision.notes.push(Note::Beat { target: memory.row.target.clone(), beat });
         let recovered = health == Health::Ok && before != Health::Ok;
-        (health, if recovered { None } else { trouble })
+        let limit = || memory.limit.clone().filter(|_| memory.row.is_unseen());
+        (health, if recovered { limit() } else { trouble })
     }
 
     /// Writes the target's row when the look changed it, and what its health means for its panes.
@@ -222,6 +228,7 @@ impl Engine {
                 | Note::Caption { .. }
                 | Note::Beat { .. }
                 | Note::Held { .. }
+                | Note::Limited { .. }
                 | Note::Ticked
                 | Note::BurstOver { .. } => false,
             })

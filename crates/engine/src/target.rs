@@ -33,10 +33,24 @@ impl TargetRow {
     pub fn is_disconnected(&self) -> bool {
         self.trouble.as_ref().is_some_and(|trouble| trouble.code == DISCONNECTED)
     }
+
+    /// Whether nobody has looked at it yet since it was added or connected, or the daemon started.
+    pub fn is_unseen(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.code == UNSEEN)
+    }
+
+    /// Whether a first look at it may be long in coming: one of this machine answers, or fails,
+    /// before anybody could ask.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.kind != TargetKind::Local
+    }
 }
 
 /// What stands in place of a trouble while a target is left alone on purpose.
 const DISCONNECTED: &str = "E_TARGET_DISCONNECTED";
+
+/// What stands in place of a trouble while nobody has looked at a target yet.
+const UNSEEN: &str = "E_TARGET_UNSEEN";
 
 /// A code for machines and a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +63,12 @@ impl Trouble {
     pub(crate) fn disconnected() -> Self {
         let message = "somebody disconnected it, and it is left alone until it is connected again";
         Self { code: DISCONNECTED.to_owned(), message: message.to_owned() }
+    }
+
+    /// Nobody has looked at a target since this.
+    pub(crate) fn unseen(since: &str) -> Self {
+        let message = format!("nobody has looked at it yet since {since}");
+        Self { code: UNSEEN.to_owned(), message }
     }
 }
 
@@ -110,6 +130,20 @@ pub enum Beat {
 }
 
 impl Pulse {
+    /// Counts one beat and says what the health of a target with this row is now.
+    pub(crate) fn beat_of(
+        &mut self,
+        row: &TargetRow,
+        beat: Beat,
+        now: Now,
+        settings: &Settings,
+    ) -> Health {
+        // What never failed has nothing to recover from: one complete look is enough.
+        let answers = if row.is_unseen() { 1 } else { settings.recovery_probes };
+        let settings = Settings { recovery_probes: answers, ..*settings };
+        self.beat(row.health, beat, now, &settings)
+    }
+
     /// Counts one beat and says what the health is now.
     pub fn beat(&mut self, health: Health, beat: Beat, now: Now, settings: &Settings) -> Health {
         match beat {
@@ -143,6 +177,11 @@ impl Pulse {
         let failures = failing.map_or(0, |it| it.failures);
         let window_opened = failing.map(|it| now.earlier(it.since, i64::MAX));
         Self { failures, window_opened, ..Self::default() }
+    }
+
+    /// The count of a target that is looked at as if for the first time.
+    pub(crate) fn begun_anew(&self) -> Self {
+        Self { failed_at: self.failed_at, ..Self::default() }
     }
 
     /// The failures that were counted and not yet recovered from.

@@ -188,15 +188,18 @@ fn connect(console: &Console, args: &ConnectArgs) -> Outcome {
     Ok(ExitCode::Ok)
 }
 
-/// Connects, and waits a moment for what the first look shows: until then a target that had been
-/// disconnected is down, and nobody knows why.
+/// Connects, and waits a moment for what the first look shows: until then of a target that had been
+/// disconnected nothing is known.
 async fn first_look(
     client: &mut Client,
     name: &TargetName,
 ) -> Result<Answer<TargetAnswer>, Failure> {
     let until = tokio::time::Instant::now() + FIRST_LOOK_MAX;
-    let settled =
-        |target: &TargetItem| target.health != Health::Down || target.health_reason.is_some();
+    let settled = |target: &TargetItem| {
+        let reason = target.health_reason.as_deref();
+        let told = target.health != Health::Down || reason.is_some();
+        told && !output::targets::is_unseen(reason)
+    };
     let answer = client.connect_target(name).await?;
     if settled(&answer.read()?.target) {
         return Ok(answer);

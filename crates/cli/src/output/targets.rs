@@ -41,7 +41,7 @@ pub(crate) fn table(items: &[TargetItem], now: Timestamp) -> Table {
             name(item),
             standing(item),
             Text::plain(item.kind.as_str()),
-            Text::plain(server.map_or("no server", |it| &it.version)),
+            Text::plain(server.map_or(no_server(item), |it| &it.version)),
             Text::plain(seen),
             count(item.counts.sessions),
             count(item.counts.panes),
@@ -52,6 +52,11 @@ pub(crate) fn table(items: &[TargetItem], now: Timestamp) -> Table {
         ]);
     }
     table
+}
+
+/// What is said where no server is known: of what nobody ever saw, nothing.
+fn no_server(item: &TargetItem) -> &'static str {
+    if item.last_seen_at.is_some() { "no server" } else { "" }
 }
 
 /// Where it is: for one that is not on this machine, what leads there.
@@ -99,6 +104,7 @@ pub(crate) fn remedy(target: &str, reason: Option<&str>) -> String {
         Some(ErrorCode::TargetDuplicateServer) => format!("qd target remove {target}"),
         // What is wrong is the tmux of this machine, or the setting that names it.
         Some(ErrorCode::TmuxUnusable) => "qd doctor".to_owned(),
+        Some(ErrorCode::TargetUnseen) => format!("qd target test {target}"),
         Some(_) | None => format!("qd target connect {target}"),
     }
 }
@@ -106,6 +112,11 @@ pub(crate) fn remedy(target: &str, reason: Option<&str>) -> String {
 /// Whether somebody wanted a target to be left alone, by the reason that it names.
 pub(crate) fn is_disconnected(reason: Option<&str>) -> bool {
     reason == Some(ErrorCode::TargetDisconnected.as_str())
+}
+
+/// Whether nobody has looked at a target yet, by the reason that it names.
+pub(crate) fn is_unseen(reason: Option<&str>) -> bool {
+    reason == Some(ErrorCode::TargetUnseen.as_str())
 }
 
 /// One target, after something was done to it.

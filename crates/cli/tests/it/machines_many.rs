@@ -147,6 +147,31 @@ fn of_many_targets_a_few_connect_at_once_and_those_that_hang_keep_nobody_waiting
 }
 
 #[test]
+fn a_target_that_somebody_asks_for_waits_for_no_turn_of_those_that_hang() {
+    let env = deck();
+    env.script("reach", REACH);
+    let names: Vec<String> = (0..20).map(|nth| format!("t{nth:02}")).collect();
+    let daemon = env.daemon();
+    for name in names.iter().map(String::as_str).chain(["wanted"]) {
+        let reach = format!(r#"["reach","{name}"]"#);
+        add(&env, name, &["--kind", "command", "--command", &reach]);
+    }
+    drop(daemon);
+    env.tmux_at("wanted.sock").session("there", "exec cat");
+    for name in &names {
+        fs::write(env.path(&format!("home/hangs.{name}")), "").unwrap();
+    }
+    fs::remove_file(env.path("home/ways")).unwrap();
+    // The one that is wanted came last, so it would be the last to connect.
+    let daemon = env.daemon();
+    env.qd(&["target", "connect", "wanted"]).success();
+    all_are_ok(&daemon, &["wanted".to_owned()]);
+    let ways = Ways::read(&env).0;
+    let before = ways.iter().position(|(it, ..)| it == "wanted").expect("it is connected");
+    assert!(before < names.len() * 3 / 4, "{before} came first: {ways:?}");
+}
+
+#[test]
 fn a_host_that_lets_few_in_at_once_turns_none_of_ours_away() {
     let env = deck();
     let Some(sshd) = Sshd::start_with(&env, "sshd", "MaxStartups 4:100:4\n") else {

@@ -46,7 +46,8 @@ pub(crate) async fn show(
             .collect();
         // What somebody wants to be left alone is no trouble.
         let mut wanted = follower.engine().targets().filter(|row| !row.is_disconnected());
-        let uneasy = wanted.any(|row| row.health != Known::Ok);
+        // Nor is it one that nobody has looked yet: how that ends is told soon.
+        let uneasy = wanted.any(|row| row.health != Known::Ok && !row.is_unseen());
         let store_mode = match standing {
             Standing::Writable | Standing::Failing { .. } => StoreMode::ReadWrite,
             Standing::ReadOnly(_) => StoreMode::ReadOnly,

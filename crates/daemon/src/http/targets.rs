@@ -249,7 +249,9 @@ async fn probed(
     let mut publications = app.lookout.publications();
     let probed = async {
         loop {
-            if let Some(probe) = probe_since(app, target, asked_at) {
+            // What hooks wrote down there meanwhile may still be to come.
+            let probe = probe_since(app, target, asked_at);
+            if let Some(probe) = probe.filter(|_| !is_unseen(app, target)) {
                 return Ok(probe);
             }
             if publications.changed().await.is_err() {
@@ -257,7 +259,15 @@ async fn probed(
             }
         }
     };
-    tokio::time::timeout(patience, probed).await.ok()
+    match tokio::time::timeout(patience, probed).await {
+        Ok(probed) => Some(probed),
+        // It answered, and has more to tell than fits into the time.
+        Err(_) => probe_since(app, target, asked_at).map(Ok),
+    }
+}
+
+fn is_unseen(app: &App, target: &TargetId) -> bool {
+    app.read(|follower, _| follower.engine().target(target).is_some_and(TargetRow::is_unseen))
 }
 
 /// How a look at a target ended that ended since; one that was removed has nothing to wait for.

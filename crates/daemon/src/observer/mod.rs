@@ -120,6 +120,12 @@ impl Observer {
         self.orders.send_modify(|orders| orders.rescans += 1);
     }
 
+    /// The same for somebody who asks for it: it waits for no turn of others.
+    pub fn connect(&self) {
+        self.reach.target.hurry();
+        self.rescan();
+    }
+
     /// The way to the server, for whoever acts there.
     pub(crate) fn reach(&self) -> &Reach {
         &self.reach

@@ -122,9 +122,14 @@ impl Far {
     /// Connects when it is its turn, unless it is connected, and says whether it did.
     pub(super) async fn connect(&self) -> Result<bool, Obstacle> {
         if self.tether.is_tied_still()? {
+            self.guest.calm();
             return Ok(false);
         }
         self.turns.connect(&self.guest, self.tie()).await.map(|()| true)
+    }
+
+    pub(super) fn hurry(&self) {
+        self.guest.hurry();
     }
 
     async fn tie(&self) -> Result<(), Obstacle> {

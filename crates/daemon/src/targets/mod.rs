@@ -278,6 +278,13 @@ impl Target {
         }
     }
 
+    /// Has the next connection made without waiting for others: somebody asks for it.
+    pub fn hurry(&self) {
+        if let Some(far) = self.far_end() {
+            far.hurry();
+        }
+    }
+
     /// Waits for the end of that connection, if there is one.
     pub async fn cut(&self) -> Obstacle {
         match self.far_end() {

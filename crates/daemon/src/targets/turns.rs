@@ -6,6 +6,9 @@
 //! waits for a host that does not answer. Whoever took longer than its turn waits with those like
 //! it for the next ones, and these never have all of them.
 //!
+//! Somebody who asks for a connection waits for nobody's turn: there are few of them, and they look
+//! at the screen.
+//!
 //! A host drops those who come all at once, and a busy one takes long to let anybody in. So of the
 //! targets behind one [`Door`] only a few are ever between their first byte and their login,
 //! however long that takes: what makes one of them wait makes the others wait as well.
@@ -17,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 /// How many have a turn at once.
@@ -45,6 +48,34 @@ type Door = Arc<Semaphore>;
 pub(super) struct Guest {
     door: Door,
     late: AtomicBool,
+    /// Somebody asked for its connection, and no attempt has begun since.
+    hurried: AtomicBool,
+    hurry: Notify,
+}
+
+impl Guest {
+    /// Its next connection, or the one that waits for its turn, waits for none.
+    pub(super) fn hurry(&self) {
+        self.hurried.store(true, Ordering::Release);
+        self.hurry.notify_waiters();
+    }
+
+    /// It is connected: whoever asked has what they asked for.
+    pub(super) fn calm(&self) {
+        self.hurried.store(false, Ordering::Release);
+    }
+
+    /// Waits until somebody asks, and takes it upon itself.
+    async fn asked_for(&self) {
+        loop {
+            // Before the question, so that nobody who asks in between goes unheard.
+            let hurry = self.hurry.notified();
+            if self.hurried.swap(false, Ordering::AcqRel) {
+                return;
+            }
+            hurry.await;
+        }
+    }
 }
 
 impl Default for Turns {
@@ -65,24 +96,38 @@ impl Turns {
         let known = doors.get(&door).and_then(Weak::upgrade);
         let shared = known.unwrap_or_else(|| Arc::new(Semaphore::new(AT_ONCE_MAX)));
         doors.insert(door, Arc::downgrade(&shared));
-        Guest { door: shared, late: AtomicBool::new(false) }
+        Guest {
+            door: shared,
+            late: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
+            hurry: Notify::new(),
+        }
     }
 
-    /// Waits for a turn and connects in it. Giving up gives the place in the queue, or the turn, to
+    /// A turn, and for who was late a place among those like it.
+    async fn turn(&self, guest: &Guest) -> [Option<SemaphorePermit<'_>>; 2] {
+        let among_late = match guest.late.load(Ordering::Relaxed) {
+            true => self.late.acquire().await.ok(),
+            false => None,
+        };
+        [self.all.acquire().await.ok(), among_late]
+    }
+
+    /// Waits for a turn, unless somebody asks for this connection, and connects in it. Giving up gives the place in the queue, or the turn, to
     /// the next.
     pub(super) async fn connect<T>(&self, guest: &Guest, connecting: impl Future<Output = T>) -> T {
         // Nobody closes them, so there is always a turn to come. Who waits at a door keeps nobody
         // elsewhere from a turn.
         let _at_door = guest.door.acquire().await.ok();
-        let among_late = match guest.late.load(Ordering::Relaxed) {
-            true => self.late.acquire().await.ok(),
-            false => None,
+        let turn = tokio::select! {
+            biased;
+            () = guest.asked_for() => None,
+            turn = self.turn(guest) => Some(turn),
         };
-        let turn = self.all.acquire().await.ok();
         let mut connecting = pin!(connecting);
         let connected = timeout(TURN_MAX, &mut connecting).await;
         guest.late.store(connected.is_err(), Ordering::Relaxed);
-        drop((turn, among_late));
+        drop(turn);
         match connected {
             Ok(connected) => connected,
             Err(_) => connecting.await,
@@ -237,6 +282,59 @@ mod tests {
                 let took = start.elapsed();
                 assert!(took < TURN_MAX / 2, "{took:?}");
             }
+        });
+    }
+
+    /// As many that hang for ever as there are, all behind a door of this name or each behind its own.
+    fn hang(turns: &Arc<Turns>, count: usize, door: Option<&'static str>) {
+        for nth in 0..count {
+            let turns = Arc::clone(turns);
+            tokio::spawn(async move {
+                let guest = turns.guest(door.map_or_else(|| nth.to_string(), str::to_owned));
+                loop {
+                    turns.connect(&guest, sleep(TURN_MAX * 3)).await;
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn who_is_asked_for_waits_for_no_turn_and_the_next_time_like_the_others() {
+        in_a_stopped_clock(async {
+            let turns = Arc::new(Turns::default());
+            hang(&turns, 40, None);
+            sleep(TURN_MAX / 4).await;
+            let guest = Arc::new(turns.guest("wanted".to_owned()));
+            guest.late.store(true, Ordering::Relaxed);
+            let connect = |guest: &Arc<Guest>| {
+                let (turns, guest, start) = (Arc::clone(&turns), Arc::clone(guest), Instant::now());
+                let waited = async move { turns.connect(&guest, async { start.elapsed() }).await };
+                tokio::spawn(waited)
+            };
+            guest.hurry();
+            assert!(connect(&guest).await.unwrap().is_zero(), "asked for before it came");
+            guest.late.store(true, Ordering::Relaxed);
+            let waits = connect(&guest);
+            sleep(TURN_MAX / 4).await;
+            assert!(!waits.is_finished(), "nobody asks for it this time");
+            guest.hurry();
+            assert_eq!(waits.await.unwrap(), TURN_MAX / 4, "asked for while it waits");
+            guest.hurry();
+            guest.calm();
+            assert!(!connect(&guest).await.unwrap().is_zero(), "it has what was asked for");
+        });
+    }
+
+    #[test]
+    fn at_a_door_who_is_asked_for_waits_like_the_others() {
+        in_a_stopped_clock(async {
+            let turns = Arc::new(Turns::default());
+            hang(&turns, AT_ONCE_MAX, Some("host"));
+            sleep(TURN_MAX / 4).await;
+            let (guest, start) = (turns.guest("host".to_owned()), Instant::now());
+            guest.hurry();
+            turns.connect(&guest, async {}).await;
+            assert!(start.elapsed() > TURN_MAX * 2, "{:?}", start.elapsed());
         });
     }
 

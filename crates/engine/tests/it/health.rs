@@ -3,7 +3,7 @@
 use engine::Engine;
 use engine::input::{Effect, Input, Observation, Refusal, Request};
 use engine::target::Trouble;
-use engine::words::{EndReason, Health, State};
+use engine::words::{EndReason, Health, State, TargetKind};
 
 use crate::world::{World, server, shell, target_id};
 
@@ -19,7 +19,7 @@ fn names_and_connections_are_taken_once() {
     let twin = Request::AddTarget {
         target: target_id("twin"),
         name: "twin".to_owned(),
-        kind: engine::words::TargetKind::Local,
+        kind: TargetKind::Local,
         connection_ref: "/sock/local".to_owned(),
     };
     let refusal = world.feed(&Input::Asked(twin)).unwrap_err();
@@ -160,4 +160,122 @@ fn a_daemon_that_lives_for_one_failure_at_a_time_finds_its_target_down_all_the_s
         world.fail();
         assert_eq!(world.engine.target(&target_id("local")).unwrap().health, health);
     }
+}
+
+/// A world with a target somewhere else, `far`, that nobody has looked at yet.
+fn with_far() -> World {
+    let mut world = World::new();
+    let request = Request::AddTarget {
+        target: target_id("far"),
+        name: "far".to_owned(),
+        kind: TargetKind::Ssh,
+        connection_ref: "ssh://far".to_owned(),
+    };
+    world.feed(&Input::Asked(request)).unwrap();
+    world
+}
+
+fn tell_far(world: &mut World, sight: Observation) {
+    let target = target_id("far");
+    world.feed(&Input::Observed { target, sight }).unwrap();
+}
+
+/// How the target elsewhere is shown.
+fn far(world: &World) -> (Health, Option<&str>) {
+    let row = world.engine.target(&target_id("far")).unwrap();
+    (row.health, row.trouble.as_ref().map(|it| it.code.as_str()))
+}
+
+/// Another daemon begins, with what the one before it stored and left.
+fn restart(world: &mut World) {
+    let trail = world.engine.trail();
+    let (settings, tables) = (*world.engine.settings(), world.engine.tables());
+    world.engine = Engine::restore(settings, tables, world.now);
+    world.engine.take_up(&trail, world.now);
+    world.feed(&Input::Started).unwrap();
+}
+
+const UNSEEN: (Health, Option<&str>) = (Health::Degraded, Some("E_TARGET_UNSEEN"));
+const FINE: (Health, Option<&str>) = (Health::Ok, None);
+
+fn timed_out() -> Observation {
+    let trouble = Trouble { code: "E_TIMEOUT".to_owned(), message: "no answer".to_owned() };
+    Observation::Failed { trouble, weight: 1 }
+}
+
+#[test]
+fn a_target_elsewhere_is_ok_with_the_first_complete_look_and_not_before() {
+    let mut world = with_far();
+    assert_eq!(far(&world), UNSEEN);
+    tell_far(&mut world, Observation::Behind);
+    tell_far(&mut world, Observation::Answered);
+    tell_far(&mut world, Observation::Answered);
+    assert_eq!(far(&world), UNSEEN, "an answer shows no panes");
+    tell_far(&mut world, Observation::NoServer);
+    assert_eq!(far(&world), UNSEEN, "what hooks wrote is still to come");
+    tell_far(&mut world, Observation::CaughtUp);
+    assert_eq!(far(&world), FINE, "nothing failed, so there is nothing to recover from");
+}
+
+#[test]
+fn a_failure_before_the_first_look_counts_and_is_recovered_from_like_any() {
+    let mut world = with_far();
+    tell_far(&mut world, timed_out());
+    assert_eq!(far(&world), (Health::Degraded, Some("E_TIMEOUT")));
+    tell_far(&mut world, Observation::NoServer);
+    assert_eq!(far(&world), (Health::Degraded, Some("E_TIMEOUT")));
+    tell_far(&mut world, Observation::NoServer);
+    assert_eq!(far(&world), FINE);
+}
+
+#[test]
+fn a_daemon_that_starts_has_looked_at_nothing_elsewhere_and_says_so_once() {
+    let mut world = with_far();
+    tell_far(&mut world, Observation::NoServer);
+    world.scan(&[shell(1)]);
+    let before = world.journal.len();
+    restart(&mut world);
+    assert_eq!(far(&world), UNSEEN);
+    restart(&mut world);
+    assert_eq!(world.journal.len() - before, 1, "once, and nothing of the target of this machine");
+    assert_eq!(world.engine.target(&target_id("local")).unwrap().health, Health::Ok);
+    tell_far(&mut world, Observation::NoServer);
+    assert_eq!((far(&world), world.journal.len() - before), (FINE, 2));
+    // What was in trouble keeps its own.
+    tell_far(&mut world, timed_out());
+    restart(&mut world);
+    assert_eq!(far(&world), (Health::Degraded, Some("E_TIMEOUT")));
+    tell_far(&mut world, timed_out());
+    tell_far(&mut world, timed_out());
+    restart(&mut world);
+    assert_eq!(far(&world), (Health::Down, Some("E_TIMEOUT")));
+}
+
+#[test]
+fn a_target_that_is_connected_again_stays_down_until_it_was_looked_at() {
+    let mut world = with_far();
+    tell_far(&mut world, Observation::NoServer);
+    tell_far(&mut world, Observation::NoServer);
+    let name = || "far".to_owned();
+    world.feed(&Input::Asked(Request::DisconnectTarget { name: name() })).unwrap();
+    restart(&mut world);
+    assert_eq!(far(&world), (Health::Down, Some("E_TARGET_DISCONNECTED")));
+    world.feed(&Input::Asked(Request::ConnectTarget { name: name() })).unwrap();
+    assert_eq!(far(&world), (Health::Down, Some("E_TARGET_UNSEEN")));
+    tell_far(&mut world, Observation::Answered);
+    assert_eq!(far(&world).0, Health::Down, "looks from before it was disconnected do not count");
+    tell_far(&mut world, Observation::NoServer);
+    assert_eq!(far(&world), FINE);
+}
+
+#[test]
+fn a_limit_that_is_told_before_the_first_look_is_over_is_shown_after_it() {
+    let mut world = with_far();
+    let limit = Trouble { code: "E_LIMITED".to_owned(), message: "forked".to_owned() };
+    tell_far(&mut world, Observation::Behind);
+    tell_far(&mut world, Observation::NoServer);
+    tell_far(&mut world, Observation::Limited { trouble: Some(limit) });
+    assert_eq!(far(&world), UNSEEN);
+    tell_far(&mut world, Observation::CaughtUp);
+    assert_eq!(far(&world), (Health::Ok, Some("E_LIMITED")));
 }

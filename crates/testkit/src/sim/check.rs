@@ -27,7 +27,7 @@ use engine::signal::{About, EventRow, Signal, synthetic};
 use engine::target::{ServerFacts, TargetRow};
 use engine::time::{MonoMs, Now, Stamp, WallMs};
 use engine::trail::{Track, Trail};
-use engine::words::{Health, State};
+use engine::words::{Health, State, TargetKind};
 use store::Change;
 
 use super::deeds::Deeds;
@@ -87,6 +87,8 @@ pub(crate) struct Checker {
     acknowledged: BTreeSet<EventId>,
     /// Targets that were seen whole since their last failure.
     seen_whole: BTreeSet<TargetId>,
+    /// The targets that were looked at whole since the daemon started.
+    looked_at: BTreeSet<TargetId>,
     pub(crate) deeds: Deeds,
     /// Rows are taken of which it is unknown which of several inputs made them.
     in_doubt: bool,
@@ -109,6 +111,7 @@ impl Checker {
             pended: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
             seen_whole: BTreeSet::new(),
+            looked_at: BTreeSet::new(),
             deeds: Deeds::default(),
             in_doubt: false,
             read_back: BTreeSet::new(),
@@ -129,6 +132,7 @@ impl Checker {
             | Input::Held { .. }
             | Input::Resumed(_)
             | Input::Offered { .. }
+            | Input::Started
             | Input::Ticked => return,
         };
         self.count(target, sight);
@@ -204,6 +208,7 @@ impl Checker {
             Observation::Topology(topology) if !self.takes(target, &topology.server, false) => {}
             Observation::Topology(_) | Observation::NoServer => {
                 self.seen_whole.insert(target.clone());
+                self.looked_at.insert(target.clone());
             }
             Observation::Failed { .. } => {
                 self.seen_whole.remove(target);
@@ -275,6 +280,8 @@ impl Checker {
             }
             Event::EventDropped { inbox, .. } => self.settle(inbox, Wait::Dropped),
             Event::TargetRemoved { target, .. } => {
+                self.seen_whole.remove(target);
+                self.looked_at.remove(target);
                 self.model.leave(target);
                 match self.follower.panes().find(|row| row.key.target == *target) {
                     Some(row) => violated("I6", format!("{:?} outlived its target", row.key)),
@@ -295,9 +302,27 @@ impl Checker {
     /// Health comes back only with a look at everything since the last failure.
     fn take_target(&mut self, row: &TargetRow) -> Checked {
         let before = self.follower.target(&row.target).map(|it| it.health);
+        if row.is_unseen() {
+            self.seen_whole.remove(&row.target);
+        }
         let recovers = row.health == Health::Ok && before.is_some_and(|it| it != Health::Ok);
         if recovers && !self.seen_whole.remove(&row.target) {
             return violated("I9", format!("{} recovers and was not seen whole", row.name));
+        }
+        Ok(())
+    }
+
+    /// Nothing is said of a target elsewhere before somebody has looked, and something as soon as that
+    /// is done.
+    pub(crate) fn check_unseen(&self) -> Checked {
+        for row in self.follower.targets() {
+            if row.is_unseen() && self.seen_whole.contains(&row.target) {
+                return violated("I9", format!("{} was seen and is told as unseen", row.name));
+            }
+            let elsewhere = row.kind != TargetKind::Local;
+            if elsewhere && row.health == Health::Ok && !self.looked_at.contains(&row.target) {
+                return violated("I9", format!("{} is ok and was not looked at", row.name));
+            }
         }
         Ok(())
     }
@@ -563,7 +588,10 @@ impl Checker {
 
     /// The engine was read back from what is stored, and the daemon lives on.
     pub(crate) fn read_back(&mut self, trail: &Trail, now: Now, moment: Moment) {
+        // It is the same daemon, and what it looked at it has looked at.
+        let looked_at = std::mem::take(&mut self.looked_at);
         self.restart(trail, now, moment);
+        self.looked_at = looked_at;
         self.read_back = self.follower.targets().map(|row| row.target.clone()).collect();
     }
 
@@ -572,6 +600,7 @@ impl Checker {
     pub(crate) fn restart(&mut self, trail: &Trail, now: Now, moment: Moment) -> Tables {
         let stored = stored(self.follower.tables());
         self.follower = Engine::restore(self.settings, stored.clone(), now);
+        self.looked_at.clear();
         // Of a target that was removed since a trail says nothing to anybody.
         let mut trail = trail.clone();
         trail.targets.retain(|target, _| self.follower.target(target).is_some());

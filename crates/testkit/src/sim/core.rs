@@ -212,7 +212,7 @@ impl Core {
                 Ok(())
             }
             Move::Crash => {
-                self.crash();
+                self.crash()?;
                 // A daemon begins by looking at its clock.
                 self.feed(Actor::Reconciler, Input::Ticked)
             }
@@ -229,6 +229,14 @@ impl Core {
 
     /// Gives the engine one input, and checks whatever it makes of it.
     fn feed(&mut self, actor: Actor, input: Input) -> Checked {
+        self.give(actor, input)?;
+        if self.tally.steps.is_multiple_of(self.plan.check_every) {
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, actor: Actor, input: Input) -> Checked {
         let (now, moment) = (self.clock.now(), self.moment());
         self.trace.note(|| format!("{} {:?} {input:?}", self.tally.steps + 1, now.mono));
         self.checker.looked(&input, moment);
@@ -240,6 +248,7 @@ impl Core {
             | Input::Held { .. }
             | Input::Resumed(_)
             | Input::Offered { .. }
+            | Input::Started
             | Input::Ticked => None,
         };
         let asked = match &input {
@@ -251,6 +260,7 @@ impl Core {
             | Input::Held { .. }
             | Input::Resumed(_)
             | Input::Offered { .. }
+            | Input::Started
             | Input::Ticked => None,
         };
         let Ok(outcomes) = self.mind.transact(now, vec![(actor, input)]) else {
@@ -273,14 +283,12 @@ impl Core {
             }
             outcome.effects.iter().for_each(|effect| self.executors.take(effect));
         }
-        if self.tally.steps.is_multiple_of(self.plan.check_every) {
-            self.check()?;
-        }
         Ok(())
     }
 
     fn check(&mut self) -> Checked {
         self.checker.check_fold(self.mind.engine())?;
+        self.checker.check_unseen()?;
         self.checker.check_states(self.mind.engine(), self.clock.now(), self.moment())
     }
 
@@ -427,7 +435,7 @@ impl Core {
         self.observe(place, Observation::Limited { trouble })
     }
 
-    fn crash(&mut self) {
+    fn crash(&mut self) -> Checked {
         self.tally.count("crash");
         self.trace.note(|| "crash".to_owned());
         let down = self.rng.weighted(&[(80, 200), (20, 60_000)]);
@@ -441,6 +449,8 @@ impl Core {
         for effect in self.mind.engine().standing_effects() {
             self.executors.take(&effect);
         }
+        // States are looked at when the clock was, as the next input.
+        self.give(Actor::Daemon, Input::Started)
     }
 
     fn jump(&mut self) -> Checked {

@@ -91,7 +91,11 @@ impl Executors {
         let (row, stage) = match effect {
             Effect::Act(row) => (row, Stage::Begun),
             Effect::Settle(row) => (row, Stage::Looking),
-            Effect::Observe(_) | Effect::Forget(_) | Effect::Leave(_) | Effect::Rescan(_) => return,
+            Effect::Observe(_)
+            | Effect::Forget(_)
+            | Effect::Leave(_)
+            | Effect::Rescan(_)
+            | Effect::Connect(_) => return,
         };
         self.errands.push(Errand { row: (**row).clone(), stage });
     }

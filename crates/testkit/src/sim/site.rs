@@ -19,7 +19,9 @@ use super::texts;
 /// A target is to be watched.
 pub(crate) fn addition(target: &TargetId, name: &str) -> (Actor, Input) {
     let (target, name, connection_ref) = (target.clone(), name.to_owned(), name.to_owned());
-    let kind = TargetKind::Local;
+    // Some are somewhere else: of those it is told that nobody has looked yet.
+    let is_near = target.as_str().ends_with('0');
+    let kind = if is_near { TargetKind::Local } else { TargetKind::Command };
     let request = Request::AddTarget { target, name, kind, connection_ref };
     (Actor::Daemon, Input::Asked(request))
 }

@@ -11,7 +11,7 @@ use crate::commands::doctor::{Check, Verdict};
 use crate::commands::setup::{self, SetUpThere};
 use crate::failure::Failure;
 use crate::output::health::watched;
-use crate::output::targets::{is_disconnected, remedy};
+use crate::output::targets::{is_disconnected, is_unseen, remedy};
 
 /// The targets that the daemon watches, as it says itself; hooks elsewhere are known without it.
 pub(super) fn checks(
@@ -49,6 +49,10 @@ fn check(target: &TargetHealth, item: Option<&TargetItem>, hooks: Option<&SetUpT
         let message = format!("{name}{place} was disconnected, and is left alone");
         let hint = remedy(name.as_str(), target.health_reason.as_deref());
         return Check::new("target", Verdict::Note, message).hint(hint);
+    }
+    if is_unseen(target.health_reason.as_deref()) {
+        let message = format!("{name}{place} was not looked at yet");
+        return Check::new("target", Verdict::Note, message).hint(format!("qd target test {name}"));
     }
     let why = target.health_reason.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
     let hooks = hooks.map(|it| format!("; {}", it.told("there"))).unwrap_or_default();

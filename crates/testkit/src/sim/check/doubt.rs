@@ -105,6 +105,7 @@ impl Checker {
             | Input::Held { .. }
             | Input::Resumed(_)
             | Input::Offered { .. }
+            | Input::Started
             | Input::Ticked => !by_observer,
         }
     }

@@ -50,7 +50,8 @@ impl Whole {
         self.daemon = Some(Daemon { books, follower, observers });
         self.trace.note(|| format!("a daemon starts at {now:?}"));
         effects.into_iter().for_each(|effect| self.carry_out(effect));
-        self.tick()?;
+        // States are looked at when the clock was.
+        self.feed(vec![(Actor::Daemon, Input::Started), (Actor::Reconciler, Input::Ticked)])?;
         for index in 0..self.sites.len() {
             if first || self.rng.permille(300) {
                 self.add_target(index)?;
@@ -321,7 +322,7 @@ impl Whole {
                     self.sites[index].kill(pid, &self.clock);
                 }
             }
-            Effect::Rescan(target) => {
+            Effect::Rescan(target) | Effect::Connect(target) => {
                 let observer = index(target).and_then(|index| daemon.observers[index].as_mut());
                 observer.into_iter().for_each(Observer::rescan);
             }
@@ -334,6 +335,7 @@ impl Whole {
         if self.tally.steps.is_multiple_of(self.plan.check_every) {
             let engine = daemon.books.ledger.engine();
             self.checker.check_fold(engine)?;
+            self.checker.check_unseen()?;
             self.checker.check_states(engine, self.clock.now(), self.moment())?;
         }
         Ok(())
