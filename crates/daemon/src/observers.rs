@@ -1,6 +1,6 @@
 //! The observers of all targets: started, hurried and stopped by the deck's effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -122,6 +122,20 @@ impl Observers {
         async move {
             if let Some(socket) = socket {
                 masters::end(&socket, &environment).await;
+            }
+        }
+    }
+
+    /// Ends the connections that are held to none of the targets that are watched: an earlier daemon
+    /// was killed before it had ended them.
+    pub(crate) fn end_left(&self) {
+        let waiting = self.waiting.iter().map(|row| &row.target);
+        let watched = self.at_work.keys().chain(waiting);
+        let wanted: BTreeSet<PathBuf> = watched.filter_map(|it| self.masters.socket(it)).collect();
+        for socket in self.masters.lying() {
+            if !wanted.contains(&socket) {
+                let environment = self.environment.clone();
+                tokio::spawn(async move { masters::end(&socket, &environment).await });
             }
         }
     }
