@@ -129,6 +129,20 @@ impl Observers {
         }
     }
 
+    /// Ends the connections that are held to none of the targets that are watched: an earlier daemon
+    /// was killed before it had ended them.
+    pub(crate) fn end_left(&self) {
+        let waiting = self.waiting.iter().map(|row| &row.target);
+        let watched = self.at_work.keys().chain(waiting);
+        let wanted: BTreeSet<PathBuf> = watched.filter_map(|it| self.masters.socket(it)).collect();
+        for socket in self.masters.lying() {
+            if !wanted.contains(&socket) {
+                let environment = self.environment.clone();
+                tokio::spawn(async move { masters::end(&socket, &environment).await });
+            }
+        }
+    }
+
     /// What connections to other machines have in common: the agents that they ask for keys, and
     /// those of them that people hold in terminals.
     pub(crate) fn ways(&self) -> (&Arc<Keys>, &Masters) {

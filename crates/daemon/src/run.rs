@@ -330,6 +330,7 @@ impl House {
         tokio::spawn(deck::keep_time(deck.clone(), self.clock, self.running.deadline.clone()));
         tokio::spawn(keep_house(deck.clone(), self.config.subscribe(), self.retention));
         self.seed(&deck);
+        self.observers.end_left();
         self.look_first().await;
         self.notifier.catch_up(|| self.observers.reaches());
         let spool = self.follow_spool(paths).map_err(system("follow its spool"))?;

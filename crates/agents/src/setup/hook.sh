@@ -36,7 +36,7 @@ is_copied() {
 }
 
 # It says by its end that it wrote the record (97), or that it read the payload and could not (98).
-# Who ended it by a signal meant us, too. All else is that it never began: then we do it ourselves.
+# Who asked it to end meant us, too. All else is that it never began, or was killed: then we do it.
 # A shell takes a damaged program for a script: with that path, in this folder, and where nobody
 # reads what it prints, it does no harm.
 if ! is_question && is_copied; then
@@ -46,7 +46,7 @@ if ! is_question && is_copied; then
 		cd "$spool" && exec "$program" __hook "$$" "$cwd" "$agent" "$event" ${4+"$4"}
 	) >/dev/null
 	case $? in
-	97 | 98 | 129 | 130 | 137 | 143) exit 0 ;;
+	97 | 98 | 129 | 130 | 143) exit 0 ;;
 	esac
 fi
 

@@ -305,7 +305,7 @@ fn look(recording: &Recording, title: &str, case: &str) -> Vec<Reading> {
     let reads = |source| {
         let reading = read(&registry, &recording.agent, version, (title, &screen), source)?;
         let (claim, details) = (reading.claim, reading.details);
-        Some(Reading { source, claim, details, asking: None })
+        Some(Reading { source, claim, details, asking: None, written: None })
     };
     Source::ALL.iter().filter_map(|source| reads(*source)).collect()
 }

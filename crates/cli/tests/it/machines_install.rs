@@ -367,6 +367,10 @@ fn in_every_shell_a_copy_is_run_once_and_its_script_takes_over_where_it_does_not
         fs::write(&copy, "#").unwrap();
         let (count, by_copy, record) = run("notify");
         assert_eq!((count, by_copy, &record.payload), (3, false, &whole), "{shell:?}");
+        // Whoever is out of memory kills the one and not the other.
+        fs::write(&copy, "#!/bin/sh\nkill -9 $$\n").unwrap();
+        let (count, by_copy, record) = run("notify");
+        assert_eq!((count, by_copy, &record.payload), (4, false, &whole), "{shell:?}");
     }
 }
 

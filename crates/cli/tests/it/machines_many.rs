@@ -6,7 +6,7 @@ use std::time::Duration;
 use testkit::{Daemon, Signal, Sshd, TestEnv, process, skipped, wait};
 
 use crate::deck::{self, deck};
-use crate::machines::PATIENCE;
+use crate::machines::{PATIENCE, Way, World};
 
 /// As many as may connect at once, and how long one that hangs may keep a turn.
 const AT_ONCE_MAX: usize = 4;
@@ -225,4 +225,48 @@ fn a_machine_that_hangs_delays_no_hooks_of_this_one() {
     deck::pane_where(daemon.api(), &pane, "heard", |it| it["state"] == "waiting_input");
     // As long as the spool's reader waits for machines that it reads of.
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+/// What leads to a machine whose shell greets and then says things without end.
+const FLOOD: &str = r#"case $3 in
+*hello*)
+	printf '%s hello 0 %s\n' "$5" "$(date +%s.%N)"
+	case $(cat "$HOME/flood") in
+	lines) exec yes '' ;;
+	news) exec yes "$5 stirred + /x" ;;
+	answers) exec yes "$5 begin x
+$5 end" ;;
+	esac
+	;;
+esac
+exec "$@""#;
+
+#[test]
+fn a_machine_that_never_stops_talking_is_left_and_keeps_nobody_waiting() {
+    let Some((world, pane)) = World::new(Way::Command, "exec cat") else { return };
+    let here = world.env.tmux().session("here", "exec cat");
+    world.listed(&pane);
+    world.env.reinstall("yes");
+    world.env.script("reach", FLOOD);
+    for flood in ["lines", "news", "answers"] {
+        world.env.qd(&["target", "disconnect", "far"]).success();
+        fs::write(world.env.path("home/flood"), flood).unwrap();
+        // It answers before it is too much, so this may end well or not.
+        drop(world.env.qd(&["target", "connect", "far"]));
+        let told = wait::within(PATIENCE, || {
+            let target = world.target();
+            let said = target["health_message"].as_str().unwrap_or_default();
+            let is_told = target["health"] == "down" && said.contains("more than anybody asked");
+            is_told.then_some(())
+        });
+        assert!(told.is_some(), "{flood}: {:#}", world.target());
+        let began = wait::now();
+        deck::listed(world.daemon.api(), &here);
+        assert!(began.elapsed() < Duration::from_secs(2), "{flood}: {:?}", began.elapsed());
+    }
+    fs::remove_file(world.env.path("home/flood")).unwrap();
+    world.env.script("reach", "exec \"$@\"");
+    world.env.qd(&["target", "connect", "far"]).success();
+    world.health_is("ok");
+    world.listed(&pane);
 }

@@ -141,3 +141,19 @@ fn a_connection_that_a_terminal_holds_ends_with_it_and_with_a_disconnect() {
     world.env.qd(&["target", "remove", "far", "--yes"]).success();
     wait::until("it ends with its target", || (!process::alive(ssh)).then_some(()));
 }
+
+#[test]
+fn a_connection_that_was_to_end_when_the_daemon_was_killed_ends_with_the_next_one() {
+    let Some(mut world) = scene() else { return };
+    let mut terminal = let_through(&world);
+    let ssh = holder(&terminal);
+    // It does not hear the daemon that asks it to end, and then that is gone.
+    process::signal(ssh, Signal::STOP);
+    world.env.qd(&["target", "disconnect", "far"]).success();
+    world.daemon.kill9();
+    process::signal(ssh, Signal::CONT);
+    world.daemon = world.env.daemon();
+    assert!(ending(&mut terminal).is_some(), "{}", terminal.printed());
+    assert!(!process::alive(ssh));
+    assert_eq!(world.target()["health_reason"], "E_TARGET_DISCONNECTED");
+}

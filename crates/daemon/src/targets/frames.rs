@@ -6,6 +6,8 @@
 
 use std::mem;
 
+use tokio::time::Instant;
+
 /// The longest line that is taken for one of ours.
 const LINE_BYTES_MAX: usize = 4 * 1024;
 
@@ -21,6 +23,40 @@ pub enum Frame {
 /// What came is longer than anything that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooMuch;
+
+/// How many bytes may come. What was asked for may; beside it there are signs of life, and word of
+/// what was written or changed.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    bytes: u64,
+    counted: Instant,
+}
+
+impl Allowance {
+    const BYTES_MAX: u64 = 8 << 20;
+    const BYTES_PER_S: u64 = 1 << 20;
+
+    pub(super) fn new() -> Self {
+        Self { bytes: Self::BYTES_MAX, counted: Instant::now() }
+    }
+
+    /// An answer may come that is not longer than this.
+    pub(super) fn asked(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    /// So many came.
+    pub(super) fn came(&mut self, bytes: usize) -> Result<(), TooMuch> {
+        let since = u64::try_from(self.counted.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let more = since.saturating_mul(Self::BYTES_PER_S) / 1_000;
+        if more > 0 {
+            self.counted = Instant::now();
+        }
+        self.bytes = self.bytes.saturating_add(more).min(Self::BYTES_MAX);
+        self.bytes = self.bytes.checked_sub(bytes as u64).ok_or(TooMuch)?;
+        Ok(())
+    }
+}
 
 /// Takes frames out of bytes that arrive in pieces.
 #[derive(Debug)]
@@ -66,15 +102,21 @@ impl Frames {
         }
     }
 
-    /// The next line of ours; others are nobody's.
+    /// The next line of ours; others are nobody's. There may be very many of these, so they are taken
+    /// away together.
     fn line(&mut self) -> Result<Option<String>, TooMuch> {
-        while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.bytes.drain(..=end).collect();
-            if let Some(said) = line.strip_prefix(self.mark.as_slice()) {
-                return Ok(Some(String::from_utf8_lossy(said.trim_ascii()).into_owned()));
-            }
+        let mut begin = 0;
+        let mut said = None;
+        while said.is_none()
+            && let Some(length) = self.bytes[begin..].iter().position(|byte| *byte == b'\n')
+        {
+            let line = &self.bytes[begin..begin + length];
+            said = line.strip_prefix(self.mark.as_slice());
+            begin += length + 1;
         }
-        if self.bytes.len() > LINE_BYTES_MAX { Err(TooMuch) } else { Ok(None) }
+        let said = said.map(|said| String::from_utf8_lossy(said.trim_ascii()).into_owned());
+        self.bytes.drain(..begin);
+        if said.is_none() && self.bytes.len() > LINE_BYTES_MAX { Err(TooMuch) } else { Ok(said) }
     }
 
     /// The body up to the next line of ours.
@@ -97,6 +139,8 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn body(asked: &str, bytes: &[u8]) -> Frame {
@@ -118,6 +162,24 @@ mod tests {
             let found: Vec<Frame> =
                 said.chunks(size).flat_map(|piece| frames.take(piece).unwrap()).collect();
             assert_eq!(found, wanted, "in pieces of {size}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_for_may_come_and_a_flood_may_not() {
+        let piece = 64 * 1024;
+        let flood = |allowance: &mut Allowance| {
+            (0..1_000).take_while(|_| allowance.came(piece).is_ok()).count()
+        };
+        let mut allowance = Allowance::new();
+        assert_eq!(flood(&mut allowance), 128, "and no more");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(flood(&mut allowance), 32);
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+        assert_eq!(flood(&mut allowance), 128, "a long silence makes no more of it");
+        for _ in 0..1_000 {
+            allowance.asked(2 * piece);
+            assert_eq!(allowance.came(piece), Ok(()), "however fast it comes");
         }
     }
 

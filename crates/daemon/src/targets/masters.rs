@@ -69,6 +69,14 @@ impl Masters {
     }
 }
 
+impl Masters {
+    /// The sockets that lie there.
+    pub(crate) fn lying(&self) -> Vec<PathBuf> {
+        let entries = self.folder.as_ref().and_then(|folder| fs::read_dir(folder).ok());
+        entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    }
+}
+
 /// Whether somebody of ours holds a connection there. What one that was killed left is taken away,
 /// because it would be in the way of the next.
 pub(crate) async fn is_held(socket: &Path) -> bool {

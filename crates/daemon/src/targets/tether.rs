@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::far_clock::FarClock;
-use super::frames::{Frame, Frames};
+use super::frames::{Allowance, Frame, Frames};
 use super::obstacle::Obstacle;
 use super::process::{self, COMPLAINT_BYTES_MAX, ControlProcess, Program};
 use super::route::Way;
@@ -347,6 +347,7 @@ impl Tether {
             process,
             way: knot.way.clone(),
             frames: Frames::new(&knot.mark, ANSWER_BYTES_MAX),
+            allowance: Allowance::new(),
             asked,
             askers: BTreeMap::new(),
             answer,
@@ -406,7 +407,9 @@ async fn find(stdout: &mut ChildStdout, mark: &str) -> Result<Greeting, Vec<u8>>
     // One byte at a time: what follows the line is for somebody else. It is short.
     while let Ok(1) = stdout.read(&mut byte).await {
         seen.push(byte[0]);
-        let said = line_of(&seen).strip_prefix(mark.as_bytes()).filter(|_| byte[0] == b'\n');
+        // Only a whole line is looked for: one may be as long as all of this.
+        let line = (byte[0] == b'\n').then(|| line_of(&seen));
+        let said = line.and_then(|line| line.strip_prefix(mark.as_bytes()));
         if let Some(said) = said.and_then(|said| said.strip_prefix(b" hello ")) {
             let now = Clock::new().now().wall;
             return Ok(Greeting::read(&String::from_utf8_lossy(said), now));
@@ -430,6 +433,7 @@ struct Stay {
     process: ControlProcess,
     way: Way,
     frames: Frames,
+    allowance: Allowance,
     /// What is wanted to be asked there, who wait for answers of their own, and the answers for
     /// whoever holds the talk.
     asked: mpsc::Receiver<Saying>,
@@ -474,7 +478,9 @@ impl Stay {
                     Ok(length @ 1..) => {
                         // Whatever comes is a sign of life.
                         self.unanswered = 0;
-                        let Ok(frames) = self.frames.take(&chunk[..length]) else {
+                        let allowed = self.allowance.came(length);
+                        let Ok(frames) = allowed.and_then(|()| self.frames.take(&chunk[..length]))
+                        else {
                             return Obstacle::Babble;
                         };
                         for frame in frames {
@@ -493,6 +499,7 @@ impl Stay {
                         probes.reset();
                     }
                     self.askers.extend(asker);
+                    self.allowance.asked(ANSWER_BYTES_MAX);
                     // An end of line before it, so that no other word can be in front of it.
                     let line = format!("\n{words}\n");
                     if process.stdin.write_all(line.as_bytes()).await.is_err() {

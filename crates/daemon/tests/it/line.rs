@@ -194,3 +194,31 @@ fn what_changes_is_told_by_every_shell_as_long_as_it_is_watched() {
         while line.next() != "are you there" {}
     });
 }
+
+#[test]
+fn an_answer_for_a_hook_is_laid_down_whole_or_not_at_all() {
+    on_every_shell(|line, home| {
+        let spool = home.join(".local/state/quarterdeck/spool");
+        fs::create_dir_all(&spool).unwrap();
+        // Its hook is this process.
+        let name = format!("1-{}", std::process::id());
+        let door = spool.join(format!("wait-{name}"));
+        assert!(command("mkfifo").arg(&door).status().unwrap().success());
+        let _open = fs::File::options().read(true).write(true).open(&door).unwrap();
+        let mut give = |text: &str| {
+            line.say(&format!("door {name} give 7 {text}"));
+            assert_eq!(line.next(), format!("begin door {name} give 7"));
+            let found = line.read();
+            assert_eq!(line.next(), "end");
+            found.trim().to_owned()
+        };
+        // Another word came in the middle of it.
+        assert_eq!(give("14 {\"yes\":"), "gone");
+        let answer = spool.join(format!("wait-{name}.answer"));
+        assert!(!answer.exists());
+        let whole = "{\"yes\": \"n\u{f6}\"}";
+        assert_eq!(give(&format!("{} {whole}", whole.len())), "given");
+        assert_eq!(fs::read_to_string(answer).unwrap(), format!("{whole}\n"));
+        fs::remove_dir_all(&spool).unwrap();
+    });
+}

@@ -41,8 +41,12 @@ impl Program {
             Failure::new(ErrorCode::BadRequest, format!("cannot read {shown}: {why}"))
                 .with_hint("--program takes the path of a qd.")
         };
-        let length = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-        if length > BYTES_MAX {
+        let found = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
+        if !found.is_file() {
+            // A device may have no end, and a pipe nobody who writes.
+            return Err(unreadable("it is no file".to_owned()));
+        }
+        if found.len() > BYTES_MAX {
             return Err(unreadable(format!("it has more than {} MiB", BYTES_MAX >> 20)));
         }
         let bytes = fs::read(path).map_err(|error| unreadable(error.to_string()))?;
@@ -81,9 +85,10 @@ impl Elf {
         if !bytes.starts_with(b"\x7fELF\x02\x01") {
             return None;
         }
-        let half = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
-        let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-        let long = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        let part = |at: usize, length| bytes.get(at..)?.get(..length);
+        let half = |at| Some(u16::from_le_bytes(part(at, 2)?.try_into().ok()?));
+        let word = |at| Some(u32::from_le_bytes(part(at, 4)?.try_into().ok()?));
+        let long = |at| Some(u64::from_le_bytes(part(at, 8)?.try_into().ok()?));
         let machine = match half(18)? {
             62 => "x86_64",
             183 => "aarch64",
@@ -161,6 +166,19 @@ mod tests {
             assert_eq!(Elf::read(&whole[..length]), None, "cut at {length}");
         }
         assert_eq!(Elf::read(b"#!/bin/sh\n"), None);
+        let mut beyond = whole;
+        beyond[32..40].fill(0xff);
+        assert_eq!(Elf::read(&beyond), None, "it says that the rest is where nothing can be");
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read() {
+        for path in ["/dev/zero", "/dev", "/nowhere"] {
+            let Err(Failure::Told(refused)) = Program::read(Path::new(path)) else {
+                panic!("{path} was read");
+            };
+            assert_eq!(refused.code, ErrorCode::BadRequest, "{path}");
+        }
     }
 
     #[test]

@@ -213,7 +213,8 @@ impl Door<'_> {
             letter.became(Delivery::Not);
             return Fate::Over;
         };
-        let Some(laid) = self.say("give", &format!(" {text}")).await else { return Fate::Cut };
+        let given = format!(" {} {text}", text.len());
+        let Some(laid) = self.say("give", &given).await else { return Fate::Cut };
         if laid != "given" {
             letter.became(Delivery::Not);
             return Fate::Over;

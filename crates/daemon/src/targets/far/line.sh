@@ -5,7 +5,7 @@
 #   arm NAME FROM   the same as soon as something was written to the spool since the last `arm`
 #   door NAME VERB NUMBER [TEXT]
 #                   speaks with a hook that waits for an answer: it may come `still`, this one is
-#                   to `give`, or is taken `back`, or none will come: `end`
+#                   to `give` (its length, and it), or is taken `back`, or none will come: `end`
 #   matching NUMBER PATTERN
 #                   lists the files whose paths fit a pattern, the last written first
 #   held NUMBER PID BEGINNING
@@ -88,8 +88,9 @@ door() {
 		;;
 	give)
 		new=$door.new.$$
-		# Of several who answer, only one can make the link.
-		if is_there && printf '%s\n' "$4" >"$new" && ln "$new" "$door.answer"; then
+		text=${4#* }
+		# What is very long may come with another word in the middle of it. Of several who answer, only one can make the link.
+		if is_there && [ "${#text}" -eq "${4%% *}" ] && printf '%s\n' "$text" >"$new" && ln "$new" "$door.answer"; then
 			ring
 			found=given
 		fi
