@@ -130,18 +130,19 @@ impl Format {
     pub(crate) fn watched(topic: Topic) -> Format {
         let text = match topic {
             Topic::Places => {
-                let fields = "#{pane_id} #{session_id}#{window_id} #{pane_pid} \
-                    #{pane_width}x#{pane_height} #{window_index}.#{pane_index} \
-                    #{pane_dead}#{window_bell_flag}#{pane_in_mode}#{window_zoomed_flag}\
-                    #{alternate_on}#{pane_active}#{window_active}.\
-                    #{pane_dead_status}.#{pane_dead_signal}";
+                // What is active, and in copy mode, notifications tell.
+                let fields = "#{pane_id} #{window_id} #{pane_pid} #{pane_width}x#{pane_height} \
+                    #{window_index}.#{pane_index} \
+                    #{window_bell_flag}#{window_zoomed_flag}#{alternate_on}\
+                    #{?pane_dead,#{pane_dead_status}.#{pane_dead_signal},-}";
                 let command = beginning("pane_current_command", WATCHED_CHARS_MAX);
                 // Of a path that is too long the end tells most.
                 let path = beginning("pane_current_path", -WATCHED_CHARS_MAX);
                 format!("#{{S:#{{W:#{{P:{fields} {command} {path}\t}}}}}}")
             }
             Topic::Titles => {
-                let title = beginning("pane_title", WATCHED_CHARS_MAX);
+                // tmux takes no newline into a title, and to replace what is not there costs.
+                let title = format!("#{{={WATCHED_CHARS_MAX}:pane_title}}");
                 format!("#{{S:#{{W:#{{P:#{{pane_id}} #{{n:pane_title}} {title}\t}}}}}}")
             }
             Topic::Output => {

@@ -387,6 +387,40 @@ mod tests {
     }
 
     #[test]
+    fn what_tells_by_itself_is_looked_at_fully_and_rarely_and_asked_for_signs_of_life() {
+        let mut agenda = settled();
+        agenda.tells();
+        assert_eq!(agenda.full_at, MonoMs(600_000));
+        let mut signs = Vec::new();
+        loop {
+            let now = agenda.next_due();
+            if let Some(scope) = agenda.take_look(now, || panic!("nobody reads whether it ran")) {
+                assert_eq!((now, scope), (MonoMs(600_000), Scope::FULL));
+                break;
+            }
+            assert!(agenda.wants_sign_of_life(now), "there is no other reason to wake");
+            signs.push(now.0);
+            agenda.glanced(now, false);
+        }
+        assert_eq!(signs.len(), 59);
+        assert!(signs.windows(2).all(|pair| pair[1] - pair[0] == 10_000), "{signs:?}");
+    }
+
+    #[test]
+    fn what_moved_is_looked_at_fully_within_the_usual_time() {
+        let mut agenda = settled();
+        agenda.rouse(MonoMs(1_000));
+        assert_eq!(agenda.full_at, MonoMs(60_000), "where nobody tells nothing is changed");
+        agenda.tells();
+        for at in [70_000, 80_000] {
+            agenda.rouse(MonoMs(at));
+            assert_eq!(agenda.full_at, MonoMs(130_000));
+        }
+        agenda.looked(Scope::FULL, MonoMs(130_000), MonoMs(130_000), true);
+        assert_eq!(agenda.full_at, MonoMs(730_000));
+    }
+
+    #[test]
     fn hurried_looks_come_at_once_until_they_took_more_than_their_share() {
         let mut agenda = settled();
         agenda.full_at = MonoMs(i64::MAX);

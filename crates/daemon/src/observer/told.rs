@@ -95,7 +95,8 @@ impl<R: Reporter> Watch<'_, R> {
 
     fn take_records(&mut self, topic: Topic, records: Records, now: MonoMs) {
         let Some(place) = self.told.records.get_mut(topic.index()) else { return };
-        let Some(before) = place.replace(records.clone()) else { return };
+        let before = place.replace(records);
+        let (Some(before), Some(records)) = (before, place) else { return };
         for pane in records.changed_since(&before) {
             self.agenda.rouse(now);
             self.agenda.suspect(facts::pane_id(pane), now);
@@ -107,9 +108,10 @@ impl<R: Reporter> Watch<'_, R> {
     }
 
     fn take_outputs(&mut self, outputs: Outputs, now: MonoMs) {
-        let before = self.told.outputs.replace(outputs.clone());
+        let before = self.told.outputs.replace(outputs);
+        let (Some(before), Some(outputs)) = (before, &self.told.outputs) else { return };
         let mut printed = BTreeSet::new();
-        for (window, moved) in before.iter().flat_map(|before| outputs.printed_since(before)) {
+        for (window, moved) in outputs.printed_since(&before) {
             let moved: BTreeSet<PaneId> = moved.into_iter().map(facts::pane_id).collect();
             let of_window = self.picture.panes.values().filter(|known| {
                 let facts = &known.facts;
