@@ -120,12 +120,12 @@ const OBSERVER: &[Entry] = &[
     Entry {
         key: "scan_idle",
         kind: Kind::Time { default_ms: 10_000, least_ms: 100 },
-        about: "How often a target is looked at while nothing moves.",
+        about: "How often a target is looked at while nothing moves; where tmux tells what moves, how often it is asked for a sign of life.",
     },
     Entry {
         key: "scan_full",
         kind: Kind::Time { default_ms: 60_000, least_ms: 100 },
-        about: "How often every field of every pane is read again.",
+        about: "How often every field of every pane is read again; ten times as rarely where tmux tells what moves and nothing does.",
     },
     Entry {
         key: "connect_timeout",

@@ -72,6 +72,12 @@ impl Arg {
         Arg(format.to_string().into_bytes())
     }
 
+    /// A subscription of the session that our client is attached to. Its format is expanded again and
+    /// again, and never before.
+    pub(crate) fn subscription(name: &'static str, format: &Format) -> Arg {
+        Arg(format!("{name}::{format}").into_bytes())
+    }
+
     /// The name of something we made ourselves.
     pub fn own_name(name: &OwnName) -> Arg {
         Arg(name.as_str().as_bytes().to_vec())

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::subscription::Topic;
+
 /// A random word that no name, path or title can contain, because it was made after them.
 ///
 /// Use a fresh one for each scan. The daemon draws the bytes; this crate has no randomness.
@@ -81,6 +83,9 @@ pub struct Format {
     text: String,
 }
 
+/// Characters of a free text that are watched: one change sends those of all panes.
+const WATCHED_CHARS_MAX: i16 = 128;
+
 /// Characters of a line that are compared.
 const LINE_CHARS_MAX: usize = 160;
 
@@ -118,6 +123,43 @@ impl Format {
         format.text.extend([":", name, "}"]);
         format
     }
+}
+
+/// What subscriptions watch: formats that loop over the panes of all sessions. A tab ends each record.
+impl Format {
+    pub(crate) fn watched(topic: Topic) -> Format {
+        let text = match topic {
+            Topic::Places => {
+                // What is active, and in copy mode, notifications tell.
+                let fields = "#{pane_id} #{window_id} #{pane_pid} #{pane_width}x#{pane_height} \
+                    #{window_index}.#{pane_index} \
+                    #{window_bell_flag}#{window_zoomed_flag}#{alternate_on}\
+                    #{?pane_dead,#{pane_dead_status}.#{pane_dead_signal},-}";
+                let command = beginning("pane_current_command", WATCHED_CHARS_MAX);
+                // Of a path that is too long the end tells most.
+                let path = beginning("pane_current_path", -WATCHED_CHARS_MAX);
+                format!("#{{S:#{{W:#{{P:{fields} {command} {path}\t}}}}}}")
+            }
+            Topic::Titles => {
+                // tmux takes no newline into a title, and to replace what is not there costs.
+                let title = format!("#{{={WATCHED_CHARS_MAX}:pane_title}}");
+                format!("#{{S:#{{W:#{{P:#{{pane_id}} #{{n:pane_title}} {title}\t}}}}}}")
+            }
+            Topic::Output => {
+                // The seconds of a day and a bit: what is told is that they changed.
+                let window = "#{window_id} #{=-5:window_activity}";
+                let stand = "#{pane_id}.#{history_size}.#{cursor_x}.#{cursor_y}";
+                let panes = format!("#{{?#{{==:#{{window_panes}},1}},,#{{P: {stand}}}}}");
+                format!("#{{S:#{{W:{window}{panes}\t}}}}")
+            }
+        };
+        Format { text }
+    }
+}
+
+/// So much of a free text, from its end where that is below zero, with its newlines replaced.
+fn beginning(name: &str, chars: i16) -> String {
+    format!("#{{s/\n/ /;={chars}:{name}}}")
 }
 
 /// Conditions: formats that expand to `1` or `0`.

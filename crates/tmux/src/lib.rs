@@ -22,6 +22,7 @@ pub mod capture;
 pub mod format;
 pub mod rows;
 pub mod scan;
+pub mod subscription;
 
 pub mod hub;
 pub mod upkeep;

@@ -179,8 +179,9 @@ impl Place {
             if nth % 6 == 0 {
                 let name = ["rename-window -t more", "window_name"];
                 renamed.push_ms(self.change(&mut watch, name, nth));
-                let title = ["select-pane -t more -T", "pane_title"];
-                titled.push_ms(self.change(&mut watch, title, nth));
+                // Of another pane each time: how often one may be told anew has a budget.
+                let title = format!("select-pane -t more:w{} -T", 3 + nth / 6);
+                titled.push_ms(self.change(&mut watch, [&title, "pane_title"], nth));
             }
             disk.ask()?;
         }
@@ -254,15 +255,27 @@ impl Place {
         began.elapsed()
     }
 
-    /// What a target at rest costs.
-    fn rest(&self, report: &mut Report) {
-        thread::sleep(Duration::from_secs(15));
+    /// Bytes a second that go over the line, of a while.
+    fn traffic(&self) -> f64 {
         let before = self.link.bytes();
         thread::sleep(REST);
         #[expect(clippy::cast_precision_loss, reason = "some thousands of bytes")]
         let bytes = (self.link.bytes() - before) as f64;
+        bytes / REST.as_secs_f64()
+    }
+
+    /// What a target at rest costs.
+    fn rest(&self, report: &mut Report) {
+        // A minute after the last thing that moved everything is looked at once more.
+        thread::sleep(Duration::from_secs(75));
         let what = format!("bytes a second over the line, {PANES} quiet panes");
-        report.figure(&what, bytes / REST.as_secs_f64(), "B/s", "100");
+        report.figure(&what, self.traffic(), "B/s", "100");
+        let there = self.world.env.tmux_at(SOCKET);
+        let prints = there.window("more", "prints", "while echo x; do sleep 0.1; done");
+        wait::until("it is listed", || (self.panes().len() > PANES).then_some(()));
+        report.figure("  one more that prints all the time", self.traffic(), "B/s", "-");
+        there.ok(&["kill-pane", "-t", &prints]);
+        wait::until("it is gone", || (self.panes().len() == PANES).then_some(()));
         let ways = count(cost::children(self.world.daemon().pid()).len());
         // One of them looks at the server of this machine.
         report.figure("processes here, that of this machine among them", ways, "", "2 a target");

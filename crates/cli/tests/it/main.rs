@@ -37,6 +37,7 @@ mod machines_keys;
 mod machines_many;
 mod machines_terminal;
 mod machines_texts;
+mod machines_told;
 mod machines_unseen;
 mod notify;
 mod outer_shell;

@@ -15,6 +15,7 @@ use tmux::scan::is_empty_server;
 use super::context::{Context, Order, jittered};
 use super::hub::{Lifeline, SeatError, leave_by_fork, no_control, take_seat};
 use super::line::{AskError, Asked, Line, fork};
+use super::link::LinkEnd;
 use super::look::Unread;
 use super::reporter::{Closed, Reporter};
 use super::schedule::Pace;
@@ -68,6 +69,8 @@ pub(super) struct Life<R> {
     wants_key: bool,
     control_failures: u32,
     without_control: Option<WithoutControl>,
+    /// A connection broke over what was read from it, which what tmux tells by itself may have caused.
+    garbled: bool,
 }
 
 /// The folder in which a server will appear.
@@ -101,6 +104,7 @@ impl<R: Reporter> Life<R> {
             wants_key: false,
             control_failures: 0,
             without_control: None,
+            garbled: false,
         }
     }
 
@@ -341,6 +345,7 @@ impl<R: Reporter> Life<R> {
         self.cx.speaker.send_replace(Some(link.speaker()));
         let mut watch =
             Watch::new(&mut self.cx, server, Line::Control(link), Some(seat), self.pace);
+        watch.subscribes = !self.garbled;
         let halt = watch.run().await;
         watch.cx.speaker.send_replace(None);
         match (watch.finish(), &halt) {
@@ -379,6 +384,7 @@ impl<R: Reporter> Life<R> {
         match halt {
             Halt::Stopped => Err(Closed),
             Halt::ServerGone => {
+                self.garbled = false;
                 self.before = None;
                 self.answered().await?;
                 self.cx.report(Observation::NoServer).await
@@ -399,6 +405,7 @@ impl<R: Reporter> Life<R> {
             Halt::LinkEnded(end) => {
                 tracing::info!(target_id = %self.cx.id, reason = with_causes(&end),
                     "the control connection ended");
+                self.garbled |= matches!(end, LinkEnd::Desync(_));
                 self.failures = self.failures.saturating_add(1);
                 if self.failures >= CONTROL_TRIES_MAX {
                     self.give_up_control(format!("its control connection ends ({end})"));

@@ -129,6 +129,7 @@ impl Link {
             notices: outgoing,
             lost: Arc::clone(&lost),
             exit: None,
+            ends_with_word: far_end == FarEnd::Chatty,
         };
         let task = tokio::spawn(task.run(incoming, end));
         Self { requests, notices, lost, ended, release, task }
@@ -191,6 +192,8 @@ struct Task {
     notices: mpsc::Sender<Notification>,
     lost: Arc<AtomicBool>,
     exit: Option<String>,
+    /// What stands before tmux there may outlive it, so its last word is the end.
+    ends_with_word: bool,
 }
 
 /// The answers of one request that have arrived.
@@ -232,7 +235,12 @@ impl Task {
                 _ = &mut self.released => return LinkEnd::Released,
                 read = self.process.stdout.read(&mut buffer) => match read {
                     Ok(0) => return LinkEnd::Closed(String::new()),
-                    Ok(length) => self.take_bytes(&buffer[..length]),
+                    Ok(length) => match self.take_bytes(&buffer[..length]) {
+                        Ok(()) if self.ends_with_word && self.exit.is_some() => {
+                            return LinkEnd::Closed(String::new());
+                        }
+                        taken => taken,
+                    },
                     Err(error) => Err(error.into()),
                 },
                 written = self.process.stdin.write(&self.outgoing), if writing => match written {

@@ -291,7 +291,7 @@ impl<R: Reporter> Watch<'_, R> {
         }
         let closeness = if scope.full { Closeness::Search } else { Closeness::Glance };
         let mut sighting = self.sighting(&seen, began, closeness).await?;
-        suspects.extend(self.picture.suspects(&sighting, |pane| self.wires.tells_output(pane)));
+        suspects.extend(self.picture.suspects(&sighting, |pane| self.tells_output(pane)));
         suspects.retain(|pane| !seen.rows.contains_key(pane) && sighting.places.contains_key(pane));
         if suspects.len() > self.rows_max() {
             seen.rows.extend(self.ask_all_rows().await?);
@@ -414,7 +414,7 @@ impl<R: Reporter> Watch<'_, R> {
         }
         self.await_status();
         for pane in difference.printed {
-            if !self.wires.tells_output(pane) {
+            if !self.tells_output(pane) {
                 self.printed(pane, now);
             }
         }

@@ -13,6 +13,7 @@ mod watch;
 
 mod ask;
 mod look;
+mod told;
 
 mod bursts;
 mod errand;

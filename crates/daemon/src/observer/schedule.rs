@@ -19,6 +19,9 @@ const COST_FACTOR: i64 = 10;
 const COST_STORE_MS: i64 = 100;
 const WAIT_MS_MAX: i64 = 1_000;
 
+/// Full looks at what rests and tells of itself are so many times as rare.
+const RESTING_FACTOR: i64 = 10;
+
 /// The least time between two reports that a pane printed.
 const PRINTED_MS: i64 = 250;
 /// Silence after which it is reported at once that a pane prints again.
@@ -78,6 +81,8 @@ pub(super) struct Agenda {
     full_at: MonoMs,
     bursts: Bursts,
     printed: Printed,
+    /// tmux tells by itself of whatever changes, so nobody looks at everything by the clock.
+    told: bool,
 }
 
 impl Agenda {
@@ -95,7 +100,32 @@ impl Agenda {
             full_at: plus(now, pace.full_ms),
             bursts: Bursts::new(glances),
             printed: Printed::default(),
+            told: false,
         }
+    }
+
+    /// From now on tmux tells of whatever changes.
+    pub(super) fn tells(&mut self) {
+        self.told = true;
+        self.full_at = plus(self.full_at, self.pace.full_ms.saturating_mul(RESTING_FACTOR - 1));
+    }
+
+    /// Something moved where tmux tells of it: the next full look comes as soon as ever. It finds what
+    /// nobody tells, such as an agent that a program in the foreground started.
+    pub(super) fn rouse(&mut self, now: MonoMs) {
+        if self.told {
+            self.full_at = self.full_at.min(plus(now, self.pace.full_ms));
+        }
+    }
+
+    /// A pane printed something, and whatever else it changed is told too.
+    pub(super) fn printed(&mut self, pane: PaneId, now: MonoMs) {
+        self.printed.add(pane, now);
+    }
+
+    /// Whether nothing was heard of the server for so long that it has to say it is there.
+    pub(super) fn wants_sign_of_life(&self, now: MonoMs) -> bool {
+        self.told && self.regular_due() <= now
     }
 
     /// Something happened that only a look at everything can explain.
@@ -140,7 +170,8 @@ impl Agenda {
     /// When the next thing is due.
     pub(super) fn next_due(&self) -> MonoMs {
         let hurried = self.hurried.map(|(_, due)| due);
-        let regular = [self.regular_due(), self.full_at, self.pulse_at];
+        let pulse = if self.told { self.full_at } else { self.pulse_at };
+        let regular = [self.regular_due(), self.full_at, pulse];
         let told = hurried.into_iter().chain(self.bursts.due()).chain(self.printed.due());
         let all = told.chain(regular);
         all.min().unwrap_or(self.full_at)
@@ -155,10 +186,10 @@ impl Agenda {
     ) -> Option<Scope> {
         let hurried = self.hurried.take_if(|(_, due)| *due <= now).map(|(scope, _)| scope);
         let full = (self.full_at <= now).then_some(Scope::FULL);
-        let pulse = self.pulse_at <= now;
+        let pulse = !self.told && self.pulse_at <= now;
         // What a pulse finds nearly due is done with it: to wake costs more than to look.
         let soon = if pulse { plus(now, self.pulse_ms() / 2) } else { now };
-        let regular = (self.regular_due() <= soon).then_some(Scope::BRIEF);
+        let regular = (!self.told && self.regular_due() <= soon).then_some(Scope::BRIEF);
         let due = [hurried, full, regular].into_iter().flatten().reduce(Scope::or);
         if pulse {
             self.pulse_at = plus(now, self.pulse_ms());
@@ -176,7 +207,8 @@ impl Agenda {
         self.last_asked = now;
         self.quiet_asks = if found { 0 } else { self.quiet_asks.saturating_add(1) };
         if scope.full {
-            self.full_at = plus(now, self.pace.full_ms);
+            let factor = if self.told { RESTING_FACTOR } else { 1 };
+            self.full_at = plus(now, self.pace.full_ms.saturating_mul(factor));
         }
         self.glanced(now, found);
     }
@@ -211,7 +243,8 @@ impl Agenda {
     }
 
     fn regular_due(&self) -> MonoMs {
-        plus(self.last_look, self.backed_off(self.quiet_looks))
+        let pause = if self.told { self.pace.idle_ms } else { self.backed_off(self.quiet_looks) };
+        plus(self.last_look, pause)
     }
 
     /// The active interval, doubled with each look for nothing, up to the idle one.
@@ -351,6 +384,40 @@ mod tests {
         let times: Vec<i64> =
             looks(&mut settled(), 45_000, |_| true).into_iter().map(|(at, _)| at).collect();
         assert_eq!(times, [2_000, 4_000, 8_000, 16_000, 26_000, 36_000]);
+    }
+
+    #[test]
+    fn what_tells_by_itself_is_looked_at_fully_and_rarely_and_asked_for_signs_of_life() {
+        let mut agenda = settled();
+        agenda.tells();
+        assert_eq!(agenda.full_at, MonoMs(600_000));
+        let mut signs = Vec::new();
+        loop {
+            let now = agenda.next_due();
+            if let Some(scope) = agenda.take_look(now, || panic!("nobody reads whether it ran")) {
+                assert_eq!((now, scope), (MonoMs(600_000), Scope::FULL));
+                break;
+            }
+            assert!(agenda.wants_sign_of_life(now), "there is no other reason to wake");
+            signs.push(now.0);
+            agenda.glanced(now, false);
+        }
+        assert_eq!(signs.len(), 59);
+        assert!(signs.windows(2).all(|pair| pair[1] - pair[0] == 10_000), "{signs:?}");
+    }
+
+    #[test]
+    fn what_moved_is_looked_at_fully_within_the_usual_time() {
+        let mut agenda = settled();
+        agenda.rouse(MonoMs(1_000));
+        assert_eq!(agenda.full_at, MonoMs(60_000), "where nobody tells nothing is changed");
+        agenda.tells();
+        for at in [70_000, 80_000] {
+            agenda.rouse(MonoMs(at));
+            assert_eq!(agenda.full_at, MonoMs(130_000));
+        }
+        agenda.looked(Scope::FULL, MonoMs(130_000), MonoMs(130_000), true);
+        assert_eq!(agenda.full_at, MonoMs(730_000));
     }
 
     #[test]

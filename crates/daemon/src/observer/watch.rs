@@ -27,6 +27,7 @@ use super::schedule::{Agenda, Pace, Scope};
 use super::server::Server;
 use super::status::{Follow, Stir};
 use super::surveys::Surveys;
+use super::told::Told;
 use super::wires::Wires;
 use crate::sentinel::{Hint, WatchId};
 use crate::targets::obstacle::Obstacle;
@@ -92,6 +93,9 @@ pub(super) struct Watch<'a, R> {
     /// Everything was told once, and output is told as it comes.
     pub(super) listens: bool,
     terminals: Option<WatchId>,
+    /// What tmux told by itself, and whether it may be asked to.
+    pub(super) told: Told,
+    pub(super) subscribes: bool,
     /// When control mode is tried again, where we do without.
     pub(super) retry_control: Option<MonoMs>,
 }
@@ -129,12 +133,15 @@ impl<'a, R: Reporter> Watch<'a, R> {
             gate: Gate::default(),
             listens: false,
             terminals,
+            told: Told::default(),
+            subscribes: true,
             retry_control: None,
         }
     }
 
     /// Watches until there is a reason to end.
     pub(super) async fn run(&mut self) -> Halt {
+        self.subscribe();
         loop {
             if let Err(halt) = self.step().await {
                 return halt;
@@ -155,7 +162,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
     async fn step(&mut self) -> Result<(), Halt> {
         let next = self.agenda.next_due();
         let readings = self.reader.next_due().into_iter().chain(self.follow.next_due());
-        let readings = readings.chain(self.surveys.next_due());
+        let readings = readings.chain(self.told.next_due()).chain(self.surveys.next_due());
         let next = readings.min().map_or(next, |reading| reading.min(next));
         let due = self.cx.until(self.retry_control.map_or(next, |retry| retry.min(next)));
         let target = Arc::clone(&self.cx.target);
@@ -194,6 +201,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
         if !printed.is_empty() {
             self.cx.report(Observation::Printed { panes: printed }).await?;
         }
+        self.echo(now);
         let due = self.reader.take(now);
         self.read_agents(due).await?;
         let errands = {
@@ -209,9 +217,13 @@ impl<'a, R: Reporter> Watch<'a, R> {
         suspects.extend(self.surveys.take(now));
         let (gate, target, pid) = (&self.gate, &self.cx.target, self.server.instance.pid);
         match self.agenda.take_look(now, || gate.stirred(target, pid)) {
-            Some(scope) => self.look(scope, suspects).await,
-            None => self.check(suspects).await,
+            Some(scope) => self.look(scope, suspects).await?,
+            None => self.check(suspects).await?,
         }
+        if self.agenda.wants_sign_of_life(self.cx.now().mono) {
+            self.ask_sign_of_life().await?;
+        }
+        Ok(())
     }
 
     pub(super) fn follow(&mut self, order: Order) -> Result<(), Halt> {
@@ -366,8 +378,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
                 }
             }
             N::PaneModeChanged { pane } => self.agenda.suspect(facts::pane_id(*pane), now),
-            N::SubscriptionChanged { .. }
-            | N::Output { .. }
+            N::SubscriptionChanged { name, value } => self.take_push(name, value, now),
+            N::Output { .. }
             | N::Pause { .. }
             | N::Continue { .. }
             | N::PasteBufferChanged { .. }

@@ -11,6 +11,7 @@ mod events;
 mod hostile;
 mod hub;
 mod servers;
+mod told;
 mod topology;
 
 /// Makes three tests of each function: one for each way to reach the target.
