@@ -74,10 +74,11 @@ impl Obstacle {
         }
     }
 
-    /// For how many failures it counts: a path that went dead was given its chances already.
+    /// For how many failures it counts: a path that went dead, or never said a word for as long as a
+    /// slow login may take, was given its chances already.
     pub fn weight(&self) -> u32 {
         match self {
-            Self::Silent => DEAD_PATH_FAILURES,
+            Self::Silent | Self::Late { .. } => DEAD_PATH_FAILURES,
             Self::HostKeyUnknown { .. }
             | Self::HostKeyChanged { .. }
             | Self::Denied { .. }
@@ -88,7 +89,6 @@ impl Obstacle {
             | Self::Babble
             | Self::Ended { .. }
             | Self::NoShell { .. }
-            | Self::Late { .. }
             | Self::NoProgram { .. }
             | Self::Misused { .. } => 1,
         }
@@ -197,6 +197,7 @@ mod tests {
     #[test]
     fn only_a_dead_path_counts_for_several_failures() {
         assert_eq!(Obstacle::Silent.weight(), 3);
+        assert_eq!(Obstacle::Late { limit_ms: 20_000 }.weight(), 3);
         assert_eq!(Obstacle::Ended { said: String::new() }.weight(), 1);
     }
 
