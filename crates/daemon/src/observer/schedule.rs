@@ -118,11 +118,6 @@ impl Agenda {
         }
     }
 
-    /// A pane printed something, and whatever else it changed is told too.
-    pub(super) fn printed(&mut self, pane: PaneId, now: MonoMs) {
-        self.printed.add(pane, now);
-    }
-
     /// Whether nothing was heard of the server for so long that it has to say it is there.
     pub(super) fn wants_sign_of_life(&self, now: MonoMs) -> bool {
         self.told && self.regular_due() <= now

@@ -122,7 +122,7 @@ impl<R: Reporter> Watch<'_, R> {
         }
         for pane in printed {
             self.agenda.rouse(now);
-            self.agenda.printed(pane, now);
+            self.agenda.output(pane, now);
             self.reads_on(pane, now);
             self.told.echoes.insert(pane, plus(now, ECHO_MS));
         }
