@@ -27,6 +27,7 @@ impl Line {
             .args(&shell[1..])
             .args(["-c", LINE, "sh", MARK, "tmux", "-L", "none", ""])
             .env("HOME", home)
+            .env("TZ", "UTC0")
             .env("PATH", std::env::var_os("PATH").unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -111,7 +112,9 @@ fn files_are_found_and_read_alike_by_every_shell() {
         for name in ["x-1.log", "x-2.log", "y"] {
             fs::write(path(name), "one\ntwo\n").unwrap();
         }
-        fs::File::open(path("x-1.log")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        for old in ["x-1.log", "y"] {
+            fs::File::open(path(old)).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
         symlink(path("y"), path("link")).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RUSR).unwrap();
         let pattern = path("x-*.log").replace('[', "[[]");
@@ -121,11 +124,17 @@ fn files_are_found_and_read_alike_by_every_shell() {
         let read = |line: &mut Line, part: &str, name: &str| {
             line.ask("file", &format!("{user} {part} {}", path(name)))
         };
-        assert_eq!(read(line, "0 100", "y"), "file 8\none\ntwo\n");
-        assert_eq!(read(line, "0 2", "y"), "file 8\non");
-        assert_eq!(read(line, "3 100", "y"), "file 8\n\ntwo\n");
-        assert_eq!(read(line, "end 3", "y"), "file 8\nwo\n");
-        assert_eq!(read(line, "99 3", "y"), "file 8\n");
+        for (part, text) in [
+            ("0 100", "one\ntwo\n"),
+            ("0 2", "on"),
+            ("3 100", "\ntwo\n"),
+            ("end 3", "wo\n"),
+            ("99 3", ""),
+        ] {
+            // Not every `ls` tells fractions.
+            let said = read(line, part, "y").replacen(".000000000", "", 1);
+            assert_eq!(said, format!("file 8 1970-01-01 00:00:00 +0000\n{text}"), "{part}");
+        }
         for other in ["link", "pipe", "."] {
             assert_eq!(read(line, "0 100", other), "other\n", "{other}");
         }
