@@ -90,7 +90,10 @@ fn a_disconnected_target_is_left_alone_until_it_is_connected_and_its_panes_are_n
     assert_eq!(world.journal.len(), before, "what was on its way is not taken, and twice is once");
     assert_eq!(world.engine.standing_effects(), [], "nor does the next daemon look at it");
     ask(&mut world, Request::ConnectTarget { name: name() }).unwrap();
-    assert!(matches!(world.effects.as_slice(), [Effect::Observe(row)] if row.trouble.is_none()));
+    let [Effect::Observe(row), Effect::Connect(first)] = world.effects.as_slice() else {
+        panic!("it is looked at, before others: {:?}", world.effects);
+    };
+    assert_eq!((row.trouble.as_ref(), first), (None, &target_id("local")));
     assert_eq!(world.shown(1).0, State::Unknown, "nobody has looked yet");
     world.scan(&[shell(1)]);
     world.scan(&[shell(1)]);
