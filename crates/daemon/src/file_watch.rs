@@ -103,7 +103,8 @@ impl Watched {
 
     /// The nearest folder above one that is not there.
     fn above(folder: &Path) -> Option<Self> {
-        let there = folder.ancestors().find(|it| it.is_dir())?;
+        // It may be there by now; then the one above it tells at once.
+        let there = folder.ancestors().skip(1).find(|it| it.is_dir())?;
         let next = folder.strip_prefix(there).ok()?.components().next()?;
         let names = vec![next.as_os_str().to_owned()];
         Some(Self { folders: vec![there.to_owned()], names, is_near: false })
@@ -171,6 +172,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_folder_that_came_while_it_was_missed_is_found_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a");
+        fs::create_dir(&folder).unwrap();
+        let above = Watched::above(&folder).unwrap();
+        above.wait(|| unreachable!("nothing can be told yet")).unwrap();
+    }
 
     /// Folders that go from the inside out are gone again when they are to be watched.
     #[tokio::test]
