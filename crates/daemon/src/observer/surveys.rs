@@ -49,8 +49,8 @@ pub(super) enum Holds {
 struct Listed {
     runs: Runs,
     at: MonoMs,
+    /// How long after it output is no reason for another, where no agent was found.
     pause_ms: i64,
-    due: MonoMs,
 }
 
 fn after(at: MonoMs, ms: i64) -> MonoMs {
@@ -64,7 +64,7 @@ impl Surveys {
         let due = match holds {
             _ if listed.runs != *runs => return true,
             Holds::Agent => return false,
-            Holds::NoAgent => listed.due,
+            Holds::NoAgent => after(listed.at, listed.pause_ms),
             Holds::AgentBehindShell => after(listed.at, BEHIND_MS),
         };
         let due = due.max(self.last.map_or(now, |last| after(last, SPACING_MS)));
@@ -82,11 +82,8 @@ impl Surveys {
 
     /// The panes to be asked about for that.
     pub(super) fn take(&mut self, now: MonoMs) -> BTreeSet<PaneId> {
-        let due = |(_, at): &(&PaneId, &MonoMs)| **at <= now;
-        let due: BTreeSet<PaneId> =
-            self.put_off.iter().filter(due).map(|(pane, _)| *pane).collect();
-        self.put_off.retain(|pane, _| !due.contains(pane));
-        due
+        let is_due = |_: &PaneId, due: &mut MonoMs| *due <= now;
+        self.put_off.extract_if(.., is_due).map(|(pane, _)| pane).collect()
     }
 
     /// They were listed, with these panes in view.
@@ -95,9 +92,8 @@ impl Surveys {
         for (pane, runs) in panes {
             let known = self.panes.get(&pane).filter(|known| known.runs == runs);
             let pause_ms = known.map_or(PAUSE_MS[0], |known| (known.pause_ms * 2).min(PAUSE_MS[1]));
-            let due = after(now, pause_ms);
             self.put_off.remove(&pane);
-            self.panes.insert(pane, Listed { runs, at: now, pause_ms, due });
+            self.panes.insert(pane, Listed { runs, at: now, pause_ms });
         }
     }
 
