@@ -50,11 +50,15 @@ done
 "#;
 
 /// An agent that asks one thing after another, and writes down by which key each was answered. `$1`
-/// is the folder of the logs.
-const ASKING: &str = r#"n=0
+/// is the folder of the logs. What was typed for the shell that it was before, and waits, is not for
+/// its first request.
+const ASKING: &str = r#"n=0 born=${EPOCHREALTIME/[.,]/}
+waiting=
+while IFS= read -rsN1 -t 0.2 key; do waiting+=$key; done
+[ -z "$waiting" ] || printf %s "$waiting" >> "$1/$$-claude"
 rule=────────────────────────────────────────────────────────────
 while :; do
-  n=$((n + 1)); asked="touch $$.$n"
+  n=$((n + 1)); asked="touch $$.$born.$n"
   printf '\e[H\e[2J● Working\r\n\r\n%s\r\n Bash command\r\n\r\n   %s\r\n   Run it\r\n\r\n Do you want to proceed?\r\n ❯ 1. Yes\r\n   2. No\r\n\r\n Esc to cancel\r\n' "$rule" "$asked"
   while :; do
     IFS= read -rsn1 key
@@ -205,7 +209,7 @@ impl Machine<'_> {
                     process::signal(child.parse().unwrap(), Signal::KILL);
                 }
             }
-            _ if dice.below(6) == 0 => {
+            _ if dice.below(2) == 0 => {
                 tmux(&["kill-server"]);
                 self.restarts.fetch_add(1, Ordering::Relaxed);
             }
