@@ -110,7 +110,7 @@ fn r_16_a_signal_never_reaches_who_has_the_number_of_the_process_that_was_meant(
     }
     let rounds: u32 = std::env::var("QD_REUSES").map_or(60, |it| it.parse().unwrap());
     let env = deck();
-    env.tmux().session("work", "exec sleep 1000");
+    env.tmux().session("work", "exec sleep infinity");
     let daemon = env.daemon();
     let (mut reused, mut meant) = (0, 0);
     for number in 0..rounds {

@@ -3,6 +3,8 @@
 //! One step is one input that the engine decides and folds. Looks come straight from the truth,
 //! the past is kept in maps, and a crash keeps exactly the rows that a store would hold.
 
+use std::collections::BTreeSet;
+
 use engine::event::Actor;
 use engine::ids::TargetId;
 use engine::input::{Input, Observation};
@@ -472,6 +474,7 @@ impl Core {
             questions: &mut self.questions,
             voices: &mut self.voices,
             tally: &mut self.tally,
+            cut: BTreeSet::new(),
         };
         (&mut self.executors, with, &self.places)
     }

@@ -44,6 +44,8 @@ pub(crate) struct With<'a> {
     pub(crate) questions: &'a mut Questions,
     pub(crate) voices: &'a mut Voices,
     pub(crate) tally: &'a mut Tally,
+    /// Targets that nothing gets to now.
+    pub(crate) cut: BTreeSet<TargetId>,
 }
 
 /// An action on its way.
@@ -70,6 +72,8 @@ struct Command {
     number: u64,
     row: ActionRow,
     part: Part,
+    /// The way there was cut behind it: it is there, and nobody hears what is said to it.
+    is_left: bool,
 }
 
 /// A pane of one life of a server.
@@ -107,6 +111,23 @@ impl Executors {
         self.pipes.retain(|_| rng.permille(600));
     }
 
+    /// The way to a target was cut. What it was told is there, or never comes; what it said may be
+    /// lost as well.
+    pub(crate) fn lose(&mut self, target: &TargetId, rng: &mut Rng) {
+        self.pipes.retain_mut(|command| {
+            let is_its = command.row.pane.target == *target;
+            command.is_left |= is_its;
+            !is_its || rng.permille(600)
+        });
+        for errand in self.errands.iter().filter(|it| it.row.pane.target == *target) {
+            if let Stage::Told(_, number) = errand.stage
+                && rng.permille(500)
+            {
+                self.answers.remove(&number);
+            }
+        }
+    }
+
     /// Whether somebody is at an action.
     pub(crate) fn attends(&self, action: &ActionId) -> bool {
         self.errands.iter().any(|errand| errand.row.action == *action)
@@ -133,8 +154,9 @@ impl Executors {
     ) -> Result<Option<Input>, Violation> {
         if !self.pipes.is_empty() && with.rng.permille(500) {
             let index = with.rng.below(self.pipes.len());
-            let hung = reach(&self.pipes[index].row.pane.target).is_some_and(|it| it.hung);
-            if !hung {
+            let Command { row, is_left, .. } = &self.pipes[index];
+            let hung = reach(&row.pane.target).is_some_and(|it| it.hung);
+            if !hung && (*is_left || !with.cut.contains(&row.pane.target)) {
                 self.serve(index, with, reach)?;
             }
             return Ok(None);
@@ -176,6 +198,7 @@ impl Executors {
         there: Option<There<'_>>,
         with: &mut With<'_>,
     ) -> Result<Stage, Violation> {
+        let there = there.filter(|_| !with.cut.contains(&row.pane.target));
         let Some(there) = there else {
             return Ok(over_failed(ActionProblem::TargetUnreachable));
         };
@@ -231,7 +254,8 @@ impl Executors {
 
     fn tell(&mut self, row: &ActionRow, part: Part) -> Stage {
         self.told += 1;
-        self.pipes.push(Command { number: self.told, row: row.clone(), part });
+        let row = row.clone();
+        self.pipes.push(Command { number: self.told, row, part, is_left: false });
         Stage::Told(part, self.told)
     }
 
@@ -244,13 +268,15 @@ impl Executors {
         there: Option<There<'_>>,
         with: &mut With<'_>,
     ) -> Stage {
-        match (self.answers.remove(&number), part) {
+        let is_cut = with.cut.contains(&row.pane.target);
+        let said = if is_cut { None } else { self.answers.remove(&number) };
+        match (said, part) {
             (Some(true), Part::Deed) if row.has_two_steps() => self.tell(row, Part::Keys),
             (Some(true), _) if with.rng.permille(100) => not_confirmed(),
             (Some(true), _) => Stage::Over(Outcome::Done(Proof::Answer)),
             (Some(false), Part::Deed) => over_refused(ActionProblem::RuntimeStale),
             (Some(false), Part::Keys) => not_confirmed(),
-            (None, _) if there.is_none_or(|there| boot_differs(row, &there)) => {
+            (None, _) if !is_cut && there.is_none_or(|there| boot_differs(row, &there)) => {
                 let message = "its server is gone".to_owned();
                 Stage::Over(Outcome::Unknown { message })
             }
@@ -272,6 +298,9 @@ impl Executors {
             Act::ViewOutput { .. } => return over_failed(ActionProblem::Interrupted),
             Act::KillBySignal { .. } => return unknown(),
             Act::Attach { .. } | Act::Send { .. } | Act::KillByKey | Act::Respond { .. } => {}
+        }
+        if with.cut.contains(&row.pane.target) {
+            return Stage::Looking;
         }
         let Some(there) = there else { return unknown() };
         let pane = there.server.panes.get(&row.pane.pane.0);
@@ -315,7 +344,7 @@ impl Executors {
         with: &mut With<'_>,
         reach: &impl Fn(&TargetId) -> Option<There<'a>>,
     ) -> Checked {
-        let Command { number, row, part } = self.pipes.remove(index);
+        let Command { number, row, part, is_left } = self.pipes.remove(index);
         let Some(there) = reach(&row.pane.target).filter(|there| !boot_differs(&row, there)) else {
             return Ok(());
         };
@@ -339,7 +368,9 @@ impl Executors {
                 && answers
                 && !is_past(&row, with.clock)
         });
-        self.answers.insert(number, holds.is_some());
+        if !is_left {
+            self.answers.insert(number, holds.is_some());
+        }
         let Some(facts) = holds else { return Ok(()) };
         deliver(&row, part, facts.process, with)?;
         let trace = (row.snapshot.nonce.clone(), part);

@@ -3,7 +3,8 @@
 //!
 //! One seed is one run, bit for bit. `docs/design/simulator.md` tells what is simulated and what is
 //! checked; `./x sim` runs it. Reading order: chance and time ([`rng`], [`clock`]); the made-up
-//! tmux ([`fake`]), what a perfect look at it shows ([`sight`]), and who looks and speaks
+//! tmux ([`fake`]) and the [`road`] to one that is elsewhere, what a perfect look at it shows ([`sight`]), and who
+//! looks and speaks
 //! ([`observer`], [`readings`], [`voices`], [`spool`], [`watcher`]), who acts ([`people`], [`questions`],
 //! [`executors`]); the reference [`model`] and the one [`check`]er with its [`deeds`]; and the
 //! two worlds that put these together, [`core`] with the engine alone and [`whole`] with the real
@@ -16,6 +17,7 @@ mod texts;
 mod trace;
 
 mod fake;
+mod road;
 mod sight;
 mod site;
 

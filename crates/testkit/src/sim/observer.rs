@@ -33,8 +33,11 @@ use super::site::Site;
 
 /// What a stream that cannot be trusted any more is called. The made-up tmux never leaves its step.
 pub(crate) const OUT_OF_STEP: &str = "E_DESYNC";
-/// How long an answer may take.
+/// How long an answer may take, here and from somewhere else.
 const PATIENCE_MS: i64 = 2_000;
+const PATIENCE_THERE_MS: i64 = 8_000;
+/// What a machine is called that nothing gets to.
+const UNREACHABLE: &str = "E_TARGET_UNREACHABLE";
 /// From one look to the next, and from one look at everything to the next.
 const LOOK_MS: (i64, i64) = (2_000, 10_000);
 const FULL_MS: i64 = 60_000;
@@ -169,7 +172,11 @@ impl Observer {
     }
 
     /// Processes that were watched and ended; the server's own end means that all is over.
+    /// Nobody tells that of another machine.
     fn notice_ends(&mut self, site: &mut Site) {
+        if site.road.is_some() {
+            return site.host.ended.clear();
+        }
         for ended in std::mem::take(&mut site.host.ended) {
             if self.server.as_ref().is_some_and(|it| it.pid == ended.pid) && site.tmux.is_none() {
                 self.lose_server();
@@ -208,17 +215,15 @@ impl Observer {
     }
 
     /// The connection is of no use any more; its client is killed.
-    fn drop_link(&mut self, site: &mut Site, clock: &Clock, trouble: Option<&str>) {
+    fn drop_link(&mut self, site: &mut Site, clock: &Clock, trouble: Option<Observation>) {
         if let Line::Control(link) = &self.line {
-            site.kill(link.pid, clock);
+            site.hang_up(link.pid, clock);
         }
         self.line = Line::None;
         self.listens = false;
         self.hurried = true;
         self.next_try_ms = clock.true_ms() + RETRY_MS;
-        if let Some(trouble) = trouble {
-            self.told.push(failed(trouble));
-        }
+        self.told.extend(trouble);
     }
 
     /// Looks for a server, and takes a seat on it.
@@ -227,17 +232,21 @@ impl Observer {
             return;
         }
         self.next_try_ms = clock.true_ms() + RETRY_MS;
-        let Some(tmux) = &mut site.tmux else {
+        if !site.is_reached() {
+            return self.told.push(failed(UNREACHABLE));
+        }
+        if site.tmux.is_none() {
             self.lose_server();
             self.told.push(Observation::NoServer);
             return;
-        };
+        }
         let scan = Scan::<TmuxSession>::all(nonce(rng));
-        let found = tmux.fork(&words(&scan.batch()), &mut site.host, clock);
+        let found = site.fork(&words(&scan.batch()), clock);
         let Some(found) = found.and_then(|it| scan.read(&it.output).ok()) else {
             self.told.push(failed("E_TIMEOUT"));
             return;
         };
+        let Some(tmux) = &site.tmux else { return };
         if found.rows.iter().all(|row| is_hub_name(&row.name)) {
             // Nobody to watch for: we do not stay either.
             let facts = sight::server_facts(&tmux.socket, &tmux.server, &site.host);
@@ -265,11 +274,10 @@ impl Observer {
     }
 
     fn take_seat(&mut self, site: &mut Site, clock: &Clock, rng: &mut Rng) {
-        let Some(tmux) = &mut site.tmux else { return };
         let Ok(version) = sight::VERSION.parse() else { return };
-        let checked = tmux.fork(&words(&Hub::precheck()), &mut site.host, clock);
+        let checked = site.fork(&words(&Hub::precheck()), clock);
         let may = checked.is_some_and(|it| may_create(&it.output, &version));
-        let created = tmux.fork(&words(&self.hub.create()), &mut site.host, clock);
+        let created = site.fork(&words(&self.hub.create()), clock);
         let complaint = created.as_ref().and_then(|it| it.complaint.as_deref());
         if complaint.is_some_and(is_empty_server) {
             return;
@@ -279,8 +287,7 @@ impl Observer {
             self.line = Line::Forked { until_ms: clock.true_ms() + FORKED_MS };
             return;
         }
-        let pid = site.host.spawn(clock.kernel_ns());
-        tmux.attach(pid, &words(&self.hub.attach()), clock);
+        let Some(pid) = site.attach(&words(&self.hub.attach()), clock) else { return };
         let far_end = if rng.permille(500) { FarEnd::Plain } else { FarEnd::Chatty };
         let (parser, exchanges) = (Parser::new(far_end), Exchanges::new());
         self.line =
@@ -292,7 +299,7 @@ impl Observer {
         let Some(pid) = self.client() else { return };
         let most = rng.weighted(&[(3, 1), (3, 17), (4, 400), (6, PIECE_MAX)]);
         let most = if calm { PIECE_MAX } else { most };
-        let piece = site.tmux.as_mut().and_then(|tmux| tmux.read(pid, most));
+        let piece = site.read(pid, most, clock);
         let Some(piece) = piece else {
             self.line = Line::None;
             self.hurried = true;
@@ -302,7 +309,7 @@ impl Observer {
         let mut messages = Vec::new();
         let Line::Control(link) = &mut self.line else { return };
         if link.parser.feed(&piece, &mut messages).is_err() {
-            return self.drop_link(site, clock, Some(OUT_OF_STEP));
+            return self.drop_link(site, clock, Some(failed(OUT_OF_STEP)));
         }
         for message in messages {
             self.take(message, site, clock, rng);
@@ -328,8 +335,10 @@ impl Observer {
                 self.send_greeting(site, clock, rng);
             }
             Ok(None) => {}
-            Err(Fault::AttachRefused { .. }) => self.drop_link(site, clock, Some("E_CONNECT")),
-            Err(Fault::Unasked) => self.drop_link(site, clock, Some(OUT_OF_STEP)),
+            Err(Fault::AttachRefused { .. }) => {
+                self.drop_link(site, clock, Some(failed("E_CONNECT")));
+            }
+            Err(Fault::Unasked) => self.drop_link(site, clock, Some(failed(OUT_OF_STEP))),
         }
     }
 
@@ -345,10 +354,7 @@ impl Observer {
     fn send(&mut self, batch: &tmux::command::Batch, ask: Ask, site: &mut Site, clock: &Clock) {
         let Line::Control(link) = &mut self.line else { return };
         let Ok(line) = link.exchanges.send(batch, (ask, clock.true_ms())) else { return };
-        if let Some(tmux) = &mut site.tmux {
-            tmux.write(link.pid, &line, &mut site.host, clock);
-        }
-        site.do_kills(clock);
+        site.write(link.pid, &line, clock);
     }
 
     fn hear(&mut self, notification: &Notification) {
@@ -392,8 +398,10 @@ impl Observer {
         let Line::Control(link) = &self.line else { return };
         let now = clock.true_ms();
         if let Some((_, asked)) = link.exchanges.oldest() {
-            if now - asked > PATIENCE_MS {
-                self.drop_link(site, clock, Some("E_TIMEOUT"));
+            if site.road.is_some() && now - asked > PATIENCE_THERE_MS {
+                self.drop_link(site, clock, Some(given_up()));
+            } else if site.road.is_none() && now - asked > PATIENCE_MS {
+                self.drop_link(site, clock, Some(failed("E_TIMEOUT")));
             }
             return;
         }
@@ -454,7 +462,7 @@ impl Observer {
             Ask::Order => Some(()),
         };
         if read.is_none() {
-            self.drop_link(site, clock, Some("E_GARBLED"));
+            self.drop_link(site, clock, Some(failed("E_GARBLED")));
         }
     }
 
@@ -637,10 +645,12 @@ impl Observer {
         (self.hurried, self.last_look_ms, self.last_full_ms) = (false, now, now);
         self.suspects.clear();
         let began = clock.now().mono;
-        let Some(tmux) = &mut site.tmux else { return self.line = Line::None };
+        if site.tmux.is_none() && site.is_reached() {
+            return self.line = Line::None;
+        }
         let (sessions, rows) =
             (Scan::<TmuxSession>::all(nonce(rng)), Scan::<PaneRow>::all(nonce(rng)));
-        let mut ask = |batch| tmux.fork(&words(&batch), &mut site.host, clock);
+        let mut ask = |batch| site.fork(&words(&batch), clock);
         let (Some(listed), Some(shown)) = (ask(sessions.batch()), ask(rows.batch())) else {
             self.told.push(failed("E_TIMEOUT"));
             return;
@@ -682,10 +692,18 @@ fn process_differs(brief: &PaneBrief, facts: &PaneFacts, site: &Site) -> bool {
     now != facts.process || agent != facts.agent
 }
 
-fn failed(code: &str) -> Observation {
+fn trouble(code: &str) -> Trouble {
     let message = "the made-up tmux did not answer as it should".to_owned();
-    let trouble = Trouble { code: code.to_owned(), message };
-    Observation::Failed { trouble, weight: 1 }
+    Trouble { code: code.to_owned(), message }
+}
+
+fn failed(code: &str) -> Observation {
+    Observation::Failed { trouble: trouble(code), weight: 1 }
+}
+
+/// A connection that nothing comes over any more counts for three.
+fn given_up() -> Observation {
+    Observation::Failed { trouble: trouble(UNREACHABLE), weight: 3 }
 }
 
 fn nonce(rng: &mut Rng) -> Nonce {

@@ -11,8 +11,9 @@ use super::clock::Clock;
 use super::fake::act::{self, Act, Hands, Life, Room};
 use super::fake::host::Host;
 use super::fake::server::{Server, Session};
-use super::fake::tmux::Tmux;
+use super::fake::tmux::{Forked, Tmux};
 use super::rng::Rng;
+use super::road::{Road, Weather};
 use super::tally::Tally;
 use super::texts;
 
@@ -42,15 +43,18 @@ pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) host: Host,
     pub(crate) tmux: Option<Tmux>,
+    /// The way there, if it is somewhere else.
+    pub(crate) road: Option<Road>,
 }
 
 impl Site {
-    pub(crate) fn new(index: usize, pids: u32) -> Site {
+    pub(crate) fn new(index: usize, pids: u32, road: Option<Road>) -> Site {
         Site {
             target: TargetId::new(format!("tg-{index}")),
             name: format!("place{index}"),
             host: Host::new(&format!("host{index}"), pids),
             tmux: None,
+            road,
         }
     }
 
@@ -115,6 +119,106 @@ impl Site {
             tmux.drop_client(pid);
         }
         self.settle(clock);
+    }
+
+    /// Whether anything gets there now.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.road.as_ref().is_none_or(Road::is_open)
+    }
+
+    /// Runs a command there. No answer where the server hangs, where nothing gets there, and now
+    /// and then over a way that ends in between.
+    pub(crate) fn fork(&mut self, words: &[Vec<u8>], clock: &Clock) -> Option<Forked> {
+        if !self.is_reached() {
+            return None;
+        }
+        let answer = self.tmux.as_mut()?.fork(words, &mut self.host, clock);
+        let is_lost = self.road.as_mut().is_some_and(Road::loses_answer);
+        answer.filter(|_| !is_lost)
+    }
+
+    /// Starts a control client there; gives its pid.
+    pub(crate) fn attach(&mut self, words: &[Vec<u8>], clock: &Clock) -> Option<u32> {
+        let tmux = self.tmux.as_mut()?;
+        let pid = self.host.spawn(clock.kernel_ns());
+        tmux.attach(pid, words, clock);
+        if let Some(road) = &mut self.road {
+            road.connect(pid);
+        }
+        Some(pid)
+    }
+
+    /// Bytes for a control client.
+    pub(crate) fn write(&mut self, client: u32, bytes: &[u8], clock: &Clock) {
+        match (&mut self.road, &mut self.tmux) {
+            (Some(road), _) => road.send(client, bytes.to_vec(), clock.true_ms()),
+            (None, Some(tmux)) => tmux.write(client, bytes, &mut self.host, clock),
+            (None, None) => {}
+        }
+        self.do_kills(clock);
+    }
+
+    /// Bytes of a control client, at most so many; nothing where it is over.
+    pub(crate) fn read(&mut self, client: u32, most: usize, clock: &Clock) -> Option<Vec<u8>> {
+        match &mut self.road {
+            Some(road) => road.heard(client, most, clock.true_ms()),
+            None => self.tmux.as_mut()?.read(client, most),
+        }
+    }
+
+    /// A connection of ours is over on our side.
+    pub(crate) fn hang_up(&mut self, client: u32, clock: &Clock) {
+        let is_gone = self.road.as_mut().is_none_or(|it| it.hang_up(client, clock.true_ms()));
+        if is_gone {
+            self.kill(client, clock);
+        }
+    }
+
+    /// What was on its way goes on, and who was left behind is noticed.
+    pub(crate) fn carry(&mut self, clock: &Clock) {
+        let now_ms = clock.true_ms();
+        let Some(road) = &mut self.road else { return };
+        let noticed = road.noticed(now_ms);
+        let clients = if road.is_open() { road.clients() } else { Vec::new() };
+        for client in clients {
+            let Some(road) = &mut self.road else { return };
+            let bytes = road.arrived(client, now_ms);
+            if let Some(tmux) = &mut self.tmux {
+                tmux.write(client, &bytes, &mut self.host, clock);
+            }
+            self.do_kills(clock);
+            let said = self.tmux.as_mut().and_then(|it| it.read(client, usize::MAX));
+            if let Some(road) = &mut self.road {
+                road.say(client, said, now_ms);
+            }
+        }
+        noticed.into_iter().for_each(|client| self.kill(client, clock));
+    }
+
+    /// What becomes of the way there.
+    pub(crate) fn weather(&mut self, clock: &Clock) -> Option<Weather> {
+        let road = self.road.as_mut()?;
+        let weather = road.forecast()?;
+        match weather {
+            Weather::Silent => road.silence(),
+            Weather::Back => road.open(),
+            Weather::Cut => {
+                for (client, bytes) in road.cut() {
+                    if let Some(tmux) = &mut self.tmux {
+                        tmux.write(client, &bytes, &mut self.host, clock);
+                    }
+                    self.do_kills(clock);
+                    self.hang_up(client, clock);
+                }
+            }
+            Weather::Reboot => {
+                road.silence();
+                road.forget_left();
+                self.tmux = None;
+                self.host.reboot();
+            }
+        }
+        Some(weather)
     }
 
     /// Does what the server was asked to run in a shell.

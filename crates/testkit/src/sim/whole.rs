@@ -24,6 +24,7 @@ use super::people::People;
 use super::questions::Questions;
 use super::readings::Agents;
 use super::rng::Rng;
+use super::road::{Road, Weather};
 use super::site::{self, Site};
 use super::spool::{self, Spool};
 use super::tally::Tally;
@@ -35,6 +36,8 @@ use daemon::Daemon;
 /// How often the daemon leaves a trail for the next one.
 const TRAIL_MS: i64 = 1_000;
 const DAY_MS: i64 = 86_400_000;
+/// The chance of ways is not that of the world.
+const ROADS: u64 = 0x726f_6164;
 
 pub(crate) struct Whole {
     plan: Plan,
@@ -55,7 +58,8 @@ pub(crate) struct Whole {
     people: People,
     questions: Questions,
     executors: Executors,
-    spool: Spool,
+    /// What the hooks of each site write down, where they run.
+    spools: Vec<Spool>,
     room: Room,
     /// What it last left, and when.
     trail: (i64, Trail),
@@ -123,7 +127,8 @@ impl Whole {
         let watchers = (0..1 + rng.below(3)).map(|_| Watcher::new()).collect();
         Ok(Whole {
             plan,
-            sites: (0..sites).map(|index| Site::new(index, 60)).collect(),
+            spools: (0..sites).map(|_| Spool::default()).collect(),
+            sites: (0..sites).map(|index| Site::new(index, 60, road(index, seed))).collect(),
             disk: Disk::new()?,
             daemon: None,
             in_doubt: None,
@@ -136,7 +141,6 @@ impl Whole {
             people: People::default(),
             questions: Questions::default(),
             executors: Executors::default(),
-            spool: Spool::default(),
             room,
             trail: (0, Trail::default()),
             healing: false,
@@ -167,6 +171,7 @@ impl Whole {
         let most = self.rng.weighted(&[(800, 8), (170, 150), (27, 3_000), (3, 70_000)]);
         let ms = self.rng.between(0, most);
         self.clock.advance(ms);
+        (0..self.sites.len()).for_each(|index| self.travel(index));
         if self.daemon.is_none() {
             return if self.rng.permille(500) { self.start() } else { Ok(()) };
         }
@@ -175,6 +180,28 @@ impl Whole {
         }
         // A timer may be late.
         if self.is_due() && self.rng.permille(900) { self.tick() } else { Ok(()) }
+    }
+
+    /// What is on its way goes on, and the way may change.
+    pub(super) fn travel(&mut self, index: usize) {
+        let site = &mut self.sites[index];
+        let weather = site.weather(&self.clock);
+        site.carry(&self.clock);
+        if site.road.as_ref().is_some_and(Road::has_company) {
+            self.tally.count("step beside a client left behind");
+        }
+        let Some(weather) = weather else { return };
+        let target = site.target.clone();
+        if matches!(weather, Weather::Cut | Weather::Reboot) {
+            self.executors.lose(&target, &mut self.rng);
+            self.spools[index].reread();
+        }
+        self.count(match weather {
+            Weather::Cut => "way cut",
+            Weather::Silent => "way fell silent",
+            Weather::Back => "way came back",
+            Weather::Reboot => "machine there rebooted",
+        });
     }
 
     fn is_due(&self) -> bool {
@@ -204,7 +231,7 @@ impl Whole {
                 self.run_hook(site);
                 Ok(())
             }
-            Move::Follow => self.follow_spool(),
+            Move::Follow => self.follow_spool(site),
             Move::Observe => self.observe(site),
             Move::Read => {
                 self.read(site);
@@ -243,7 +270,7 @@ impl Whole {
                 self.voices.forget();
                 self.people.forget();
                 let checker = &self.checker;
-                self.spool.settle(|event| checker.has_taken(event));
+                self.spools.iter_mut().for_each(|it| it.settle(|event| checker.has_taken(event)));
                 Ok(())
             }
             Move::Want => self.want(),
@@ -267,6 +294,7 @@ impl Whole {
         self.trace.note(|| format!("{index}: {act:?}"));
         // A hint may be lost.
         if let (Some(pane), true) = (printed, self.rng.permille(950))
+            && self.sites[index].is_reached()
             && let Some(daemon) = &mut self.daemon
             && let Some(observer) = &mut daemon.observers[index]
         {
@@ -318,16 +346,17 @@ impl Whole {
     fn run_hook(&mut self, index: usize) {
         if let Some(speaker) = self.speaker(index) {
             self.tally.count("hook ran");
-            self.spool.write(&mut self.rng, &speaker, &self.clock, &self.sites[index].host);
+            let host = &self.sites[index].host;
+            self.spools[index].write(&mut self.rng, &speaker, &self.clock, host);
         }
     }
 
     /// Takes in what hooks wrote down, and moves on only once it is committed.
-    fn follow_spool(&mut self) -> Checked {
-        if self.daemon.is_none() {
+    fn follow_spool(&mut self, index: usize) -> Checked {
+        if self.daemon.is_none() || !self.sites[index].is_reached() {
             return Ok(());
         }
-        let Some(batch) = self.spool.read(&mut self.rng) else { return Ok(()) };
+        let Some(batch) = self.spools[index].read(&mut self.rng) else { return Ok(()) };
         let mut inputs = Vec::new();
         for found in &batch.found {
             let site = self.sites.iter().find(|site| site.target == found.target);
@@ -340,7 +369,7 @@ impl Whole {
             self.feed(inputs)?;
         }
         if self.commits > commits || batch.found.is_empty() {
-            self.spool.took(&batch, &mut self.rng);
+            self.spools[index].took(&batch, &mut self.rng);
         }
         Ok(())
     }
@@ -349,6 +378,9 @@ impl Whole {
     fn read(&mut self, index: usize) {
         let Some(daemon) = &self.daemon else { return };
         let site = &self.sites[index];
+        if !site.is_reached() {
+            return;
+        }
         let (Some(tmux), Some(_)) = (&site.tmux, &daemon.observers[index]) else { return };
         let read = self.agents.read(&mut self.rng, &site.target, &tmux.server, &site.host);
         let target = site.target.clone();
@@ -432,6 +464,12 @@ impl Whole {
             questions: &mut self.questions,
             voices: &mut self.voices,
             tally: &mut self.tally,
+            cut: self
+                .sites
+                .iter()
+                .filter(|it| !it.is_reached())
+                .map(|it| it.target.clone())
+                .collect(),
         };
         (&mut self.executors, with, &self.sites)
     }
@@ -494,6 +532,12 @@ impl Whole {
             Err(error) => violated("I1", format!("retention failed: {}", chain(&error))),
         }
     }
+}
+
+/// The way to a site: the first is near. Every fourth world has no ways at all.
+fn road(index: usize, seed: u64) -> Option<Road> {
+    let rng = Rng::new(seed ^ ROADS);
+    (index > 0 && !seed.is_multiple_of(4)).then(|| Road::new(rng))
 }
 
 /// A target's server, as whoever acts reaches it.

@@ -70,6 +70,14 @@ impl Host {
         }
     }
 
+    /// The machine goes down and comes up again: nothing lives, and numbers begin anew.
+    pub(crate) fn reboot(&mut self) {
+        self.boot.push('\'');
+        self.processes.clear();
+        self.ended.clear();
+        self.next_pid = PID_MIN;
+    }
+
     /// The process replaces its program and stays itself.
     pub(crate) fn exec(&mut self, pid: u32) {
         if let Some(process) = self.processes.get_mut(&pid) {

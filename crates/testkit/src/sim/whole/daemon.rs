@@ -13,6 +13,7 @@ use super::super::check::{self, Checked, Violation, violated};
 use super::super::disk::{Books, chain};
 use super::super::model::Moment;
 use super::super::observer::Observer;
+use super::super::spool::Spool;
 use super::super::watcher::Watcher;
 use super::Whole;
 
@@ -105,12 +106,12 @@ impl Whole {
         self.disk.kill(daemon.books, kept, &mut self.rng);
         for (site, client) in self.sites.iter_mut().zip(clients) {
             if let Some(pid) = client {
-                site.kill(pid, &self.clock);
+                site.hang_up(pid, &self.clock);
             }
         }
         self.inputs.clear();
         self.executors.crash(&mut self.rng);
-        self.spool.reread();
+        self.spools.iter_mut().for_each(Spool::reread);
         self.watchers.iter_mut().for_each(Watcher::cut);
     }
 
@@ -319,7 +320,7 @@ impl Whole {
                 if let Some(index) = index(target)
                     && let Some(pid) = daemon.observers[index].take().and_then(|it| it.client())
                 {
-                    self.sites[index].kill(pid, &self.clock);
+                    self.sites[index].hang_up(pid, &self.clock);
                 }
             }
             Effect::Rescan(target) | Effect::Connect(target) => {

@@ -7,6 +7,7 @@ use engine::input::Input;
 
 use super::super::check::{Checked, violated};
 use super::super::site::Site;
+use super::super::spool::Spool;
 use super::super::{sight, view};
 use super::{Move, Whole};
 
@@ -32,6 +33,9 @@ impl Whole {
         self.disk.let_go();
         self.clock.drift(0);
         for site in &mut self.sites {
+            if let Some(road) = &mut site.road {
+                road.calm();
+            }
             if let Some(tmux) = &mut site.tmux {
                 tmux.go_on(&mut site.host, &self.clock);
             }
@@ -54,6 +58,7 @@ impl Whole {
             }
             let pause = self.rng.between(1, 400);
             self.clock.advance(pause);
+            (0..self.sites.len()).for_each(|index| self.travel(index));
             if self.is_due() {
                 self.tick()?;
             }
@@ -93,14 +98,16 @@ impl Whole {
 
     /// I2: of what hooks wrote down every whole record was handed over, whoever died meanwhile.
     fn read_out(&mut self) -> Checked {
-        self.spool.close();
-        while self.spool.read(&mut self.rng).is_some() {
-            self.follow_spool()?;
-            while self.daemon.is_none() {
-                self.start()?;
+        for index in 0..self.spools.len() {
+            self.spools[index].close();
+            while self.spools[index].read(&mut self.rng).is_some() {
+                self.follow_spool(index)?;
+                while self.daemon.is_none() {
+                    self.start()?;
+                }
             }
         }
-        match self.spool.owes() {
+        match self.spools.iter().find_map(Spool::owes) {
             Some(event) => violated("I2", format!("{event} was written down and never taken in")),
             None => Ok(()),
         }
