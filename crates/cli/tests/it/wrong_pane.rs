@@ -431,7 +431,9 @@ impl Findings {
                     && !matches!(it.code.as_str(), "refused" | "failed")
             };
             if !given.iter().any(|it| meant(&it)) {
-                let told: Vec<_> = given.iter().filter(|it| it.request == *request).collect();
+                // Also what was told of the agent's other requests.
+                let agent = request.rsplit_once('.').map_or("", |(agent, _)| agent);
+                let told: Vec<_> = given.iter().filter(|it| it.request.contains(agent)).collect();
                 self.astray.push(format!("{request} took {key:?}: {told:?}"));
             }
             if taken[..number].iter().any(|(earlier, _)| earlier == request) {
