@@ -125,8 +125,10 @@ impl Adapter for Claude {
         let view = View::of(screen);
         let seen = look(&view).filter(Seen::is_waiting)?;
         let menu = view.menu('❯')?;
-        let top = view.find_above(menu.first, |line| view::is_rule(line) && line.starts_with('─'));
-        dialog::read(&seen, &view, top.map_or(0, |at| at + 1), screen.width, &dialogs::ASKING)
+        // Without its beginning it may be any request's.
+        let top =
+            view.find_above(menu.first, |line| view::is_rule(line) && line.starts_with('─'))?;
+        dialog::read(&seen, &view, top + 1, screen.width, &dialogs::ASKING)
     }
 
     fn folder_variable(&self) -> Option<&'static str> {

@@ -2,6 +2,7 @@
 
 use agents::dialog::Dialog;
 use agents::registry::Registry;
+use agents::screen::{Line, Screen};
 use engine::approval::{Asked, Asking};
 use engine::words::{ApprovalKind, Choice};
 
@@ -98,6 +99,27 @@ fn s_11_no_other_recorded_screen_has_a_dialog_that_could_be_answered() {
             .contains(&name.as_str());
             let found = adapter.dialog(&recording.screen(name));
             assert!(found.is_none() || answerable, "{} {name}: {found:?}", recording.agent);
+        }
+    }
+}
+
+#[test]
+fn a_dialog_whose_beginning_is_out_of_sight_is_answered_by_nobody_elsewhere() {
+    let registry = Registry::built_in();
+    for recording in recordings() {
+        let adapter = registry.get(&recording.agent).unwrap();
+        for case in recording.of(crate::corpus::Kind::Screen) {
+            let whole = recording.screen(&case.name);
+            let Some(dialog) = adapter.dialog(&whole) else { continue };
+            let asks = |lines: &[Line]| {
+                let screen = Screen { lines: lines.to_vec(), ..whole.clone() };
+                adapter.dialog(&screen).map(|it| it.asking)
+            };
+            let cuts = 1..whole.lines.len();
+            let seen: Vec<_> = cuts.filter_map(|cut| asks(&whole.lines[cut..])).collect();
+            let name = format!("{} {}", recording.agent, case.name);
+            assert!(seen.len() < whole.lines.len() - 5, "{name}: it has some lines");
+            assert!(seen.iter().all(|it| *it == dialog.asking), "{name}: {seen:#?}");
         }
     }
 }

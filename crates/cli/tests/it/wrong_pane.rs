@@ -61,7 +61,7 @@ while :; do
   n=$((n + 1)); asked="touch $$.$born.$n"
   printf '\e[H\e[2J● Working\r\n\r\n%s\r\n Bash command\r\n\r\n   %s\r\n   Run it\r\n\r\n Do you want to proceed?\r\n ❯ 1. Yes\r\n   2. No\r\n\r\n Esc to cancel\r\n' "$rule" "$asked"
   while :; do
-    IFS= read -rsn1 key
+    IFS= read -rsn1 key || exit
     case $key in
       $'\x03') printf '\x03' >> "$1/$$-claude" ;;
       *) break ;;
@@ -433,7 +433,10 @@ impl Findings {
             if !given.iter().any(|it| meant(&it)) {
                 // Also what was told of the agent's other requests.
                 let agent = request.rsplit_once('.').map_or("", |(agent, _)| agent);
-                let told: Vec<_> = given.iter().filter(|it| it.request.contains(agent)).collect();
+                let told: Vec<_> = given
+                    .iter()
+                    .filter(|it| it.request.contains(agent) || it.code != "refused")
+                    .collect();
                 self.astray.push(format!("{request} took {key:?}: {told:?}"));
             }
             if taken[..number].iter().any(|(earlier, _)| earlier == request) {
