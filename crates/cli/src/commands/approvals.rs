@@ -231,8 +231,11 @@ pub(crate) async fn find(client: &mut Client, which: &str) -> Result<ApprovalIte
         1 => Ok(waiting.remove(0)),
         0 => {
             let message = format!("nothing waits for an answer in `{which}`");
-            Err(Failure::new(ErrorCode::RefNotFound, message)
-                .with_hint("`qd approvals` shows what waits elsewhere."))
+            let hint = format!(
+                "`qd approvals` shows what waits elsewhere. A dialog that cannot be read whole is \
+                 answered in its own terminal: `qd attach {which}`."
+            );
+            Err(Failure::new(ErrorCode::RefNotFound, message).with_hint(hint))
         }
         count => {
             let candidate = |it: ApprovalItem| serde_json::json!({ "approval_id": it.approval_id, "request": it.request });

@@ -156,9 +156,10 @@ async fn the_one_waiting(app: &App, reference: &str) -> Result<ApprovalRow, Prob
         1 => Ok(waiting.remove(0)),
         0 => {
             let message = format!("nothing waits for an answer in `{reference}`");
-            Err(Problem::new(ErrorCode::RefNotFound, message)
-                .detail("ref", reference)
-                .hint("`qd approvals` shows what waits elsewhere."))
+            Err(Problem::new(ErrorCode::RefNotFound, message).detail("ref", reference).hint(
+                "`qd approvals` shows what waits elsewhere. A dialog that cannot be read whole \
+                     is answered in its own terminal: `qd attach REF`.",
+            ))
         }
         total => {
             let candidate = |row: &ApprovalRow| {
