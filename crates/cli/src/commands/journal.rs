@@ -10,7 +10,7 @@ use daemon::journal::{self, Finding, Lost, Numbers, OpenError, Rebuilt, Report};
 use daemon::paths::Paths;
 use serde::Serialize;
 
-use crate::commands::Outcome;
+use crate::commands::{Outcome, consent};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::style;
@@ -182,10 +182,7 @@ fn rebuild(console: &Console, args: &RebuildArgs) -> Outcome {
 
 fn agreed(console: &Console, finding: &Finding) -> Result<bool, Failure> {
     let question = format!("{finding}. Go on with what is proven, and keep the damaged files?");
-    console.terminal.confirm(&Text::plain(question))?.ok_or_else(|| {
-        let message = "rebuilding needs a yes, and there is nobody to ask";
-        Failure::new(ErrorCode::ConfirmationRequired, message)
-    })
+    consent::asked(console, &Text::plain(question), "rebuilding")
 }
 
 fn not_rebuilt(error: &RunError) -> Failure {

@@ -10,6 +10,7 @@ use clap::Args;
 use crate::args::word;
 use crate::commands::Outcome;
 use crate::commands::acting::{Aim, AimArgs, named, request, tell};
+use crate::commands::consent;
 use crate::console::{Console, wait};
 use crate::failure::Failure;
 use crate::output::panes::place;
@@ -121,12 +122,8 @@ impl<'a> Victim<'a> {
 }
 
 fn agreed(console: &Console, question: &Text) -> Result<(), Failure> {
-    match console.terminal.confirm(question)? {
-        Some(true) => Ok(()),
-        Some(false) => Err(Failure::new(ErrorCode::ConfirmationRequired, "nothing was done")),
-        None => {
-            let message = "this ends something, and there is nobody to ask";
-            Err(Failure::new(ErrorCode::ConfirmationRequired, message))
-        }
+    match consent::asked(console, question, "ending something")? {
+        true => Ok(()),
+        false => Err(Failure::new(ErrorCode::ConfirmationRequired, "nothing was done")),
     }
 }

@@ -36,6 +36,7 @@ pub(crate) mod journal;
 pub(crate) mod config;
 pub(crate) mod doctor;
 
+mod consent;
 mod install;
 pub(crate) mod setup;
 

@@ -19,6 +19,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::Outcome;
+use crate::commands::consent::Consent;
 use crate::commands::filters::target_name;
 use crate::commands::setup::installed::Installed;
 use crate::commands::setup::journal::Journal;
@@ -51,12 +52,8 @@ pub(crate) struct SetupArgs {
     /// Take out again what was put in; without a name, everything
     #[arg(long)]
     undo: bool,
-    /// Only show what would be changed
-    #[arg(long, short = 'n', conflicts_with = "yes")]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// What `qd setup --json` prints. The files are changed here, so the API has no answer for it.
@@ -115,11 +112,12 @@ pub(crate) fn run(console: &Console, args: &SetupArgs) -> Outcome {
         show(console, &items, &plans)?;
     }
     let wanted = plans.iter().any(|plan| !plan.changes.is_empty());
-    let done = wanted && !args.dry_run;
+    let done = wanted && !args.consent.dry_run;
     if done {
-        if !agreed(console, args)? {
-            console.terminal.line("Nothing was changed.")?;
-            return Ok(ExitCode::Ok);
+        let question = Text::plain("Change these files?");
+        if !args.consent.given(console, &question, "changing these files")? {
+            console.terminal.note(&[Text::plain("Nothing was changed.")]);
+            return Ok(ExitCode::Failure);
         }
         carry_out(&plans, direction, &ground)?;
     }
@@ -335,20 +333,6 @@ fn refused(name: &str, failure: Failure) -> Result<Item, Failure> {
     Ok(Item { name: name.to_owned(), outcome: What::Refused, message, files: Vec::new() })
 }
 
-fn agreed(console: &Console, args: &SetupArgs) -> Result<bool, Failure> {
-    if args.yes {
-        return Ok(true);
-    }
-    let answer = match console.is_json() {
-        true => None,
-        false => console.terminal.confirm(&Text::plain("Change these files?"))?,
-    };
-    answer.ok_or_else(|| {
-        Failure::new(ErrorCode::BadRequest, "nobody is there to agree; nothing was changed")
-            .with_hint("Look at it with --dry-run, then say --yes.")
-    })
-}
-
 fn show(console: &Console, items: &[Item], plans: &[Plan]) -> Result<(), Failure> {
     let mut lines = Vec::new();
     for item in items {
@@ -433,7 +417,7 @@ fn report(console: &Console, args: &SetupArgs, items: Vec<Item>) -> Result<(), F
         schema_version: SchemaVersion::V1,
         generated_at: console.now(),
         target: args.target.clone(),
-        dry_run: args.dry_run,
+        dry_run: args.consent.dry_run,
         undo: args.undo,
         items,
     };

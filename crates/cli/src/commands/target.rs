@@ -17,7 +17,7 @@ use client::{Answer, Client};
 
 use crate::args::word;
 use crate::commands::filters::target_name;
-use crate::commands::{Outcome, setup};
+use crate::commands::{Outcome, consent, setup};
 use crate::console::{Console, wait};
 use crate::failure::Failure;
 use crate::output;
@@ -286,8 +286,5 @@ fn agreed(console: &Console, target: &TargetItem) -> Result<bool, Failure> {
     let TargetItem { name, connection_ref, .. } = target;
     let question =
         format!("Stop watching {name} ({connection_ref}) and forget what was seen of it?");
-    console.terminal.confirm(&Text::plain(question))?.ok_or_else(|| {
-        let message = format!("removing {name} needs a yes, and there is nobody to ask");
-        Failure::new(ErrorCode::ConfirmationRequired, message)
-    })
+    consent::asked(console, &Text::plain(question), &format!("removing {name}"))
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::is_left_alone;
 use super::program::{Program, hexadecimal};
 use crate::commands::Outcome;
+use crate::commands::consent::Consent;
 use crate::commands::filters::target_name;
 use crate::commands::setup::Copies;
 use crate::commands::setup::there::{There, listed};
@@ -40,12 +41,8 @@ pub(crate) struct InstallArgs {
     /// Copy it although it is not linked statically, or is a debug build
     #[arg(long)]
     even_so: bool,
-    /// Only show what would be done
-    #[arg(long, short = 'n', conflicts_with = "yes")]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// What `qd target install --json` prints. It is done by this command itself.
@@ -102,11 +99,11 @@ pub(crate) fn run(console: &Console, args: &InstallArgs) -> Outcome {
     }
     let copies = Copies::of(&console.paths()?.home, &name);
     let outcome = if !scene.is_wanted() {
-        remember(&scene, &copies, args.dry_run)?;
+        remember(&scene, &copies, args.consent.dry_run)?;
         What::NothingToDo
-    } else if args.dry_run {
+    } else if args.consent.dry_run {
         What::WouldChange
-    } else if agreed(console, args, &scene)? {
+    } else if args.consent.given(console, &Text::plain(scene.question()), scene.deed())? {
         carry_out(&scene, &copies)?;
         What::Changed
     } else {
@@ -243,6 +240,10 @@ impl Scene {
         }
     }
 
+    fn deed(&self) -> &'static str {
+        if self.program.is_some() { "copying a program there" } else { "taking the copy away" }
+    }
+
     fn question(&self) -> String {
         let shown = self.shown();
         let Some(program) = &self.program else { return format!("Take {shown} away?") };
@@ -260,21 +261,6 @@ fn described(program: &Program) -> String {
     let kib = program.bytes.len().div_ceil(1024);
     let hash = program.hash.get(..12).unwrap_or_default();
     format!("{} ({kib} KiB, sha256 {hash}...)", program.version())
-}
-
-fn agreed(console: &Console, args: &InstallArgs, scene: &Scene) -> Result<bool, Failure> {
-    if args.yes {
-        return Ok(true);
-    }
-    let answer = match console.is_json() {
-        true => None,
-        false => console.terminal.confirm(&Text::plain(scene.question()))?,
-    };
-    answer.ok_or_else(|| {
-        let message = "nobody is there to agree; nothing was changed";
-        Failure::new(ErrorCode::ConfirmationRequired, message)
-            .with_hint("Look at it with --dry-run, then say --yes.")
-    })
 }
 
 /// What stands there counts as copied from here, whoever copied it; what does not, does not.
@@ -342,7 +328,7 @@ fn tell(
             schema_version: SchemaVersion::V1,
             generated_at: console.now(),
             target: scene.there.name.clone(),
-            dry_run: args.dry_run,
+            dry_run: args.consent.dry_run,
             undo: args.undo,
             outcome,
             path: scene.path.display().to_string(),
