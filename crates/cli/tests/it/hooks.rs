@@ -152,7 +152,9 @@ fn f_15_each_record_is_taken_in_exactly_once_however_often_the_daemon_is_killed(
     let qd = env.qd_program().display().to_string();
     let fire = |name: &str| {
         let line = format!("printf '{{\"n\":\"%s\"}}' {name}$i | {qd} hook claude tick-{name}");
-        format!("i=0; while [ $i -lt {HOOKS} ]; do i=$((i+1)); {line}; done; echo fired; exec cat")
+        // The shell stays the pane's process: another program in its place would be another runtime,
+        // to which nothing of this was told.
+        format!("i=0; while [ $i -lt {HOOKS} ]; do i=$((i+1)); {line}; done; echo fired; cat; :")
     };
     let panes = [env.tmux().session("a", &fire("a")), env.tmux().session("b", &fire("b"))];
     // The spool itself tells how far the hooks are: each daemon dies at another point of it.
