@@ -273,7 +273,9 @@ which what is true had stood for half a second and stood on after the look; a lo
 trying again) were not on the screen, and where processes tell what is true: that no agent runs, or
 that it is stopped. How these records are judged was settled with the first of them in view
 (Claude's): that moments of what processes tell are left out, and that a sequence does not tell what
-became true before its scene or while two agents ran.
+became true before its scene or while two agents ran. One look was taken out afterwards because its
+label is not certain: Copilot's footer still said that it was cancelling (by_keys-denied, shown as
+`waiting_approval` by all together, as `unknown` by the screen alone).
 
 *screen* and *title* are one look each and that source alone; a screen of an agent that is done may
 be read as `idle`, since it need not say how its rest came. *hooks in sequence* is what hooks alone
