@@ -234,7 +234,11 @@ fn composer(view: &View) -> Option<usize> {
     let mut below = rule + 1..view.len();
     // The prompt shows the mode: as usual, everything allowed, a shell's command.
     let prompt = |at: usize| [" > ", " * ", " ! "].iter().any(|it| view.line(at).starts_with(it));
-    (view.len() - rule <= COMPOSER_LINES_MAX && below.any(prompt)).then_some(rule)
+    // After a change of width old rules stand above a prompt of the transcript. No box is drawn
+    // below a composer, unless a question that was answered stays there.
+    let boxed = below.clone().any(|at| view.line(at).starts_with('╭'))
+        && !below.clone().any(|at| is_placeholder(view.line(at)));
+    (view.len() - rule <= COMPOSER_LINES_MAX && !boxed && below.any(prompt)).then_some(rule)
 }
 
 /// Whether what stands behind the prompt was typed by nobody. It is no fainter than a draft, but it

@@ -3,14 +3,17 @@
 //!
 //! `./x test agents` runs those that always run, `./x test agents NAME...` these, `--all` all of
 //! them and each once more with the daemon killed in the middle of everything. `--scene NAME` plays
-//! a scene alone, `--over-ssh` has the agents on a target over a real `sshd`, `--newest` takes the newest version instead of the corpus's, `--keep DIR` keeps
-//! what was seen, `--page` writes the figures into docs/reference/accuracy.md.
+//! a scene alone, `--over-ssh` has the agents on a target over a real `sshd`, `--newest` takes the
+//! newest version instead of the corpus's, `--keep DIR` keeps what was seen, `--record DIR` writes
+//! records for the corpus, `--page` writes the figures into docs/reference/accuracy.md.
 
 mod acts;
 mod install;
 mod lab;
+mod overheard;
 mod page;
 mod plan;
+mod record;
 mod remote;
 mod report;
 mod run;
@@ -49,7 +52,8 @@ fn main() -> anyhow::Result<ExitCode> {
         };
         for round in plan.rounds() {
             let stage = Stage::build(lab, &qd.path, &installed.prefix, round.over_ssh)?;
-            let mut run = Run::new(stage, round.restarts, plan.keep())?;
+            let recorder = plan.recorder(&installed.version, &stage)?;
+            let mut run = Run::new(stage, round.restarts, plan.keep(), recorder)?;
             say(&format!("{} {}{round}", lab.name, installed.version));
             play(&plan, lab, &mut run, &mut report);
             report.ran(lab, &installed.version, round, run.end());
@@ -73,6 +77,7 @@ fn play(plan: &Plan, lab: &Lab, run: &mut Run, report: &mut Report) {
         say(&format!("  {}", scene.name));
         let ready = if stuck { scenes::recover(run, scene) } else { Ok(()) };
         let played = ready.and_then(|()| (scene.play)(run));
+        let played = played.and_then(|()| run.keep_record());
         stuck = played.is_err();
         if let Err(error) = played {
             report.stuck(lab, scene.name, &format!("{error:#}"));

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use crate::lab::{LABS, Lab};
+use crate::record::Recorder;
+use crate::stage::Stage;
 use crate::{install, say};
 
 /// Set for the harness that runs where there is no network.
@@ -21,6 +23,7 @@ pub(crate) struct Plan {
     over_ssh: bool,
     scenes: Vec<String>,
     keep: Option<PathBuf>,
+    record: Option<PathBuf>,
     pub(crate) page: bool,
 }
 
@@ -59,10 +62,18 @@ impl Plan {
                 "--keep" => {
                     plan.keep = Some(arguments.next().context("--keep needs a folder")?.into());
                 }
+                "--record" => {
+                    let folder = arguments.next().context("--record needs a folder")?;
+                    plan.record = Some(folder.into());
+                }
                 name if LABS.iter().any(|lab| lab.name == name) => plan.names.push(argument),
                 other => bail!("`{other}` is neither an agent nor an option"),
             }
         }
+        anyhow::ensure!(
+            plan.record.is_none() || !(plan.over_ssh || plan.all || plan.restarts),
+            "records are made here and of undisturbed runs: --record goes with names only"
+        );
         if let Some(folder) = &plan.keep {
             std::fs::create_dir_all(folder)?;
         }
@@ -99,6 +110,16 @@ impl Plan {
 
     pub(crate) fn keep(&self) -> Option<PathBuf> {
         self.keep.clone()
+    }
+
+    /// What records a run, where that is asked for.
+    pub(crate) fn recorder(
+        &self,
+        version: &str,
+        stage: &Stage,
+    ) -> anyhow::Result<Option<Recorder>> {
+        let folder = self.record.as_ref();
+        folder.map(|folder| Recorder::start(folder, version, stage)).transpose()
     }
 
     pub(crate) fn is_dark(&self) -> bool {

@@ -245,7 +245,7 @@ fn row(stretches: &[&Stretch]) -> Row {
 }
 
 /// The day of the run, from a program that every machine has.
-fn today() -> String {
+pub(crate) fn today() -> String {
     let mut command = testkit::process::command("/bin/date");
     let output = command.arg("+%Y-%m-%d").output();
     output.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned()).unwrap_or_default()

@@ -8,6 +8,7 @@ use testkit::model::{Moment, What};
 use testkit::wait;
 
 use crate::acts::Act;
+use crate::record::Recorder;
 use crate::shown::GONE;
 use crate::stage::{Stage, pause};
 use crate::truth::{Change, HOOKED, SEEN, Stretch, Truth, UNJUDGED, compare};
@@ -33,6 +34,7 @@ pub(crate) struct Run {
     restarts: bool,
     /// Where to keep what was seen at a wrong moment, and what is worth a case of the corpus.
     keep: Option<PathBuf>,
+    recorder: Option<Recorder>,
     tags: u32,
     begun: Instant,
     samples: u32,
@@ -52,7 +54,12 @@ pub(crate) struct Outcome {
 }
 
 impl Run {
-    pub(crate) fn new(stage: Stage, restarts: bool, keep: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        stage: Stage,
+        restarts: bool,
+        keep: Option<PathBuf>,
+        recorder: Option<Recorder>,
+    ) -> anyhow::Result<Self> {
         let pane = stage.pane()?;
         Ok(Self {
             stage,
@@ -63,6 +70,7 @@ impl Run {
             scene: String::new(),
             restarts,
             keep,
+            recorder,
             tags: 0,
             begun: wait::now(),
             samples: 0,
@@ -73,6 +81,21 @@ impl Run {
 
     pub(crate) fn begin(&mut self, scene: &str) {
         self.scene = scene.to_owned();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.begin(scene);
+        }
+    }
+
+    /// The scene came to its end: what was recorded of it holds.
+    pub(crate) fn keep_record(&mut self) -> anyhow::Result<()> {
+        let Some(recorder) = &mut self.recorder else { return Ok(()) };
+        recorder.keep(&self.changes)
+    }
+
+    fn record(&mut self, change: &Change) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.look(&self.stage, &self.pane, change);
+        }
     }
 
     pub(crate) fn scene(&self) -> &str {
@@ -128,17 +151,22 @@ impl Run {
         let begun = wait::now();
         let length = Duration::from_millis(ms);
         let settled = (change.certain + change.window).max(self.seeing());
-        let mut kept = false;
+        let (mut kept, mut looked) = (false, false);
         while begun.elapsed() < length {
             if restart && begun.elapsed() > length / 2 {
                 self.stage.restart_daemon();
                 restart = false;
+            }
+            if !looked && begun.elapsed() > length / 2 {
+                self.record(change);
+                looked = true;
             }
             if wait::now() > settled.max(self.seeing()) {
                 self.take_sample(change, &mut kept);
             }
             pause(SAMPLE);
         }
+        self.record(change);
     }
 
     /// From when on a daemon that was restarted has had its time to look.

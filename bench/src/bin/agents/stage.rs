@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -200,6 +200,30 @@ impl Stage {
     pub(crate) fn screen(&self, pane: &str) -> String {
         let shown = self.server().run(&["capture-pane", "-p", "-t", pane]);
         shown.stdout
+    }
+
+    /// What a pane is, as columns, and what it shows, with its attributes.
+    pub(crate) fn look(&self, pane: &str) -> (String, String) {
+        let facts = "#{pane_width} #{pane_height} #{alternate_on} #{cursor_flag} #{cursor_x} \
+                     #{cursor_y} #{pane_title}";
+        let words = ["display-message", "-p", "-t", pane, facts, ";"];
+        let shown =
+            self.server().run(&[&words[..], &["capture-pane", "-e", "-p", "-t", pane]].concat());
+        let (facts, screen) = shown.stdout.split_once('\n').unwrap_or_default();
+        (facts.replacen(' ', "\t", 6), screen.to_owned())
+    }
+
+    /// Where hooks write what they report.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.env.home().join(agents::spool::FOLDER)
+    }
+
+    pub(crate) fn root(&self) -> String {
+        self.env.root().to_string_lossy().into_owned()
+    }
+
+    pub(crate) fn qd_program(&self) -> String {
+        self.env.qd_program().to_string_lossy().into_owned()
     }
 
     /// The screen without what stands far above its end.

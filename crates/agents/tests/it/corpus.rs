@@ -41,10 +41,11 @@ pub(crate) enum Kind {
 pub(crate) struct Truth(pub(crate) Vec<(State, String)>);
 
 impl Truth {
-    /// `-` and `unknown` hold nothing: whatever is definite is wrong.
+    /// `-` and `unknown` hold nothing: whatever is definite is wrong. A state without a reason is
+    /// true with any.
     pub(crate) fn parse(text: &str) -> Self {
         let claim = |part: &str| {
-            let (state, reason) = part.split_once('/').unwrap();
+            let (state, reason) = part.split_once('/').unwrap_or((part, ""));
             (State::parse(state).unwrap(), reason.to_owned())
         };
         let nothing = matches!(text, "-" | "unknown");
@@ -58,8 +59,12 @@ impl Truth {
     pub(crate) fn allows(&self, claim: &Claim) -> bool {
         // To say that nothing is known yet is no state.
         let nothing = self.0.is_empty() && claim.state == State::Unknown;
-        nothing
-            || self.0.iter().any(|(state, reason)| *state == claim.state && *reason == claim.reason)
+        nothing || self.allows_reason(claim.state, &claim.reason)
+    }
+
+    pub(crate) fn allows_reason(&self, state: State, reason: &str) -> bool {
+        let fits = |wanted: &str| wanted.is_empty() || wanted == reason;
+        self.0.iter().any(|(true_state, wanted)| *true_state == state && fits(wanted))
     }
 }
 
@@ -72,22 +77,22 @@ pub(crate) struct Step {
     pub(crate) truth: Option<Truth>,
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus"))
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
     found
 }
 
-fn name_of(path: &Path) -> String {
+pub(crate) fn name_of(path: &Path) -> String {
     path.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-fn rows(path: &Path) -> Vec<Vec<String>> {
+pub(crate) fn rows(path: &Path) -> Vec<Vec<String>> {
     let text = fs::read_to_string(path).unwrap();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.split('\t').map(str::to_owned).collect()).collect()

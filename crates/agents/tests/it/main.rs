@@ -8,6 +8,7 @@ mod corpus;
 mod dialogs;
 mod fuzzed;
 mod hostile;
+mod later;
 mod narrow;
 mod quoting;
 mod recognition;

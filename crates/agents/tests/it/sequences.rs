@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use agents::adapter::Report;
 use agents::registry::Registry;
 use engine::Engine;
 use engine::action::ActionRow;
@@ -70,7 +71,7 @@ impl Past for Known {
 
 /// One agent in one pane.
 #[derive(Clone, Debug)]
-struct World {
+pub(crate) struct World {
     engine: Engine,
     known: Known,
     now: Now,
@@ -115,18 +116,33 @@ fn pane(agent: &str) -> PaneFacts {
     }
 }
 
+/// `ms` after the beginning of a sequence.
+fn moment(ms: i64) -> Now {
+    Now { wall: WallMs(EPOCH_MS + ms), mono: MonoMs(1_000_000_000 + ms) }
+}
+
 impl World {
     /// The agent is seen `ms` after the beginning of its sequence.
-    fn at(ms: i64, agent: &str) -> Self {
-        let now = Now { wall: WallMs(EPOCH_MS + ms), mono: MonoMs(1_000_000_000 + ms) };
-        let mut world =
-            Self { engine: Engine::new(Settings::default()), known: Known::default(), now };
+    pub(crate) fn at(ms: i64, agent: &str) -> Self {
+        let engine = Engine::new(Settings::default());
+        let mut world = Self { engine, known: Known::default(), now: moment(ms) };
         world.feed(&Input::Asked(Request::AddTarget {
             target: target(),
             name: "local".to_owned(),
             kind: TargetKind::Local,
             connection_ref: String::new(),
         }));
+        world.is_there(agent);
+        world
+    }
+
+    /// It is `ms` after the beginning.
+    pub(crate) fn is_at(&mut self, ms: i64) {
+        self.now = moment(ms);
+    }
+
+    /// The pane is seen, with the agent in it.
+    pub(crate) fn is_there(&mut self, agent: &str) {
         let session = SessionRow {
             target: target(),
             session: SessionId(0),
@@ -142,21 +158,20 @@ impl World {
             started_at: WallMs(0),
             mode: ObserverMode::Control,
         };
-        world.observe(Observation::Topology(Box::new(Topology {
-            began: now.mono,
+        self.observe(Observation::Topology(Box::new(Topology {
+            began: self.now.mono,
             server,
             sessions: vec![session],
             panes: vec![pane(agent)],
             outputs: Vec::new(),
         })));
-        world
     }
 
-    fn observe(&mut self, sight: Observation) {
+    pub(crate) fn observe(&mut self, sight: Observation) {
         self.feed(&Input::Observed { target: target(), sight });
     }
 
-    fn feed(&mut self, input: &Input) {
+    pub(crate) fn feed(&mut self, input: &Input) {
         let decision = self.engine.decide(self.now, input, &self.known);
         decision.reply.expect("nothing is refused");
         for event in &decision.events {
@@ -182,7 +197,7 @@ impl World {
         }
     }
 
-    fn shown(&self) -> (State, String, Option<Source>) {
+    pub(crate) fn shown(&self) -> (State, String, Option<Source>) {
         let row = self.engine.panes().next().expect("the pane");
         (row.state.state, row.state.reason.clone(), row.state.source)
     }
@@ -196,31 +211,46 @@ impl World {
 fn reports(recording: &Recording) -> Vec<Input> {
     let registry = Registry::built_in();
     let adapter = registry.get(&recording.agent).expect("an adapter");
-    let report = |(number, step): (usize, Step)| {
-        let report = adapter.hears(&step.event, &step.payload);
-        Input::Spooled(Box::new(Signal {
-            event_id: EventId::new(format!("hook-{number}")),
-            event_type: step.event,
-            source: Source::Hook,
-            dedupe_key: format!("{number:04}"),
-            source_event_id: None,
-            source_seq: None,
-            event_time: WallMs(EPOCH_MS + step.ms),
-            about: About::Pane(PaneKey::new(&target(), PaneId(1))),
-            hints: Hints { ancestors: vec![101, 100], ..Hints::default() },
-            agent: Some(AgentType::new(recording.agent.clone())),
-            action_id: None,
-            claim: report.claim,
-            details: report.details,
-            repeats: report.repeats,
-            session: report.only_of,
-            begins_turn: report.begins_turn,
-            payload: None,
-            asked: None,
-            expects_version: None,
-        }))
+    let input = |(number, step): (usize, Step)| {
+        let said = adapter.hears(&step.event, &step.payload);
+        report(&recording.agent, (number, step.ms), step.event, said)
     };
-    recording.sequence().into_iter().enumerate().map(report).collect()
+    recording.sequence().into_iter().enumerate().map(input).collect()
+}
+
+/// What an adapter made of a hook's report, as the spool hands it in.
+pub(crate) fn report(
+    agent: &str,
+    (number, ms): (usize, i64),
+    event: String,
+    report: Report,
+) -> Input {
+    Input::Spooled(Box::new(Signal {
+        event_id: EventId::new(format!("hook-{number}")),
+        event_type: event,
+        source: Source::Hook,
+        dedupe_key: format!("{number:04}"),
+        source_event_id: None,
+        source_seq: None,
+        event_time: WallMs(EPOCH_MS + ms),
+        about: About::Pane(PaneKey::new(&target(), PaneId(1))),
+        hints: Hints { ancestors: vec![101, 100], ..Hints::default() },
+        agent: Some(AgentType::new(agent)),
+        action_id: None,
+        claim: report.claim,
+        details: report.details,
+        repeats: report.repeats,
+        session: report.only_of,
+        begins_turn: report.begins_turn,
+        payload: None,
+        asked: None,
+        expects_version: None,
+    }))
+}
+
+/// One look at the pane, as its observer reports it.
+pub(crate) fn seen(readings: Vec<Reading>) -> Observation {
+    Observation::Read { pane: PaneId(1), agent: process(), readings }
 }
 
 /// Splitmix64: chance that is the same on every machine.

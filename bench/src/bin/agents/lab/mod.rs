@@ -76,6 +76,28 @@ pub(crate) struct Marks {
     pub(crate) narrow: &'static [&'static str],
 }
 
+impl Marks {
+    /// Whether what a truth is known by stands on a screen, where it is known by words.
+    pub(crate) fn are_on(&self, truth: &str, screen: &str) -> bool {
+        let marks = match truth {
+            "waiting_approval/approval_requested" => [self.approval, self.narrow],
+            "waiting_input/question" => [self.question, &[]],
+            "waiting_input/startup_dialog" => [self.startup, &[]],
+            "running/api_retry" => [self.retrying, &[]],
+            _ => return true,
+        };
+        let plain = plain(screen);
+        marks.iter().copied().flatten().any(|mark| plain.contains(mark))
+    }
+}
+
+/// A screen's characters, without how they are drawn.
+fn plain(screen: &str) -> String {
+    let mut parts = screen.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, rest)| rest))
+}
+
 /// Stands between two keys that are not pressed at once.
 pub(crate) const PAUSE: &str = "";
 
