@@ -182,14 +182,33 @@ fn connect(console: &Console, args: &ConnectArgs) -> Outcome {
     }
     let mut client = console.client()?;
     let answer = wait(first_look(&mut client, &name))?;
+    let TargetItem { health, health_reason, health_message, .. } = answer.read()?.target;
+    if health == Health::Down {
+        return Err(is_down(&name, health_reason, health_message));
+    }
     console.done(console.answer(&answer, |answer, width| {
         output::targets::one(&answer.target, answer.generated_at, width)
     }));
     Ok(ExitCode::Ok)
 }
 
+/// A target that answered and cannot be used all the same: whoever asked for it has to hear that by
+/// the end of the command, too.
+fn is_down(name: &TargetName, reason: Option<String>, message: Option<String>) -> Failure {
+    let code = match reason.as_deref() {
+        Some(reason) if reason == ErrorCode::TargetDisconnected.as_str() => {
+            ErrorCode::TargetDisconnected
+        }
+        Some(reason) if reason == ErrorCode::TmuxUnusable.as_str() => ErrorCode::TmuxUnusable,
+        Some(_) | None => ErrorCode::TargetUnreachable,
+    };
+    let why = message.or(reason).unwrap_or_else(|| "nothing is known of it".to_owned());
+    Failure::new(code, format!("`{name}` is down: {why}"))
+        .with_hint("It is tried again by itself; `qd target test NAME` shows how far one comes.")
+}
+
 /// Connects, and waits a moment for what the first look shows: until then of a target that had been
-/// disconnected nothing is known.
+/// disconnected nothing is known, and one that was down comes back with its second answer.
 async fn first_look(
     client: &mut Client,
     name: &TargetName,
@@ -197,8 +216,7 @@ async fn first_look(
     let until = tokio::time::Instant::now() + FIRST_LOOK_MAX;
     let settled = |target: &TargetItem| {
         let reason = target.health_reason.as_deref();
-        let told = target.health != Health::Down || reason.is_some();
-        told && !output::targets::is_unseen(reason)
+        target.health != Health::Down && !output::targets::is_unseen(reason)
     };
     let answer = client.connect_target(name).await?;
     if settled(&answer.read()?.target) {
@@ -287,4 +305,26 @@ fn agreed(console: &Console, target: &TargetItem) -> Result<bool, Failure> {
     let question =
         format!("Stop watching {name} ({connection_ref}) and forget what was seen of it?");
     consent::asked(console, &Text::plain(question), &format!("removing {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_that_ends_up_down_ends_the_command_with_its_reason() {
+        let name: TargetName = "far".parse().unwrap();
+        let of = |reason: &str| {
+            let Failure::Told(error) = is_down(&name, Some(reason.to_owned()), Some("so".into()))
+            else {
+                panic!("it is told");
+            };
+            assert_eq!(error.message, "`far` is down: so");
+            assert_ne!(error.code.exit_code(), ExitCode::Ok);
+            error.code
+        };
+        assert_eq!(of("E_TMUX_UNUSABLE"), ErrorCode::TmuxUnusable);
+        assert_eq!(of("E_TARGET_DISCONNECTED"), ErrorCode::TargetDisconnected);
+        assert_eq!(of("E_SSH_DENIED"), ErrorCode::TargetUnreachable);
+    }
 }

@@ -35,6 +35,7 @@ mod machines_clocks;
 mod machines_install;
 mod machines_keys;
 mod machines_many;
+mod machines_noise;
 mod machines_terminal;
 mod machines_texts;
 mod machines_told;

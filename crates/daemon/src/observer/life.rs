@@ -36,8 +36,12 @@ const ABSENT_MS: [u64; 10] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_000, 5_000]
 const HINTED_STEP_MIN: usize = 3;
 /// The first and the longest pause before connecting again after a failure.
 const RECONNECT_MS: (u64, u64) = (250, 10_000);
+/// The second and the longest pause where each connection falls silent over a file there.
+const STUCK_MS: (u64, u64) = (5_000, 60_000);
 /// A connection that lasted this long was a good one.
 const GOOD_MS: i64 = 10_000;
+/// One that lasted this long fell silent over no file: that takes some seconds from its start.
+const STEADY_MS: i64 = 60_000;
 /// Failed connections in a row before control mode is given up for a while.
 const CONTROL_TRIES_MAX: u32 = 3;
 /// How long control mode is given up for, the first time and at most.
@@ -65,6 +69,8 @@ pub(super) struct Life<R> {
     absent_step: usize,
     door: Option<Door>,
     failures: u32,
+    /// How many connections in a row fell silent over a file there.
+    stuck: u32,
     /// It was turned away, for want of a key as it seems.
     wants_key: bool,
     control_failures: u32,
@@ -101,6 +107,7 @@ impl<R: Reporter> Life<R> {
             absent_step: 0,
             door: None,
             failures: 0,
+            stuck: 0,
             wants_key: false,
             control_failures: 0,
             without_control: None,
@@ -287,9 +294,13 @@ impl<R: Reporter> Life<R> {
             _ if self.without_control.is_some() => self.watch_by_forks(server).await,
             Some(_) | None => self.watch_by_control(server).await,
         };
-        if self.cx.now().mono.0 - began.0 >= GOOD_MS {
+        let lasted = self.cx.now().mono.0 - began.0;
+        if lasted >= GOOD_MS {
             self.failures = 0;
             self.control_failures = 0;
+        }
+        if lasted >= STEADY_MS {
+            self.stuck = 0;
         }
         self.conclude(halt).await
     }
@@ -423,6 +434,7 @@ impl<R: Reporter> Life<R> {
     async fn fail_by(&mut self, why: &Obstacle) -> Result<(), Closed> {
         self.cx.failed_by(trouble::of_obstacle(why), why.weight()).await?;
         self.failures = self.failures.saturating_add(1);
+        self.stuck = self.stuck.saturating_add(u32::from(matches!(why, Obstacle::Stuck)));
         self.wants_key = matches!(why, Obstacle::Denied { .. });
         let paused = self.back_off().await;
         self.wants_key = false;
@@ -438,9 +450,7 @@ impl<R: Reporter> Life<R> {
     /// Waits before the next attempt, longer with each failure; an order ends the wait, and so does
     /// a new agent with keys where one was wanted.
     async fn back_off(&mut self) -> Result<(), Closed> {
-        let (first, most) = RECONNECT_MS;
-        let doubled = first.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
-        let pause = jittered(Duration::from_millis(doubled.min(most)));
+        let pause = jittered(pause(self.failures, self.stuck));
         let target = Arc::clone(&self.cx.target);
         tokio::select! {
             biased;
@@ -460,6 +470,17 @@ impl<R: Reporter> Life<R> {
         }
         Ok(())
     }
+}
+
+/// How long to wait after so many failures in a row, and so many connections that fell silent over a
+/// file: the next would do the same, and each of them takes its target down.
+fn pause(failures: u32, stuck: u32) -> Duration {
+    let grown = |(first, most): (u64, u64), nth: u32| {
+        first.saturating_mul(1 << nth.saturating_sub(1).min(16)).min(most)
+    };
+    let after_stuck = stuck.checked_sub(1).filter(|nth| *nth > 0);
+    let after_stuck = after_stuck.map_or(0, |nth| grown(STUCK_MS, nth));
+    Duration::from_millis(grown(RECONNECT_MS, failures).max(after_stuck))
 }
 
 /// Whether the `tmux` that is installed there is one that we can use.
@@ -543,4 +564,18 @@ fn nothing_on(server: &Server, began: MonoMs) -> Observation {
         outputs: Vec::new(),
     };
     Observation::Topology(Box::new(topology))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_grows_with_failures_and_with_connections_that_hang_over_a_file() {
+        let ms = |failures, stuck| pause(failures, stuck).as_millis();
+        assert_eq!([0, 1, 2, 3, 9].map(|failures| ms(failures, 0)), [250, 250, 500, 1_000, 10_000]);
+        // Such a connection may last so long that it counts as a good one.
+        assert_eq!([1, 2, 3, 4, 9].map(|stuck| ms(1, stuck)), [250, 5_000, 10_000, 20_000, 60_000]);
+        assert_eq!(ms(9, 2), 10_000);
+    }
 }

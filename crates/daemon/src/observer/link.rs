@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::targets::process::{COMPLAINT_BYTES_MAX, ControlProcess};
+use crate::targets::process::ControlProcess;
 
 /// Questions that wait for the task. An asker waits while it is full.
 const REQUESTS_MAX: usize = 16;
@@ -205,10 +205,9 @@ struct Collecting {
 
 impl Task {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>, end: oneshot::Sender<LinkEnd>) {
-        let mut complaint = Vec::new();
-        let mut why = self.serve(&mut requests, &mut complaint).await;
+        let mut why = self.serve(&mut requests).await;
         if let LinkEnd::Closed(said) = &mut why {
-            String::from_utf8_lossy(&complaint).trim().clone_into(said);
+            String::from_utf8_lossy(self.process.complaint.kept()).trim().clone_into(said);
         }
         if let Some(reason) = self.exit.take() {
             why = LinkEnd::Exit(reason);
@@ -219,13 +218,8 @@ impl Task {
         end.send(why).ok();
     }
 
-    async fn serve(
-        &mut self,
-        requests: &mut mpsc::Receiver<Request>,
-        complaint: &mut Vec<u8>,
-    ) -> LinkEnd {
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Request>) -> LinkEnd {
         let mut buffer = vec![0; READ_BYTES];
-        let mut silent = false;
         loop {
             let writing = !self.outgoing.is_empty();
             // What is written before the client is attached, somebody else may answer.
@@ -251,11 +245,7 @@ impl Task {
                     Some(request) => self.take_request(request),
                     None => return LinkEnd::Released,
                 },
-                read = self.process.stderr.read_buf(complaint), if !silent => {
-                    let full = u64::try_from(complaint.len()).is_ok_and(|it| it > COMPLAINT_BYTES_MAX);
-                    silent = full || !matches!(read, Ok(1..));
-                    Ok(())
-                },
+                () = self.process.complaint.hear() => Ok(()),
             };
             if let Err(end) = step {
                 return end;

@@ -35,6 +35,12 @@ use super::turns::{Guest, Turns};
 /// What every script but the two that stay begins with: it prints a mark, so that whatever a login
 /// shell printed before can be told from the answer.
 const ANSWER: &str = "printf '%s\\n' \"$1\"\nshift\n";
+/// The same where a login shell may start what outlives its command, and an `ssh` waits for whoever
+/// holds one of its pipes: the mark stands behind the answer too, with the status.
+const SEALED: [&str; 2] = [
+    "qd_mark=$1\nprintf '%s\\n' \"$1\"\nshift\n(\n",
+    "\n)\nqd_status=$?\nprintf '\\n%s %s\\n' \"$qd_mark\" \"$qd_status\"\nexit \"$qd_status\"\n",
+];
 const RUN: &str = include_str!("far/run.sh");
 const LINE: &str = include_str!("far/line.sh");
 const GUARD: &str = include_str!("far/guard.sh");
@@ -236,8 +242,16 @@ impl Far {
         self.tether.check()?;
         let arguments: Vec<&OsStr> =
             std::iter::once(OsStr::new(&self.mark)).chain(words.iter().copied()).collect();
-        let words = self.words(Role::Shares, &format!("{ANSWER}{script}"), &arguments);
-        let finished = process::feed(&self.program(words, Ending::Kill), text, limit).await;
+        let (script, seal) = match &self.route.way {
+            // The end of the command is the end, and what is killed here is the program itself.
+            Way::Command { .. } => (format!("{ANSWER}{script}"), None),
+            Way::Ssh(_) => {
+                let [before, behind] = SEALED;
+                (format!("{before}{script}{behind}"), Some(self.mark.as_str()))
+            }
+        };
+        let words = self.words(Role::Shares, &script, &arguments);
+        let finished = process::feed(&self.program(words, Ending::Kill), text, seal, limit).await;
         let mut finished = finished.map_err(|failure| self.no_program(failure))?;
         match behind(&finished.stdout, &self.mark) {
             Some(begin) => {

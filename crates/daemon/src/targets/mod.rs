@@ -389,7 +389,7 @@ impl Target {
         limit: Duration,
     ) -> Result<process::Finished, TmuxFailure> {
         match &self.reach {
-            Reach::Direct { .. } => process::feed(&self.program(words), text, limit).await,
+            Reach::Direct { .. } => process::feed(&self.program(words), text, None, limit).await,
             Reach::Far(far) => far.run(&words, text, limit).await,
         }
     }

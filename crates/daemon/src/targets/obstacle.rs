@@ -33,6 +33,12 @@ pub enum Obstacle {
     /// The connection was there, and nothing came over it any more.
     #[error("it stopped to answer")]
     Silent,
+    /// The same while somebody waited for a file from there.
+    #[error(
+        "it stopped to answer while a file of an agent was read there: a disk there may hang, or \
+         the way there is dead"
+    )]
+    Stuck,
     /// The connection was there, and more came over it than was asked for.
     #[error("it says more than anybody asked for")]
     Babble,
@@ -66,6 +72,7 @@ impl Obstacle {
             | Self::NotConnected
             | Self::GivenUp
             | Self::Silent
+            | Self::Stuck
             | Self::Babble
             | Self::Ended { .. }
             | Self::Late { .. }
@@ -78,7 +85,7 @@ impl Obstacle {
     /// slow login may take, was given its chances already.
     pub fn weight(&self) -> u32 {
         match self {
-            Self::Silent | Self::Late { .. } => DEAD_PATH_FAILURES,
+            Self::Silent | Self::Stuck | Self::Late { .. } => DEAD_PATH_FAILURES,
             Self::HostKeyUnknown { .. }
             | Self::HostKeyChanged { .. }
             | Self::Denied { .. }

@@ -2,12 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::failure::TmuxFailure;
@@ -15,9 +16,12 @@ use super::usher::Usher;
 use crate::sys;
 
 /// Most bytes of output that one program may print; beyond it the program is killed.
-const OUTPUT_BYTES_MAX: u64 = tmux::limits::BLOCK_BYTES_MAX as u64;
+const OUTPUT_BYTES_MAX: usize = tmux::limits::BLOCK_BYTES_MAX;
 /// Most bytes of what it says about errors that are kept.
-pub const COMPLAINT_BYTES_MAX: u64 = 16 * 1024;
+const COMPLAINT_BYTES_MAX: usize = 16 * 1024;
+/// How long what a program says about errors is waited for once it is over. Somebody else may hold
+/// that pipe for ever: whatever a login shell started.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How long a program may take to end with its input before it is killed.
 const INPUT_END: Duration = Duration::from_secs(1);
 
@@ -154,7 +158,62 @@ pub struct ControlProcess {
     usher: Option<Usher>,
     pub stdin: ChildStdin,
     pub stdout: ChildStdout,
-    pub stderr: ChildStderr,
+    pub complaint: Complaint,
+}
+
+/// What a program says about errors. It is read for as long as it comes, because whoever cannot get
+/// rid of it may stop to answer, too; what is kept of it is its beginning.
+#[derive(Debug)]
+pub struct Complaint {
+    pipe: Option<ChildStderr>,
+    kept: Vec<u8>,
+    scrap: Box<[u8]>,
+}
+
+impl Complaint {
+    fn of(pipe: Option<ChildStderr>) -> Self {
+        Self { pipe, kept: Vec::new(), scrap: vec![0; COMPLAINT_BYTES_MAX].into() }
+    }
+
+    /// Reads a piece of it; waits for ever where no more can come. Nothing is lost when the wait is
+    /// given up.
+    pub async fn hear(&mut self) {
+        let Some(pipe) = &mut self.pipe else { return std::future::pending().await };
+        match pipe.read(&mut self.scrap).await {
+            Ok(length @ 1..) => {
+                let room = COMPLAINT_BYTES_MAX - self.kept.len();
+                self.kept.extend_from_slice(&self.scrap[..length.min(room)]);
+            }
+            Ok(0) | Err(_) => self.pipe = None,
+        }
+    }
+
+    /// Reads it to its end, for as long as that may take.
+    pub async fn end_within(&mut self, limit: Duration) {
+        let ending = async {
+            while self.pipe.is_some() {
+                self.hear().await;
+            }
+        };
+        // What was kept is all that can be had then.
+        tokio::time::timeout(limit, ending).await.ok();
+    }
+
+    /// Waits for something else, and reads it meanwhile.
+    pub async fn during<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = std::pin::pin!(other);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut other => return done,
+                () = self.hear() => {}
+            }
+        }
+    }
+
+    pub fn kept(&self) -> &[u8] {
+        &self.kept
+    }
 }
 
 /// A child that does not outlive this.
@@ -176,10 +235,11 @@ impl ControlProcess {
 
     /// Ends it, waits until it is gone and closes its pipes.
     pub async fn kill(self) {
-        let Self { mut leash, usher, stdin, stdout, stderr } = self;
+        let Self { mut leash, usher, stdin, stdout, mut complaint } = self;
         if leash.ending == Ending::Input {
             drop(stdin);
-            if tokio::time::timeout(INPUT_END, leash.child.wait()).await.is_ok() {
+            let ended = tokio::time::timeout(INPUT_END, leash.child.wait());
+            if complaint.during(ended).await.is_ok() {
                 return;
             }
         }
@@ -189,7 +249,7 @@ impl ControlProcess {
         if let Some(usher) = usher {
             usher.close().await;
         }
-        drop((stdout, stderr));
+        drop((stdout, complaint));
     }
 }
 
@@ -212,13 +272,16 @@ impl Drop for Leash {
 
 /// Starts a program and waits for its end, at most as long as `limit`.
 pub(super) async fn run(program: &Program<'_>, limit: Duration) -> Result<Finished, TmuxFailure> {
-    feed(program, None, limit).await
+    feed(program, None, None, limit).await
 }
 
-/// The same for a program that reads a text.
+/// The same for a program that reads a text. Where a seal is named, a line of it and a number as the
+/// last of the output is the end, with that status: the program itself may stay for as long as
+/// anything that was started on the way there lives.
 pub(super) async fn feed(
     program: &Program<'_>,
     text: Option<&[u8]>,
+    seal: Option<&str>,
     limit: Duration,
 ) -> Result<Finished, TmuxFailure> {
     let mut child = command(program)
@@ -233,7 +296,7 @@ pub(super) async fn feed(
                 stdin.write_all(text).await.ok();
             }
         };
-        tokio::join!(finish(&mut child), feeding).0
+        tokio::join!(finish(&mut child, seal), feeding).0
     };
     let finished = tokio::time::timeout(limit, finishing).await;
     let failure = match finished {
@@ -264,33 +327,71 @@ pub(super) fn start_control(
 ) -> io::Result<ControlProcess> {
     let mut child = command(program).stdin(Stdio::piped()).spawn()?;
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+    let (Some(stdin), Some(stdout), complaint) = pipes else {
         return Err(io::Error::from(io::ErrorKind::BrokenPipe));
     };
+    let complaint = Complaint::of(complaint);
     let leash = Leash { child, ending: program.ending };
-    Ok(ControlProcess { leash, usher, stdin, stdout, stderr })
+    Ok(ControlProcess { leash, usher, stdin, stdout, complaint })
 }
 
-async fn finish(child: &mut Child) -> Result<Finished, TmuxFailure> {
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (stdout, stderr) =
-        tokio::join!(drain(stdout, OUTPUT_BYTES_MAX), drain(stderr, COMPLAINT_BYTES_MAX));
-    let (stdout, stderr) = (stdout?, stderr?);
-    if u64::try_from(stdout.len()).unwrap_or(u64::MAX) > OUTPUT_BYTES_MAX {
-        return Err(TmuxFailure::TooMuch);
-    }
-    let status = child.wait().await?;
-    Ok(Finished { status, stdout, stderr })
+async fn finish(child: &mut Child, seal: Option<&str>) -> Result<Finished, TmuxFailure> {
+    let stdout = child.stdout.take();
+    let mut complaint = Complaint::of(child.stderr.take());
+    let (stdout, sealed) = complaint.during(drain(stdout, seal)).await?;
+    let status = if let Some(status) = sealed {
+        // Nobody waits for what may live for ever.
+        child.start_kill().ok();
+        status
+    } else {
+        complaint.during(child.wait()).await?
+    };
+    complaint.end_within(LAST_WORDS).await;
+    Ok(Finished { status, stdout, stderr: complaint.kept })
 }
 
-/// Reads to the end, or to one byte more than `limit`.
-async fn drain(pipe: Option<impl AsyncRead + Unpin>, limit: u64) -> io::Result<Vec<u8>> {
+/// Reads to the end, or to the seal with nothing behind it; gives the status that stands there.
+async fn drain(
+    pipe: Option<ChildStdout>,
+    seal: Option<&str>,
+) -> Result<(Vec<u8>, Option<ExitStatus>), TmuxFailure> {
     let mut bytes = Vec::new();
-    if let Some(pipe) = pipe {
-        pipe.take(limit + 1).read_to_end(&mut bytes).await?;
+    let Some(mut pipe) = pipe else { return Ok((bytes, None)) };
+    loop {
+        let sealed = seal.and_then(|seal| sealed(&bytes, seal));
+        let read = pipe.read_buf(&mut bytes);
+        let read = if sealed.is_some() {
+            // Somebody may have written just that: then there is more.
+            tokio::time::timeout(LAST_WORDS, read).await.unwrap_or(Ok(0))
+        } else {
+            read.await
+        };
+        if read? == 0 {
+            if let Some((end, _)) = sealed {
+                bytes.truncate(end);
+            }
+            return Ok((bytes, sealed.map(|(_, status)| status)));
+        }
+        if bytes.len() > OUTPUT_BYTES_MAX {
+            return Err(TmuxFailure::TooMuch);
+        }
     }
-    Ok(bytes)
 }
+
+/// Where the last line begins, if it is the seal, and the status that it tells.
+fn sealed(output: &[u8], seal: &str) -> Option<(usize, ExitStatus)> {
+    let begin = output.len().saturating_sub(seal.len() + SEAL_BYTES_MORE);
+    let line = output.strip_suffix(b"\n")?;
+    let at = begin + line.get(begin..)?.iter().rposition(|&byte| byte == b'\n')?;
+    let said = std::str::from_utf8(&line[at + 1..]).ok()?;
+    let code: i32 = said.strip_prefix(seal)?.strip_prefix(' ')?.parse().ok()?;
+    // As a shell tells of a program that a signal ended.
+    let raw = if code > 128 { code - 128 } else { code << 8 };
+    Some((at, ExitStatus::from_raw(raw)))
+}
+
+/// What is around a seal: two ends of lines, a blank, three digits.
+const SEAL_BYTES_MORE: usize = 6;
 
 fn command(program: &Program<'_>) -> Command {
     #[expect(clippy::disallowed_methods, reason = "this is the Target that the ban points to")]
@@ -372,6 +473,43 @@ mod tests {
     async fn a_program_that_never_stops_printing_is_cut() {
         let endless = finished(&["cat", "/dev/zero"]).await;
         assert!(matches!(endless, Err(TmuxFailure::TooMuch)), "{endless:?}");
+    }
+
+    #[tokio::test]
+    async fn whoever_complains_for_ever_is_not_waited_for_and_keeps_nobody_from_answering() {
+        for job in ["sleep 1000", "while :; do echo no; done", "while sleep 0.01; do echo no; done"]
+        {
+            // It is not ours to end where it never writes.
+            let script = format!("({job}) >/dev/null & echo $!; echo yes");
+            let answer = finished(&["sh", "-c", &script]).await.unwrap();
+            let said = String::from_utf8(answer.stdout).unwrap();
+            let (job, answered) = said.split_once('\n').unwrap();
+            kill_process(Pid::from_raw(job.parse().unwrap()).unwrap(), Signal::KILL).ok();
+            assert_eq!(answered, "yes\n");
+        }
+        // An answer that comes only behind more of it than any pipe holds.
+        let long = "head -c 4000000 /dev/zero >&2; echo yes; exit 3";
+        let answer = finished(&["sh", "-c", long]).await.unwrap();
+        assert_eq!((answer.stdout.as_slice(), answer.status.code()), (&b"yes\n"[..], Some(3)));
+        assert_eq!(answer.stderr.len(), COMPLAINT_BYTES_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_seal_is_the_end_of_an_answer_only_where_nothing_comes_behind_it() {
+        let environment = Environment::of_this_process();
+        let sealed = async |script: &str| {
+            let asks = program(&environment, &["sh", "-c", script]);
+            let limit = Duration::from_secs(20);
+            let answer = feed(&asks, None, Some("seal"), limit).await.unwrap();
+            (String::from_utf8(answer.stdout).unwrap(), answer.status)
+        };
+        // What stays is killed.
+        let (said, status) = sealed("printf 'a\n\nseal 1\n'; exec sleep 1000").await;
+        assert_eq!((said.as_str(), status.code()), ("a\n", Some(1)));
+        let (said, status) = sealed("printf '\nseal 137\n'; exec sleep 1000").await;
+        assert_eq!((said.as_str(), status.signal()), ("", Some(9)));
+        let (said, status) = sealed("printf 'seal 1\nseal 1\n'; printf 'more\nunseal 1\n'").await;
+        assert_eq!((said.as_str(), status.code()), ("seal 1\nseal 1\nmore\nunseal 1\n", Some(0)));
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::far_clock::FarClock;
 use super::frames::{Allowance, Frame, Frames};
 use super::obstacle::Obstacle;
-use super::process::{self, COMPLAINT_BYTES_MAX, ControlProcess, Program};
+use super::process::{self, ControlProcess, Program};
 use super::route::Way;
 use crate::clock::Clock;
 
@@ -377,25 +377,14 @@ impl Tether {
 /// Waits for the first line that begins with the mark. Gives what was said about errors where there
 /// is none.
 async fn greeting(process: &mut ControlProcess, mark: &str) -> Result<Greeting, String> {
-    let mut complaint = Vec::new();
-    let met = {
-        let reading = find(&mut process.stdout, mark);
-        let mut stderr = (&mut process.stderr).take(COMPLAINT_BYTES_MAX);
-        let complaining = stderr.read_to_end(&mut complaint);
-        let (mut reading, mut complaining) = (std::pin::pin!(reading), std::pin::pin!(complaining));
-        tokio::select! {
-            met = &mut reading => {
-                if met.is_err() {
-                    timeout(LAST_WORDS, complaining).await.ok();
-                }
-                met
-            }
-            _ = &mut complaining => reading.await,
-        }
-    };
+    let met = process.complaint.during(find(&mut process.stdout, mark)).await;
+    if met.is_err() {
+        process.complaint.end_within(LAST_WORDS).await;
+    }
+    let complaint = process.complaint.kept();
     met.map_err(|preamble| {
-        let said = if complaint.is_empty() { preamble } else { complaint };
-        String::from_utf8_lossy(&said).into_owned()
+        let said = if complaint.is_empty() { &preamble } else { complaint };
+        String::from_utf8_lossy(said).into_owned()
     })
 }
 
@@ -469,7 +458,6 @@ impl Stay {
     async fn listen(&mut self) -> Obstacle {
         let mut probes = interval(PROBE_INTERVAL);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut complaint, mut silent) = (Vec::new(), false);
         let mut chunk = vec![0; CHUNK_BYTES];
         let process = &mut self.process;
         loop {
@@ -489,10 +477,7 @@ impl Stay {
                     }
                     Ok(0) | Err(_) => break,
                 },
-                read = process.stderr.read_buf(&mut complaint), if !silent => {
-                    let full = complaint.len() as u64 > COMPLAINT_BYTES_MAX;
-                    silent = full || !matches!(read, Ok(1..));
-                }
+                () = process.complaint.hear() => {}
                 Some(Saying { words, asker }) = self.asked.recv() => {
                     self.askers.retain(|_, asker| !asker.is_closed());
                     if self.askers.is_empty() && !self.probed {
@@ -509,7 +494,7 @@ impl Stay {
                 // A shell that owes an answer may hang where nothing below it does.
                 _ = probes.tick(), if self.probed || !self.askers.is_empty() => {
                     if self.unanswered >= UNANSWERED_MAX {
-                        return Obstacle::Silent;
+                        return silence(&self.askers);
                     }
                     self.unanswered += 1;
                     if process.stdin.write_all(b"\nalive\n").await.is_err() {
@@ -518,11 +503,18 @@ impl Stay {
                 }
             }
         }
-        let rest = timeout(LAST_WORDS, process.stderr.read_to_end(&mut complaint)).await;
-        drop(rest);
+        process.complaint.end_within(LAST_WORDS).await;
         let status = timeout(LAST_WORDS, process.ended()).await.ok().and_then(Result::ok);
-        Obstacle::of(&self.way, status, &String::from_utf8_lossy(&complaint), true)
+        Obstacle::of(&self.way, status, &String::from_utf8_lossy(process.complaint.kept()), true)
     }
+}
+
+/// Why nothing comes any more: whoever reads a file for somebody may wait for a disk.
+fn silence(askers: &BTreeMap<String, oneshot::Sender<Vec<u8>>>) -> Obstacle {
+    let reads = |(words, asker): (&String, &oneshot::Sender<_>)| {
+        !asker.is_closed() && !words.starts_with("door ")
+    };
+    if askers.iter().any(reads) { Obstacle::Stuck } else { Obstacle::Silent }
 }
 
 /// Gives an answer to whoever waits for it.
@@ -571,6 +563,19 @@ mod tests {
             say("stirred + /a");
         }
         assert_eq!(stirs.take().await, [Stirred::Lost]);
+    }
+
+    #[test]
+    fn a_shell_that_falls_silent_over_a_file_is_told_from_a_path_that_goes_dead() {
+        let (answer, asker) = oneshot::channel();
+        let mut askers = BTreeMap::from([("door a still 1".to_owned(), answer)]);
+        assert_eq!(silence(&askers), Obstacle::Silent);
+        let (answer, gone) = oneshot::channel();
+        askers.insert("file 1".to_owned(), answer);
+        assert_eq!(silence(&askers), Obstacle::Stuck);
+        drop(gone);
+        assert_eq!(silence(&askers), Obstacle::Silent, "nobody waits for it any more");
+        drop(asker);
     }
 
     #[test]

@@ -51,6 +51,9 @@ fn every_shell_has_a_text_in_its_buffer_before_what_stands_behind_it() {
         assert_eq!(fs::read(saved).unwrap(), text, "{shell:?}");
         drop(input);
         child.wait().unwrap();
+        wait::until("nobody finds the text when its command cannot come any more", || {
+            tmux.ok(&["list-buffers"]).is_empty().then_some(())
+        });
         wait::until("its client is gone", || tmux.ok(&["list-clients"]).is_empty().then_some(()));
     }
 }

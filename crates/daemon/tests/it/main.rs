@@ -12,6 +12,7 @@ mod http_server;
 mod http_targets;
 mod http_watch;
 
+mod aside;
 mod guard;
 mod line;
 mod observer;

@@ -111,6 +111,7 @@ fn step_of(obstacle: &Obstacle) -> &'static str {
         Obstacle::NoShell { .. }
         | Obstacle::Late { .. }
         | Obstacle::Silent
+        | Obstacle::Stuck
         | Obstacle::Babble
         | Obstacle::Ended { .. } => SHELL,
         Obstacle::NoSuchHost { .. }

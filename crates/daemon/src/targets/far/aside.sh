@@ -16,4 +16,13 @@ if [ -e "$file" ]; then
 	set -- $(LC_ALL=C ls -dn "$aside")
 	[ "$3:$4" = "$of" ] || chown "$of" "$aside" || { rm -f "$aside"; exit 1; }
 fi
-chmod "$mode" "$aside"
+chmod "$mode" "$aside" || exit
+# Where nothing may be executed, whatever calls it would find nothing to call, and say so to nobody.
+case $mode in
+*[1357]*)
+	[ -x "$aside" ] && exit
+	rm -f "$aside"
+	echo "no program may run in ${file%/*}: it lies on a file system that is mounted noexec" >&2
+	exit 1
+	;;
+esac

@@ -13,7 +13,10 @@ ended=
 client=
 trap 'ended=1; [ -n "$client" ] && kill -9 "$client" 2>/dev/null' HUP INT TERM
 
+# What was loaded last may stand there for a command that does not come any more.
+buffer=
 load() {
+	buffer=$1
 	printf '%b' "${2-}" | "$tmux" -u -N "$way" "$socket" load-buffer -b "$1" -
 } >/dev/null 2>&1
 
@@ -29,6 +32,7 @@ exec 3<&0
 		esac
 	done
 	kill -TERM $$ 2>/dev/null
+	[ -z "$buffer" ] || "$tmux" -N "$way" "$socket" delete-buffer -b "$buffer" >/dev/null 2>&1
 } | "$@" 3<&- &
 client=$!
 exec 3<&-
