@@ -240,6 +240,17 @@ mod tests {
     }
 
     #[test]
+    fn every_bug_has_its_place_in_the_code_as_it_is_now() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for (number, bug) in (1..).zip(BUGS) {
+            let (krate, file) = bug.place;
+            let path = root.join("crates").join(krate).join("src").join(file);
+            let text = fs::read_to_string(path).unwrap();
+            assert!(planted(&text, number, bug).is_some(), "{krate}/{file}: {}", bug.what);
+        }
+    }
+
+    #[test]
     fn there_are_as_many_as_the_goal_names() {
         assert_eq!(BUGS.len(), 26);
     }

@@ -84,14 +84,14 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "the time without a daemon counts as time in which somebody looked",
         place: ("engine", "engine.rs"),
-        find: "row.last_seen.mono = row.last_seen.mono.min(latest.mono);",
-        plant: "if !PLANTED { row.last_seen.mono = row.last_seen.mono.min(latest.mono); }",
+        find: "row.last_seen.rebase(now);",
+        plant: "row.last_seen = if PLANTED { now.stamp() } else { row.last_seen }; row.last_seen.rebase(now);",
     },
     Bug {
         what: "a target recovers without a topology",
         place: ("engine", "target.rs"),
-        find: "if self.topology_seen && self.successes",
-        plant: "if (PLANTED || self.topology_seen) && self.successes",
+        find: "let recovers = self.topology_seen && self.successes",
+        plant: "let recovers = (PLANTED || self.topology_seen) && self.successes",
     },
     Bug {
         what: "an act that was under way at a crash is done again",
@@ -174,7 +174,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "a newline in a name is lost",
         place: ("tmux", "scan.rs"),
-        find: "Mark::Newline => resume(&mut free, b'\\n', pieces.text())?,",
-        plant: "Mark::Newline => resume(&mut free, if PLANTED { b' ' } else { b'\\n' }, pieces.text())?,",
+        find: "Mark::Newline => resume(&mut free, b'\\n', self.text())?,",
+        plant: "Mark::Newline => resume(&mut free, if PLANTED { b' ' } else { b'\\n' }, self.text())?,",
     },
 ];
