@@ -172,10 +172,12 @@ fn later_scene(later: &Later, scene: &Scene, looks: bool) -> Vec<Judged> {
     for (number, step) in scene.steps.iter().enumerate() {
         world.is_at(step.ms);
         let (truth, by) = match &step.what {
-            What::Look(at, _) if looks => {
+            What::Look(at, told) if looks || *told => {
                 let look = &later.looks[*at];
-                world.is_there(&later.agent);
-                world.observe(seen(readings(later, look)));
+                if looks {
+                    world.is_there(&later.agent);
+                    world.observe(seen(readings(later, look)));
+                }
                 (Some(look.truth.clone()), look.case.clone())
             }
             What::Event { name, payload, truth } => {
@@ -183,10 +185,6 @@ fn later_scene(later: &Later, scene: &Scene, looks: bool) -> Vec<Judged> {
                 world.feed(&report(&later.agent, (number, step.ms), name.clone(), said));
                 let by = format!("{} after {name} at {} ms", scene.name, step.ms);
                 (truth.clone().filter(|_| !looks), by)
-            }
-            What::Look(at, true) => {
-                let look = &later.looks[*at];
-                (Some(look.truth.clone()), look.case.clone())
             }
             What::Look(..) => continue,
         };
@@ -325,7 +323,7 @@ fn table(page: &mut String, parts: &[(&str, Vec<Judged>)]) {
 
 /// What some judged moments come to: cases, those with a definite truth, wrong definite states, and
 /// `unknown` in place of a definite truth.
-fn sum(judged: &[&Judged]) -> (usize, usize, usize, usize) {
+fn sum(judged: &[Judged]) -> (usize, usize, usize, usize) {
     let definite: Vec<_> = judged.iter().filter(|one| one.true_state() != State::Unknown).collect();
     let unknown = definite.iter().filter(|one| one.shown.state == State::Unknown).count();
     let wrong = judged.iter().filter(|one| one.is_wrong()).count();
@@ -345,7 +343,7 @@ fn page() -> String {
         table(&mut page, &parts);
         all.extend(parts.into_iter().flat_map(|(_, judged)| judged));
     }
-    let (cases, definite, wrong, unknown) = sum(&all.iter().collect::<Vec<_>>());
+    let (cases, definite, wrong, unknown) = sum(&all);
     page.push_str("\n### All of these together\n\n");
     writeln!(page, "- cases: {cases}, of them with a definite truth: {definite}").unwrap();
     writeln!(page, "- wrong definite states: {wrong}").unwrap();
@@ -378,7 +376,7 @@ fn later_page(before: usize) -> String {
     )
     .unwrap();
     for (source, judged) in &all {
-        let (cases, definite, wrong, unknown) = sum(&judged.iter().collect::<Vec<_>>());
+        let (cases, definite, wrong, unknown) = sum(judged);
         let unknown = percent(unknown, definite);
         writeln!(page, "| {source} | {cases} | {wrong} | {unknown} % |").unwrap();
     }

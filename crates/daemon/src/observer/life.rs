@@ -478,8 +478,7 @@ fn pause(failures: u32, stuck: u32) -> Duration {
     let grown = |(first, most): (u64, u64), nth: u32| {
         first.saturating_mul(1 << nth.saturating_sub(1).min(16)).min(most)
     };
-    let after_stuck = stuck.checked_sub(1).filter(|nth| *nth > 0);
-    let after_stuck = after_stuck.map_or(0, |nth| grown(STUCK_MS, nth));
+    let after_stuck = if stuck > 1 { grown(STUCK_MS, stuck - 1) } else { 0 };
     Duration::from_millis(grown(RECONNECT_MS, failures).max(after_stuck))
 }
 

@@ -398,10 +398,12 @@ impl Observer {
         let Line::Control(link) = &self.line else { return };
         let now = clock.true_ms();
         if let Some((_, asked)) = link.exchanges.oldest() {
-            if site.road.is_some() && now - asked > PATIENCE_THERE_MS {
-                self.drop_link(site, clock, Some(given_up()));
-            } else if site.road.is_none() && now - asked > PATIENCE_MS {
-                self.drop_link(site, clock, Some(failed("E_TIMEOUT")));
+            let (patience_ms, trouble) = match site.road {
+                Some(_) => (PATIENCE_THERE_MS, given_up()),
+                None => (PATIENCE_MS, failed("E_TIMEOUT")),
+            };
+            if now - asked > patience_ms {
+                self.drop_link(site, clock, Some(trouble));
             }
             return;
         }
