@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use engine::ids::PaneId;
 use engine::input::Observation;
+use engine::pane::ProcessIdentity;
 use engine::target::Trouble;
 use engine::time::MonoMs;
 use tmux::notification::Notification;
@@ -38,6 +39,9 @@ const SERVER_END: Duration = Duration::from_millis(50);
 
 /// How long the end of the way there may take to show after the end of what went over it.
 const PATH_END: Duration = Duration::from_millis(250);
+
+/// How many terminals are looked for to tell whether the server gave up all of them.
+const TERMINALS: usize = 8;
 
 /// How long after a look it may have missed what the server did in the same run.
 const LATELY_MS: i64 = 20;
@@ -83,6 +87,8 @@ pub(super) struct Watch<'a, R> {
     pub(super) agenda: Agenda,
     pub(super) picture: Picture,
     pub(super) wires: Wires,
+    /// What ended as it would have with its server, until the server has been seen to go on.
+    pub(super) bereft: Vec<(PaneId, ProcessIdentity)>,
     pub(super) reader: Reader,
     pub(super) follow: Follow,
     /// What the shell that stays there was told to watch.
@@ -125,6 +131,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
             agenda,
             picture: Picture::default(),
             wires,
+            bereft: Vec::new(),
             reader: Reader::default(),
             follow: Follow::new(!files),
             watched_there: BTreeSet::new(),
@@ -249,7 +256,11 @@ impl<'a, R: Reporter> Watch<'a, R> {
             match hint {
                 Hint::Ended(key) => {
                     if let Some((pane, process)) = self.wires.ended(key) {
-                        self.cx.report(Observation::ProcessEnded { pane, process }).await?;
+                        if self.was_left(pane) {
+                            self.bereft.push((pane, process));
+                        } else {
+                            self.cx.report(Observation::ProcessEnded { pane, process }).await?;
+                        }
                         if let Some(known) = self.picture.panes.get_mut(&pane) {
                             known.nudges = 0;
                         }
@@ -286,6 +297,25 @@ impl<'a, R: Reporter> Watch<'a, R> {
                     self.follow.lost_track(now);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Whether the process of a pane ended after its terminal did, or the server is about to end. A
+    /// server that ends closes all terminals first, and what ran in them ends by that, often before
+    /// its own end is told. Another may have got the same terminal by now, but hardly all of them.
+    fn was_left(&self, pane: PaneId) -> bool {
+        let target = &self.cx.target;
+        let server = target.process_stat(self.server.instance.pid);
+        server.is_none_or(|server| server.is_ending)
+            || self.wires.terminals(pane).take(TERMINALS).any(|it| target.written_s(it).is_none())
+    }
+
+    /// The server goes on: the first so many that ended in its panes did not end with it.
+    pub(super) async fn report_bereft(&mut self, ended: usize) -> Result<(), Closed> {
+        let ended: Vec<_> = self.bereft.drain(..ended.min(self.bereft.len())).collect();
+        for (pane, process) in ended {
+            self.cx.report(Observation::ProcessEnded { pane, process }).await?;
         }
         Ok(())
     }
@@ -346,7 +376,10 @@ impl<'a, R: Reporter> Watch<'a, R> {
                         return halt;
                     }
                 }
-                () = &mut over => return Halt::LinkEnded(end),
+                () = &mut over => {
+                    let reported = self.report_bereft(self.bereft.len()).await;
+                    return reported.map_or_else(Halt::from, |()| Halt::LinkEnded(end));
+                }
             }
         }
     }

@@ -265,6 +265,14 @@ impl Wires {
         Some((pane, wire.process))
     }
 
+    /// The terminals in which something was seen to run: that of one pane, then those of the others.
+    pub(super) fn terminals(&self, first: PaneId) -> impl Iterator<Item = &str> {
+        let others = self.wires.iter().filter(move |(pane, _)| **pane != first);
+        let others = others.map(|(_, wire)| wire).filter(|wire| wire.output != Output::Over);
+        let terminals = self.wires.get(&first).into_iter().chain(others);
+        terminals.map(|wire| wire.terminal.as_str()).filter(|path| !path.is_empty())
+    }
+
     /// The pane whose agent's own process ended.
     pub(super) fn agent_ended(&mut self, key: ProcessKey) -> Option<PaneId> {
         let pane = self.by_agent.remove(&key)?;

@@ -15,10 +15,15 @@ const TEXT_BYTES_MAX: usize = 4_096;
 /// one for each thread.
 const LINKS_OF_ONE_THREAD: u64 = 3;
 
+/// The kernel's mark of a process that is about to end, whatever it still does.
+const EXITING: u32 = 4;
+
 /// The facts of one process that tell whether it is still the same, and what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessStat {
     pub state: u8,
+    /// It has begun to end: it gives back what it holds, and nothing keeps it.
+    pub is_ending: bool,
     pub parent: u32,
     pub group: u32,
     /// The process group in the foreground of its terminal.
@@ -51,10 +56,12 @@ impl ProcessStat {
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
         let foreground: i64 = fields.nth(2)?.parse().ok()?;
-        let start_ticks = fields.nth(13)?.parse().ok()?;
+        let flags: u32 = fields.next()?.parse().ok()?;
+        let start_ticks = fields.nth(12)?.parse().ok()?;
         let stack: u64 = fields.nth(5)?.parse().ok()?;
         Some(Self {
             state,
+            is_ending: flags & EXITING != 0,
             parent,
             group,
             foreground: u32::try_from(foreground).ok().filter(|&pid| pid > 0),
@@ -301,6 +308,10 @@ mod tests {
         assert_eq!(read.foreground, Some(99));
         assert_eq!(read.start_ticks, 123_456);
         assert_eq!(read.exec_mark, Some(140_737));
+        assert!(!read.is_ending);
+        let ending = b"7 (a) R 1 7 7 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 1 0 123456 \
+            10 20 18446744073709551615 1 2 140737 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0\n";
+        assert!(ProcessStat::parse(ending).unwrap().is_ending);
         assert_eq!(ProcessStat::parse(b"7 (a"), None);
         assert_eq!(ProcessStat::parse(b""), None);
     }
