@@ -222,7 +222,7 @@ impl<R: Reporter> Watch<'_, R> {
             return Err(Halt::Replaced);
         }
         let pid = self.server.instance.pid;
-        let idle = scope == Scope::BRIEF && suspects.is_empty() && self.bereft.is_empty();
+        let idle = scope == Scope::BRIEF && suspects.is_empty();
         if idle && !self.gate.stirred(&self.cx.target, pid) {
             return self.look_at_processes().await;
         }
@@ -268,9 +268,7 @@ impl<R: Reporter> Watch<'_, R> {
         };
         let began = self.cx.now().mono;
         let before = Gate::before(&self.cx.target, self.server.instance.pid);
-        let bereft = self.bereft.len();
         let seen = self.see(scope).await?;
-        self.report_bereft(bereft).await?;
         self.take_seen(seen, scope, suspects, began, before).await
     }
 

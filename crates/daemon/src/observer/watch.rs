@@ -183,7 +183,9 @@ impl<'a, R: Reporter> Watch<'a, R> {
             why = target.cut() => return Err(Halt::Cut(why)),
             () = due => {}
         }
-        self.work().await
+        self.settle_bereft().await?;
+        self.work().await?;
+        self.settle_bereft().await
     }
 
     /// Files or folders of agents changed that are somewhere else.
@@ -311,9 +313,18 @@ impl<'a, R: Reporter> Watch<'a, R> {
             || self.wires.terminals(pane).take(TERMINALS).any(|it| target.written_s(it).is_none())
     }
 
-    /// The server goes on: the first so many that ended in its panes did not end with it.
-    pub(super) async fn report_bereft(&mut self, ended: usize) -> Result<(), Closed> {
-        let ended: Vec<_> = self.bereft.drain(..ended.min(self.bereft.len())).collect();
+    /// Reports what ended as it would have with its server, once the server is seen to go on.
+    async fn settle_bereft(&mut self) -> Result<(), Halt> {
+        while !self.bereft.is_empty() {
+            let ended = self.bereft.len();
+            self.ask_whether_it_lives().await?;
+            self.report_bereft(ended).await?;
+        }
+        Ok(())
+    }
+
+    async fn report_bereft(&mut self, ended: usize) -> Result<(), Closed> {
+        let ended: Vec<_> = self.bereft.drain(..ended).collect();
         for (pane, process) in ended {
             self.cx.report(Observation::ProcessEnded { pane, process }).await?;
         }
