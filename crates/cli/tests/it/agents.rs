@@ -39,6 +39,7 @@ everywhere!(
     an_agent_below_what_stays_in_the_foreground_is_found,
     an_agent_that_is_stopped_is_suspended_until_it_goes_on,
     where_an_agent_was_killed_there_is_none,
+    an_agent_that_ends_without_a_word_below_what_goes_on_is_missed,
     what_a_transcript_counts_call_by_call_adds_up_and_each_call_counts_once,
 );
 
@@ -338,10 +339,14 @@ fn below_a_shell(way: Option<Way>) -> Option<Scene> {
     place.tmux().shows(&pane, "ready");
     place.tmux().type_line(&pane, "claude 1000");
     place.pane_where(&pane, "claude", |it| it["agent_type"] == "claude");
-    let shell = place.tmux().show(&pane, "#{pane_pid}");
-    let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
-    let pid = children.trim().parse().unwrap();
+    let pid = child_of(&place, &pane);
     Some(Scene { place, pane, pid })
+}
+
+fn child_of(place: &Place, pane: &str) -> u32 {
+    let shell = place.tmux().show(pane, "#{pane_pid}");
+    let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+    children.trim().parse().unwrap()
 }
 
 fn an_agent_below_what_stays_in_the_foreground_is_found(way: Option<Way>) {
@@ -378,6 +383,18 @@ fn where_an_agent_was_killed_there_is_none(way: Option<Way>) {
     let after = it.shows("unknown", "no_agent");
     assert_eq!(after["agent_presence"], "none");
     assert_ne!(deck::runtime_of(&before), deck::runtime_of(&after), "a life of its own");
+}
+
+fn an_agent_that_ends_without_a_word_below_what_goes_on_is_missed(way: Option<Way>) {
+    let env = deck();
+    install(&env, "claude");
+    // What says that it was killed is not heard, and the same goes on in the foreground.
+    let program = "exec sh -c 'exec 2>/dev/null; claude 1000; sleep 1000; true'";
+    let Some((place, pane)) = Place::with(way, env, program) else { return };
+    place.pane_where(&pane, "claude", |it| it["agent_type"] == "claude");
+    testkit::process::signal(child_of(&place, &pane), Signal::KILL);
+    let item = place.pane_where(&pane, "no agent", |it| it["agent_presence"] == "none");
+    assert_eq!(item["current_cmd"], "sh");
 }
 
 fn what_a_transcript_counts_call_by_call_adds_up_and_each_call_counts_once(way: Option<Way>) {

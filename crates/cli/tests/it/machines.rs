@@ -458,13 +458,21 @@ fn tc_034_a_dead_path_is_told_in_time_and_everything_is_true_again_after_it(way:
 }
 
 fn a_server_that_ends_there_is_gone_and_the_next_one_is_found(way: Way) {
-    let Some((world, pane)) = World::new(way, "exec cat") else { return };
-    world.listed(&pane);
-    world.tmux().ok(&["kill-server"]);
-    wait::until("its panes are gone", || world.panes().is_empty().then_some(()));
-    let pane = world.tmux().session("again", "exec cat");
-    world.listed(&pane);
-    world.health_is("ok");
+    let Some((world, mut pane)) = World::new(way, "exec cat") else { return };
+    for end in [|tmux: &Tmux<'_>| drop(tmux.ok(&["kill-server"])), |tmux: &Tmux<'_>| tmux.kill9()] {
+        let panes: Vec<_> =
+            (0..3).map(|_| world.tmux().split(&pane, "exec cat")).chain([pane.clone()]).collect();
+        let runtimes: Vec<_> = panes.iter().map(|it| deck::runtime_of(&world.listed(it))).collect();
+        end(&world.tmux());
+        wait::until("its panes are gone", || world.panes().is_empty().then_some(()));
+        for runtime in runtimes {
+            let ended = world.daemon.api().get(&format!("/v1/runtimes/{runtime}")).expect(200);
+            assert_eq!(ended["runtime"]["ended_reason"], "server_gone");
+        }
+        pane = world.tmux().session("again", "exec cat");
+        world.listed(&pane);
+        world.health_is("ok");
+    }
 }
 
 fn nothing_is_left_there_when_the_daemon_is_killed(way: Way) {

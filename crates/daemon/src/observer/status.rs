@@ -117,6 +117,11 @@ impl Followed {
         self.kept.iter().any(|kept| Path::new(&kept.path) == folder.join(name))
     }
 
+    /// Where its process shows as long as it runs.
+    fn process_there(&self) -> String {
+        format!("/proc/{}", self.agent.process.pid)
+    }
+
     fn next_due(&self) -> Option<MonoMs> {
         if self.out { None } else { self.search_due.into_iter().chain(self.read_due).min() }
     }
@@ -178,12 +183,19 @@ impl Follow {
         }
     }
 
-    /// All files and folders that are to be watched there.
+    /// All files and folders that are to be watched there, and the agents' processes.
     pub(super) fn places_there(&self) -> BTreeSet<String> {
+        let processes = self.agents.values().map(Followed::process_there);
         let folders = self.agents.values().flat_map(|it| &it.there);
         let folders = folders.filter_map(|folder| folder.to_str().map(str::to_owned));
         let files = self.agents.values().flat_map(|it| &it.kept).map(|kept| kept.path.clone());
-        if self.there { folders.chain(files).collect() } else { BTreeSet::new() }
+        if self.there { folders.chain(files).chain(processes).collect() } else { BTreeSet::new() }
+    }
+
+    /// The panes whose agent shows there no more.
+    pub(super) fn ended_there(&self, path: &str) -> impl Iterator<Item = PaneId> {
+        let ended = self.agents.iter().filter(move |(_, it)| it.process_there() == path);
+        ended.map(|(pane, _)| *pane)
     }
 
     /// Something happened to a file or in a folder there.
@@ -491,7 +503,10 @@ mod tests {
         errand(&mut follow, 0);
         follow.searched(PANE, &agent(7), Vec::new(), true, MonoMs(1));
         follow.watches_there(PANE, BTreeSet::from(["/f".into()]));
-        assert_eq!(follow.places_there(), BTreeSet::from(["/f".to_owned()]));
+        let watched = ["/f", "/proc/7"].map(str::to_owned);
+        assert_eq!(follow.places_there(), BTreeSet::from(watched));
+        assert_eq!(follow.ended_there("/proc/7").collect::<Vec<_>>(), [PANE]);
+        assert_eq!(follow.ended_there("/proc/70").count(), 0);
         follow.stirred_there("/other", false, MonoMs(2));
         assert_eq!(follow.next_due(), None);
         follow.stirred_there("/f", false, MonoMs(2));

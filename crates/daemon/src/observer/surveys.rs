@@ -2,9 +2,10 @@
 //! there, and a list of all that runs costs more than a look at tmux.
 //!
 //! They are listed when another program came to a foreground. Where an agent is started by a shell that
-//! stays there itself (`sh -c 'agent; more'`) nothing tells of its start and its end but what is
-//! printed. So a pane that prints is a reason too: ever more rarely while no agent is found in it, and
-//! every few seconds while one runs behind a shell. Pure.
+//! stays there itself (`sh -c 'agent; more'`) nothing in tmux tells of its start and its end but what
+//! is printed. So a pane that prints is a reason too: ever more rarely while no agent is found in it,
+//! and every few seconds while one runs behind a shell. That an agent's process shows there no more
+//! is another, where processes show among the files. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -194,7 +194,13 @@ impl<'a, R: Reporter> Watch<'a, R> {
         for stirred in stirs {
             match stirred {
                 Stirred::Changed(path) => self.follow.stirred_there(&path, false, now),
-                Stirred::Gone(path) => self.follow.stirred_there(&path, true, now),
+                Stirred::Gone(path) => {
+                    for pane in self.follow.ended_there(&path) {
+                        self.surveys.forget(pane);
+                        self.agenda.suspect(pane, now);
+                    }
+                    self.follow.stirred_there(&path, true, now);
+                }
                 Stirred::Lost => self.follow.lost_track_there(now),
             }
         }
