@@ -51,7 +51,7 @@ pub(crate) fn done(tool: &str, input: &Value) -> Asked {
 /// All of what a tool is to do, and what that is.
 fn request(input: &Value) -> (String, Option<Form>) {
     let field = |name| payload::text(input, name);
-    let path = [field("file_path"), field("path"), field("notebook_path")];
+    let path = ["file_path", "filepath", "path", "notebook_path"].map(field);
     let path = path.into_iter().find(|path| !path.is_empty()).unwrap_or_default();
     if let Some(command) = input.get("command").and_then(Value::as_str) {
         let patches = command.trim_start().starts_with(PATCH);

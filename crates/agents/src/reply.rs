@@ -41,6 +41,8 @@ pub fn hold(agent: &str, event: &str) -> Option<Hold> {
     let is = |name: &str| event.eq_ignore_ascii_case(name);
     match agent {
         "claude" if is("PermissionRequest") => Some(Hold::Beside),
+        // Plugins of before read no answer, and would wait for the end of a hook that waits.
+        "opencode" if is("permission.asked.waits") => Some(Hold::Beside),
         "codex" if is("PermissionRequest") => Some(Hold::Instead),
         "copilot" if is("permissionRequest") => Some(Hold::Instead),
         _ => None,
@@ -53,6 +55,7 @@ pub fn printed(agent: &str, payload: &Value, reply: &Reply) -> Option<String> {
         "claude" => claude(payload, reply)?,
         "codex" => plain(reply)?,
         "copilot" => return plain(reply).map(|it| it.to_string()),
+        "opencode" => return opencode(reply).map(|it| it.to_string()),
         _ => return None,
     };
     let output = json!({
@@ -81,6 +84,16 @@ fn plain(reply: &Reply) -> Option<Value> {
             Some(json!({ "behavior": "deny", "message": message }))
         }
         Choice::ApproveSession | Choice::ApproveAlways | Choice::Option => None,
+    }
+}
+
+/// What its plugin passes on to it. No without a word ends the turn, as in the dialog.
+fn opencode(reply: &Reply) -> Option<Value> {
+    match (reply.choice, &reply.message) {
+        (Choice::Approve, _) => Some(json!({ "reply": "once" })),
+        (Choice::Deny, None) => Some(json!({ "reply": "reject" })),
+        (Choice::Deny, Some(message)) => Some(json!({ "reply": "reject", "message": message })),
+        (Choice::ApproveSession | Choice::ApproveAlways | Choice::Option, _) => None,
     }
 }
 
@@ -208,6 +221,22 @@ mod tests {
     }
 
     #[test]
+    fn the_plugin_is_told_yes_no_and_a_word() {
+        let no = Reply { message: Some("not \"so\"".into()), ..reply(Choice::Deny) };
+        assert_eq!(
+            said("opencode", &Value::Null, &reply(Choice::Approve)),
+            json!({ "reply": "once" })
+        );
+        assert_eq!(
+            said("opencode", &Value::Null, &reply(Choice::Deny)),
+            json!({ "reply": "reject" })
+        );
+        let told = said("opencode", &Value::Null, &no);
+        assert_eq!(told, json!({ "reply": "reject", "message": "not \"so\"" }));
+        assert_eq!(sayable("opencode", &Value::Null), [Choice::Approve, Choice::Deny]);
+    }
+
+    #[test]
     fn a_question_is_answered_with_the_label_of_its_option() {
         let payload = json!({ "tool_input": { "questions": [
             { "question": "Which?", "options": [{ "label": "Red" }, { "label": "Blue" }] }
@@ -258,6 +287,8 @@ mod tests {
     fn only_hooks_that_can_answer_are_held() {
         assert_eq!(hold("claude", "permissionrequest"), Some(Hold::Beside));
         assert_eq!(hold("codex", "PermissionRequest"), Some(Hold::Instead));
+        assert_eq!(hold("opencode", "permission.asked.waits"), Some(Hold::Beside));
+        assert_eq!(hold("opencode", "permission.asked"), None);
         assert_eq!(hold("gemini", "Notification"), None);
         assert_eq!(hold("claude", "Stop"), None);
     }

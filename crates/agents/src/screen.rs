@@ -1,6 +1,8 @@
 //! The lower part of a screen: lines of cells with the attributes that tell text from decoration,
 //! and how it is read from what tmux prints of a pane.
 
+use unicode_width::UnicodeWidthChar;
+
 /// How a cell is drawn, as far as adapters look at it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "attributes of a terminal, each its own")]
@@ -30,6 +32,22 @@ pub struct Line {
 impl Line {
     pub fn text(&self) -> String {
         self.spans.iter().map(|span| span.text.as_str()).collect()
+    }
+
+    /// The same as far as this column.
+    fn left_of(&self, column: usize) -> Self {
+        let (mut line, mut at) = (Self::default(), 0);
+        for span in &self.spans {
+            for c in span.text.chars() {
+                at += c.width().unwrap_or(0);
+                if at > column {
+                    line.trim();
+                    return line;
+                }
+                line.push(c, span.style);
+            }
+        }
+        line
     }
 
     fn push(&mut self, c: char, style: Style) {
@@ -91,6 +109,14 @@ impl Screen {
         }
         lines.iter_mut().for_each(Line::trim);
         Self { lines, width, height, ..Self::default() }
+    }
+
+    /// The same as far as this column, where something else stands beside it.
+    #[must_use]
+    pub fn left_of(&self, column: u32) -> Self {
+        let columns = usize::try_from(column).unwrap_or(usize::MAX);
+        let lines = self.lines.iter().map(|line| line.left_of(columns)).collect();
+        Self { lines, width: self.width.min(column), ..*self }
     }
 }
 

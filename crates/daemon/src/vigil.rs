@@ -45,6 +45,18 @@ pub(crate) struct Vigil {
     config: watch::Receiver<Arc<ConfigInUse>>,
 }
 
+/// How it is known that a hook still waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attendance {
+    /// What it asks breaks off with it.
+    Told,
+    /// It was there when the turn began.
+    AskedFor,
+}
+
+/// How old that may be where something else contradicts it.
+const FRESH: Duration = Duration::from_millis(100);
+
 /// One hook that waits.
 #[derive(Debug)]
 pub(crate) struct Sitting {
@@ -52,6 +64,7 @@ pub(crate) struct Sitting {
     asked: ApprovalRow,
     hold: Hold,
     held: Held,
+    attendance: Attendance,
     /// When it was last told that it waits.
     vouched: Instant,
     /// Dropped when it waits no more.
@@ -94,7 +107,7 @@ impl Vigil {
     pub(crate) async fn sit(
         &self,
         asked: ApprovalRow,
-        hold: Hold,
+        (hold, attendance): (Hold, Attendance),
         choices: Vec<Choice>,
     ) -> Option<Sitting> {
         if !self.may_wait(hold, &asked) {
@@ -111,6 +124,7 @@ impl Vigil {
             asked,
             hold,
             held,
+            attendance,
         })
     }
 
@@ -235,6 +249,7 @@ impl Vigil {
 impl Sitting {
     /// Waits for an answer, or for the end of waiting, but only so long.
     pub(crate) async fn turn(&mut self, until: Instant) -> Turn {
+        let begun = Instant::now();
         loop {
             if let Some(letter) = self.held.fetch() {
                 return Turn::Answer(letter);
@@ -247,6 +262,11 @@ impl Sitting {
                 return Turn::Still;
             }
             if self.hold == Hold::Instead && self.vouched.elapsed() >= vigil.vouching(&self.asked) {
+                let is_known = self.attendance == Attendance::Told || begun.elapsed() < FRESH;
+                if !is_known && !vigil.shows_waiting(&self.asked) {
+                    // The agent may have broken off, and its hook with it.
+                    return Turn::Still;
+                }
                 vigil.vouch(&self.asked).await;
                 self.vouched = Instant::now();
             }

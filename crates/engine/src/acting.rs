@@ -376,11 +376,19 @@ fn order(row: &ActionRow) -> (crate::time::MonoMs, &ActionId) {
     (row.requested.mono, &row.action)
 }
 
+/// How long an action may take from when it is begun, which is no longer than what was seen counts.
+fn within_ms(row: &ActionRow) -> i64 {
+    let Act::Send { text, .. } = &row.act else { return limits::ACT_MS };
+    let is_prompt = row.snapshot.agent.is_some();
+    let within_ms = if is_prompt { limits::PROMPT_MS } else { limits::ACT_MS };
+    let beyond = text.as_ref().map_or(0, |it| it.bytes.saturating_sub(limits::TEXT_BYTES_SOON));
+    let longer_ms = i64::try_from(beyond / limits::TEXT_BYTES_PER_S).unwrap_or(0) * 1_000;
+    (within_ms + longer_ms).min(limits::SNAPSHOT_TTL_MS)
+}
+
 /// Stores an action and has it done.
 fn released(mut row: ActionRow, now: Now) -> Decision {
-    let is_prompt = row.snapshot.agent.is_some() && matches!(row.act, Act::Send { .. });
-    let within_ms = if is_prompt { limits::PROMPT_MS } else { limits::ACT_MS };
-    let latest_ms = now.wall.0.saturating_add(within_ms).max(0);
+    let latest_ms = now.wall.0.saturating_add(within_ms(&row)).max(0);
     row.until_s = Some(u64::try_from(latest_ms / 1_000).unwrap_or(0) + 1);
     let effect = Effect::Act(Box::new(row.clone()));
     Decision { effects: vec![effect], ..told(row, now) }

@@ -58,6 +58,14 @@ pub struct Asking {
     /// Its dialog is not drawn while the hook that told of it waits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
+    /// The agent's name for this one use, where it names it again once it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+}
+
+/// The [deed](Asking::deed) that an agent tells of by its own name for it.
+pub fn deed_of(call: &str) -> String {
+    hex(&Sha256::digest(call))
 }
 
 /// What a request is, for whoever compares it with the dialog that stands for it.
@@ -139,6 +147,7 @@ impl Asking {
             terminal_only: None,
             parts: Vec::new(),
             hidden: false,
+            call: None,
         }
     }
 
@@ -154,6 +163,9 @@ impl Asking {
 
     /// What it is that is done once it is permitted, for recognising it.
     pub fn deed(&self) -> String {
+        if let Some(call) = &self.call {
+            return deed_of(call);
+        }
         let mut hash = Sha256::new();
         for part in [self.tool.as_str(), &self.request_sha256] {
             hash.update((part.len() as u64).to_be_bytes());

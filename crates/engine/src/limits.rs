@@ -42,6 +42,9 @@ pub const WAIT_MS: i64 = 10 * 60 * 1_000;
 pub const QUEUE_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long an act may take. The server that acts refuses it afterwards, to the second.
 pub const ACT_MS: i64 = 2_000;
+/// A text longer than this may take longer than that to get there, by a second for so many bytes.
+pub const TEXT_BYTES_SOON: u64 = 4 * 1024;
+pub const TEXT_BYTES_PER_S: u64 = 4 * 1024;
 
 /// Bytes of a request that is to be approved; longer ones are cut, and told how long they are.
 pub const REQUEST_BYTES_MAX: usize = 32 * 1024;

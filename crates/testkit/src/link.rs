@@ -22,6 +22,8 @@ pub struct Link {
 struct Line {
     to: u16,
     delay: Duration,
+    /// How many bytes it carries in a second, where that is few.
+    rate: Option<u32>,
     bytes: AtomicU64,
     ended: AtomicBool,
     dead: Mutex<bool>,
@@ -33,11 +35,23 @@ impl Link {
     /// A line to this port on which everything takes so long, each way.
     #[must_use]
     pub fn to(port: u16, delay: Duration) -> Self {
+        Self::with(port, delay, None)
+    }
+
+    /// A line to this port on which each connection carries so many bytes a second, each way. What is
+    /// more than that waits on the line, as in the buffers of a bad one.
+    #[must_use]
+    pub fn slow(port: u16, bytes_per_s: u32) -> Self {
+        Self::with(port, Duration::ZERO, Some(bytes_per_s))
+    }
+
+    fn with(port: u16, delay: Duration, rate: Option<u32>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let here = listener.local_addr().expect("it has an address").port();
         let line = Arc::new(Line {
             to: port,
             delay,
+            rate,
             bytes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             dead: Mutex::new(false),
@@ -128,11 +142,14 @@ impl Line {
         let (give, taken) = channel();
         let line = Arc::clone(self);
         thread::spawn(move || line.give_out(&taken, to));
-        let delay = self.delay;
+        let (delay, rate) = (self.delay, self.rate);
         thread::spawn(move || {
-            let mut chunk = vec![0; 64 * 1024];
+            let mut chunk = vec![0; if rate.is_some() { 1_024 } else { 64 * 1_024 }];
+            let mut free = now();
             while let Ok(count @ 1..) = from.read(&mut chunk) {
-                if give.send((now() + delay, chunk[..count].to_vec())).is_err() {
+                let takes = rate.map(|rate| Duration::from_secs(count as u64) / rate);
+                free = free.max(now()) + takes.unwrap_or_default();
+                if give.send((free + delay, chunk[..count].to_vec())).is_err() {
                     return;
                 }
             }
@@ -158,9 +175,9 @@ mod tests {
     use super::*;
 
     /// A line to somebody who says back what is said to them.
-    fn echo(delay: Duration) -> (Link, TcpStream) {
+    fn echo(line: impl FnOnce(u16) -> Link) -> (Link, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let link = Link::to(listener.local_addr().unwrap().port(), delay);
+        let link = line(listener.local_addr().unwrap().port());
         thread::spawn(move || {
             let (mut end, _) = listener.accept().unwrap();
             let mut back = end.try_clone().unwrap();
@@ -182,14 +199,24 @@ mod tests {
     #[test]
     fn what_goes_over_a_line_takes_its_time_and_is_counted() {
         let delay = Duration::from_millis(20);
-        let (link, mut end) = echo(delay);
+        let (link, mut end) = echo(|port| Link::to(port, delay));
         assert!(say(&mut end) >= delay * 2);
         assert_eq!(link.bytes(), 10);
     }
 
     #[test]
+    fn a_slow_line_carries_so_much_in_a_second() {
+        let (_link, mut end) = echo(|port| Link::slow(port, 50_000));
+        let start = now();
+        let mut said = vec![7; 10_000];
+        end.write_all(&said).unwrap();
+        end.read_exact(&mut said).unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(200));
+    }
+
+    #[test]
     fn a_line_that_is_dead_says_nothing_and_delivers_when_it_is_mended() {
-        let (link, mut end) = echo(Duration::ZERO);
+        let (link, mut end) = echo(|port| Link::to(port, Duration::ZERO));
         say(&mut end);
         link.cut();
         end.write_all(b"hello").unwrap();
@@ -204,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_taken_away_ends_what_goes_over_it() {
-        let (link, mut end) = echo(Duration::ZERO);
+        let (link, mut end) = echo(|port| Link::to(port, Duration::ZERO));
         say(&mut end);
         drop(link);
         assert!(matches!(end.read(&mut [0; 5]), Ok(0) | Err(_)));

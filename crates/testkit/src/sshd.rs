@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use crate::process::Signal;
@@ -21,6 +21,20 @@ pub struct Sshd {
 
 fn program() -> Option<&'static str> {
     PROGRAMS.into_iter().find(|it| fs::metadata(it).is_ok())
+}
+
+/// Starts one that is configured, and waits until it listens.
+fn listening(program: &str, folder: &Path, port: u16) -> Child {
+    let log = fs::File::options().create(true).append(true).open(folder.join("log"));
+    let child = process::command(program)
+        .args(["-D", "-e", "-f"])
+        .arg(folder.join("config"))
+        .stdin(Stdio::null())
+        .stderr(log.expect("a file can be written"))
+        .spawn()
+        .expect("sshd starts");
+    wait::until("sshd listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+    child
 }
 
 impl Sshd {
@@ -71,17 +85,20 @@ impl Sshd {
             // Where it separates its privileges; it does not make the folder itself.
             fs::create_dir_all("/run/sshd").ok();
         }
-        let log = fs::File::create(folder.join("log")).expect("a file can be written");
-        let child = process::command(program)
-            .args(["-D", "-e", "-f"])
-            .arg(folder.join("config"))
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("sshd starts");
-        let sshd = Self { child, port, folder };
-        wait::until("sshd listens", || TcpStream::connect(("127.0.0.1", port)).ok());
-        Some(sshd)
+        Some(Self { child: listening(program, &folder, port), port, folder })
+    }
+
+    /// Ends it and its connections: nobody listens there any more.
+    pub fn leave(&mut self) {
+        self.signal_connections(Signal::KILL);
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+
+    /// Listens again after it left, at the same port.
+    pub fn come_back(&mut self) {
+        let program = program().expect("it was there before");
+        self.child = listening(program, &self.folder, self.port);
     }
 
     pub fn port(&self) -> u16 {
@@ -178,8 +195,6 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        self.signal_connections(Signal::KILL);
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.leave();
     }
 }

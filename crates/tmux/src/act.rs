@@ -124,16 +124,8 @@ pub struct Act {
     nonce: Nonce,
     expected: Expected,
     sight: Option<Sight>,
-    load: Option<Load>,
+    load: Option<OwnName>,
     batch: Batch,
-}
-
-/// What has to be in a buffer before an act gets there.
-#[derive(Debug, Clone)]
-pub struct Load {
-    pub buffer: OwnName,
-    /// Brings it there, by a forked `tmux` that reads it from its input.
-    pub batch: Batch,
 }
 
 /// What the server said.
@@ -216,11 +208,7 @@ impl Act {
                 let load = of(Verb::LoadBuffer).arg(Arg::expanded(path)?);
                 (None, Batch::from(load).then(act))
             }
-            // Only a forked `tmux` reads its input for it.
-            Some(Text::Loaded) => {
-                let batch = of(Verb::LoadBuffer).flag("-").into();
-                (Some(Load { buffer, batch }), act.into())
-            }
+            Some(Text::Loaded) => (Some(buffer), act.into()),
             None => (None, act.into()),
         };
         Ok(Act { nonce, expected, sight: typing.sight, load, batch })
@@ -242,7 +230,8 @@ impl Act {
         &self.batch
     }
 
-    pub fn load(&self) -> Option<&Load> {
+    /// The buffer that has to hold the text before.
+    pub fn load(&self) -> Option<&OwnName> {
         self.load.as_ref()
     }
 

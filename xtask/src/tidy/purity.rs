@@ -17,7 +17,17 @@ const PURE: &[Pure] = &[
     Pure { name: "api", others: &["jiff", "schemars", "serde", "serde_json", "thiserror"] },
     Pure {
         name: "agents",
-        others: &["engine", "regex", "serde", "serde_json", "sha2", "thiserror", "toml", "vte"],
+        others: &[
+            "engine",
+            "regex",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "toml",
+            "unicode-width",
+            "vte",
+        ],
     },
 ];
 

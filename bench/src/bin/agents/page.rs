@@ -21,6 +21,9 @@ which the agent showed it or the model was asked to the moment at which a watche
 that was there before counts as 0.
 ";
 
+/// The column of runs on this machine.
+const HERE: &str = "here";
+
 /// Puts these runs into the page, in the place of earlier ones of the same kind.
 pub(crate) fn write(ran: &[Ran]) -> anyhow::Result<()> {
     let page = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/accuracy.md"));
@@ -36,11 +39,38 @@ pub(crate) fn write(ran: &[Ran]) -> anyhow::Result<()> {
         parts.retain(|known, _| known.split(" · ").next() != title.split(" · ").next());
         parts.insert(title, body(run)?);
     }
-    let mut text = format!("{before}{HEADING}{ABOUT}");
+    let mut text = format!("{before}{HEADING}{ABOUT}{}", at_a_glance(&parts)?);
     for (title, body) in parts {
         write!(text, "\n### {title}\n{}\n", body.trim_end_matches('\n'))?;
     }
     Ok(std::fs::write(page, text)?)
+}
+
+/// A row for each agent with a column for each way in which it ran.
+fn at_a_glance(parts: &BTreeMap<String, String>) -> anyhow::Result<String> {
+    let mut rows: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
+    for (title, body) in parts {
+        let of_what = title.split(" · ").next().unwrap_or(title);
+        let (agent, way) = of_what.split_once(", ").unwrap_or((of_what, HERE));
+        let told = ["right ", "longest wrong "].map(|what| told(body, what).unwrap_or("-"));
+        rows.entry(agent).or_default().insert(way, told.join("; "));
+    }
+    let mut ways: Vec<&str> = rows.values().flat_map(|cells| cells.keys().copied()).collect();
+    ways.sort_unstable_by_key(|way| (*way != HERE, *way));
+    ways.dedup();
+    let mut text = format!("\nRight, and longest wrong:\n\n| agent | {} |\n", ways.join(" | "));
+    writeln!(text, "| --- |{}", " ---: |".repeat(ways.len()))?;
+    for (agent, cells) in rows {
+        let cells = ways.iter().map(|way| cells.get(way).map_or("-", String::as_str));
+        writeln!(text, "| {agent} | {} |", cells.collect::<Vec<_>>().join(" | "))?;
+    }
+    Ok(text)
+}
+
+/// A figure of the line that sums a run up, with its unit.
+fn told<'a>(body: &'a str, what: &str) -> Option<&'a str> {
+    let sum = body.lines().find(|line| line.starts_with("In all "))?;
+    sum.split([',', ':', ';']).find_map(|part| part.trim_start().strip_prefix(what))
 }
 
 fn title(run: &Ran) -> String {

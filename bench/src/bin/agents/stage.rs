@@ -273,9 +273,10 @@ impl Stage {
         self.looks(pane, bound, |screen| words.iter().any(|word| screen.contains(word)))
     }
 
-    /// The same for an agent that starts.
+    /// The same for an agent that starts: what stands above the line that started it was another's.
     pub(crate) fn starts(&self, pane: &str, words: &[&str]) -> anyhow::Result<Instant> {
-        self.looks(pane, START, |screen| words.iter().any(|word| screen.contains(word)))
+        let own = |screen: &str| screen.rsplit(PROMPT).next().unwrap_or_default().to_owned();
+        self.looks(pane, START, |screen| words.iter().any(|word| own(screen).contains(word)))
             .with_context(|| format!("waiting for {words:?} at the start on\n{}", self.lower(pane)))
     }
 

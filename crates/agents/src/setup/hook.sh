@@ -18,6 +18,7 @@ active=$spool/hooks.spool
 is_question() {
 	case $agent:$event in
 	claude:PermissionRequest | codex:PermissionRequest | copilot:permissionRequest) ;;
+	opencode:permission.asked.waits) ;;
 	*) return 1 ;;
 	esac
 }

@@ -57,6 +57,33 @@ fn every_recorded_dialog_is_answered_by_its_agents_own_keys() {
 }
 
 #[test]
+fn what_opencode_asks_is_known_again_by_its_own_name_for_it_once_it_is_done() {
+    let registry = Registry::built_in();
+    let opencode = registry.get("opencode").unwrap();
+    let asked = recording("opencode").payload("event.permission.asked");
+    let Some(Asked::For(asking)) = opencode.asks("permission.asked.waits", &asked) else {
+        panic!()
+    };
+    assert_eq!((asking.kind, asking.tool.as_str()), (ApprovalKind::Permission, "bash"));
+    assert_eq!(asking.request, "touch made1 && echo made-it");
+    let offered: Vec<Choice> = asking.offers.iter().map(|it| it.choice).collect();
+    assert_eq!(offered, [Choice::Approve, Choice::Deny]);
+    let mut done = recording("opencode").payload("tool.execute.after");
+    let deed = opencode.asks("tool.execute.after", &done);
+    assert_eq!(deed, Some(Asked::Done { deed: asking.deed() }));
+    done["i"]["callID"] = "another".into();
+    assert_ne!(opencode.asks("tool.execute.after", &done), deed);
+    let mut edit = asked.clone();
+    edit["properties"]["permission"] = "edit".into();
+    edit["properties"]["metadata"] = serde_json::json!({ "filepath": "a.txt", "diff": "-a\n+b\n" });
+    let Some(Asked::For(asking)) = opencode.asks("permission.asked", &edit) else { panic!() };
+    assert_eq!(asking.request, "a.txt\n-a\n+b\n");
+    edit["properties"]["metadata"] = serde_json::json!({});
+    let Some(Asked::For(asking)) = opencode.asks("permission.asked", &edit) else { panic!() };
+    assert!(asking.request.contains("touch made1"), "what is told of it: {}", asking.request);
+}
+
+#[test]
 fn a_dialog_stands_for_its_own_request_and_for_no_other() {
     let shown = [
         ("claude", "permission-shell", "PermissionRequest.Bash"),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails loudly on anything unexpected")]
 
 mod accuracy;
+mod composers;
 mod corpus;
 mod dialogs;
 mod fuzzed;

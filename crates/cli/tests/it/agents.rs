@@ -39,6 +39,7 @@ everywhere!(
     an_agent_below_what_stays_in_the_foreground_is_found,
     an_agent_that_is_stopped_is_suspended_until_it_goes_on,
     where_an_agent_was_killed_there_is_none,
+    a_screen_counts_fully_where_the_package_of_its_agent_tells_a_version_that_is_known,
     an_agent_that_ends_without_a_word_below_what_goes_on_is_missed,
     what_a_transcript_counts_call_by_call_adds_up_and_each_call_counts_once,
 );
@@ -385,6 +386,46 @@ fn where_an_agent_was_killed_there_is_none(way: Option<Way>) {
     assert_ne!(deck::runtime_of(&before), deck::runtime_of(&after), "a life of its own");
 }
 
+/// Shows a dialog, and waits.
+const ASKS: &str = "clear; printf '  ┃\\n  ┃  △ Permission required\\n  ┃    # Shell command\\n  ┃\\n  ┃  $ touch a\\n  ┃\\n  ┃   Allow once   Allow always   Reject   enter confirm\\n  ┃\\n'; while :; do read -r -t 100; done";
+
+fn a_screen_counts_fully_where_the_package_of_its_agent_tells_a_version_that_is_known(
+    way: Option<Way>,
+) {
+    let env = deck();
+    for program in ["clear", "readlink", "wc", "ls"] {
+        env.reinstall(program);
+    }
+    let package = env.path("home/lib/node_modules/opencode-ai");
+    fs::create_dir_all(package.join("bin")).unwrap();
+    let tells = |version: &str| {
+        let text = json!({ "version": version }).to_string();
+        fs::write(package.join("package.json"), text).unwrap();
+    };
+    tells("1.18.33");
+    // A program of its own, and a script that a link leads to.
+    fs::copy("/bin/bash", package.join("bin/opencode.exe")).unwrap();
+    fs::copy("/bin/bash", env.path("bin/node")).unwrap();
+    fs::write(package.join("bin/opencode"), ASKS).unwrap();
+    let link = env.path("bin/opencode");
+    std::os::unix::fs::symlink(package.join("bin/opencode"), &link).unwrap();
+    let script = package.join("bin/opencode").display().to_string();
+    let program = format!("exec {script}.exe {script}");
+    let Some((place, pane)) = Place::with(way, env, &program) else { return };
+    let shows = |pane: &str, what: &str, confidence: &str| {
+        place.pane_where(pane, what, |it| {
+            it["state"] == "waiting_approval" && it["confidence"] == confidence
+        });
+    };
+    shows(&pane, "a program's package is asked", "high");
+    let line = format!("exec node {}", link.display());
+    let by_link = place.tmux().window("there", "link", &line);
+    shows(&by_link, "a script's package is asked", "high");
+    tells("9.9.9");
+    let unknown = place.tmux().window("there", "new", &line);
+    shows(&unknown, "a version that nobody has seen counts for less", "medium");
+}
+
 fn an_agent_that_ends_without_a_word_below_what_goes_on_is_missed(way: Option<Way>) {
     let env = deck();
     install(&env, "claude");
@@ -490,17 +531,16 @@ mod when_cut {
         it.shows("running", "active");
     }
 
-    /// The shell that stays there, with what is part of it. Over ssh its text comes as digits.
+    /// The shell that stays there, with what is part of it.
     fn shells_there(it: &super::Scene) -> Vec<u32> {
         let home = format!("HOME={}\0", it.env().path("home").display());
-        let text: String = b"Stays for".iter().map(|byte| format!("\\0{byte:03o}")).collect();
         let has = |pid: u32, file: &str, part: &str| {
             let said = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
             String::from_utf8_lossy(&said).contains(part)
         };
         let all = fs::read_dir("/proc").unwrap();
         let all = all.filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
-        all.filter(|pid| has(*pid, "environ", &home) && has(*pid, "cmdline", &text))
+        all.filter(|pid| has(*pid, "environ", &home) && has(*pid, "cmdline", "Stays for"))
             .filter(|pid| has(*pid, "comm", "sh") && !has(*pid, "comm", "ssh"))
             .collect()
     }

@@ -119,6 +119,17 @@ impl World {
         self.env.qd(&words.iter().map(String::as_str).collect::<Vec<_>>()).success();
     }
 
+    /// Leads to it from now on by another port than that of its `sshd`.
+    pub(crate) fn lead_by(&self, port: u16) {
+        let sshd = self.sshd.as_ref().expect("an sshd is there");
+        sshd.introduce_at(&[sshd.port(), port]);
+        self.env.qd(&["target", "remove", "far", "--yes"]).success();
+        let [direct, other] = [sshd.port(), port].map(|port| format!("127.0.0.1:{port}"));
+        let words = self.words("far");
+        let words = words.iter().map(|word| if *word == direct { &other } else { word });
+        self.env.qd(&words.map(String::as_str).collect::<Vec<_>>()).success();
+    }
+
     /// The command that adds it.
     pub(crate) fn words(&self, name: &str) -> Vec<String> {
         let socket = self.env.path(SOCKET).display().to_string();

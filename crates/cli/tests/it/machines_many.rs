@@ -216,6 +216,37 @@ fn a_host_that_lets_few_in_at_once_turns_none_of_ours_away() {
     assert!(!log.contains("MaxStartups") && !log.contains("drop connection"), "{log}");
 }
 
+/// The pauses between attempts grow while nobody answers, and are long here: a knock tells first.
+#[test]
+fn a_host_that_comes_back_is_noticed_before_the_next_attempt() {
+    let env = deck();
+    let Some(mut sshd) = Sshd::start(&env, "sshd") else {
+        return skipped("no sshd is installed");
+    };
+    sshd.introduce();
+    let host = format!("127.0.0.1:{}", sshd.port());
+    let mut way = vec!["--kind", "ssh", "--ssh-target", &host];
+    let options = sshd.options();
+    options.iter().for_each(|option| way.extend(["--ssh-option", option]));
+    env.tmux_at("t00.sock").session("there", "exec cat");
+    let daemon = env.daemon();
+    add(&env, "t00", &way);
+    let names = ["t00".to_owned()];
+    all_are_ok(&daemon, &names);
+    let log = || fs::read_to_string(env.home().join("logs/qd.log")).unwrap();
+    let failed = || log().matches("takes no connection").count();
+    // An attempt may be due in the same second; not each time.
+    let knocked = (0..4).any(|_| {
+        let before = failed();
+        sshd.leave();
+        wait::until("attempts failed", || (failed() >= before + 4).then_some(()));
+        sshd.come_back();
+        all_are_ok(&daemon, &names);
+        log().contains("the host takes connections again")
+    });
+    assert!(knocked, "{}", log());
+}
+
 #[test]
 fn a_machine_that_hangs_delays_no_hooks_of_this_one() {
     let env = deck();

@@ -42,6 +42,7 @@ mod machines_told;
 mod machines_unseen;
 mod notify;
 mod outer_shell;
+mod plugin;
 mod prompts;
 mod quoted;
 mod resilience;

@@ -306,7 +306,8 @@ impl Prompt<'_> {
 
     async fn look(&self) -> Result<Seen, Outcome> {
         let captured = self.executors.capture(self.row, self.reach, None, true).await?;
-        let screen = Screen::from_capture(&captured.text, captured.width, captured.height);
+        let mut screen = Screen::from_capture(&captured.text, captured.width, captured.height);
+        screen.cursor = Some((captured.sight.column, captured.sight.row));
         let adapter = self.roster.get(self.agent.as_str());
         let composer = adapter.and_then(|adapter| adapter.composer(&screen));
         Ok(Seen { composer, sight: captured.sight })

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agents::adapter::{Adapter, Reading, Surface};
 use agents::dialog::Press;
 use agents::reply::{Hold, Reply};
 use agents::screen::Screen;
@@ -244,11 +245,35 @@ impl Executors {
         reach: &Reach,
         asked: &ApprovalRow,
     ) -> Result<Option<agents::dialog::Dialog>, Outcome> {
-        let seen = self.capture(row, reach, None, true).await?;
-        let screen = Screen::from_capture(&seen.text, seen.width, seen.height);
+        let screen = self.screen(row, reach).await?;
         let roster = Arc::clone(&self.adapters.borrow());
         let agent = asked.agent.as_ref().and_then(|agent| roster.get(agent.as_str()));
         Ok(agent.and_then(|agent| agent.dialog(&screen)))
+    }
+
+    /// Whether the pane shows that its agent waits for somebody, also where the dialog is one of
+    /// which nothing more is known.
+    async fn waits(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        asked: &ApprovalRow,
+    ) -> Result<bool, Outcome> {
+        let screen = self.screen(row, reach).await?;
+        let roster = Arc::clone(&self.adapters.borrow());
+        let agent = asked.agent.as_ref().and_then(|agent| roster.get(agent.as_str()));
+        let surface = Surface { version: None, title: "", screen: &screen };
+        let waits = |agent: &dyn Adapter| {
+            let readings = agent.reads(&surface);
+            readings.get(&Source::Screen).is_some_and(Reading::waits)
+                || agent.dialog(&screen).is_some()
+        };
+        Ok(agent.is_some_and(waits))
+    }
+
+    async fn screen(&self, row: &ActionRow, reach: &Reach) -> Result<Screen, Outcome> {
+        let seen = self.capture(row, reach, None, true).await?;
+        Ok(Screen::from_capture(&seen.text, seen.width, seen.height))
     }
 
     /// Waits until nobody is asked any more, and tells whether that is this answer's doing.
@@ -262,14 +287,14 @@ impl Executors {
         let over = |follower: &Follower| is_over(follower, given.approval);
         let over = self.until(PROOF_TIMEOUT, over).await;
         if !over && let Some(asked) = self.approval(given.approval) {
-            return match self.dialog(row, reach, &asked).await {
-                Ok(None) => {
+            return match self.waits(row, reach, &asked).await {
+                Ok(false) => {
                     // Nothing else may ever take back that somebody is waited for.
                     self.tell_answered(row, Confidence::Medium).await;
                     let verdict = if given.ends_turn() { Verdict::Unclear } else { Verdict::Taken };
                     told(verdict, proof)
                 }
-                Ok(Some(_)) => Outcome::NotConfirmed {
+                Ok(true) => Outcome::NotConfirmed {
                     proof,
                     message: "the answer was given, and the dialog still stands".to_owned(),
                 },

@@ -66,9 +66,10 @@ impl Executors {
         act: &act::Act,
     ) -> Result<Said, Outcome> {
         let answer = match act.load() {
-            Some(load) => {
+            Some(buffer) => {
                 let text = self.outbox.read(&row.action).unwrap_or_default();
-                reach.act_with(load, text.as_bytes(), act.batch(), ANSWER_TIMEOUT).await
+                let limits = (self.left(row), ANSWER_TIMEOUT);
+                reach.act_with(buffer, text.as_bytes(), act.batch(), limits).await
             }
             None => reach.act(act.batch(), ANSWER_TIMEOUT).await,
         };
@@ -81,6 +82,9 @@ impl Executors {
                 }
             },
             Err(error @ (NoAnswer::NotAsked(_) | NoAnswer::NotLoaded(_))) => {
+                if matches!(error, NoAnswer::NotLoaded(_)) {
+                    self.sweep(row, reach).await;
+                }
                 let failure = Failure::new(ActionProblem::TargetUnreachable, error.to_string());
                 Err(Outcome::Failed(failure))
             }
@@ -172,11 +176,23 @@ impl Executors {
                 }
             }
         };
-        if let Ok(sweep) = act::sweep(act) {
+        self.sweep(row, reach).await;
+        outcome
+    }
+
+    /// Takes away what is left there of a text.
+    async fn sweep(&self, row: &ActionRow, reach: &Reach) {
+        if let Some(sweep) = nonce(row).and_then(|act| act::sweep(act).ok()) {
             // There is nothing to take away where the act was done or refused.
             reach.fork(&sweep, ANSWER_TIMEOUT).await.ok();
         }
-        outcome
+    }
+
+    /// How long it is until it is too late for an action.
+    fn left(&self, row: &ActionRow) -> Duration {
+        let now_ms = self.lookout.clock().now().wall.0;
+        let until_ms = row.until_s.unwrap_or(0).saturating_mul(1_000);
+        Duration::from_millis(until_ms.saturating_sub(now_ms.unsigned_abs()))
     }
 
     /// Reads what a pane shows.

@@ -22,7 +22,7 @@ use super::problem::Problem;
 use super::{from_api, to_api};
 use crate::replies::Delivery;
 use crate::spool::intake;
-use crate::vigil::Turn;
+use crate::vigil::{Attendance, Turn};
 
 /// How long one request is held; the hook asks again.
 const ROUND: Duration = Duration::from_secs(20);
@@ -47,7 +47,7 @@ pub(crate) async fn wait(
         return Err(Problem::new(ErrorCode::Forbidden, message));
     }
     let choices = request.choices.into_iter().map(from_api::choice).collect();
-    let Some(mut sitting) = vigil.sit(asked, hold, choices).await else {
+    let Some(mut sitting) = vigil.sit(asked, (hold, Attendance::Told), choices).await else {
         return Ok(told(None, false));
     };
     match sitting.turn(Instant::now() + ROUND).await {

@@ -62,6 +62,21 @@ pub(super) enum Outcome {
         /// Not everything is counted yet.
         is_behind: bool,
     },
+    /// Which version of an agent runs there.
+    Released { pane: PaneId, agent: AgentProcess, version: Option<String> },
+}
+
+/// Asks on another machine which version of an agent runs there, and tells `home`.
+pub(super) fn ask_version(
+    pane: PaneId,
+    agent: AgentProcess,
+    target: Arc<Target>,
+    home: mpsc::Sender<Outcome>,
+) {
+    tokio::spawn(async move {
+        let version = recognise::version_there(&target, &agent).await;
+        drop(home.send(Outcome::Released { pane, agent, version }).await);
+    });
 }
 
 impl Errand {

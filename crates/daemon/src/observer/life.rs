@@ -448,7 +448,7 @@ impl<R: Reporter> Life<R> {
     }
 
     /// Waits before the next attempt, longer with each failure; an order ends the wait, and so does
-    /// a new agent with keys where one was wanted.
+    /// a new agent with keys where one was wanted, or a host that answers again.
     async fn back_off(&mut self) -> Result<(), Closed> {
         let pause = jittered(pause(self.failures, self.stuck));
         let target = Arc::clone(&self.cx.target);
@@ -459,6 +459,7 @@ impl<R: Reporter> Life<R> {
                 Order::Rescan => Ok(()),
             },
             () = target.new_keys(), if self.wants_key => Ok(()),
+            () = target.answered() => Ok(()),
             () = tokio::time::sleep(pause) => Ok(()),
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tmux::act::Load;
+use tmux::arg::OwnName;
 use tmux::command::Batch;
 use tokio::sync::watch;
 
@@ -46,21 +46,21 @@ impl Reach {
     }
 
     /// The same with a text that has to be in a buffer there before. It goes with the batch where
-    /// that is possible, so both take the time of one; else it goes first.
+    /// that is possible, so both take the time of one; else it goes first, and may take long.
     pub(crate) async fn act_with(
         &self,
-        load: &Load,
+        buffer: &OwnName,
         text: &[u8],
         batch: &Batch,
-        limit: Duration,
+        (loading, limit): (Duration, Duration),
     ) -> Result<Vec<u8>, NoAnswer> {
-        if let Some(line) = self.target.load_line(&load.buffer, text)
+        if let Some(line) = self.target.load_line(buffer, text)
             && let Some(answer) = self.say(line, batch, limit).await
         {
             return answer;
         }
-        let patience = self.target.patience().command;
-        let loaded = self.target.tmux_reading(&load.batch, text, patience).await;
+        let loaded = tokio::time::timeout(loading, self.target.load(buffer, text)).await;
+        let loaded = loaded.unwrap_or(Err(TmuxFailure::Timeout { limit: loading }));
         loaded.map_err(NoAnswer::NotLoaded)?;
         self.act(batch, limit).await
     }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use agents::adapter::{Reading as Seen, Readings, Surface};
 use agents::screen::Screen;
@@ -16,7 +17,7 @@ use engine::time::{MonoMs, WallMs};
 use engine::words::{Detail, Source};
 use tmux::capture::{Capture, Captured};
 
-use super::errand::Outcome;
+use super::errand::{self, Outcome};
 use super::line::{AskError, Line, Question, nonce};
 use super::recognise;
 use super::reporter::Reporter;
@@ -155,6 +156,21 @@ impl Reader {
         self.panes.get_mut(&pane)?.version.get_or_insert_with(find).clone()
     }
 
+    /// The version of the agent in a pane, which had to be asked for. Its screen is read again by it.
+    fn released(
+        &mut self,
+        pane: PaneId,
+        agent: &ProcessIdentity,
+        version: Option<String>,
+        now: MonoMs,
+    ) {
+        let Some(read) = self.panes.get_mut(&pane) else { return };
+        if version.is_some() && read.agent.same_process(agent) {
+            read.version = Some(version);
+            self.output(pane, now);
+        }
+    }
+
     /// What an agent's own files say, if anything is to be said of them. Where not all of them was
     /// read, what they said of the state before still holds.
     fn of_files(&self, pane: PaneId, mut reading: Seen, is_cut: bool) -> Option<Readings> {
@@ -221,7 +237,14 @@ impl<R: Reporter> Watch<'_, R> {
             let screen = screen(&seen);
             // Of the same instant as the screen: the one that is listed may be older.
             let title = self.reader.own_title(pane, &seen.title);
-            let find = || recognise::version(&self.cx.target, &agent);
+            let find = || {
+                if self.cx.target.capabilities().files {
+                    return recognise::version(&self.cx.target, &agent);
+                }
+                let (target, home) = (Arc::clone(&self.cx.target), self.outcomes.0.clone());
+                errand::ask_version(pane, agent.clone(), target, home);
+                None
+            };
             let version = self.reader.version(pane, find);
             let version = version.as_deref();
             let Some(adapter) = self.cx.roster.get(agent.agent.as_str()) else { continue };
@@ -331,6 +354,10 @@ impl<R: Reporter> Watch<'_, R> {
                     Some(readings) => self.tell_news_of(pane, &agent, readings, written).await,
                     None => Ok(()),
                 }
+            }
+            Outcome::Released { pane, agent, version } => {
+                self.reader.released(pane, &agent.process, version, now);
+                Ok(())
             }
         }
     }

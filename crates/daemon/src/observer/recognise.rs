@@ -5,6 +5,7 @@
 //! pane's agent, whatever runs inside it.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
 use agents::adapter::{Adapter, Reading};
 use agents::release;
@@ -15,6 +16,7 @@ use engine::words::{Confidence, State, reason};
 use super::server::Server;
 use crate::adapters::Roster;
 use crate::targets::Target;
+use crate::targets::there::Kind;
 
 /// How far below a pane's process an agent is looked for: wrappers and launchers stand between.
 const DEPTH_MAX: usize = 8;
@@ -76,6 +78,34 @@ pub(super) fn version(target: &Target, agent: &AgentProcess) -> Option<String> {
         let named = release::in_path(&place).map(str::to_owned);
         named.or_else(|| release::of_package(&target.read(&release::package_file(&place)?)?))
     })
+}
+
+/// The longest file of a package that is fetched from another machine.
+const PACKAGE_BYTES_MAX: u64 = 64 * 1024;
+
+/// The same of an agent on another machine, by asking there.
+pub(super) async fn version_there(target: &Target, agent: &AgentProcess) -> Option<String> {
+    let facts = target.program_of(agent.process.pid)?;
+    let program = facts.program();
+    // Where a program lies is asked of the kernel, which follows links.
+    if let Some(version) = version_at(target, program.path()).await {
+        return Some(version);
+    }
+    let script = program.script().filter(|path| path.starts_with('/'))?;
+    let seen = target.look_at(Path::new(script), 0).await.ok()?;
+    version_at(target, seen.real.to_str()?).await
+}
+
+async fn version_at(target: &Target, place: &str) -> Option<String> {
+    if let Some(named) = release::in_path(place) {
+        return Some(named.to_owned());
+    }
+    let file = release::package_file(place)?;
+    let seen = target.look_at(Path::new(&file), PACKAGE_BYTES_MAX).await.ok()?;
+    match seen.kind {
+        Kind::File { bytes, .. } => release::of_package(&bytes),
+        Kind::Absent | Kind::Dangling | Kind::Other | Kind::Closed | Kind::Large => None,
+    }
 }
 
 /// Whether an agent's process still runs.

@@ -21,6 +21,10 @@ use super::watch::{Halt, Watch};
 /// How long after an output that was told its pane is read once more. tmux gives its time in whole
 /// seconds and tells each of them once: what comes later in the same second is not told.
 const ECHO_MS: i64 = 1_100;
+/// How long after a hook said that an agent asks for something its pane is read: tmux tells of the
+/// title and the dialog that come then up to a second later, and what was read in between would
+/// contradict the hook.
+const ASKS_MS: [i64; 3] = [150, 400, 800];
 
 /// What was told last.
 #[derive(Debug, Default)]
@@ -30,6 +34,8 @@ pub(super) struct Told {
     /// Everything was told once, so whatever changes from then on is.
     complete: bool,
     echoes: BTreeMap<PaneId, MonoMs>,
+    /// When else which panes are read.
+    expected: BTreeSet<(MonoMs, PaneId)>,
 }
 
 impl Told {
@@ -39,12 +45,26 @@ impl Told {
     }
 
     pub(super) fn next_due(&self) -> Option<MonoMs> {
-        self.echoes.values().min().copied()
+        let expected = self.expected.first().map(|(due, _)| *due);
+        self.echoes.values().copied().chain(expected).min()
     }
 
-    fn take_echoes(&mut self, now: MonoMs) -> Vec<PaneId> {
+    /// What an agent asks for is about to show in its pane.
+    pub(super) fn expect(&mut self, pane: PaneId, now: MonoMs) {
+        self.expected.extend(ASKS_MS.map(|ms| (plus(now, ms), pane)));
+    }
+
+    fn take_echoes(&mut self, now: MonoMs) -> BTreeSet<PaneId> {
         let is_due = |_: &PaneId, due: &mut MonoMs| *due <= now;
-        self.echoes.extract_if(.., is_due).map(|(pane, _)| pane).collect()
+        let mut panes: BTreeSet<PaneId> =
+            self.echoes.extract_if(.., is_due).map(|(pane, _)| pane).collect();
+        while let Some(&(due, pane)) = self.expected.first()
+            && due <= now
+        {
+            self.expected.pop_first();
+            panes.insert(pane);
+        }
+        panes
     }
 
     /// Whether everything was told with this for the first time.
@@ -151,5 +171,33 @@ impl<R: Reporter> Watch<'_, R> {
         self.ask_whether_it_lives().await?;
         self.agenda.glanced(self.cx.now().mono, false);
         Ok(self.cx.report(Observation::Unchanged).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pane(name: &str) -> PaneId {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn the_pane_of_an_agent_that_asks_is_read_again_and_again_for_a_moment() {
+        let mut told = Told::default();
+        assert_eq!(told.next_due(), None);
+        told.expect(pane("%1"), MonoMs(1_000));
+        told.expect(pane("%2"), MonoMs(1_000));
+        told.echoes.insert(pane("%2"), MonoMs(1_300));
+        let mut reads = Vec::new();
+        while let Some(due) = told.next_due() {
+            let panes: Vec<String> =
+                told.take_echoes(due).iter().map(ToString::to_string).collect();
+            reads.push((due.0, panes.join(" ")));
+        }
+        let both = "%1 %2".to_owned();
+        let expected =
+            [(1_150, both.clone()), (1_300, "%2".to_owned()), (1_400, both.clone()), (1_800, both)];
+        assert_eq!(reads, expected);
     }
 }

@@ -94,7 +94,7 @@ pub(super) struct Watch<'a, R> {
     /// What the shell that stays there was told to watch.
     pub(super) watched_there: BTreeSet<String>,
     pub(super) surveys: Surveys,
-    outcomes: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
+    pub(super) outcomes: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
     pub(super) gate: Gate,
     /// Everything was told once, and output is told as it comes.
     pub(super) listens: bool,
@@ -202,6 +202,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
                     self.follow.stirred_there(&path, true, now);
                 }
                 Stirred::Lost => self.follow.lost_track_there(now),
+                Stirred::Asks(pane) => self.told.expect(pane, now),
             }
         }
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::ids::PaneId;
 use engine::input::LastOutput;
 use engine::time::WallMs;
 use tempfile::TempDir;
@@ -22,11 +23,13 @@ use super::files_there::{Asking, FilesThere};
 use super::folder;
 use super::host::{ProcessStat, ProgramFacts};
 use super::keys::Keys;
+use super::knock::{Door, Knocks};
 use super::masters;
 use super::obstacle::{self, Obstacle};
-use super::process::{self, ControlProcess, Ending, Environment, Finished, Program};
+use super::pace::{self, untold};
+use super::process::{self, ControlProcess, Ending, Environment, Feed, Finished, Program};
 use super::quote;
-use super::route::{Route, Way};
+use super::route::{Route, Ssh, Way};
 use super::ssh::{self, Role};
 use super::table::{Life, Table};
 use super::tether::{Knot, Stirred, Talk, Tether};
@@ -42,6 +45,8 @@ const SEALED: [&str; 2] = [
     "\n)\nqd_status=$?\nprintf '\\n%s %s\\n' \"$qd_mark\" \"$qd_status\"\nexit \"$qd_status\"\n",
 ];
 const RUN: &str = include_str!("far/run.sh");
+const RELAY: &str = include_str!("far/relay.sh");
+const LOAD: &str = include_str!("far/load.sh");
 const LINE: &str = include_str!("far/line.sh");
 const GUARD: &str = include_str!("far/guard.sh");
 const TABLE: &str = include_str!("far/table.sh");
@@ -67,6 +72,7 @@ pub(super) struct Far {
     held: Option<PathBuf>,
     goes_through: AtomicBool,
     tether: Tether,
+    knocks: Knocks,
     turns: Arc<Turns>,
     guest: Guest,
     keys: Arc<Keys>,
@@ -111,6 +117,7 @@ impl Far {
             held: None,
             goes_through: AtomicBool::new(false),
             tether: Tether::default(),
+            knocks: Knocks::default(),
             turns: Arc::clone(&shared.turns),
             guest,
             keys: Arc::clone(&shared.keys),
@@ -131,7 +138,39 @@ impl Far {
             self.guest.calm();
             return Ok(false);
         }
-        self.turns.connect(&self.guest, self.tie()).await.map(|()| true)
+        let tied = self.turns.connect(&self.guest, self.tie_soon()).await;
+        match &tied {
+            Ok(()) => self.knocks.connected(),
+            Err(why) => self.knocks.failed(why),
+        }
+        tied.map(|()| true)
+    }
+
+    /// An attempt that began before the host was back would wait for what was lost.
+    async fn tie_soon(&self) -> Result<(), Obstacle> {
+        loop {
+            tokio::select! {
+                biased;
+                tied = self.tie() => return tied,
+                () = self.answered() => {}
+            }
+        }
+    }
+
+    /// Waits until a host that took no connection takes one again, where that can be told.
+    pub(super) async fn answered(&self) {
+        match &self.route.way {
+            Way::Command { .. } => std::future::pending().await,
+            Way::Ssh(ssh) => self.knocks.answered(|| self.door_of(ssh)).await,
+        }
+        tracing::info!(route = self.route.name(), "the host takes connections again");
+    }
+
+    /// Which host and port `ssh` connects to, unless another program leads there.
+    async fn door_of(&self, ssh: &Ssh) -> Option<Door> {
+        let asking = self.program(ssh::resolving_words(ssh), Ending::Kill);
+        let told = process::run(&asking, self.connect).await.ok()?;
+        ssh::door(&String::from_utf8_lossy(&told.stdout))
     }
 
     pub(super) fn hurry(&self) {
@@ -189,7 +228,9 @@ impl Far {
 
     /// Waits for the end of the connection, if there is one.
     pub(super) async fn cut(&self) -> Obstacle {
-        self.tether.cut().await
+        let why = self.tether.cut().await;
+        self.knocks.failed(&why);
+        why
     }
 
     pub(super) async fn talk(&self) -> Talk {
@@ -224,14 +265,29 @@ impl Far {
     pub(super) async fn run(
         &self,
         words: &[OsString],
-        text: Option<&[u8]>,
         limit: Duration,
     ) -> Result<Finished, TmuxFailure> {
         let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
-        self.run_script(RUN, &words, text, limit).await
+        self.run_script(RUN, &words, None, limit).await
     }
 
-    /// Runs a script of ours there to its end.
+    /// Brings a text into a buffer of the server there, or fails and leaves nothing of it.
+    pub(super) async fn load(
+        &self,
+        tmux: &OsStr,
+        buffer: &OwnName,
+        text: &[u8],
+        limit: Duration,
+    ) -> Result<Finished, TmuxFailure> {
+        let [way, socket] = self.route.socket_words();
+        let length = text.len().to_string();
+        let words =
+            [tmux, way.as_ref(), socket.as_ref(), buffer.as_str().as_ref(), length.as_ref()];
+        self.run_script(LOAD, &words, Some(text), limit).await
+    }
+
+    /// Runs a script of ours there to its end. A long text takes as long as the line needs for it; then
+    /// the limit is for each piece.
     pub(super) async fn run_script(
         &self,
         script: &str,
@@ -242,20 +298,31 @@ impl Far {
         self.tether.check()?;
         let arguments: Vec<&OsStr> =
             std::iter::once(OsStr::new(&self.mark)).chain(words.iter().copied()).collect();
+        let paced = text.is_some_and(|text| text.len() > pace::LEAST);
+        let (relay, script) = match paced {
+            true => (RELAY, format!("qd_relay | {{\n{script}\n}} 9>&-")),
+            false => ("", script.to_owned()),
+        };
         let (script, seal) = match &self.route.way {
             // The end of the command is the end, and what is killed here is the program itself.
-            Way::Command { .. } => (format!("{ANSWER}{script}"), None),
+            Way::Command { .. } => (format!("{relay}{ANSWER}{script}"), None),
             Way::Ssh(_) => {
                 let [before, behind] = SEALED;
-                (format!("{before}{script}{behind}"), Some(self.mark.as_str()))
+                (format!("{relay}{before}{script}{behind}"), Some(self.mark.as_str()))
             }
         };
         let words = self.words(Role::Shares, &script, &arguments);
-        let finished = process::feed(&self.program(words, Ending::Kill), text, seal, limit).await;
+        let program = self.program(words, Ending::Kill);
+        let feed = Feed { text, told: paced.then_some(self.mark.as_str()) };
+        let finished = process::feed(&program, feed, seal, limit).await;
         let mut finished = finished.map_err(|failure| self.no_program(failure))?;
         match behind(&finished.stdout, &self.mark) {
             Some(begin) => {
                 finished.stdout.drain(..begin);
+                if paced {
+                    let answer = finished.stdout.len() - untold(&finished.stdout, &self.mark).len();
+                    finished.stdout.drain(..answer);
+                }
                 Ok(finished)
             }
             None => {
@@ -335,6 +402,11 @@ impl Far {
     /// Waits until something changed that is watched there.
     pub(super) async fn stirs(&self) -> Vec<Stirred> {
         self.tether.stirs().await
+    }
+
+    /// A hook there said that the agent in this pane asks for something.
+    pub(super) fn asks(&self, pane: PaneId) {
+        self.tether.stir(Stirred::Asks(pane));
     }
 
     /// Has these paths watched there, and no others.

@@ -10,8 +10,10 @@ mod files_there;
 mod folder;
 pub mod host;
 pub(crate) mod keys;
+mod knock;
 pub mod local;
 pub(crate) mod masters;
+mod pace;
 pub mod process;
 pub mod tcp;
 
@@ -37,7 +39,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::ids::TargetId;
+use engine::ids::{PaneId, TargetId};
 use engine::input::LastOutput;
 use engine::time::WallMs;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -256,8 +258,7 @@ impl Target {
         words: &[&OsStr],
         input: Option<&[u8]>,
     ) -> Result<Vec<u8>, TmuxFailure> {
-        let unsupported = || std::io::Error::from(std::io::ErrorKind::Unsupported);
-        let far = self.far_end().ok_or_else(unsupported)?;
+        let far = self.there()?;
         let finished = far.run_script(script, words, input, self.patience.command).await?;
         failure::output(OsStr::new("sh"), finished)
     }
@@ -267,6 +268,11 @@ impl Target {
             Reach::Direct { .. } => None,
             Reach::Far(far) => Some(far),
         }
+    }
+
+    fn there(&self) -> Result<&Far, TmuxFailure> {
+        let unsupported = || std::io::Error::from(std::io::ErrorKind::Unsupported);
+        Ok(self.far_end().ok_or_else(unsupported)?)
     }
 
     /// Makes the connection that everything else goes through, where there has to be one, and says
@@ -299,6 +305,14 @@ impl Target {
         match self.far_end() {
             None => std::future::pending().await,
             Some(far) => far.new_keys().await,
+        }
+    }
+
+    /// Waits until a host that took no connection takes one again; for ever where that cannot be told.
+    pub async fn answered(&self) {
+        match self.far_end() {
+            None => std::future::pending().await,
+            Some(far) => far.answered().await,
         }
     }
 
@@ -359,45 +373,37 @@ impl Target {
             }
             words.extend(batch.argv()?.iter().map(|word| OsStr::from_bytes(word).to_owned()));
         }
-        let finished = self.run(words, None, limit).await?;
-        failure::output(&self.tmux, finished)
-    }
-
-    /// Runs one batch whose commands read this text, once, within `limit`.
-    pub async fn tmux_reading(
-        &self,
-        batch: &Batch,
-        text: &[u8],
-        limit: Duration,
-    ) -> Result<Vec<u8>, TmuxFailure> {
-        let mut words = self.tmux_words(&FORKED_FLAGS);
-        words.extend(batch.argv()?.iter().map(|word| OsStr::from_bytes(word).to_owned()));
-        let finished = self.run(words, Some(text), limit).await?;
+        let finished = self.run(words, limit).await?;
         failure::output(&self.tmux, finished)
     }
 
     /// What brings a text into a buffer there, said before what needs it over control mode; nothing
-    /// where it has to be brought there before ([`Self::tmux_reading`]).
+    /// where it has to be brought there before ([`Self::load`]).
     pub fn load_line(&self, buffer: &OwnName, text: &[u8]) -> Option<Vec<u8>> {
         self.far_end().and_then(|_| far::load_line(buffer, text))
+    }
+
+    /// Brings a text into a buffer there: all of it or nothing.
+    pub async fn load(&self, buffer: &OwnName, text: &[u8]) -> Result<(), TmuxFailure> {
+        let loaded = self.there()?.load(&self.tmux, buffer, text, self.patience.command).await?;
+        failure::output(&self.tmux, loaded).map(drop)
     }
 
     async fn run(
         &self,
         words: Vec<OsString>,
-        text: Option<&[u8]>,
         limit: Duration,
     ) -> Result<process::Finished, TmuxFailure> {
         match &self.reach {
-            Reach::Direct { .. } => process::feed(&self.program(words), text, None, limit).await,
-            Reach::Far(far) => far.run(&words, text, limit).await,
+            Reach::Direct { .. } => process::run(&self.program(words), limit).await,
+            Reach::Far(far) => far.run(&words, limit).await,
         }
     }
 
     /// Which tmux is installed there.
     pub async fn tmux_version(&self) -> Result<Version, TmuxFailure> {
         let words = vec![self.tmux.clone(), OsString::from("-V")];
-        let finished = self.run(words, None, self.patience.command).await?;
+        let finished = self.run(words, self.patience.command).await?;
         let output = failure::output(&self.tmux, finished)?;
         String::from_utf8_lossy(&output).parse().map_err(TmuxFailure::NoVersion)
     }
@@ -480,7 +486,7 @@ impl Target {
 
     async fn cat(&self, path: &str) -> Option<Vec<u8>> {
         let words = vec![OsString::from("cat"), OsString::from(path)];
-        let finished = self.run(words, None, self.patience.command).await.ok()?;
+        let finished = self.run(words, self.patience.command).await.ok()?;
         finished.success().then_some(finished.stdout)
     }
 
@@ -545,10 +551,7 @@ impl Target {
         began: u64,
         signal: &str,
     ) -> Result<Signalled, TmuxFailure> {
-        match self.far_end() {
-            None => Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into()),
-            Some(far) => far.signal(pid, began, signal, self.patience.command).await,
-        }
+        self.there()?.signal(pid, began, signal, self.patience.command).await
     }
 
     /// Where a path leads to, links followed; needs `files`.
@@ -624,6 +627,14 @@ impl Target {
     pub fn watch_there(&self, paths: BTreeSet<String>) {
         if let Reach::Far(far) = &self.reach {
             far.watch(paths);
+        }
+    }
+
+    /// A hook said that the agent in this pane asks for something; of interest where nothing tells at
+    /// once what it paints.
+    pub fn asks(&self, pane: PaneId) {
+        if let Some(far) = self.far_end() {
+            far.asks(pane);
         }
     }
 

@@ -10,9 +10,12 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::watch;
 
 use super::failure::TmuxFailure;
+use super::pace::{Told, Window};
 use super::usher::Usher;
+use crate::clock::Clock;
 use crate::sys;
 
 /// Most bytes of output that one program may print; beyond it the program is killed.
@@ -270,44 +273,101 @@ impl Drop for Leash {
     }
 }
 
-/// Starts a program and waits for its end, at most as long as `limit`.
-pub(super) async fn run(program: &Program<'_>, limit: Duration) -> Result<Finished, TmuxFailure> {
-    feed(program, None, None, limit).await
+/// What a program gets to read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Feed<'a> {
+    pub text: Option<&'a [u8]>,
+    /// The mark behind which it says how much it has got, where it does: then no more is sent than it
+    /// gets soon.
+    pub told: Option<&'a str>,
 }
 
-/// The same for a program that reads a text. Where a seal is named, a line of it and a number as the
-/// last of the output is the end, with that status: the program itself may stay for as long as
-/// anything that was started on the way there lives.
+/// Starts a program and waits for its end, at most as long as `limit`.
+pub(super) async fn run(program: &Program<'_>, limit: Duration) -> Result<Finished, TmuxFailure> {
+    feed(program, Feed::default(), None, limit).await
+}
+
+/// The same for a program that reads a text; where it says how much it has got, the limit begins anew
+/// each time. Where a seal is named, a line of it and a number as the last of the output is the end,
+/// with that status: the program itself may stay for as long as anything that was started on the way
+/// there lives.
 pub(super) async fn feed(
     program: &Program<'_>,
-    text: Option<&[u8]>,
+    feed: Feed<'_>,
     seal: Option<&str>,
     limit: Duration,
 ) -> Result<Finished, TmuxFailure> {
     let mut child = command(program)
-        .stdin(if text.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdin(if feed.text.is_some() { Stdio::piped() } else { Stdio::null() })
         .spawn()
         .map_err(|error| super::failure::not_started(program.name(), error))?;
     let stdin = child.stdin.take();
-    let finishing = async {
-        let feeding = async {
-            // One that ends before it has read everything says why by itself.
-            if let (Some(mut stdin), Some(text)) = (stdin, text) {
-                stdin.write_all(text).await.ok();
+    let (tell, mut told) = watch::channel(0);
+    let finished = {
+        let mut ears = feed.told.map(|mark| (Told::new(mark), tell));
+        let heard = move |said: &[u8]| {
+            if let Some((told, tell)) = &mut ears {
+                tell.send_replace(told.total(said));
             }
         };
-        tokio::join!(finish(&mut child, seal), feeding).0
+        let paced = feed.told.map(|_| told.clone());
+        let feeding = async {
+            // One that ends before it has read everything says why by itself.
+            if let (Some(stdin), Some(text)) = (stdin, feed.text) {
+                write(stdin, text, paced).await.ok();
+            }
+        };
+        let finishing = async { tokio::join!(finish(&mut child, seal, heard), feeding).0 };
+        tokio::select! {
+            biased;
+            finished = finishing => Some(finished),
+            () = stalled(&mut told, limit) => None,
+        }
     };
-    let finished = tokio::time::timeout(limit, finishing).await;
     let failure = match finished {
-        Ok(Ok(finished)) => return Ok(finished),
-        Ok(Err(failure)) => failure,
-        Err(_) => TmuxFailure::Timeout { limit },
+        Some(Ok(finished)) => return Ok(finished),
+        Some(Err(failure)) => failure,
+        None => TmuxFailure::Timeout { limit },
     };
     if let Err(error) = child.kill().await {
         tracing::debug!(%error, "a program was gone before it could be killed");
     }
     Err(failure)
+}
+
+/// Waits until nothing was told for so long.
+async fn stalled(told: &mut watch::Receiver<usize>, limit: Duration) {
+    let mut stalled = std::pin::pin!(tokio::time::sleep(limit));
+    loop {
+        tokio::select! {
+            () = &mut stalled => return,
+            Ok(()) = told.changed() => stalled.set(tokio::time::sleep(limit)),
+        }
+    }
+}
+
+/// Writes a text, no more of it at once than gets there soon where that is told, and ends the input.
+async fn write(
+    mut stdin: ChildStdin,
+    text: &[u8],
+    told: Option<watch::Receiver<usize>>,
+) -> io::Result<()> {
+    let Some(mut told) = told else { return stdin.write_all(text).await };
+    let (clock, mut window, mut left) = (Clock::new(), Window::default(), text);
+    while !left.is_empty() {
+        let (piece, rest) = left.split_at(window.room().min(left.len()));
+        if piece.is_empty() {
+            if told.changed().await.is_err() {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            window.heard(*told.borrow_and_update(), clock.now().mono);
+            continue;
+        }
+        stdin.write_all(piece).await?;
+        window.sent(piece.len(), clock.now().mono);
+        left = rest;
+    }
+    Ok(())
 }
 
 /// Runs a program that a setting of the user's names; what it prints is of no interest.
@@ -335,10 +395,14 @@ pub(super) fn start_control(
     Ok(ControlProcess { leash, usher, stdin, stdout, complaint })
 }
 
-async fn finish(child: &mut Child, seal: Option<&str>) -> Result<Finished, TmuxFailure> {
+async fn finish(
+    child: &mut Child,
+    seal: Option<&str>,
+    heard: impl FnMut(&[u8]),
+) -> Result<Finished, TmuxFailure> {
     let stdout = child.stdout.take();
     let mut complaint = Complaint::of(child.stderr.take());
-    let (stdout, sealed) = complaint.during(drain(stdout, seal)).await?;
+    let (stdout, sealed) = complaint.during(drain(stdout, seal, heard)).await?;
     let status = if let Some(status) = sealed {
         // Nobody waits for what may live for ever.
         child.start_kill().ok();
@@ -354,6 +418,7 @@ async fn finish(child: &mut Child, seal: Option<&str>) -> Result<Finished, TmuxF
 async fn drain(
     pipe: Option<ChildStdout>,
     seal: Option<&str>,
+    mut heard: impl FnMut(&[u8]),
 ) -> Result<(Vec<u8>, Option<ExitStatus>), TmuxFailure> {
     let mut bytes = Vec::new();
     let Some(mut pipe) = pipe else { return Ok((bytes, None)) };
@@ -375,6 +440,7 @@ async fn drain(
         if bytes.len() > OUTPUT_BYTES_MAX {
             return Err(TmuxFailure::TooMuch);
         }
+        heard(&bytes);
     }
 }
 
@@ -494,13 +560,22 @@ mod tests {
         assert_eq!(answer.stderr.len(), COMPLAINT_BYTES_MAX);
     }
 
+    #[test]
+    fn word_of_what_has_come_is_no_seal_however_long_nothing_follows() {
+        for (told, total) in [("mark+5\n", 5), ("\nmark+128\n", 128), ("mark+all\n", usize::MAX)] {
+            assert!(sealed(told.as_bytes(), "mark").is_none(), "{told:?}");
+            assert_eq!(Told::new("mark").total(told.as_bytes()), total);
+        }
+        assert!(sealed(b"mark+5\n\nmark 0\n", "mark").is_some());
+    }
+
     #[tokio::test]
     async fn a_seal_is_the_end_of_an_answer_only_where_nothing_comes_behind_it() {
         let environment = Environment::of_this_process();
         let sealed = async |script: &str| {
             let asks = program(&environment, &["sh", "-c", script]);
             let limit = Duration::from_secs(20);
-            let answer = feed(&asks, None, Some("seal"), limit).await.unwrap();
+            let answer = feed(&asks, Feed::default(), Some("seal"), limit).await.unwrap();
             (String::from_utf8(answer.stdout).unwrap(), answer.status)
         };
         // What stays is killed.

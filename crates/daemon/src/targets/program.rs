@@ -80,8 +80,7 @@ impl Target {
         folder: &Path,
         parcel: Parcel<'_>,
     ) -> Result<Copied, TmuxFailure> {
-        let unsupported = || std::io::Error::from(std::io::ErrorKind::Unsupported);
-        let far = self.far_end().ok_or_else(unsupported)?;
+        let far = self.there()?;
         let size = parcel.bytes.len();
         let script = format!("{MACHINE}{INSTALL}");
         let bytes = size.to_string();

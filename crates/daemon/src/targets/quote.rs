@@ -2,40 +2,37 @@
 //!
 //! OpenSSH joins the words of a command with blanks and hands the text to the login shell of the
 //! user there, which may be any. POSIX quoting breaks in fish (a backslash) and in csh (`!`, a
-//! newline), so the login shell gets to see one fixed line and digits: it starts `sh`, which turns
-//! the digits back into the text and runs that.
+//! newline), so the login shell gets to see one fixed line and, between quotes, what means itself to
+//! every shell, with digits for the rest: it starts `sh`, which turns that back into the text and runs it.
 
 use std::fmt::Write as _;
 
-/// The line for a login shell that makes `sh` run a script. Only letters, digits, blanks,
-/// backslashes in front of digits, and quotes that mean the same to every shell are in it.
+/// What means itself to every shell between single quotes, beside letters and digits.
+const PLAIN: &[u8] = b" \"#$%&()*+,-./:;<=>?@[]_{|}";
+
+/// The line for a login shell that makes `sh` run a script. Only what is plain, backslashes in front of
+/// digits, and quotes that mean the same to every shell are in it.
 pub fn for_any_shell(script: &[u8]) -> String {
-    let mut line = String::with_capacity(script.len() * OCTAL_BYTES + 64);
-    line.push_str(r#"exec sh -c 'eval "$(printf %b "$1")"' sh '"#);
-    script.iter().for_each(|byte| push_octal(&mut line, *byte));
-    line.push('\'');
-    line
-}
-
-/// How long each byte of a script becomes.
-const OCTAL_BYTES: usize = 5;
-
-fn push_octal(line: &mut String, byte: u8) {
-    // Writing to a string cannot fail.
-    write!(line, "\\0{byte:03o}").ok();
+    let digits = escaped(script, PLAIN);
+    format!(r#"exec sh -c 'eval "$(printf %b "$1")"' sh '{digits}'"#)
 }
 
 /// One word that a shell's `printf %b` turns into these bytes. Letters and digits stay as they are.
 pub fn for_printf(bytes: &[u8]) -> String {
-    let mut word = String::with_capacity(bytes.len() * 2);
+    escaped(bytes, b"")
+}
+
+fn escaped(bytes: &[u8], plain: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
     for &byte in bytes {
-        if byte.is_ascii_alphanumeric() {
-            word.push(char::from(byte));
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            text.push(char::from(byte));
         } else {
-            push_octal(&mut word, byte);
+            // Writing to a string cannot fail.
+            write!(text, "\\0{byte:03o}").ok();
         }
     }
-    word
+    text
 }
 
 /// One word for a POSIX shell.
@@ -70,13 +67,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_login_shell_sees_digits_only() {
-        let line = for_any_shell(b"a'\n");
-        assert_eq!(line, r#"exec sh -c 'eval "$(printf %b "$1")"' sh '\0141\0047\0012'"#);
+    fn the_login_shell_sees_nothing_that_means_more_than_itself() {
+        let line = for_any_shell(b"a'1\n2 $x");
+        assert_eq!(line, r#"exec sh -c 'eval "$(printf %b "$1")"' sh 'a\00471\00122 $x'"#);
         let tail = for_any_shell(&(1..=u8::MAX).collect::<Vec<u8>>());
-        let (_, digits) = tail.split_once(" sh '").unwrap();
-        let digits = digits.strip_suffix('\'').unwrap();
-        assert!(digits.bytes().all(|byte| byte == b'\\' || byte.is_ascii_digit()));
+        let (_, text) = tail.split_once(" sh '").unwrap();
+        let text = text.strip_suffix('\'').unwrap();
+        let mut escapes = text.split('\\');
+        let harmless = |text: &str| !text.contains(['\'', '!', '`', '^', '~']) && text.is_ascii();
+        assert!(escapes.next().is_some_and(|begin| begin.is_empty()));
+        assert!(escapes.all(|it| it.starts_with('0') && harmless(it)));
+        assert!(!text.contains(char::is_control));
     }
 
     #[test]

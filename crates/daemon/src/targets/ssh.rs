@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use super::knock::Door;
 use super::quote;
 use super::route::Ssh;
 
@@ -87,6 +88,26 @@ pub(super) fn holding_words(ssh: &Ssh, socket: &Path) -> Vec<String> {
     words.extend(options.flat_map(|text| ["-o".to_owned(), text]));
     words.extend(place(ssh));
     words
+}
+
+/// The words that ask `ssh` where it would connect to.
+pub(super) fn resolving_words(ssh: &Ssh) -> Vec<OsString> {
+    let options = ssh.options.iter().flat_map(|text| ["-o".to_owned(), text.clone()]);
+    let words = ["ssh", "-G"].map(str::to_owned).into_iter().chain(options).chain(place(ssh));
+    words.map(OsString::from).collect()
+}
+
+/// The host and port in its answer, unless another program or host leads there.
+pub(super) fn door(told: &str) -> Option<Door> {
+    let setting = |name: &str| {
+        let mut lines = told.lines().filter_map(|line| line.split_once(' '));
+        lines.find(|(word, _)| word.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    };
+    let led = |name: &&str| setting(name).is_some_and(|value| value != "none");
+    if ["proxycommand", "proxyjump"].iter().any(led) {
+        return None;
+    }
+    Some((setting("hostname")?.to_owned(), setting("port")?.parse().ok()?))
 }
 
 /// The words that end whoever holds a connection at this socket.
@@ -184,6 +205,19 @@ mod tests {
         at("ControlPath=/r/%%h");
         at("StrictHostKeyChecking=yes");
         assert!(!text.contains("ProxyCommand"), "the user's own way there is used: {text}");
+    }
+
+    #[test]
+    fn a_host_is_knocked_at_where_ssh_itself_would_connect_to() {
+        let words = resolving_words(&ssh("u@h:22"));
+        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        let said = words.join(" ");
+        assert_eq!(said, "ssh -G -o IdentityFile=/k -o ForwardAgent=yes -l u -p 22 -- h");
+        let told = "user u\nhostname 10.0.0.7\nport 2222\nproxyusefdpass no\n";
+        assert_eq!(door(told), Some(("10.0.0.7".to_owned(), 2_222)));
+        assert_eq!(door(&format!("{told}proxycommand none\n")), door(told));
+        assert_eq!(door(&format!("{told}proxyjump gate\n")), None);
+        assert_eq!(door("ssh: Could not resolve\n"), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::ids::PaneId;
 use engine::time::WallMs;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::ChildStdout;
@@ -185,6 +186,8 @@ pub enum Stirred {
     Gone(String),
     /// Anything may have changed.
     Lost,
+    /// Its hook says that the agent in this pane asks for something.
+    Asks(PaneId),
 }
 
 impl Stirred {
@@ -328,6 +331,11 @@ impl Tether {
     /// up.
     pub(super) async fn stirs(&self) -> Vec<Stirred> {
         self.stirs.take().await
+    }
+
+    /// Something changes there, of which somebody else has heard.
+    pub(super) fn stir(&self, stirred: Stirred) {
+        self.stirs.push(stirred);
     }
 
     /// Everything there was looked at.

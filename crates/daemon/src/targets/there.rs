@@ -136,8 +136,7 @@ impl Target {
 
     /// Asks what there is on the other side.
     pub async fn surroundings(&self) -> Result<Surroundings, TmuxFailure> {
-        let far =
-            self.far_end().ok_or(std::io::ErrorKind::Unsupported).map_err(std::io::Error::from)?;
+        let far = self.there()?;
         let [way, socket] = far.route.socket_words();
         let words = [far.route.tmux(), way, socket].map(OsStr::new);
         let told = self.script(SURROUNDINGS, &words, None).await?;

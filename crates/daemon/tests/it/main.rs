@@ -15,6 +15,7 @@ mod http_watch;
 mod aside;
 mod guard;
 mod line;
+mod load;
 mod observer;
 mod quoting;
 mod shells;

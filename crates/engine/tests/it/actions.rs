@@ -153,6 +153,21 @@ fn one_act_at_a_time_in_a_pane_and_others_beside_it_elsewhere() {
 }
 
 #[test]
+fn a_long_text_has_longer_to_get_there_and_no_longer_than_what_was_seen_counts() {
+    let mut world = world();
+    let mut within_s = |number: u32, bytes: usize| {
+        let asked = request(&world, number, 1, send(&"x".repeat(bytes)));
+        let row = ask(&mut world, &asked).unwrap();
+        report(&mut world, number, Outcome::Done(Proof::Answer));
+        row.until_s.unwrap() - row.requested.wall.0.unsigned_abs() / 1_000
+    };
+    let short = within_s(1, 1_000);
+    assert_eq!(within_s(2, 4_096), short);
+    assert_eq!(within_s(3, 24 * 1_024), short + 5);
+    assert_eq!(within_s(4, 1_024 * 1_024), 31);
+}
+
+#[test]
 fn tc_005_what_waits_is_refused_when_its_runtime_ended_or_it_waited_too_long() {
     let mut world = world();
     for number in [1, 2] {

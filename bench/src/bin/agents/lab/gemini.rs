@@ -22,7 +22,8 @@ pub(super) const LAB: Lab = Lab {
     refusals: 2,
     marks: Marks {
         startup: &["Do you trust the files"],
-        ready: &["? for shortcuts"],
+        // The composer that it draws before that takes nothing.
+        ready: &["Tips for getting started"],
         busy: &["esc to cancel"],
         approval: &["Allow execution of", "Apply this change?"],
         question: &["Enter to select"],

@@ -18,11 +18,19 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::replies::{Delivery, Letter};
+use crate::targets::Target;
 use crate::targets::tether::Aside;
-use crate::vigil::{Turn, Vigil};
+use crate::vigil::{Attendance, Turn, Vigil};
 
 /// How often a hook is told that somebody may still answer. It goes away after 8 s without a word.
-const BEAT: Duration = Duration::from_secs(3);
+/// One that hides its agent's dialog is all that says that somebody is asked, so that it is gone has
+/// to be noticed sooner.
+const fn beat(hold: Hold) -> Duration {
+    match hold {
+        Hold::Beside => Duration::from_secs(3),
+        Hold::Instead => Duration::from_secs(1),
+    }
+}
 /// How long after a cut a hook may be found waiting still.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a hook may take to fetch what was laid at its door, and how often that is looked at.
@@ -37,6 +45,7 @@ pub(super) struct Doors {
     vigil: Vigil,
     /// The connection there, while there is one.
     line: Arc<watch::Sender<Option<Aside>>>,
+    target: Arc<Target>,
     /// The records whose hooks are attended to.
     attended: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -84,8 +93,9 @@ impl Waiting {
 }
 
 impl Doors {
-    pub(super) fn new(vigil: Vigil) -> Self {
-        Self { vigil, line: Arc::new(watch::Sender::new(None)), attended: Arc::default() }
+    pub(super) fn new(vigil: Vigil, target: Arc<Target>) -> Self {
+        let line = Arc::new(watch::Sender::new(None));
+        Self { vigil, line, target, attended: Arc::default() }
     }
 
     /// There is a connection, or none any more.
@@ -115,6 +125,9 @@ impl Doors {
     /// Keeps a hook waiting over as many connections as it takes.
     async fn keep(&self, waiting: &Waiting, event: &EventId) {
         let asked = self.vigil.arrived(event).await;
+        if let Some(asked) = &asked {
+            self.target.asks(asked.pane.pane);
+        }
         let mut beat = 0;
         while let Some(line) = self.line().await {
             let mut door = Door { line: &line, waiting, beat: &mut beat };
@@ -142,12 +155,14 @@ impl Doors {
         }
         let Waiting { hold, .. } = *door.waiting;
         let choices = door.waiting.choices();
-        let Some(mut sitting) = self.vigil.sit(asked.clone(), hold, choices).await else {
+        let Some(mut sitting) =
+            self.vigil.sit(asked.clone(), (hold, Attendance::AskedFor), choices).await
+        else {
             door.let_go().await;
             return Fate::Over;
         };
         loop {
-            match sitting.turn(Instant::now() + BEAT).await {
+            match sitting.turn(Instant::now() + beat(hold)).await {
                 Turn::Answer(letter) => return door.hand(letter).await,
                 Turn::Over => {
                     door.let_go().await;

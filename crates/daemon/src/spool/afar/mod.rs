@@ -78,7 +78,7 @@ pub(crate) fn start(id: TargetId, target: Arc<Target>, given: &Given) -> Running
         None => (Vec::new(), false),
     };
     let moments = Moments::default();
-    let doors = Doors::new(vigil);
+    let doors = Doors::new(vigil, Arc::clone(&target));
     let save = None;
     let follower = Follower { id, path, taking, clock, clocks, files, known, moments, save, doors };
     Running::begin(|stop| follower.follow(target, stop))
