@@ -37,6 +37,7 @@ everywhere!(
     a_log_that_the_agent_has_open_tells_what_it_does,
     a_log_beside_which_the_agents_process_is_named_tells_what_it_does,
     an_agent_below_what_stays_in_the_foreground_is_found,
+    an_agent_that_a_wrapper_starts_later_and_without_a_word_is_found,
     an_agent_that_is_stopped_is_suspended_until_it_goes_on,
     where_an_agent_was_killed_there_is_none,
     a_screen_counts_fully_where_the_package_of_its_agent_tells_a_version_that_is_known,
@@ -362,6 +363,15 @@ fn an_agent_below_what_stays_in_the_foreground_is_found(way: Option<Way>) {
     place.tmux().ok(&["send-keys", "-t", &pane, "C-c"]);
     let item = place.pane_where(&pane, "no agent", |it| it["agent_presence"] == "none");
     assert_eq!(item["current_cmd"], "sh");
+}
+
+fn an_agent_that_a_wrapper_starts_later_and_without_a_word_is_found(way: Option<Way>) {
+    let env = deck();
+    install(&env, "claude");
+    let Some((place, pane)) = Place::with(way, env, "exec env PS1=ready sh") else { return };
+    place.pane_where(&pane, "a shell", |it| it["current_cmd"] == "sh");
+    place.tmux().type_line(&pane, "sh -c 'sleep 0.5; claude 1000; true'");
+    place.pane_where(&pane, "claude", |it| it["agent_type"] == "claude");
 }
 
 fn an_agent_that_is_stopped_is_suspended_until_it_goes_on(way: Option<Way>) {

@@ -36,11 +36,17 @@ const LIVELY_MS: i64 = 200;
 const GLANCE_MS_PER_PANE: i64 = 2;
 const GLANCE_MS: (i64, i64) = (20, 250);
 
+/// How long after the last look for one an agent is looked for in a pane in which another program
+/// began: what begins may start it, and tell of that by nothing.
+const SEARCH_MS: [i64; 7] = [20, 40, 80, 160, 320, 640, 1_280];
+
 /// How one pane is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Check {
     /// Its processes only, where they can be read; tmux is asked if they changed.
     Glance,
+    /// The same, and an agent is looked for among them.
+    Search,
     /// tmux is asked, and output is listened for again.
     Ask,
 }
@@ -87,6 +93,13 @@ impl Bursts {
         false
     }
 
+    /// Another program began in a pane, and is no agent.
+    pub(super) fn began(&mut self, pane: PaneId, now: MonoMs) {
+        if self.glances {
+            self.burst(pane, now).search = Some((0, plus(now, SEARCH_MS[0])));
+        }
+    }
+
     fn burst(&mut self, pane: PaneId, now: MonoMs) -> &mut Burst {
         self.panes.entry(pane).or_insert_with(|| Burst::new(now))
     }
@@ -96,7 +109,9 @@ impl Bursts {
     }
 
     pub(super) fn due(&self) -> Option<MonoMs> {
-        self.panes.values().filter_map(|burst| burst.ask_at).chain(self.glance_at).min()
+        let searches = self.panes.values().filter_map(|burst| burst.search);
+        let questions = self.panes.values().filter_map(|burst| burst.ask_at);
+        questions.chain(searches.map(|(_, at)| at)).chain(self.glance_at).min()
     }
 
     /// The panes whose check is due, and how they are to be checked.
@@ -104,8 +119,11 @@ impl Bursts {
         let glancing = self.glance_at.is_some_and(|at| at <= now);
         let mut checks = BTreeMap::new();
         for (pane, burst) in &mut self.panes {
+            let searches = burst.take_search(now);
             if burst.take_question(now) {
                 checks.insert(*pane, Check::Ask);
+            } else if searches {
+                checks.insert(*pane, Check::Search);
             } else if glancing && burst.is_lively(now) {
                 checks.insert(*pane, Check::Glance);
             }
@@ -139,6 +157,8 @@ struct Burst {
     /// Since when nothing was heard of it although somebody listened.
     silent_since: MonoMs,
     lively_until: MonoMs,
+    /// How often an agent was looked for since a program began, and when that is due again.
+    search: Option<(usize, MonoMs)>,
     /// Earned quick answers, in units of their refill time.
     credit_ms: i64,
     credited: MonoMs,
@@ -153,6 +173,7 @@ impl Burst {
             asked: never,
             silent_since: never,
             lively_until: never,
+            search: None,
             credit_ms: QUICK_MAX * QUICK_REFILL_MS,
             credited: now,
         }
@@ -199,6 +220,14 @@ impl Burst {
         true
     }
 
+    /// Whether it is time to look for an agent; says so once.
+    fn take_search(&mut self, now: MonoMs) -> bool {
+        let Some((times, _)) = self.search.take_if(|(_, at)| *at <= now) else { return false };
+        let next = times + 1;
+        self.search = SEARCH_MS.get(next).map(|ms| (next, plus(now, *ms)));
+        true
+    }
+
     fn is_lively(&self, now: MonoMs) -> bool {
         self.ask_at.is_some() || now < self.lively_until
     }
@@ -206,7 +235,8 @@ impl Burst {
     /// Nothing to do any more, and nothing left to remember.
     fn is_over(&self, now: MonoMs) -> bool {
         let since = now.0.saturating_sub(self.credited.0);
-        !self.is_lively(now) && self.credit_ms + since >= QUICK_MAX * QUICK_REFILL_MS
+        let searched = self.search.is_none();
+        searched && !self.is_lively(now) && self.credit_ms + since >= QUICK_MAX * QUICK_REFILL_MS
     }
 }
 
@@ -314,6 +344,23 @@ mod tests {
         assert_eq!(bursts.due(), Some(MonoMs(8)));
         assert_eq!(bursts.take(MonoMs(8)), BTreeMap::from([(PANE, Check::Ask)]));
         assert_eq!(bursts.due(), None);
+    }
+
+    #[test]
+    fn where_a_program_began_an_agent_is_looked_for_ever_more_rarely_and_then_no_more() {
+        let mut bursts = Bursts::new(true);
+        bursts.began(PANE, MonoMs(0));
+        let mut times = Vec::new();
+        while let Some(due) = bursts.due() {
+            assert_eq!(bursts.take(due), BTreeMap::from([(PANE, Check::Search)]));
+            times.push(due.0);
+        }
+        assert_eq!(times, [20, 60, 140, 300, 620, 1_260, 2_540]);
+        bursts.began(PANE, MonoMs(5_000));
+        assert_eq!(bursts.due(), Some(MonoMs(5_020)), "each program is a reason");
+        let mut elsewhere = Bursts::new(false);
+        elsewhere.began(PANE, MonoMs(0));
+        assert_eq!(elsewhere.due(), None, "where processes cannot be read");
     }
 
     #[test]

@@ -85,7 +85,8 @@ impl<R: Reporter> Watch<'_, R> {
                     any_stuck |= self.is_stuck(pane);
                     self.picture.panes.contains_key(&pane)
                 }
-                Check::Glance => self.has_other_processes(pane) && self.agenda.may_ask(pane, now),
+                Check::Glance => self.has_moved_on(pane, Closeness::Glance, now),
+                Check::Search => self.has_moved_on(pane, Closeness::Search, now),
             };
             if ask {
                 suspects.insert(pane);
@@ -101,10 +102,20 @@ impl<R: Reporter> Watch<'_, R> {
         Eyes { target: &self.cx.target, server: &self.server, roster: &self.cx.roster }
     }
 
-    fn has_other_processes(&self, pane: PaneId) -> bool {
+    /// Whether other processes are in a pane, and tmux may be asked about it at once.
+    fn has_moved_on(&mut self, pane: PaneId, closeness: Closeness, now: MonoMs) -> bool {
         let Some(known) = self.picture.panes.get(&pane) else { return false };
         let (pid, before) = (known.place.pid(), &known.processes);
-        Processes::read(self.eyes(), pid, Some(before), Closeness::Glance).differ(before)
+        let differ = Processes::read(self.eyes(), pid, Some(before), closeness).differ(before);
+        differ && self.agenda.may_ask(pane, now)
+    }
+
+    /// What began in a pane with this look, and is no agent, may start one.
+    fn expect_agents(&mut self, began: MonoMs) {
+        let now = self.cx.now().mono;
+        for pane in self.picture.began(began) {
+            self.agenda.began(pane, now);
+        }
     }
 
     /// tmux can miss the end of a pane's process and then never learns its exit status, unless it
@@ -143,6 +154,7 @@ impl<R: Reporter> Watch<'_, R> {
         };
         let processes = rows.iter().map(|(pane, row)| (*pane, read(pane, row))).collect();
         let (changed, moved) = self.picture.renew(&rows, &processes, began);
+        self.expect_agents(began);
         if moved || rows.len() < asked {
             self.agenda.hurry(Scope::TOPOLOGY, self.cx.now().mono);
         }
@@ -304,6 +316,7 @@ impl<R: Reporter> Watch<'_, R> {
         }
         let missing = sighting.places.len();
         let difference = self.picture.take(sighting, &seen.rows);
+        self.expect_agents(began);
         let now = self.cx.now().mono;
         let found = difference.topology || !difference.changed.is_empty();
         self.agenda.looked(scope, began, now, found);

@@ -115,6 +115,8 @@ pub(super) struct Known {
     pub processes: Processes,
     pub facts: PaneFacts,
     pub history_size: u64,
+    /// When it was first seen with the processes that it has now.
+    pub began_at: MonoMs,
     /// When this time of the last output was first seen, and when the fields were last read.
     pub activity_at: MonoMs,
     pub read_at: MonoMs,
@@ -283,6 +285,13 @@ impl Picture {
         self.panes.values().filter(of_window).map(|known| known.facts.pane)
     }
 
+    /// Panes in which another program began then, and no agent so far: what begins there may be what
+    /// starts one.
+    pub(super) fn began(&self, then: MonoMs) -> impl Iterator<Item = PaneId> {
+        let began = move |known: &&Known| known.began_at == then && known.facts.agent.is_none();
+        self.panes.values().filter(began).map(|known| known.facts.pane)
+    }
+
     pub(super) fn topology(
         &self,
         server: &Server,
@@ -348,6 +357,7 @@ impl Picture {
         facts.agent.clone_from(&processes.agent);
         let activity_at = activity_at(before, &place, began);
         Known {
+            began_at: began_at(before, &processes, began),
             place,
             processes,
             facts,
@@ -366,8 +376,15 @@ impl Picture {
         facts.process = processes.own;
         facts.agent.clone_from(&processes.agent);
         let activity_at = activity_at(Some(before), &place, began);
-        Known { place, processes, facts, activity_at, ..*before }
+        let began_at = began_at(Some(before), &processes, began);
+        Known { place, processes, facts, began_at, activity_at, ..*before }
     }
+}
+
+/// When the present processes were first seen.
+fn began_at(before: Option<&Known>, processes: &Processes, began: MonoMs) -> MonoMs {
+    let same = |known: &&Known| !processes.moved_on(&known.processes);
+    before.filter(same).map_or(began, |known| known.began_at)
 }
 
 /// When the present time of the last output was first seen.

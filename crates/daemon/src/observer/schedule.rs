@@ -157,6 +157,11 @@ impl Agenda {
         self.bursts.may_ask(pane, now)
     }
 
+    /// Another program began in a pane, and is no agent.
+    pub(super) fn began(&mut self, pane: PaneId, now: MonoMs) {
+        self.bursts.began(pane, now);
+    }
+
     pub(super) fn forget(&mut self, pane: PaneId) {
         self.bursts.forget(pane);
         self.printed.forget(pane);
