@@ -168,7 +168,9 @@ fn part(question: &Value) -> Part {
 
 /// Whether more than one of its options may be chosen.
 pub(crate) fn takes_several(question: &Value) -> bool {
-    question.get("multiSelect").and_then(Value::as_bool) == Some(true)
+    ["multiSelect", "multiple"]
+        .iter()
+        .any(|name| question.get(*name).and_then(Value::as_bool) == Some(true))
 }
 
 /// Whether all of them say something, and none the same as another.

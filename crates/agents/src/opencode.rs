@@ -93,6 +93,11 @@ impl Adapter for Opencode {
                 asking.call = call(properties, "/tool/callID");
                 Some(Asked::For(Box::new(asking::yes_or_no(asking))))
             }
+            "question.asked" => {
+                let mut asking = asking::questions(QUESTION, properties);
+                asking.call = call(properties, "/tool/callID");
+                Some(Asked::For(Box::new(asking)))
+            }
             "tool.execute.after" => {
                 call(properties, "/callID").map(|call| Asked::Done { deed: deed_of(&call) })
             }
@@ -138,6 +143,9 @@ impl Adapter for Opencode {
     }
 }
 
+/// The tool by which it asks its questions.
+const QUESTION: &str = "question";
+
 /// Which event of the bus it is, and what it tells.
 fn told<'a>(event: &'a str, payload: &'a Value) -> (&'a str, &'a Value) {
     let named = event.strip_prefix("event").unwrap_or(event).trim_start_matches([':', '.']);
@@ -178,12 +186,9 @@ fn meaning(event: &str, payload: &Value, properties: &Value) -> Report {
         "session.error" => failed(properties),
         "session.created" | "session.updated" => of_session(properties),
         "permission.asked" => permission(properties),
-        "permission.replied" if payload::text(properties, "reply") == "reject" => {
-            Report::claiming(State::Idle, "interrupted").settled()
-        }
-        "permission.replied" | "question.replied" | "question.rejected" => {
-            running().with(Detail::Ask, "")
-        }
+        "permission.replied" if payload::text(properties, "reply") == "reject" => interrupted(),
+        "question.rejected" => interrupted(),
+        "permission.replied" | "question.replied" => running().with(Detail::Ask, ""),
         "question.asked" => {
             let asked = payload::text_at(properties, "/questions/0/question");
             Report::claiming(State::WaitingInput, "question")
@@ -216,9 +221,13 @@ fn status(properties: &Value) -> Report {
     }
 }
 
+fn interrupted() -> Report {
+    Report::claiming(State::Idle, "interrupted").settled()
+}
+
 fn failed(properties: &Value) -> Report {
     if payload::text_at(properties, "/error/name") == "MessageAbortedError" {
-        return Report::claiming(State::Idle, "interrupted").settled();
+        return interrupted();
     }
     let message = payload::text_at(properties, "/error/data/message");
     Report::claiming(State::Error, view::failure(message))
@@ -252,13 +261,12 @@ const SIDEBAR_LINES: usize = 3;
 /// The screen without what stands beside the session.
 fn session(screen: &Screen) -> Cow<'_, Screen> {
     let columns = screen.width.saturating_sub(SIDEBAR_COLUMNS);
-    let left = screen.left_of(columns);
-    let beside = |(whole, left): (&Line, &Line)| {
-        let (whole, left) = (whole.text(), left.text());
+    let beside = |line: &Line| {
+        let (whole, left) = (line.text(), line.left_of(columns).text());
         whole.strip_prefix(&left).is_some_and(|beside| beside.trim_start().starts_with(SIDEBAR))
     };
-    let mut last = screen.lines.iter().zip(&left.lines).rev().take(SIDEBAR_LINES);
-    if last.any(beside) { Cow::Owned(left) } else { Cow::Borrowed(screen) }
+    let mut last = screen.lines.iter().rev().take(SIDEBAR_LINES);
+    if last.any(beside) { Cow::Owned(screen.left_of(columns)) } else { Cow::Borrowed(screen) }
 }
 
 /// What stands in the composer as long as nobody typed, with the cursor at its first letter.
@@ -328,6 +336,9 @@ fn at_composer(view: &View, frame: &Range<usize>) -> Option<Seen> {
     Some(Seen::new(State::Idle, reason::IDLE, "`ctrl+p commands` below the composer"))
 }
 
+/// How the first answer to a question begins.
+const FIRST_OPTION: &str = " 1. ";
+
 /// A frame without its lower edge, as the last thing on the screen.
 fn dialog(view: &View) -> Option<Seen> {
     if !is_framed(view.last()) {
@@ -345,6 +356,12 @@ fn dialog(view: &View) -> Option<Seen> {
             Seen::new(State::WaitingApproval, "approval_requested", "`△ Permission required`");
         let asked = head.split("Allow once").next().unwrap_or_default();
         return Some(seen.asking(asked));
+    }
+    if text.contains("esc dismiss")
+        && let Some((asked, _)) = head.split_once(FIRST_OPTION)
+    {
+        let mark = "`esc dismiss` below numbered answers";
+        return Some(Seen::new(State::WaitingInput, "question", mark).asking(asked));
     }
     Some(view::some_dialog("frame with keys at the bottom").asking(head))
 }

@@ -3,6 +3,7 @@
 //! Only what an agent documents is printed, and only for an answer that somebody gave: a hook that
 //! got none prints nothing, and the agent asks in its terminal.
 
+use engine::words::ApprovalKind;
 pub use engine::words::Choice;
 use serde_json::{Map, Value, json};
 
@@ -42,11 +43,18 @@ pub fn hold(agent: &str, event: &str) -> Option<Hold> {
     match agent {
         "claude" if is("PermissionRequest") => Some(Hold::Beside),
         // Plugins of before read no answer, and would wait for the end of a hook that waits.
-        "opencode" if is("permission.asked.waits") => Some(Hold::Beside),
+        "opencode" if is("permission.asked.waits") || is("question.asked.waits") => {
+            Some(Hold::Beside)
+        }
         "codex" if is("PermissionRequest") => Some(Hold::Instead),
         "copilot" if is("permissionRequest") => Some(Hold::Instead),
         _ => None,
     }
+}
+
+/// Whether a no to this can take a word along.
+pub fn takes_word(agent: &str, kind: ApprovalKind) -> bool {
+    agent != "opencode" || kind != ApprovalKind::Question
 }
 
 /// What the hook prints for an answer to what it was told; nothing where it has no way to say it.
@@ -55,7 +63,7 @@ pub fn printed(agent: &str, payload: &Value, reply: &Reply) -> Option<String> {
         "claude" => claude(payload, reply)?,
         "codex" => plain(reply)?,
         "copilot" => return plain(reply).map(|it| it.to_string()),
-        "opencode" => return opencode(reply).map(|it| it.to_string()),
+        "opencode" => return opencode(payload, reply).map(|it| it.to_string()),
         _ => return None,
     };
     let output = json!({
@@ -66,8 +74,11 @@ pub fn printed(agent: &str, payload: &Value, reply: &Reply) -> Option<String> {
 
 /// What a hook can say about what it was told. Its agent's dialog may offer more.
 pub fn sayable(agent: &str, payload: &Value) -> Vec<Choice> {
-    let parts =
-        payload.pointer("/tool_input/questions").and_then(Value::as_array).map_or(0, Vec::len);
+    let asked = match agent {
+        "opencode" => "/properties/questions",
+        _ => "/tool_input/questions",
+    };
+    let parts = payload.pointer(asked).and_then(Value::as_array).map_or(0, Vec::len);
     let says = |choice: &Choice| {
         let picks = vec![vec![1]; parts];
         let reply = Reply { choice: *choice, option: None, picks, message: None };
@@ -88,7 +99,19 @@ fn plain(reply: &Reply) -> Option<Value> {
 }
 
 /// What its plugin passes on to it. No without a word ends the turn, as in the dialog.
-fn opencode(reply: &Reply) -> Option<Value> {
+fn opencode(payload: &Value, reply: &Reply) -> Option<Value> {
+    if let Some(questions) = payload.pointer("/properties/questions") {
+        return match (reply.choice, &reply.message) {
+            (Choice::Option, _) => {
+                Some(json!({ "answers": chosen(questions.as_array()?, reply)? }))
+            }
+            (Choice::Deny, None) => Some(json!({ "rejected": true })),
+            (
+                Choice::Deny | Choice::Approve | Choice::ApproveSession | Choice::ApproveAlways,
+                _,
+            ) => None,
+        };
+    }
     match (reply.choice, &reply.message) {
         (Choice::Approve, _) => Some(json!({ "reply": "once" })),
         (Choice::Deny, None) => Some(json!({ "reply": "reject" })),
@@ -111,7 +134,7 @@ fn claude(payload: &Value, reply: &Reply) -> Option<Value> {
             "message": reply.message.as_deref().unwrap_or(DENIED),
             "interrupt": reply.message.is_none(),
         })),
-        Choice::Option => chosen(payload, reply),
+        Choice::Option => answered(payload, reply),
     }
 }
 
@@ -126,27 +149,28 @@ pub(crate) fn lasting(payload: &Value, choice: Choice) -> Vec<&Value> {
 /// How Claude itself sets several answers to one question into one text.
 const BETWEEN: &str = ", ";
 
-fn chosen(payload: &Value, reply: &Reply) -> Option<Value> {
-    let input = payload.get("tool_input")?;
-    let questions = input.get("questions")?.as_array()?;
-    let one = reply.option.map(|nth| vec![vec![nth]]);
-    let picks = one.as_deref().unwrap_or(&reply.picks);
-    if picks.len() != questions.len() {
-        return None;
-    }
+fn answered(payload: &Value, reply: &Reply) -> Option<Value> {
+    let questions = payload.pointer("/tool_input/questions")?.as_array()?;
     let mut answers = Map::new();
-    for (question, picks) in questions.iter().zip(picks) {
-        let answer = labels(question, picks)?;
+    for (question, labels) in questions.iter().zip(chosen(questions, reply)?) {
+        let asked = payload::text(question, "question").to_owned();
         // Two questions of the same words would share one answer.
-        let unlike = answers.insert(payload::text(question, "question").to_owned(), answer.into());
+        let unlike = answers.insert(asked, labels.join(BETWEEN).into());
         unlike.is_none().then_some(())?;
     }
     let updated = json!({ "questions": questions, "answers": answers });
     Some(json!({ "behavior": "allow", "updatedInput": updated }))
 }
 
-/// What is chosen of one question's options; nothing where it cannot be.
-fn labels(question: &Value, picks: &[u32]) -> Option<String> {
+/// What is chosen of each question's options; nothing where one of them cannot be answered so.
+fn chosen<'q>(questions: &'q [Value], reply: &Reply) -> Option<Vec<Vec<&'q str>>> {
+    let one = reply.option.map(|nth| vec![vec![nth]]);
+    let picks = one.as_deref().unwrap_or(&reply.picks);
+    let all = questions.iter().zip(picks).map(|(question, picks)| labels(question, picks));
+    if picks.len() == questions.len() { all.collect() } else { None }
+}
+
+fn labels<'q>(question: &'q Value, picks: &[u32]) -> Option<Vec<&'q str>> {
     let mut nths: Vec<usize> =
         picks.iter().map(|nth| usize::try_from(nth.checked_sub(1)?).ok()).collect::<Option<_>>()?;
     nths.sort_unstable();
@@ -155,7 +179,7 @@ fn labels(question: &Value, picks: &[u32]) -> Option<String> {
     let fits = nths.len() == given && (given == 1 || given > 1 && asking::takes_several(question));
     let options: Vec<&str> = asking::options(question).map(|(label, _)| label).collect();
     let labels = nths.iter().map(|nth| options.get(*nth).copied()).collect::<Option<Vec<_>>>()?;
-    fits.then(|| labels.join(BETWEEN))
+    fits.then_some(labels)
 }
 
 #[cfg(test)]
@@ -284,11 +308,40 @@ mod tests {
     }
 
     #[test]
+    fn the_plugin_is_told_what_is_chosen_of_each_question() {
+        let options = json!([{ "label": "Red" }, { "label": "Blue" }, { "label": "Green" }]);
+        let asked = |questions: Value| json!({ "properties": { "questions": questions } });
+        let one = asked(json!([{ "question": "Which?", "options": options }]));
+        let pick = |picks: &[&[u32]]| {
+            let picks = picks.iter().map(|part| part.to_vec()).collect();
+            Reply { picks, ..reply(Choice::Option) }
+        };
+        let second = Reply { option: Some(2), ..reply(Choice::Option) };
+        assert_eq!(said("opencode", &one, &second), json!({ "answers": [["Blue"]] }));
+        assert_eq!(said("opencode", &one, &reply(Choice::Deny)), json!({ "rejected": true }));
+        let word = Reply { message: Some("why".into()), ..reply(Choice::Deny) };
+        assert_eq!(printed("opencode", &one, &word), None);
+        assert!(!takes_word("opencode", ApprovalKind::Question));
+        assert!(takes_word("opencode", ApprovalKind::Permission));
+        assert!(takes_word("claude", ApprovalKind::Question));
+        assert_eq!(printed("opencode", &one, &pick(&[&[1, 2]])), None);
+        assert_eq!(sayable("opencode", &one), [Choice::Deny, Choice::Option]);
+        let both = asked(json!([
+            { "question": "Which?", "options": options },
+            { "question": "And which?", "options": options, "multiple": true },
+        ]));
+        let said = said("opencode", &both, &pick(&[&[1], &[3, 1]]));
+        assert_eq!(said, json!({ "answers": [["Red"], ["Red", "Green"]] }));
+        assert_eq!(printed("opencode", &both, &second), None);
+    }
+
+    #[test]
     fn only_hooks_that_can_answer_are_held() {
         assert_eq!(hold("claude", "permissionrequest"), Some(Hold::Beside));
         assert_eq!(hold("codex", "PermissionRequest"), Some(Hold::Instead));
         assert_eq!(hold("opencode", "permission.asked.waits"), Some(Hold::Beside));
         assert_eq!(hold("opencode", "permission.asked"), None);
+        assert_eq!(hold("opencode", "question.asked.waits"), Some(Hold::Beside));
         assert_eq!(hold("gemini", "Notification"), None);
         assert_eq!(hold("claude", "Stop"), None);
     }

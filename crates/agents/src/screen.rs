@@ -35,7 +35,8 @@ impl Line {
     }
 
     /// The same as far as this column.
-    fn left_of(&self, column: usize) -> Self {
+    pub(crate) fn left_of(&self, column: u32) -> Self {
+        let column = usize::try_from(column).unwrap_or(usize::MAX);
         let (mut line, mut at) = (Self::default(), 0);
         for span in &self.spans {
             for c in span.text.chars() {
@@ -114,8 +115,7 @@ impl Screen {
     /// The same as far as this column, where something else stands beside it.
     #[must_use]
     pub fn left_of(&self, column: u32) -> Self {
-        let columns = usize::try_from(column).unwrap_or(usize::MAX);
-        let lines = self.lines.iter().map(|line| line.left_of(columns)).collect();
+        let lines = self.lines.iter().map(|line| line.left_of(column)).collect();
         Self { lines, width: self.width.min(column), ..*self }
     }
 }

@@ -14,10 +14,12 @@ use agents::generic::{DESCRIPTION_BYTES_MAX, Generic, Unusable};
 use agents::program::Program;
 use agents::redact;
 use agents::registry::Registry;
+use agents::screen::Screen;
 use api::adapters::AdapterProblem;
 use engine::limits;
 use engine::words::Detail;
 use serde_json::Value;
+use tmux::capture::Captured;
 
 /// The folder beside the settings file in which agents are described.
 const FOLDER: &str = "adapters";
@@ -39,6 +41,12 @@ pub struct LeftOut {
     pub agent: Option<String>,
     /// The version of that contract.
     pub version: Option<String>,
+}
+
+/// What tmux captured, as adapters read it.
+pub(crate) fn screen(seen: &Captured) -> Screen {
+    let Captured { alternate, cursor, width, height, .. } = *seen;
+    Screen { alternate, cursor, ..Screen::from_capture(&seen.text, width, height) }
 }
 
 /// All adapters, the same for every target.

@@ -281,11 +281,31 @@ pub(crate) fn question(run: &mut Run) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A question is not answered: the turn ends as it does for whoever leaves its dialog.
+pub(crate) fn question_denied(run: &mut Run) -> anyhow::Result<()> {
+    let tag = run.prompt("{{ask Which way is it?}} {{say answered}}")?;
+    let called = run.stage.model_does(&tag, |what| matches!(what, What::Called(_)))?;
+    let shown = run.sees(run.stage.lab.marks.question)?;
+    run.now("question", called, shown, "waiting_input/question");
+    let asked = run.approval(|it| it["kind"] == "question")?;
+    run.hold(1_000);
+    let said = answer(run, &asked, false);
+    run.unsees(run.stage.lab.marks.question)?;
+    let stopped = run.unsees(run.stage.lab.marks.busy)?;
+    run.now("denied", said.begun, stopped, "idle/interrupted");
+    run.had_to_do("a question is denied", &said, None);
+    let ended = run.approval_becomes(id(&asked), |it| it["state"] == "answered");
+    let told = ended["state"] == "answered" && ended["outcome"] == "deny";
+    run.had_to_be("the approval tells how it ended", told, &format!("{ended:#}"));
+    run.hold(1_500);
+    Ok(())
+}
+
 /// Two questions at once, of which one takes several answers.
-const PARTS: &str = r#"{{call AskUserQuestion {"questions":[
+const PARTS: &str = r#"{{call AskUserQuestion|question {"questions":[
 {"question":"Which colour?","header":"Colour","multiSelect":false,"options":[
 {"label":"Red","description":"Warm"},{"label":"Blue","description":"Cool"}]},
-{"question":"Which sizes?","header":"Sizes","multiSelect":true,"options":[
+{"question":"Which sizes?","header":"Sizes","multiSelect":true,"multiple":true,"options":[
 {"label":"Small","description":"S"},{"label":"Middle","description":"M"},
 {"label":"Large","description":"L"}]}]}}} {{say answered}}"#;
 

@@ -46,6 +46,7 @@ pub(crate) const SCENES: &[Scene] = &[
     Scene { name: "race", play: remote::race },
     Scene { name: "replaced", play: remote::replaced },
     Scene { name: "question_remote", play: remote::question },
+    Scene { name: "question_denied", play: remote::question_denied },
     Scene { name: "question_parts", play: remote::question_parts },
     Scene { name: "send_at_rest", play: sends::at_rest },
     Scene { name: "send_at_work", play: sends::at_work },

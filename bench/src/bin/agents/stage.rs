@@ -275,8 +275,11 @@ impl Stage {
 
     /// The same for an agent that starts: what stands above the line that started it was another's.
     pub(crate) fn starts(&self, pane: &str, words: &[&str]) -> anyhow::Result<Instant> {
-        let own = |screen: &str| screen.rsplit(PROMPT).next().unwrap_or_default().to_owned();
-        self.looks(pane, START, |screen| words.iter().any(|word| own(screen).contains(word)))
+        let shows = |screen: &str| {
+            let own = screen.rsplit(PROMPT).next().unwrap_or_default();
+            words.iter().any(|word| own.contains(word))
+        };
+        self.looks(pane, START, shows)
             .with_context(|| format!("waiting for {words:?} at the start on\n{}", self.lower(pane)))
     }
 

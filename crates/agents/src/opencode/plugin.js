@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process"
 
 const told = /^(session\.(created|updated|status|idle|error)|(permission|question)\.)/
+const asks = /^(permission|question)\.asked$/
 let last = Promise.resolve()
 
 // How long what comes after a question waits for its record. The hook itself may wait for an answer.
@@ -33,19 +34,19 @@ const tell = (event, payload, answered) => {
 
 // What somebody said from elsewhere. The dialog stands beside it, and whoever answers first, wins.
 const pass = (client, { id, sessionID }) => async (said) => {
+  const post = (url, body) => {
+    const headers = { "Content-Type": "application/json" }
+    return client._client.post({ url, path: { requestID: id }, body, headers })
+  }
   try {
-    const { reply, message } = JSON.parse(said)
-    if (message === undefined) {
+    const { reply, message, answers, rejected } = JSON.parse(said)
+    if (answers) await post("/question/{requestID}/reply", { answers })
+    else if (rejected) await post("/question/{requestID}/reject", {})
+    else if (message !== undefined) await post("/permission/{requestID}/reply", { reply, message })
+    else {
       const path = { id: sessionID, permissionID: id }
       await client.postSessionIdPermissionsPermissionId({ path, body: { response: reply } })
-      return
     }
-    await client._client.post({
-      url: "/permission/{requestID}/reply",
-      path: { requestID: id },
-      body: { reply, message },
-      headers: { "Content-Type": "application/json" },
-    })
   } catch {
     // Its dialog is still there.
   }
@@ -56,7 +57,7 @@ export const Quarterdeck = async ({ client, directory }) => {
   return {
     event: async ({ event }) => {
       if (!told.test(event.type)) return
-      if (event.type === "permission.asked") tell(`${event.type}.waits`, event, pass(client, event.properties))
+      if (asks.test(event.type)) tell(`${event.type}.waits`, event, pass(client, event.properties))
       else tell(event.type, event)
     },
     "chat.message": async (i) => tell("chat.message", { i }),

@@ -18,7 +18,7 @@ active=$spool/hooks.spool
 is_question() {
 	case $agent:$event in
 	claude:PermissionRequest | codex:PermissionRequest | copilot:permissionRequest) ;;
-	opencode:permission.asked.waits) ;;
+	opencode:permission.asked.waits | opencode:question.asked.waits) ;;
 	*) return 1 ;;
 	esac
 }

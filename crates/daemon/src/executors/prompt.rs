@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use agents::adapter::Adapter;
 use agents::composer::{Composer, Manner, letters};
-use agents::screen::Screen;
 use engine::action::{Act, ActionRow, Failure, Outcome, TextFacts};
 use engine::ids::AgentType;
 use engine::time::{Stamp, WallMs};
@@ -22,7 +21,7 @@ use tmux::arg::Key;
 
 use super::Executors;
 use super::tmux::{expected, nonce, not_tried, refused};
-use crate::adapters::Roster;
+use crate::adapters::{self, Roster};
 use crate::observer::Reach;
 
 /// Looks at a composer that does not show yet what was pasted, or that moved just then.
@@ -306,8 +305,7 @@ impl Prompt<'_> {
 
     async fn look(&self) -> Result<Seen, Outcome> {
         let captured = self.executors.capture(self.row, self.reach, None, true).await?;
-        let mut screen = Screen::from_capture(&captured.text, captured.width, captured.height);
-        screen.cursor = Some((captured.sight.column, captured.sight.row));
+        let screen = adapters::screen(&captured);
         let adapter = self.roster.get(self.agent.as_str());
         let composer = adapter.and_then(|adapter| adapter.composer(&screen));
         Ok(Seen { composer, sight: captured.sight })

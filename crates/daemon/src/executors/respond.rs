@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use agents::adapter::{Adapter, Reading, Surface};
 use agents::dialog::Press;
-use agents::reply::{Hold, Reply};
+use agents::reply::{self, Hold, Reply};
 use agents::screen::Screen;
 use engine::action::{Act, ActionRow, Failure, Outcome};
 use engine::approval::ApprovalRow;
 use engine::event::Actor;
-use engine::ids::ApprovalId;
+use engine::ids::{AgentType, ApprovalId};
 use engine::input::Input;
 use engine::signal::Signal;
 use engine::state::Claim;
@@ -24,6 +24,7 @@ use engine::words::{
 use tmux::act::{self, Objection, Said, Typing};
 
 use super::Executors;
+use crate::adapters;
 use crate::follower::Follower;
 use crate::observer::Reach;
 use crate::replies::Delivery;
@@ -120,6 +121,11 @@ impl Executors {
         let Some(asked) = self.approval(given.approval) else {
             return refused(ActionProblem::ApprovalClosed, "nobody is asked any more");
         };
+        let agent = asked.agent.as_ref().map_or("", AgentType::as_str);
+        if given.has_message && !reply::takes_word(agent, asked.asking.kind) {
+            let message = "its agent takes no word with a denial of a question";
+            return refused(ActionProblem::ChoiceNotOffered, message);
+        }
         if let Some(hold) = self.lookout.replies().ready_for(given.approval, given.choice) {
             let message = self.outbox.read(&row.action);
             let (choice, option) = (given.choice, given.option);
@@ -245,10 +251,8 @@ impl Executors {
         reach: &Reach,
         asked: &ApprovalRow,
     ) -> Result<Option<agents::dialog::Dialog>, Outcome> {
-        let screen = self.screen(row, reach).await?;
-        let roster = Arc::clone(&self.adapters.borrow());
-        let agent = asked.agent.as_ref().and_then(|agent| roster.get(agent.as_str()));
-        Ok(agent.and_then(|agent| agent.dialog(&screen)))
+        let dialog = |agent: &dyn Adapter, screen: &Screen| agent.dialog(screen);
+        Ok(self.shown(row, reach, asked, dialog).await?.flatten())
     }
 
     /// Whether the pane shows that its agent waits for somebody, also where the dialog is one of
@@ -259,21 +263,26 @@ impl Executors {
         reach: &Reach,
         asked: &ApprovalRow,
     ) -> Result<bool, Outcome> {
-        let screen = self.screen(row, reach).await?;
-        let roster = Arc::clone(&self.adapters.borrow());
-        let agent = asked.agent.as_ref().and_then(|agent| roster.get(agent.as_str()));
-        let surface = Surface { version: None, title: "", screen: &screen };
-        let waits = |agent: &dyn Adapter| {
-            let readings = agent.reads(&surface);
+        let waits = |agent: &dyn Adapter, screen: &Screen| {
+            let readings = agent.reads(&Surface { version: None, title: "", screen });
             readings.get(&Source::Screen).is_some_and(Reading::waits)
-                || agent.dialog(&screen).is_some()
+                || agent.dialog(screen).is_some()
         };
-        Ok(agent.is_some_and(waits))
+        Ok(self.shown(row, reach, asked, waits).await?.unwrap_or(false))
     }
 
-    async fn screen(&self, row: &ActionRow, reach: &Reach) -> Result<Screen, Outcome> {
-        let seen = self.capture(row, reach, None, true).await?;
-        Ok(Screen::from_capture(&seen.text, seen.width, seen.height))
+    /// What the pane shows now to the adapter of its agent, where there is one.
+    async fn shown<T>(
+        &self,
+        row: &ActionRow,
+        reach: &Reach,
+        asked: &ApprovalRow,
+        look: impl FnOnce(&dyn Adapter, &Screen) -> T + Send,
+    ) -> Result<Option<T>, Outcome> {
+        let screen = adapters::screen(&self.capture(row, reach, None, true).await?);
+        let roster = Arc::clone(&self.adapters.borrow());
+        let agent = asked.agent.as_ref().and_then(|agent| roster.get(agent.as_str()));
+        Ok(agent.map(|agent| look(agent, &screen)))
     }
 
     /// Waits until nobody is asked any more, and tells whether that is this answer's doing.

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use agents::adapter::{Reading as Seen, Readings, Surface};
-use agents::screen::Screen;
 use engine::ids::PaneId;
 use engine::input::{Observation, Reading};
 use engine::pane::{AgentProcess, ProcessIdentity};
@@ -23,7 +22,7 @@ use super::recognise;
 use super::reporter::Reporter;
 use super::trouble;
 use super::watch::{Halt, Watch};
-use crate::adapters::presentable;
+use crate::adapters::{presentable, screen};
 use crate::sentinel::WatchId;
 
 /// How long after output a pane is read: a program paints a screen in several writes.
@@ -407,11 +406,6 @@ impl<R: Reporter> Watch<'_, R> {
             Err(AskError::Garbled(_)) => Ok(None),
         }
     }
-}
-
-fn screen(seen: &Captured) -> Screen {
-    let Captured { alternate, cursor, width, height, .. } = *seen;
-    Screen { alternate, cursor, ..Screen::from_capture(&seen.text, width, height) }
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
         self.settle_bereft().await
     }
 
-    /// Files or folders of agents changed that are somewhere else.
+    /// Files, folders or processes of agents changed that are somewhere else, or one asks.
     fn take_stirs(&mut self, stirs: Vec<Stirred>) {
         let now = self.cx.now().mono;
         for stirred in stirs {

@@ -178,7 +178,7 @@ impl Talk {
     }
 }
 
-/// What changed there of the files that are watched.
+/// What stirred there: a file that is watched, or an agent in a pane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stirred {
     /// This came, or was changed.

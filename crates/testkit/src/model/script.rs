@@ -9,7 +9,7 @@
 //! | `ask QUESTION` | calls the tool that asks the user |
 //! | `plan TEXT` | calls the tool that hands a plan in |
 //! | `delegate PROMPT` | calls the tool that starts a subagent; the prompt may hold a script |
-//! | `call NAME {JSON}` | calls any tool |
+//! | `call NAME[\|NAME] {JSON}` | calls any tool, by the name that the agent has for it |
 //! | `pace MS` | before a step: so long for each word |
 //! | `think MS` | before a step: begins to answer, then says nothing for so long |
 //! | `mute MS` | before a step: not one byte for so long |

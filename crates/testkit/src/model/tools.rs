@@ -69,7 +69,8 @@ fn call(asked: &Asked, verb: &str, arguments: &str) -> Option<Call> {
         "call" => {
             let (name, input) = arguments.split_once(' ').unwrap_or((arguments, "{}"));
             let input = serde_json::from_str(input).unwrap_or_else(|_| json!({}));
-            Some(Call::of(asked.tool(&[name])?, Input::Object(input)))
+            let names: Vec<&str> = name.split('|').collect();
+            Some(Call::of(asked.tool(&names)?, Input::Object(input)))
         }
         _ => None,
     }
