@@ -31,7 +31,7 @@ pub use link::Link;
 pub use output::{Invocation, Output, Running};
 pub use process::Signal;
 pub use sshd::Sshd;
-pub use terminal::Terminal;
+pub use terminal::{Terminal, TerminalTaker};
 
 /// Says that a test proved nothing here, past the capturing of a test's output.
 pub fn skipped(why: &str) {

@@ -1,10 +1,11 @@
 //! A terminal of a test's own, with a program in it: what a person would see and hear.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -27,12 +28,7 @@ impl Terminal {
 
     /// Starts a program on a terminal of its own.
     pub fn open(mut command: Command) -> Self {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let master = openpt(flags).expect("a terminal is left");
-        grantpt(&master).expect("it is ours");
-        unlockpt(&master).expect("it is ours");
-        let path = ptsname(&master, Vec::new()).expect("it has a name");
-        let path = path.into_string().expect("its name is text");
+        let (master, path) = open_terminal();
         let slave = File::options().read(true).write(true).open(path).expect("it opens");
         let shared = || Stdio::from(slave.try_clone().expect("a descriptor is left"));
         command.env("TERM", "xterm").stdin(shared()).stdout(shared()).stderr(shared());
@@ -82,6 +78,46 @@ impl Drop for Terminal {
         // It may have ended with its server.
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// Our end of a new terminal, and the name of the other.
+fn open_terminal() -> (OwnedFd, String) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags).expect("a terminal is left");
+    grantpt(&master).expect("it is ours");
+    unlockpt(&master).expect("it is ours");
+    let name = ptsname(&master, Vec::new()).expect("it has a name");
+    (master, name.into_string().expect("its name is text"))
+}
+
+/// Takes terminals of these names as soon as nobody has them any more.
+pub struct TerminalTaker(thread::JoinHandle<()>);
+
+impl TerminalTaker {
+    /// Returns when whatever comes free is given away next: the kernel gives the lowest number.
+    pub fn of(mut wanted: BTreeSet<String>) -> Self {
+        let number = |name: &str| name.rsplit('/').next().and_then(|it| it.parse::<u32>().ok());
+        let highest = wanted.iter().filter_map(|it| number(it)).max();
+        let (ready, is_ready) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut held = Vec::new();
+            while !wanted.is_empty() {
+                let (terminal, name) = open_terminal();
+                if wanted.remove(&name) || number(&name) < highest {
+                    held.push(terminal);
+                } else {
+                    ready.send(()).ok();
+                }
+            }
+        });
+        is_ready.recv().expect("some number is higher");
+        Self(thread)
+    }
+
+    /// Waits until it has them all.
+    pub fn took_all(self) {
+        self.0.join().expect("it fails at nothing");
     }
 }
 

@@ -206,6 +206,11 @@ impl Hub {
         Batch::from(self.set("destroy-unattached", "on"))
     }
 
+    /// Asks whether the session is there, whatever it is called by now; tmux refuses where it is not.
+    pub fn is_there(session: SessionId) -> Batch {
+        Batch::from(Command::new(Verb::HasSession).target_session(session))
+    }
+
     /// Ends the session, whatever it is called by now; the client follows with `%exit`.
     pub fn leave_as(session: SessionId) -> Batch {
         Batch::from(Command::new(Verb::KillSession).target_session(session))

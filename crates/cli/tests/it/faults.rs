@@ -1,9 +1,10 @@
 //! tmux that is absent, comes later, dies, hangs or is somebody else's: the deck says so and goes on.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::{Http, Signal, Tmux, process, wait};
+use testkit::{Daemon, Http, Signal, Terminal, TerminalTaker, Tmux, process, wait};
 
 use crate::deck::{self, Watch, deck};
 
@@ -103,10 +104,15 @@ fn all_ends_with_its_server(end: impl Fn(&Tmux<'_>)) {
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(2), "round {round}: took {took:?}");
         for runtime in runtimes {
-            let ended = daemon.api().get(&format!("/v1/runtimes/{runtime}")).expect(200);
-            assert_eq!(ended["runtime"]["ended_reason"], "server_gone", "round {round}");
+            assert_eq!(ended_reason(&daemon, &runtime), "server_gone", "round {round}");
         }
     }
+}
+
+#[track_caller]
+fn ended_reason(daemon: &Daemon, runtime: &str) -> String {
+    let ended = daemon.api().get(&format!("/v1/runtimes/{runtime}")).expect(200);
+    ended["runtime"]["ended_reason"].as_str().unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -119,6 +125,58 @@ fn f_09_a_server_that_is_told_to_end_takes_all_its_panes_with_it_at_once() {
     all_ends_with_its_server(|tmux| {
         tmux.ok(&["kill-server"]);
     });
+}
+
+#[test]
+fn f_09_whoever_takes_the_terminals_of_a_server_that_ends_changes_nothing() {
+    let takers = RefCell::new(Vec::new());
+    all_ends_with_its_server(|tmux| {
+        let terminals = tmux.ok(&["list-panes", "-a", "-F", "#{pane_tty}"]);
+        let wanted = terminals.lines().map(str::to_owned);
+        takers.borrow_mut().push(TerminalTaker::of(wanted.collect()));
+        tmux.ok(&["kill-server"]);
+    });
+    for taker in takers.into_inner() {
+        taker.took_all();
+    }
+}
+
+#[test]
+fn f_09_what_ran_in_a_server_that_somebody_keeps_from_ending_ended_with_it() {
+    let env = deck();
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    let daemon = env.daemon();
+    let runtime = deck::runtime_of(&deck::listed(daemon.api(), &pane));
+    let (mut watch, _) = Watch::panes(daemon.api());
+    let person = Terminal::attach(&tmux, "work");
+    wait::until("it is attached", || tmux.ok(&["list-clients"]).contains("work").then_some(()));
+    // A server waits until its clients have gone, and does nothing for others.
+    process::signal(person.pid(), Signal::STOP);
+    tmux.ok(&["kill-server"]);
+    watch.upsert_of(&pane, "not known any more", |it| it["reason_code"] == "target_unreachable");
+    drop(person);
+    watch.delete_of(&pane);
+    assert_eq!(ended_reason(&daemon, &runtime), "server_gone");
+}
+
+#[test]
+fn f_09_our_own_client_keeps_no_server_from_ending() {
+    let env = deck();
+    env.configure(QUICK);
+    let tmux = env.tmux();
+    let pane = tmux.session("work", "exec cat");
+    let daemon = env.daemon();
+    let runtime = deck::runtime_of(&deck::listed(daemon.api(), &pane));
+    let (mut watch, _) = Watch::panes(daemon.api());
+    let client = wait::until("the daemon's client is there", || {
+        let clients = tmux.ok(&["list-clients", "-F", "#{client_control_mode}#{client_pid}"]);
+        clients.lines().find_map(|it| it.strip_prefix('1')?.parse().ok())
+    });
+    process::signal(client, Signal::STOP);
+    tmux.ok(&["kill-server"]);
+    watch.delete_of(&pane);
+    assert_eq!(ended_reason(&daemon, &runtime), "server_gone");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tmux::scan::is_empty_server;
 use super::context::jittered;
 use super::facts;
 use super::line::{Answer, AskError, Asked, Line, Question, fork};
-use super::link::News;
+use super::link::{LinkEnd, News};
 use super::reporter::Reporter;
 use super::schedule::Scope;
 use super::trouble;
@@ -111,7 +111,7 @@ impl<R: Reporter> Watch<'_, R> {
             tokio::select! {
                 biased;
                 order = self.cx.orders.next() => self.follow(order)?,
-                hints = self.cx.ears.hints() => self.take_hints(hints).await?,
+                hints = self.cx.ears.hints() => self.heed(hints).await?,
                 answered = &mut answer => return Ok(answered),
                 why = target.cut() => return Err(Halt::Cut(why)),
                 verdict = verdict(&mut probe), if probe.is_some() => {
@@ -133,6 +133,10 @@ impl<R: Reporter> Watch<'_, R> {
         match verdict {
             Ok(_) => Err(Halt::Wedged),
             Err(AskError::Failed(TmuxFailure::NoServer)) => Err(Halt::ServerGone),
+            // It ends, and may wait for our own client to go.
+            Err(AskError::Failed(TmuxFailure::Lost { .. })) => {
+                Err(Halt::LinkEnded(LinkEnd::SessionEnded))
+            }
             Err(AskError::Failed(failure)) => {
                 Ok(self.cx.failed(trouble::of_failure(&failure)).await?)
             }
@@ -146,7 +150,7 @@ impl<R: Reporter> Watch<'_, R> {
             tokio::select! {
                 biased;
                 order = self.cx.orders.next() => self.follow(order)?,
-                hints = self.cx.ears.hints() => self.take_hints(hints).await?,
+                hints = self.cx.ears.hints() => self.heed(hints).await?,
                 () = &mut over => return Ok(()),
             }
         }

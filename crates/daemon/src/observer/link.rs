@@ -46,6 +46,8 @@ pub(super) enum LinkEnd {
     Broken(#[from] std::io::Error),
     #[error("our client was moved to another session")]
     Moved,
+    #[error("our session ended")]
+    SessionEnded,
     #[error("it was given up")]
     Released,
 }

@@ -405,7 +405,7 @@ impl<R: Reporter> Watch<'_, R> {
     async fn breathe(&mut self) -> Result<(), Halt> {
         tokio::select! {
             biased;
-            hints = self.cx.ears.hints() => self.take_hints(hints).await,
+            hints = self.cx.ears.hints() => self.heed(hints).await,
             () = tokio::task::yield_now() => Ok(()),
         }
     }

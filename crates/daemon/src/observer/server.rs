@@ -133,7 +133,6 @@ mod tests {
     fn stat(start_ticks: u64) -> ProcessStat {
         ProcessStat {
             state: b'S',
-            is_ending: false,
             parent: 1,
             group: 1,
             foreground: None,

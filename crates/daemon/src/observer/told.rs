@@ -160,15 +160,10 @@ impl<R: Reporter> Watch<'_, R> {
         }
     }
 
-    /// Fails unless the server answers.
-    pub(super) async fn ask_whether_it_lives(&mut self) -> Result<(), Halt> {
-        let question = Question { batch: subscription::sign_of_life(), nonce: nonce() };
-        self.ask(&[question]).await.map(drop)
-    }
-
     /// Asks for a sign of life where everything else is told.
     pub(super) async fn ask_sign_of_life(&mut self) -> Result<(), Halt> {
-        self.ask_whether_it_lives().await?;
+        let question = Question { batch: subscription::sign_of_life(), nonce: nonce() };
+        self.ask(&[question]).await?;
         self.agenda.glanced(self.cx.now().mono, false);
         Ok(self.cx.report(Observation::Unchanged).await?)
     }

@@ -11,7 +11,9 @@ use engine::input::Observation;
 use engine::pane::ProcessIdentity;
 use engine::target::Trouble;
 use engine::time::MonoMs;
+use tmux::hub::Hub;
 use tmux::notification::Notification;
+use tmux::subscription;
 use tokio::sync::mpsc;
 
 use super::context::{Context, Order};
@@ -19,7 +21,7 @@ use super::errand::Outcome;
 use super::facts;
 use super::gate::Gate;
 use super::hub::Seat;
-use super::line::Line;
+use super::line::{AskError, Line, Question, nonce};
 use super::link::{LinkEnd, News};
 use super::picture::Picture;
 use super::reading::Reader;
@@ -39,9 +41,6 @@ const SERVER_END: Duration = Duration::from_millis(50);
 
 /// How long the end of the way there may take to show after the end of what went over it.
 const PATH_END: Duration = Duration::from_millis(250);
-
-/// How many terminals are looked for to tell whether the server gave up all of them.
-const TERMINALS: usize = 8;
 
 /// How long after a look it may have missed what the server did in the same run.
 const LATELY_MS: i64 = 20;
@@ -87,8 +86,8 @@ pub(super) struct Watch<'a, R> {
     pub(super) agenda: Agenda,
     pub(super) picture: Picture,
     pub(super) wires: Wires,
-    /// What ended as it would have with its server, until the server has been seen to go on.
-    pub(super) bereft: Vec<(PaneId, ProcessIdentity)>,
+    /// What ended in panes, until it is certain that it did not end with the server.
+    pub(super) ended: Vec<(PaneId, ProcessIdentity)>,
     pub(super) reader: Reader,
     pub(super) follow: Follow,
     /// What the shell that stays there was told to watch.
@@ -131,7 +130,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
             agenda,
             picture: Picture::default(),
             wires,
-            bereft: Vec::new(),
+            ended: Vec::new(),
             reader: Reader::default(),
             follow: Follow::new(!files),
             watched_there: BTreeSet::new(),
@@ -176,16 +175,16 @@ impl<'a, R: Reporter> Watch<'a, R> {
         tokio::select! {
             biased;
             order = self.cx.orders.next() => self.follow(order)?,
-            hints = self.cx.ears.hints() => self.take_hints(hints).await?,
+            hints = self.cx.ears.hints() => self.heed(hints).await?,
             news = self.line.news() => self.take_news(news).await?,
             Some(outcome) = self.outcomes.1.recv() => self.take_outcome(outcome).await?,
             stirs = target.stirs() => self.take_stirs(stirs),
             why = target.cut() => return Err(Halt::Cut(why)),
             () = due => {}
         }
-        self.settle_bereft().await?;
+        self.settle_ends().await?;
         self.work().await?;
-        self.settle_bereft().await
+        self.settle_ends().await
     }
 
     /// Files, folders or processes of agents changed that are somewhere else, or one asks.
@@ -254,7 +253,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
         }
     }
 
-    pub(super) async fn take_hints(&mut self, hints: Vec<Hint>) -> Result<(), Halt> {
+    pub(super) fn take_hints(&mut self, hints: Vec<Hint>) -> Result<(), Halt> {
         let now = self.cx.now().mono;
         let of_server =
             |hint: &Hint| matches!(hint, Hint::Ended(key) if self.wires.is_server(*key));
@@ -265,11 +264,7 @@ impl<'a, R: Reporter> Watch<'a, R> {
             match hint {
                 Hint::Ended(key) => {
                     if let Some((pane, process)) = self.wires.ended(key) {
-                        if self.was_left(pane) {
-                            self.bereft.push((pane, process));
-                        } else {
-                            self.cx.report(Observation::ProcessEnded { pane, process }).await?;
-                        }
+                        self.ended.push((pane, process));
                         if let Some(known) = self.picture.panes.get_mut(&pane) {
                             known.nudges = 0;
                         }
@@ -310,32 +305,52 @@ impl<'a, R: Reporter> Watch<'a, R> {
         Ok(())
     }
 
-    /// Whether the process of a pane ended after its terminal did, or the server is about to end. A
-    /// server that ends closes all terminals first, and what ran in them ends by that, often before
-    /// its own end is told. Another may have got the same terminal by now, but hardly all of them.
-    fn was_left(&self, pane: PaneId) -> bool {
-        let target = &self.cx.target;
-        let server = target.process_stat(self.server.instance.pid);
-        server.is_none_or(|server| server.is_ending)
-            || self.wires.terminals(pane).take(TERMINALS).any(|it| target.written_s(it).is_none())
+    /// Takes hints, and reports the ends among them that are certain.
+    pub(super) async fn heed(&mut self, hints: Vec<Hint>) -> Result<(), Halt> {
+        self.take_hints(hints)?;
+        Ok(self.report_certain_ends().await?)
     }
 
-    /// Reports what ended as it would have with its server, once the server is seen to go on.
-    async fn settle_bereft(&mut self) -> Result<(), Halt> {
-        while !self.bereft.is_empty() {
-            let ended = self.bereft.len();
-            self.ask_whether_it_lives().await?;
-            self.report_bereft(ended).await?;
+    /// Reports what ended while the server held its terminal still: it did not end with it.
+    async fn report_certain_ends(&mut self) -> Result<(), Closed> {
+        let (wires, target) = (&self.wires, &self.cx.target);
+        let certain = self.ended.extract_if(.., |(pane, _)| wires.has_terminal(target, *pane));
+        let certain: Vec<_> = certain.collect();
+        self.report_ends(certain).await
+    }
+
+    /// Reports what else ended, once its server is seen to go on.
+    async fn settle_ends(&mut self) -> Result<(), Halt> {
+        while !self.ended.is_empty() {
+            let ended = std::mem::take(&mut self.ended);
+            self.ask_whether_it_goes_on().await?;
+            self.report_ends(ended).await?;
         }
         Ok(())
     }
 
-    async fn report_bereft(&mut self, ended: usize) -> Result<(), Closed> {
-        let ended: Vec<_> = self.bereft.drain(..ended).collect();
+    async fn report_ends(&self, ended: Vec<(PaneId, ProcessIdentity)>) -> Result<(), Closed> {
         for (pane, process) in ended {
             self.cx.report(Observation::ProcessEnded { pane, process }).await?;
         }
         Ok(())
+    }
+
+    /// Fails if the server does not go on. One that ends closes all terminals first, and what ran in
+    /// them ends by that, often before its own end can be told; as long as it waits for its last
+    /// clients it even answers, but its sessions are gone.
+    async fn ask_whether_it_goes_on(&mut self) -> Result<(), Halt> {
+        let Some(seat) = &self.seat else {
+            let question = Question { batch: subscription::sign_of_life(), nonce: nonce() };
+            return self.ask(&[question]).await.map(drop);
+        };
+        let question = Question { batch: Hub::is_there(seat.session), nonce: nonce() };
+        let answer = self.line.ask(&self.cx.target, &[question]);
+        match self.wait(answer).await? {
+            Ok(_) => Ok(()),
+            Err(AskError::Ended) => Err(self.link_ended().await),
+            Err(_) => Err(self.settle_end(LinkEnd::SessionEnded).await),
+        }
     }
 
     /// Whether a terminal that came may be one of the server's: whoever opens one must have run.
@@ -379,7 +394,8 @@ impl<'a, R: Reporter> Watch<'a, R> {
         Ok(())
     }
 
-    /// A connection that ends is often the first sign of the end of its server.
+    /// A connection that ends is often the first sign of the end of its server. Where that is not
+    /// seen at once, the next connection finds out what became of the panes.
     pub(super) async fn settle_end(&mut self, end: LinkEnd) -> Halt {
         if !self.wires.watches_server() {
             let cut = tokio::time::timeout(PATH_END, self.cx.target.cut()).await;
@@ -390,14 +406,11 @@ impl<'a, R: Reporter> Watch<'a, R> {
             tokio::select! {
                 biased;
                 hints = self.cx.ears.hints() => {
-                    if let Err(halt) = self.take_hints(hints).await {
+                    if let Err(halt) = self.take_hints(hints) {
                         return halt;
                     }
                 }
-                () = &mut over => {
-                    let reported = self.report_bereft(self.bereft.len()).await;
-                    return reported.map_or_else(Halt::from, |()| Halt::LinkEnded(end));
-                }
+                () = &mut over => return Halt::LinkEnded(end),
             }
         }
     }

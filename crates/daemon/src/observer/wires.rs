@@ -83,11 +83,44 @@ pub(super) struct Wires {
     by_process: BTreeMap<ProcessKey, PaneId>,
     by_agent: BTreeMap<ProcessKey, PaneId>,
     server: Option<ProcessWatch>,
+    masters: Masters,
+}
+
+/// By which descriptors the server holds its panes' terminals.
+#[derive(Debug, Default)]
+struct Masters {
+    server: u32,
+    by_number: BTreeMap<u32, u32>,
+}
+
+impl Masters {
+    /// Finds out by which descriptor the server holds this terminal.
+    fn find(&mut self, target: &Target, terminal: &str) {
+        let Some(number) = number_of(terminal) else { return };
+        if self.holds(target, number) {
+            return;
+        }
+        self.by_number.remove(&number);
+        let known = self.by_number.values().copied().collect();
+        self.by_number.extend(target.masters(self.server, &known));
+    }
+
+    /// Whether the server is seen to hold this terminal still.
+    fn holds(&self, target: &Target, number: u32) -> bool {
+        let held = self.by_number.get(&number);
+        held.is_some_and(|fd| target.master(self.server, *fd) == Some(number))
+    }
+}
+
+/// The number of a terminal, by its name.
+fn number_of(terminal: &str) -> Option<u32> {
+    terminal.strip_prefix("/dev/pts/")?.parse().ok()
 }
 
 impl Wires {
     /// Watches the server itself.
     pub(super) fn watch_server(&mut self, target: &Target, lookout: &mut Lookout, server: &Server) {
+        self.masters = Masters { server: server.instance.pid, ..Masters::default() };
         let pidfd = target.pidfd(server.instance.pid);
         self.server = pidfd.and_then(|pidfd| lookout.process(pidfd)).ok();
     }
@@ -207,6 +240,7 @@ impl Wires {
             self.by_process.remove(&old);
         }
         wire.process = facts.process;
+        self.masters.find(target, &wire.terminal);
         match target.pidfd(facts.process.pid).and_then(|pidfd| lookout.process(pidfd)) {
             Ok(life) => {
                 self.by_process.insert(life.key(), facts.pane);
@@ -265,12 +299,11 @@ impl Wires {
         Some((pane, wire.process))
     }
 
-    /// The terminals in which something was seen to run: that of one pane, then those of the others.
-    pub(super) fn terminals(&self, first: PaneId) -> impl Iterator<Item = &str> {
-        let others = self.wires.iter().filter(move |(pane, _)| **pane != first);
-        let others = others.map(|(_, wire)| wire).filter(|wire| wire.output != Output::Over);
-        let terminals = self.wires.get(&first).into_iter().chain(others);
-        terminals.map(|wire| wire.terminal.as_str()).filter(|path| !path.is_empty())
+    /// Whether the server is seen to hold the pane's terminal still: what ended there did not end
+    /// with the terminal.
+    pub(super) fn has_terminal(&self, target: &Target, pane: PaneId) -> bool {
+        let number = self.wires.get(&pane).and_then(|wire| number_of(&wire.terminal));
+        number.is_some_and(|number| self.masters.holds(target, number))
     }
 
     /// The pane whose agent's own process ended.
@@ -283,6 +316,7 @@ impl Wires {
     pub(super) fn forget(&mut self, pane: PaneId, lookout: &Lookout) {
         self.drop_agent(pane);
         let Some(mut wire) = self.wires.remove(&pane) else { return };
+        number_of(&wire.terminal).and_then(|number| self.masters.by_number.remove(&number));
         if let Output::Armed(watch) = wire.output {
             self.by_output.remove(&watch);
             lookout.forget(watch);

@@ -1,5 +1,6 @@
 //! What this machine's kernel says about processes and sockets.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -15,15 +16,10 @@ const TEXT_BYTES_MAX: usize = 4_096;
 /// one for each thread.
 const LINKS_OF_ONE_THREAD: u64 = 3;
 
-/// The kernel's mark of a process that is about to end, whatever it still does.
-const EXITING: u32 = 4;
-
 /// The facts of one process that tell whether it is still the same, and what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessStat {
     pub state: u8,
-    /// It has begun to end: it gives back what it holds, and nothing keeps it.
-    pub is_ending: bool,
     pub parent: u32,
     pub group: u32,
     /// The process group in the foreground of its terminal.
@@ -56,12 +52,10 @@ impl ProcessStat {
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
         let foreground: i64 = fields.nth(2)?.parse().ok()?;
-        let flags: u32 = fields.next()?.parse().ok()?;
-        let start_ticks = fields.nth(12)?.parse().ok()?;
+        let start_ticks = fields.nth(13)?.parse().ok()?;
         let stack: u64 = fields.nth(5)?.parse().ok()?;
         Some(Self {
             state,
-            is_ending: flags & EXITING != 0,
             parent,
             group,
             foreground: u32::try_from(foreground).ok().filter(|&pid| pid > 0),
@@ -124,6 +118,23 @@ pub(super) fn process_stat(pid: u32) -> Option<ProcessStat> {
 
 pub(super) fn written_s(path: &str) -> Option<i64> {
     std::fs::metadata(path).ok().map(|found| found.mtime())
+}
+
+/// What a process holds the far end of: the number of each terminal, and the descriptor. Nothing of
+/// these descriptors, which are known.
+pub(super) fn masters(pid: u32, known: &BTreeSet<u32>) -> Vec<(u32, u32)> {
+    let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return Vec::new() };
+    let fds = open.filter_map(|it| it.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let unknown = fds.filter(|fd| !known.contains(fd));
+    unknown.filter_map(|fd| Some((master(pid, fd)?, fd))).collect()
+}
+
+/// The number of the terminal whose far end this descriptor is.
+pub(super) fn master(pid: u32, fd: u32) -> Option<u32> {
+    let mut buffer = [0; TEXT_BYTES_MAX];
+    let told = read_into(&format!("/proc/{pid}/fdinfo/{fd}"), &mut buffer)?;
+    let mut lines = std::str::from_utf8(told).ok()?.lines();
+    lines.find_map(|line| line.strip_prefix("tty-index:")?.trim().parse().ok())
 }
 
 pub(super) fn server_runs(pid: u32) -> Option<ServerRuns> {
@@ -297,6 +308,8 @@ pub fn ticks_per_second() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd as _;
+
     use super::*;
 
     #[test]
@@ -308,10 +321,6 @@ mod tests {
         assert_eq!(read.foreground, Some(99));
         assert_eq!(read.start_ticks, 123_456);
         assert_eq!(read.exec_mark, Some(140_737));
-        assert!(!read.is_ending);
-        let ending = b"7 (a) R 1 7 7 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 1 0 123456 \
-            10 20 18446744073709551615 1 2 140737 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0\n";
-        assert!(ProcessStat::parse(ending).unwrap().is_ending);
         assert_eq!(ProcessStat::parse(b"7 (a"), None);
         assert_eq!(ProcessStat::parse(b""), None);
     }
@@ -379,5 +388,20 @@ mod tests {
         assert!(may_listen(&path, second).await);
         drop(listener);
         assert!(!may_listen(&path, second).await, "the socket is stale");
+    }
+
+    #[test]
+    fn the_far_end_of_a_terminal_is_found_until_it_is_closed() {
+        let own = std::process::id();
+        let mut open = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR).unwrap();
+        let name = rustix::pty::ptsname(&open, Vec::new()).unwrap().into_string().unwrap();
+        let number: u32 = name.rsplit('/').next().unwrap().parse().unwrap();
+        let fd = open.as_raw_fd().unsigned_abs();
+        assert!(masters(own, &BTreeSet::new()).contains(&(number, fd)));
+        assert!(!masters(own, &BTreeSet::from([fd])).contains(&(number, fd)));
+        assert_eq!(master(own, fd), Some(number));
+        rustix::io::dup2(std::fs::File::open("/dev/null").unwrap(), &mut open).unwrap();
+        assert_eq!(master(own, fd), None);
+        assert_eq!(masters(u32::MAX, &BTreeSet::new()), []);
     }
 }

@@ -512,6 +512,17 @@ impl Target {
         if self.capabilities.files { host::written_s(tty) } else { None }
     }
 
+    /// What a process holds the far end of: the number of each terminal, and the descriptor. Nothing
+    /// of these descriptors, which are known. Needs `files`.
+    pub fn masters(&self, pid: u32, known: &BTreeSet<u32>) -> Vec<(u32, u32)> {
+        if self.capabilities.files { host::masters(pid, known) } else { Vec::new() }
+    }
+
+    /// The number of the terminal whose far end this descriptor of a process is; needs `files`.
+    pub fn master(&self, pid: u32, fd: u32) -> Option<u32> {
+        if self.capabilities.files { host::master(pid, fd) } else { None }
+    }
+
     /// How far the clock there is behind ours.
     pub fn clock_behind_ms(&self) -> i64 {
         self.far_end().map_or(0, Far::clock_behind_ms)
