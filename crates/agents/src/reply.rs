@@ -37,19 +37,21 @@ pub struct Reply {
 /// What a denial says that comes without a word.
 const DENIED: &str = "The user said no to this.";
 
+/// The hooks that can answer, by agent and event. The script that speaks for them on other machines
+/// has the same list.
+const HELD: [(&str, &str, Hold); 5] = [
+    ("claude", "PermissionRequest", Hold::Beside),
+    ("codex", "PermissionRequest", Hold::Instead),
+    ("copilot", "permissionRequest", Hold::Instead),
+    // Plugins of before read no answer, and would wait for the end of a hook that waits.
+    ("opencode", "permission.asked.waits", Hold::Beside),
+    ("opencode", "question.asked.waits", Hold::Beside),
+];
+
 /// Whether the hook of this agent at this event can answer, and what it hides meanwhile.
 pub fn hold(agent: &str, event: &str) -> Option<Hold> {
-    let is = |name: &str| event.eq_ignore_ascii_case(name);
-    match agent {
-        "claude" if is("PermissionRequest") => Some(Hold::Beside),
-        // Plugins of before read no answer, and would wait for the end of a hook that waits.
-        "opencode" if is("permission.asked.waits") || is("question.asked.waits") => {
-            Some(Hold::Beside)
-        }
-        "codex" if is("PermissionRequest") => Some(Hold::Instead),
-        "copilot" if is("permissionRequest") => Some(Hold::Instead),
-        _ => None,
-    }
+    let mut held = HELD.iter().filter(|(of, _, _)| *of == agent);
+    held.find(|(_, name, _)| name.eq_ignore_ascii_case(event)).map(|(_, _, hold)| *hold)
 }
 
 /// Whether a no to this can take a word along.
@@ -333,6 +335,19 @@ mod tests {
         let said = said("opencode", &both, &pick(&[&[1], &[3, 1]]));
         assert_eq!(said, json!({ "answers": [["Red"], ["Red", "Green"]] }));
         assert_eq!(printed("opencode", &both, &second), None);
+    }
+
+    #[test]
+    fn the_script_holds_the_same_hooks() {
+        let script = crate::setup::HOOK;
+        let (_, list) = script.split_once("is_question() {").unwrap();
+        let (list, _) = list.split_once("*)").unwrap();
+        let words = list.split(|it: char| it.is_whitespace() || "|);".contains(it));
+        let mut named: Vec<(&str, &str)> = words.filter_map(|it| it.split_once(':')).collect();
+        named.retain(|named| *named != ("$agent", "$event"));
+        named.sort_unstable();
+        let held: Vec<_> = HELD.iter().map(|(agent, event, _)| (*agent, *event)).collect();
+        assert_eq!(named, held);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use agents::registry::Registry;
 use agents::screen::{Line, Screen};
 use engine::approval::{Asked, Asking};
 use engine::words::{ApprovalKind, Choice};
+use serde_json::Value;
 
 use crate::corpus::{Recording, recordings};
 
@@ -81,6 +82,36 @@ fn what_opencode_asks_is_known_again_by_its_own_name_for_it_once_it_is_done() {
     edit["properties"]["metadata"] = serde_json::json!({});
     let Some(Asked::For(asking)) = opencode.asks("permission.asked", &edit) else { panic!() };
     assert!(asking.request.contains("touch made1"), "what is told of it: {}", asking.request);
+}
+
+#[test]
+fn a_question_of_opencode_offers_its_options_and_is_over_with_its_answer() {
+    let registry = Registry::built_in();
+    let opencode = registry.get("opencode").unwrap();
+    let part = |several: bool| {
+        let options = serde_json::json!([{ "label": "Red" }, { "label": "Blue" }]);
+        let question = format!("Which, {several}?");
+        serde_json::json!({ "question": question, "options": options, "multiple": several })
+    };
+    let asked = |parts: &[Value]| {
+        let call = serde_json::json!({ "callID": "call-7" });
+        let payload = serde_json::json!({ "properties": { "questions": parts, "tool": call } });
+        let Some(Asked::For(asking)) = opencode.asks("question.asked.waits", &payload) else {
+            panic!()
+        };
+        *asking
+    };
+    let one = asked(&[part(false)]);
+    assert_eq!((one.kind, one.tool.as_str()), (ApprovalKind::Question, "question"));
+    let offered: Vec<&str> = one.offers.iter().map(|it| it.label.as_str()).collect();
+    assert_eq!(offered, ["Red", "Blue", "Answer nothing"]);
+    assert!(one.parts.is_empty(), "its options say all of it");
+    let two = asked(&[part(false), part(true)]);
+    let several: Vec<bool> = two.parts.iter().map(|it| it.several).collect();
+    assert_eq!(several, [false, true]);
+    let done = serde_json::json!({ "i": { "tool": "question", "callID": "call-7" } });
+    let deed = opencode.asks("tool.execute.after", &done);
+    assert_eq!(deed, Some(Asked::Done { deed: one.deed() }));
 }
 
 #[test]
